@@ -1,0 +1,55 @@
+"""ftkit: name a pretrained checkpoint, a task and your data in one YAML; get a model you can trust.
+
+The public names are imported when they are first used: `import ftkit` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ftkit.api import load, train
+    from ftkit.config import RunConfig, load_config
+    from ftkit.errors import CheckpointError, ConfigError, DataError, FtkitError, RunError, UserError
+    from ftkit.inference.predictor import Predictor
+    from ftkit.run import RunResult
+    from ftkit.tasks.task import Task
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "FtkitError",
+    "Predictor",
+    "RunConfig",
+    "RunError",
+    "RunResult",
+    "Task",
+    "UserError",
+    "__version__",
+    "load",
+    "load_config",
+    "train",
+]
+
+_HOMES = {
+    "load": "ftkit.api",
+    "train": "ftkit.api",
+    "RunConfig": "ftkit.config",
+    "load_config": "ftkit.config",
+    "Predictor": "ftkit.inference.predictor",
+    "RunResult": "ftkit.run",
+    "Task": "ftkit.tasks.task",
+    **dict.fromkeys(
+        ("CheckpointError", "ConfigError", "DataError", "FtkitError", "RunError", "UserError"), "ftkit.errors"
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'ftkit' has no attribute {name!r}")

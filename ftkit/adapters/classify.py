@@ -1,0 +1,262 @@
+"""Text classification and regression: one label, several labels or a number per text or pair of texts.
+
+The families differ in where the sentence is read off. Encoders pool their first token. Decoders pool the last
+real token, which transformers finds by the pad id: so the pad id must be set. Encoder-decoders pool the last
+end-of-sequence token: so a text must not smuggle one in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from ftkit.adapters.adapter import Arrays, Batch, Built, Encoded, Prediction
+from ftkit.errors import CheckpointError
+from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.tokenizers import load_tokenizer, max_input_length
+from ftkit.types import LabelSpace, Split, TextExample
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+ENCODE_CHUNK = 2_000  # texts handed to the tokenizer at once: it works on all cores within a chunk
+
+
+class EncoderClassifier:
+    """BERT, RoBERTa, DeBERTa, ModernBERT, ELECTRA ...: the whole adapter; the other families change details."""
+
+    version: ClassVar[int] = 1
+    joins_pairs_with: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        spec: CheckpointSpec,
+        labels: LabelSpace,
+        *,
+        max_length: int | None = None,
+        class_weights: Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        self.spec = spec
+        self.labels = labels
+        self.tokenizer = load_tokenizer(spec)
+        limit = max_input_length(self.tokenizer, spec)
+        self.max_length = min(filter(None, (max_length, limit)), default=None)
+        self.class_weights = class_weights
+        self.label_smoothing = label_smoothing
+
+    @property
+    def padding(self) -> Mapping[str, int]:
+        """Column -> padding value."""
+        return {"input_ids": self.tokenizer.pad_token_id, "token_type_ids": 0}
+
+    # --- examples -> rows ---
+
+    def encode(self, split: Split) -> Encoded:
+        """Tokenizes a split in its own order; ids beyond `max_length` are cut and counted."""
+        from datasets import Dataset
+        from datasets.table import InMemoryTable
+
+        chunks, lengths, truncated = [], [], 0
+        for chunk in _chunks(split.examples, ENCODE_CHUNK):
+            encoding = self._tokenize(chunk)
+            truncated += sum(bool(row.overflowing) for row in encoding.encodings)
+            columns = {name: pa.array(encoding[name], pa.list_(pa.int32())) for name in self._model_inputs(encoding)}
+            if chunk[0].label is not None:
+                columns["labels"] = self._encode_labels(chunk)
+            lengths.extend(len(ids) for ids in encoding["input_ids"])
+            chunks.append(pa.table(columns))
+        rows = Dataset(InMemoryTable(pa.concat_tables(chunks)))
+        return Encoded(rows=rows, lengths=np.asarray(lengths, np.int64), num_truncated=truncated)
+
+    def _tokenize(self, examples: Sequence[TextExample]) -> Any:
+        texts: list[str] = [example.text for example in examples]
+        pairs: list[str] | None = [example.text_pair or "" for example in examples]
+        if examples[0].text_pair is None:
+            pairs = None
+        elif self.joins_pairs_with is not None and not self._has_pair_template():
+            texts = [self.joins_pairs_with.join(pair) for pair in zip(texts, pairs or (), strict=True)]
+            pairs = None
+        return self.tokenizer(texts, pairs, truncation=self.max_length is not None, max_length=self.max_length)
+
+    def _has_pair_template(self) -> bool:
+        """Tells whether the tokenizer marks where the second text begins; GPT-2's does not."""
+        return self.tokenizer.num_special_tokens_to_add(pair=True) > self.tokenizer.num_special_tokens_to_add(pair=False)
+
+    def _model_inputs(self, encoding: Mapping[str, Any]) -> list[str]:
+        return [name for name in ("input_ids", "token_type_ids") if name in encoding]
+
+    def _encode_labels(self, examples: Sequence[TextExample]) -> pa.Array:
+        if self.labels.problem_type == "regression":
+            return pa.array([float(example.label) for example in examples], pa.float32())  # type: ignore[arg-type]
+        if self.labels.problem_type == "single_label_classification":
+            return pa.array([self.labels.index(str(example.label)) for example in examples], pa.int64())
+        rows = np.zeros((len(examples), len(self.labels)), np.float32)
+        for row, example in zip(rows, examples, strict=True):
+            row[[self.labels.index(name) for name in example.label]] = 1.0  # type: ignore[union-attr]
+        return pa.array(list(rows), pa.list_(pa.float32()))
+
+    # --- checkpoint -> model ---
+
+    def build(self) -> Built:
+        """Loads the checkpoint in float32 with a head for the labels.
+
+        Raises:
+            CheckpointError: its weights cannot be read, or more than a head is missing.
+        """
+        import torch
+        from transformers import AutoModelForSequenceClassification
+
+        with _loading_errors(self.spec):
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                self.spec.path,
+                **self.spec.loading_arguments,
+                dtype=torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # another number of labels: the head is new, and reported as such
+                num_labels=len(self.labels),
+                id2label=self.labels.id2label,
+                label2id=self.labels.label2id,
+                problem_type=self.labels.problem_type,
+            )
+        mismatched = {item[0] for item in report["mismatched_keys"]}
+        new = frozenset(report["missing_keys"]) | mismatched
+        _check_only_head_is_new(model, new, mismatched, self.spec)
+        model.config.get_text_config().pad_token_id = self.tokenizer.pad_token_id
+        model.config.pad_token_id = self.tokenizer.pad_token_id
+        return Built(model=model, new_parameters=new)
+
+    def count_items(self, encoded: Encoded) -> int:
+        """One loss term a row."""
+        return len(encoded)
+
+    # --- outputs -> losses and predictions ---
+
+    def loss(self, outputs: Any, labels: torch.Tensor) -> torch.Tensor:
+        """Returns each row's loss, (B,): cross-entropy, mean binary cross-entropy, or squared error."""
+        from torch.nn import functional
+
+        logits_BL = outputs.logits.float()
+        weights_L = None if self.class_weights is None else logits_BL.new_tensor(self.class_weights)
+        if self.labels.problem_type == "regression":
+            return (logits_BL.squeeze(-1) - labels) ** 2
+        if self.labels.problem_type == "single_label_classification":
+            return functional.cross_entropy(
+                logits_BL, labels, weight=weights_L, label_smoothing=self.label_smoothing, reduction="none"
+            )
+        # Smoothing moves each yes/no target towards one half, as cross-entropy's does towards the uniform.
+        targets_BL = labels * (1 - self.label_smoothing) + self.label_smoothing / 2
+        loss_BL = functional.binary_cross_entropy_with_logits(
+            logits_BL, targets_BL, pos_weight=weights_L, reduction="none"
+        )
+        return loss_BL.mean(dim=-1)
+
+    def reduce(self, outputs: Any) -> Batch:
+        """Returns `predictions` (B,) ids, (B, L) booleans or (B,) numbers, and `scores` (B, L) probabilities.
+
+        With single labels, `confidences` (B,) is the score of the prediction.
+        """
+        logits_BL = outputs.logits.float()
+        if self.labels.problem_type == "regression":
+            return {"predictions": logits_BL.squeeze(-1)}
+        if self.labels.problem_type == "multi_label_classification":
+            scores_BL = logits_BL.sigmoid()
+            return {"predictions": scores_BL >= 0.5, "scores": scores_BL}
+        scores_BL = logits_BL.softmax(dim=-1)
+        confidences_B, predictions_B = scores_BL.max(dim=-1)
+        return {"predictions": predictions_B, "scores": scores_BL, "confidences": confidences_B}
+
+    def decode(self, arrays: Arrays) -> list[Prediction]:
+        """Returns `label`, `score` and `scores` for each row; `score` alone is the number for regression."""
+        names = self.labels.names
+        if self.labels.problem_type == "regression":
+            return [{"score": value} for value in arrays["predictions"].tolist()]
+        rows = zip(arrays["predictions"].tolist(), arrays["scores"].tolist(), strict=True)
+        if self.labels.problem_type == "multi_label_classification":
+            return [_multi_label_prediction(names, chosen, scores) for chosen, scores in rows]
+        return [
+            {"label": names[index], "score": scores[index], "scores": dict(zip(names, scores, strict=True))}
+            for index, scores in rows
+        ]
+
+
+class DecoderClassifier(EncoderClassifier):
+    """GPT-2, Llama, Qwen ...: the last real token is pooled.
+
+    Their tokenizers rarely mark where a second text begins, so a pair is joined by a line break instead.
+    """
+
+    joins_pairs_with = "\n"
+
+
+class EncoderDecoderClassifier(EncoderClassifier):
+    """T5, BART ...: the last end-of-sequence token is pooled, and every row must hold equally many."""
+
+    def _tokenize(self, examples: Sequence[TextExample]) -> Any:
+        # A literal "</s>" in a text stays text; as a special token it would move the pooled position.
+        with _as_plain_text(self.tokenizer):
+            return super()._tokenize(examples)
+
+    def _model_inputs(self, encoding: Mapping[str, Any]) -> list[str]:
+        return ["input_ids"]
+
+
+def _multi_label_prediction(names: Sequence[str], chosen: Sequence[bool], scores: Sequence[float]) -> Prediction:
+    labels = [name for name, yes in zip(names, chosen, strict=True) if yes]
+    return {"label": labels, "score": max(scores), "scores": dict(zip(names, scores, strict=True))}
+
+
+def _chunks(examples: Sequence[TextExample], size: int) -> Iterator[Sequence[TextExample]]:
+    for start in range(0, len(examples), size):
+        yield examples[start : start + size]
+
+
+@contextlib.contextmanager
+def _as_plain_text(tokenizer: Any) -> Iterator[None]:
+    """Reads special tokens that are spelt out in a text as the plain text they are."""
+    before = tokenizer.split_special_tokens
+    tokenizer.split_special_tokens = True
+    try:
+        yield
+    finally:
+        tokenizer.split_special_tokens = before
+
+
+@contextlib.contextmanager
+def _loading_errors(spec: CheckpointSpec) -> Iterator[None]:
+    """Turns what goes wrong while weights load into one message."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(
+            f"model.checkpoint: cannot load the weights of {spec.name!r}: {reason} "
+            "Check that its model.safetensors is complete, or copy it again."
+        ) from None
+
+
+def _check_only_head_is_new(
+    model: PreTrainedModel, new: frozenset[str], mismatched: set[str], spec: CheckpointSpec
+) -> None:
+    """Refuses a checkpoint that lacks weights of the body: training would silently start from noise."""
+    body = f"{model.base_model_prefix}."
+    body_names = {name for name, _ in model.named_parameters() if name.startswith(body)}
+    missing = sorted(name for name in new if name.startswith(body) and ".pooler." not in name)
+    if mismatched & body_names:
+        raise CheckpointError(
+            f"model.checkpoint: {spec.name!r} holds weights of other shapes than its config.json says, such as "
+            f"{sorted(mismatched & body_names)[0]}. The two files do not belong together."
+        )
+    if missing:
+        raise CheckpointError(
+            f"model.checkpoint: {spec.name!r} lacks {len(missing)} of the {len(body_names)} parameters of the model's "
+            f"body, such as {missing[0]}. Its weights do not belong to its config.json."
+        )

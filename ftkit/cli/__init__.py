@@ -1,0 +1,46 @@
+"""The command line. Each verb is one small file, and imports what is heavy only when it runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ftkit.cli import env, evaluate, predict, schema, tasks, train
+
+app = typer.Typer(
+    name="ftkit",
+    help="Name a pretrained checkpoint, a task and your data in one YAML; get a model you can trust.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (train, evaluate, predict, tasks, schema, env):
+    app.command(name=verb.__name__.rpartition(".")[2])(verb.command)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        from ftkit import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs a command; a user's mistake ends with one message and exit code 2, never a traceback."""
+    from ftkit.errors import FtkitError
+
+    try:
+        app()
+    except FtkitError as error:
+        from ftkit.console import is_main_process
+
+        if is_main_process():
+            sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; a run that had saved a checkpoint can be continued with resume=true\n")
+        sys.exit(130)

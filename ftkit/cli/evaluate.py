@@ -1,0 +1,24 @@
+"""`ftkit evaluate RUN --data FILE [--output FILE.json]`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    run: Annotated[str, typer.Argument(help="A finished run directory.")],
+    data: Annotated[str, typer.Option(help="A labelled file with the columns that the run was trained on.")],
+    output: Annotated[str | None, typer.Option(help="Write the metrics there as JSON too.")] = None,
+) -> None:
+    """Score a run on a labelled file."""
+    import json
+
+    from ftkit.api import load
+    from ftkit.data.files import atomic_write_json, json_safe
+
+    metrics = load(run).evaluate(data)
+    if output is not None:
+        atomic_write_json(output, metrics)
+    typer.echo(json.dumps(json_safe(metrics), indent=2, ensure_ascii=False))

@@ -1,0 +1,42 @@
+"""`ftkit predict RUN --input FILE --output FILE.jsonl`, or `--text "..."`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    run: Annotated[str, typer.Argument(help="A finished run directory.")],
+    text: Annotated[list[str] | None, typer.Option(help="A text to predict; may be repeated.")] = None,
+    text_pair: Annotated[list[str] | None, typer.Option(help="The second text of a pair, one for each --text.")] = None,
+    input: Annotated[str | None, typer.Option(help="A file: csv, tsv, jsonl, json, parquet or txt.")] = None,
+    output: Annotated[str | None, typer.Option(help="Where to write; standard output if left out.")] = None,
+    format: Annotated[str | None, typer.Option(help="jsonl or csv; by the output's extension if left out.")] = None,
+) -> None:
+    """Predict texts or the rows of a file: one JSON object a row, in input order."""
+    from ftkit.errors import UserError
+
+    if bool(text) == (input is not None):
+        raise UserError("predict needs either --text or --input, and not both.")
+    if text_pair and len(text_pair) != len(text or []):
+        raise UserError(f"--text was given {len(text or [])} times, --text-pair {len(text_pair)} times; pairs need both.")
+
+    from ftkit.api import load
+    from ftkit.data.writers import open_writer
+
+    predictor = load(run)
+    if input is not None:
+        rows = predictor.predict_source(input)
+    else:
+        texts = text or []
+        rows = iter(predictor.predict(list(zip(texts, text_pair, strict=True)) if text_pair else texts))
+    with open_writer(output, format) as writer:
+        count = 0
+        for count, row in enumerate(rows, 1):  # noqa: B007
+            writer.write(row)
+    if output is not None:
+        from ftkit.console import note
+
+        note(f"{count:,} predictions written to {output}")

@@ -1,0 +1,1 @@
+"""Files and Hub datasets -> rows -> checked examples. Importing it is cheap: no torch, no datasets."""

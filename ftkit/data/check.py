@@ -1,0 +1,267 @@
+"""Checks text-classification examples before anything is trained: every problem names its rows and the fix.
+
+Each check takes one or more splits and records what it finds in a `Problems`; none stops at the first.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from ftkit.data.problems import MAX_PLACES, MAX_PROBLEMS, Problems
+from ftkit.errors import did_you_mean, name_list
+from ftkit.types import Label, ProblemType, Split, TextExample
+
+__all__ = ["Problems", "check_splits"]
+
+MIN_EXAMPLES_PER_LABEL = 2
+"""One example can be learnt by heart but not measured."""
+
+FEW_TRAIN_ROWS = 10
+"""Below this, a fine-tuned model is noise whatever the settings."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+def check_splits(
+    splits: Sequence[Split],
+    *,
+    problem_type: ProblemType = "single_label_classification",
+    declared: Sequence[str] | None = None,
+    problems: Problems,
+) -> None:
+    """Runs every check that fits the problem type.
+
+    Args:
+        splits: the split named `train` is the reference for labels; a split named `input` needs no labels.
+        problem_type: what the labels are.
+        declared: all label names that the user listed (`data.labels`), or None if train defines them.
+        problems: what is found is added here.
+    """
+    labelled = [split for split in splits if split.name != "input"]
+    train = next((split for split in labelled if split.name == "train"), None)
+    for split in splits:
+        check_size(split, problems)
+        check_texts(split, problems)
+    for split in labelled:
+        check_labels_present(split, problems)
+        if problem_type == "regression":
+            check_numbers(split, problems)
+    if train is None:
+        return
+    others = [split for split in labelled if split is not train]
+    if problem_type != "regression":
+        check_label_names(train, others, declared, problems)
+        if problem_type == "single_label_classification":
+            check_single_labels(train, declared, problems)
+    check_leaks(train, others, problems)
+    check_contradictions(train, problems)
+
+
+def check_size(split: Split, problems: Problems) -> None:
+    """A split needs rows, and train more than a few."""
+    if len(split) == 0:
+        problems.error(f"{split.name} has no rows", where=split.source, remedy="add rows, or leave it out")
+    elif split.name == "train" and len(split) < 2:
+        problems.error("train has 1 row; at least 2 are needed", where=split.source, remedy="add rows")
+    elif split.name == "train" and len(split) < FEW_TRAIN_ROWS:
+        problems.warn(f"train has only {len(split)} rows; expect no useful model", where=split.source)
+
+
+def check_texts(split: Split, problems: Problems) -> None:
+    """A text that is empty or only white space teaches nothing and often is a damaged row."""
+    for example in split.examples:
+        for role, text in (("text", example.text), ("text_pair", example.text_pair)):
+            if text is not None and not text.strip():
+                problems.error(
+                    f"{split.name}: the {role} is empty",
+                    where=split.where(example),
+                    remedy="fill in the text, or delete the row",
+                )
+
+
+def check_labels_present(split: Split, problems: Problems) -> None:
+    """Every row to train on or to score needs a label; an empty tuple is a multi-label row with no label."""
+    for example in split.examples:
+        if example.label is None or (isinstance(example.label, str) and not example.label.strip()):
+            problems.error(
+                f"{split.name}: the label is missing",
+                where=split.where(example),
+                remedy="fill in the label, or delete the row",
+            )
+
+
+def check_numbers(split: Split, problems: Problems) -> None:
+    """Regression labels are finite numbers."""
+    for example in split.examples:
+        label = example.label
+        if label is not None and label != "" and not _is_finite_number(label):
+            problems.error(
+                f"{split.name}: the label {label!r} is not a finite number, as regression needs",
+                where=split.where(example),
+                remedy="write a number such as 3.5, delete the row, or remove data.problem_type: regression",
+                kind=f"{split.name}: not a number",
+            )
+
+
+def check_label_names(
+    train: Split, others: Sequence[Split], declared: Sequence[str] | None, problems: Problems
+) -> None:
+    """The label names of all splits are those of train, or those declared, and are spelt one way."""
+    rows_by_label = _rows_by_label(train)
+    known = list(rows_by_label) if declared is None else list(declared)
+    whose = "among the labels of train" if declared is None else "in data.labels"
+    for split in others if declared is None else [train, *others]:
+        _check_unknown_labels(split, known, whose, problems)
+    for name in known:
+        if name not in rows_by_label:
+            problems.warn(
+                f"the label {name!r} of data.labels has no example in train; it will not be learnt",
+                remedy="add examples, or remove it from data.labels",
+            )
+    _check_rare_labels(train, rows_by_label, problems)
+    _check_spelling(train, rows_by_label, problems)
+
+
+def check_single_labels(train: Split, declared: Sequence[str] | None, problems: Problems) -> None:
+    """One label a row: at least two of them, and all of one sort unless the user listed them."""
+    rows_by_label = _rows_by_label(train)
+    if len(rows_by_label) == 1 and len(train) > 1:
+        problems.error(
+            f"train has only one label, {next(iter(rows_by_label))!r}; a classifier needs two or more",
+            where=train.source,
+            remedy="check data.columns.label, or add rows with other labels",
+        )
+    if declared is not None or not rows_by_label:
+        return
+    numbers = [name for name in rows_by_label if _NUMBER.fullmatch(name.strip())]
+    if numbers and len(numbers) < len(rows_by_label):
+        _report_mixed_labels(train, rows_by_label, set(numbers), problems)
+    fractions = [name for name in numbers if not float(name).is_integer()]
+    if fractions and len(numbers) == len(rows_by_label):
+        problems.error(
+            f"the labels look like measurements, not classes: {name_list(fractions, limit=3)} "
+            f"among {len(rows_by_label)} different numbers",
+            where=train.where(rows_by_label[fractions[0]][0]),
+            remedy="data.problem_type: regression; or, if they are classes, list all names under data.labels",
+        )
+
+
+def check_leaks(train: Split, others: Iterable[Split], problems: Problems) -> None:
+    """A text that is both trained on and scored makes the score too good."""
+    seen = {(example.text, example.text_pair) for example in train.examples}
+    for split in others:
+        shared = [example for example in split.examples if (example.text, example.text_pair) in seen]
+        if shared:
+            problems.warn(
+                f"leak: {len(shared):,} of {len(split):,} texts of {split.name} are also in train, word for "
+                f"word{_places(split, shared)}",
+                remedy=f"remove them from train or from {split.name}; its scores are too good with them",
+            )
+
+
+def check_contradictions(train: Split, problems: Problems) -> None:
+    """The same text with two labels: at least one of the rows is wrong."""
+    first: dict[tuple[str, str | None], TextExample] = {}
+    contradictions: dict[tuple[str, str | None], TextExample] = {}
+    for example in train.examples:
+        key = (example.text, example.text_pair)
+        if first.setdefault(key, example).label != example.label:
+            contradictions.setdefault(key, example)
+    if contradictions:
+        num = len(contradictions)
+        problems.warn(
+            f"{num:,} {'text has' if num == 1 else 'texts have'} different labels in different rows of train"
+            f"{_places(train, list(contradictions.values()))}",
+            remedy="keep one label for each text",
+        )
+
+
+def _labels_of(label: Label | None) -> tuple[str, ...]:
+    if label is None or label == "":
+        return ()
+    return label if isinstance(label, tuple) else (str(label),)
+
+
+def _rows_by_label(split: Split) -> dict[str, list[TextExample]]:
+    rows: defaultdict[str, list[TextExample]] = defaultdict(list)
+    for example in split.examples:
+        for name in _labels_of(example.label):
+            if name.strip():
+                rows[name].append(example)
+    return dict(rows)
+
+
+def _check_unknown_labels(split: Split, known: Sequence[str], whose: str, problems: Problems) -> None:
+    names = frozenset(known)
+    unknown = {name: rows for name, rows in _rows_by_label(split).items() if name not in names}
+    for number, (name, rows) in enumerate(unknown.items()):
+        # Only for problems that will be listed: comparing spellings is slow, and all labels may be wrong.
+        suggestion = did_you_mean(name, known) if number < MAX_PROBLEMS else ""
+        for example in rows:
+            problems.error(
+                f"{split.name}: the label {name!r} is not {whose}.{suggestion}",
+                where=split.where(example),
+                remedy="correct the label, or list all names under data.labels",
+                kind=f"{split.name}: unknown label {name!r}",
+            )
+
+
+def _check_rare_labels(train: Split, rows_by_label: dict[str, list[TextExample]], problems: Problems) -> None:
+    for name, rows in rows_by_label.items():
+        if len(rows) < MIN_EXAMPLES_PER_LABEL:
+            problems.warn(
+                f"labels with a single example in train, such as {name!r}",
+                where=train.where(rows[0]),
+                remedy="add examples, or merge the label into another",
+                kind="rare label",
+            )
+
+
+def _check_spelling(train: Split, rows_by_label: dict[str, list[TextExample]], problems: Problems) -> None:
+    """Warns of names that a person would read as one, such as `Refund` and `refund `."""
+    spellings: defaultdict[str, list[str]] = defaultdict(list)
+    for name in rows_by_label:
+        spellings[" ".join(name.split()).casefold()].append(name)
+    for names in spellings.values():
+        if len(names) > 1:
+            counts = ", ".join(f"{name!r} ({len(rows_by_label[name]):,} rows)" for name in names)
+            rarest = min(names, key=lambda name: len(rows_by_label[name]))
+            problems.warn(
+                f"labels that differ only in case or white space are different labels: {counts}"
+                f"{_places(train, rows_by_label[rarest])}",
+                remedy="spell them one way",
+            )
+
+
+def _report_mixed_labels(
+    train: Split, rows_by_label: dict[str, list[TextExample]], numbers: set[str], problems: Problems
+) -> None:
+    words = rows_by_label.keys() - numbers
+    rows_with_number = [row for row in train.examples if row.label in numbers]
+    rows_with_word = [row for row in train.examples if row.label in words]
+    minority = min(rows_with_number, rows_with_word, key=len)
+    share = len(rows_with_number) / (len(rows_with_number) + len(rows_with_word))
+    problems.error(
+        f"the label column mixes numbers and words: {len(rows_with_number):,} rows have a number "
+        f"({share:.0%}), such as {str(rows_with_number[0].label)!r}; {len(rows_with_word):,} have a word, "
+        f"such as {str(rows_with_word[0].label)!r}{_places(train, minority)}",
+        remedy="fix these rows, or, if the labels are right, list all names under data.labels",
+    )
+
+
+def _is_finite_number(label: object) -> bool:
+    if isinstance(label, bool) or not isinstance(label, (int, float, str)):
+        return False
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False
+
+
+def _places(split: Split, rows: Sequence[TextExample]) -> str:
+    lines = ", ".join(str(row.line) for row in rows[:MAX_PLACES])
+    more = f" (+{len(rows) - MAX_PLACES:,} more)" if len(rows) > MAX_PLACES else ""
+    return f"; {split.source}, {'line' if len(rows) == 1 else 'lines'} {lines}{more}"

@@ -1,0 +1,77 @@
+"""Writes files whole or not at all: a reader never meets half a file, and a crash leaves the old one."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from ftkit.errors import UserError
+
+
+@contextmanager
+def atomic_file(path: str | Path, *, newline: str | None = "\n") -> Iterator[TextIO]:
+    """Opens a UTF-8 text file that takes its place only when the block ends without an exception.
+
+    The text goes to a temporary file in the same folder (a rename is atomic only within a file system),
+    is flushed to disk, and then replaces `path`. Missing folders are made. A link is followed, and
+    something that is not a regular file, such as a pipe, is written directly.
+
+    Raises:
+        UserError: the file cannot be made there.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file() and not target.is_dir():
+        with open(target, "w", encoding="utf-8", newline=newline) as pipe:
+            yield pipe
+        return
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    new_file = _created(path, target, temporary, newline)
+    try:
+        with new_file as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def atomic_write_text(path: str | Path, text: str) -> None:
+    """Writes a UTF-8 text file, whole or not at all; line ends are written as they are."""
+    with atomic_file(path, newline="") as file:
+        file.write(text)
+
+
+def atomic_write_json(path: str | Path, value: Any) -> None:
+    """Writes indented JSON, whole or not at all: keys in their order, NaN and infinities as null."""
+    atomic_write_text(
+        path, json.dumps(json_safe(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    )
+
+
+def json_safe(value: Any) -> Any:
+    """Returns a value with NaN and infinities replaced by None, at any depth: JSON has no word for them."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: json_safe(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_safe(item) for item in value]
+    return value
+
+
+def _created(path: str | Path, target: Path, temporary: Path, newline: str | None) -> TextIO:
+    if target.is_dir():
+        raise UserError(f"{path} is a folder; expected the name of a file to write.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return open(temporary, "x", encoding="utf-8", newline=newline)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror} ({target.parent}).") from None

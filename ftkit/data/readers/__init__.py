@@ -1,0 +1,111 @@
+"""Files and Hub splits -> rows; one reader per format, none of which changes a value."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+from ftkit.data.readers.table import ReadOptions, RowStream, Table
+from ftkit.data.spec import HubSource, Source
+from ftkit.errors import DataError, closest_name, name_list
+
+__all__ = ["READERS", "ReadOptions", "RowStream", "Table", "fingerprint", "open_table", "resolve"]
+
+READERS: dict[str, str] = {
+    ".csv": "ftkit.data.readers.csv:read",
+    ".tsv": "ftkit.data.readers.tsv:read",
+    ".jsonl": "ftkit.data.readers.jsonl:read",
+    ".json": "ftkit.data.readers.json:read",
+    ".parquet": "ftkit.data.readers.parquet:read",
+    ".txt": "ftkit.data.readers.txt:read",
+}
+"""File extension -> `module:function`, imported when first needed; the function takes a path and options."""
+
+DEMO_PREFIX = "ftkit:"
+DEMO_FOLDER = Path(__file__).resolve().parents[2] / "demo"
+
+
+def open_table(source: Source, options: ReadOptions | None = None) -> Table:
+    """Opens a file, packaged demo data (`ftkit:support/train.csv`) or a Hub split.
+
+    The first row is read at once, so a file that is missing, empty or of another format fails here; the
+    other rows are read as they are asked for.
+
+    Raises:
+        DataError: the source cannot be read; the message says why and what to do.
+    """
+    if isinstance(source, HubSource):
+        from ftkit.data.readers import hub
+
+        return hub.read(source)
+    path = resolve(source)
+    return _reader(path)(path, options or ReadOptions())
+
+
+def fingerprint(source: Source) -> str:
+    """Returns the SHA-256 of a file's bytes in hex, or the fingerprint that `datasets` gives a Hub split."""
+    if isinstance(source, HubSource):
+        from ftkit.data.readers import hub
+
+        return hub.fingerprint(source)
+    digest = hashlib.sha256()
+    with open(resolve(source), "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def resolve(source: str) -> Path:
+    """Returns the path of a readable, non-empty file, or raises a DataError that says what is wrong."""
+    path = _demo_path(source) if source.startswith(DEMO_PREFIX) else Path(source).expanduser()
+    if path.is_dir():
+        raise DataError(
+            f"{source} is a folder; expected a file{_files_inside(path)}. "
+            "For a folder that `datasets` can load, write {hub: FOLDER, split: train}."
+        )
+    if not path.exists():
+        raise _missing_file(source, path)
+    try:
+        with open(path, "rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise DataError(f"{source} cannot be read: {error.strerror} ({path.absolute()}).") from None
+    if empty:
+        raise DataError(f"{source} is empty: the file has 0 bytes ({path.absolute()}).")
+    return path
+
+
+def _reader(path: Path) -> Callable[[Path, ReadOptions], Table]:
+    target = READERS.get(path.suffix.lower())
+    if target is None:
+        raise DataError(
+            f"{path}: no reader for {path.suffix or 'a file without an extension'}; "
+            f"known: {', '.join(READERS)}."
+        )
+    module, _, function = target.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def _demo_path(source: str) -> Path:
+    path = DEMO_FOLDER / source.removeprefix(DEMO_PREFIX)
+    if not path.resolve().is_relative_to(DEMO_FOLDER.resolve()):
+        raise DataError(
+            f"{source}: the path leaves ftkit's demo data; write one such as ftkit:NAME/train.csv."
+        )
+    return path
+
+
+def _missing_file(source: str, path: Path) -> DataError:
+    folder = path.absolute().parent
+    looked_at = f"{source}: no such file (looked at {path.absolute()})."
+    if not folder.is_dir():
+        return DataError(f"{looked_at} The folder {folder} does not exist either.")
+    near = closest_name(path.name, (file.name for file in folder.iterdir() if file.is_file()))
+    return DataError(looked_at + (f" Did you mean {near!r}?" if near else ""))
+
+
+def _files_inside(folder: Path) -> str:
+    names = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in READERS)
+    return f" such as one of those inside: {name_list(names, limit=5)}" if names else ""

@@ -1,0 +1,55 @@
+"""Turns the integers of a `datasets.ClassLabel` back into label names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Decoder = Callable[[Any], Any]
+
+UNLABELLED = -1
+"""What Hub datasets write where a test split hides its labels."""
+
+
+def class_label_decoders(features: Mapping[str, Any]) -> dict[str, Decoder]:
+    """Returns a decoder for each column that holds class labels, or lists of them.
+
+    Args:
+        features: the JSON form of `datasets.Features`, which parquet files carry in their schema too, such
+            as `{"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}`.
+    """
+    decoders = {column: _decoder(feature) for column, feature in features.items()}
+    return {column: decoder for column, decoder in decoders.items() if decoder is not None}
+
+
+def decoded(values: Mapping[str, Any], decoders: Mapping[str, Decoder]) -> dict[str, Any]:
+    """Returns a row's cells with class labels as names."""
+    return {column: decoders[column](cell) if column in decoders else cell for column, cell in values.items()}
+
+
+def _decoder(feature: Any) -> Decoder | None:
+    if isinstance(feature, list) and len(feature) == 1:  # how older versions wrote a list
+        return _list_decoder(feature[0])
+    if not isinstance(feature, Mapping):
+        return None
+    if feature.get("_type") == "ClassLabel" and feature.get("names"):
+        return _name_decoder(feature["names"])
+    if feature.get("_type") in ("List", "LargeList", "Sequence"):
+        return _list_decoder(feature.get("feature"))
+    return None
+
+
+def _name_decoder(names: Sequence[str]) -> Decoder:
+    def decode(value: Any) -> str | None:
+        if value is None or value == UNLABELLED:
+            return None
+        return names[value]
+
+    return decode
+
+
+def _list_decoder(feature: Any) -> Decoder | None:
+    decode_item = _decoder(feature)
+    if decode_item is None:
+        return None
+    return lambda items: None if items is None else [decode_item(item) for item in items]

@@ -1,0 +1,67 @@
+"""Reads csv: every cell is text exactly as written (`NA`, `null`, `01`, `1.0`, the empty cell)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from ftkit.data.readers.cells import Record, shown, table_from_records
+from ftkit.data.readers.table import ReadOptions, Table
+from ftkit.data.readers.text import read_lines
+from ftkit.errors import ConfigError, DataError
+
+# Python's limit of 131,072 characters refuses real documents. No limit at all would let one open quote
+# take a whole file into memory before it is reported.
+MAX_CELL_CHARS = 16 * 1024 * 1024
+
+
+def read(path: Path, options: ReadOptions) -> Table:
+    r"""Reads a csv file with a header line.
+
+    A cell may be quoted with `"`; then it may hold the delimiter, line breaks, and quotes written twice.
+    Lines may end in `\n`, `\r\n` or `\r`. Blank lines are skipped.
+
+    Raises:
+        DataError: a ragged row, a quote left open, a header name that is empty or repeated, or no rows.
+    """
+    delimiter = options.delimiter or ","
+    if delimiter in '"\r\n':
+        raise ConfigError(f"data.delimiter: {delimiter!r} cannot separate cells; use one such as ',' or ';'.")
+    return table_from_records(
+        path,
+        lambda: _records(path, options, delimiter),
+        delimiter=delimiter,
+        too_many_fix=f'quote the cell that holds the delimiter {shown(delimiter)}: "one{delimiter} two"',
+    )
+
+
+def _records(path: Path, options: ReadOptions, delimiter: str) -> Iterator[Record]:
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_CHARS))
+    reader = csv.reader(read_lines(path, options), delimiter=delimiter, strict=True)
+    num_columns = 0
+    line = 1
+    try:
+        for cells in reader:
+            if cells and (len(cells) > 1 or num_columns == 1 or cells[0].strip()):
+                num_columns = num_columns or len(cells)
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise _quote_error(path, line, reader.line_num, str(error)) from None
+
+
+def _quote_error(path: Path, line: int, last_line: int, reason: str) -> DataError:
+    """Explains the three ways in which the csv module meets a quote that was not closed."""
+    if "expected after" in reason:
+        what = f"a quote that opens in this row closes on line {last_line} with more text right after it"
+    elif "unexpected end of data" in reason:
+        what = f"a quote that opens in this row is never closed; the file ends on line {last_line}"
+    elif "field limit" in reason:
+        what = f"a cell is longer than {MAX_CELL_CHARS:,} characters; a quote was probably left open"
+    else:
+        what = reason
+    return DataError(
+        f"{path}, line {line}: {what}.\n"
+        'Fix: close the quote, or, if the cell begins with a real quote, write it as """text"" more".'
+    )

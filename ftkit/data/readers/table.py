@@ -1,0 +1,82 @@
+"""What every reader returns: named columns and a stream of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from ftkit.errors import DataError, did_you_mean, name_list
+from ftkit.types import Row
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read text files.
+
+    Attributes:
+        encoding: a Python codec name; a UTF-8 byte order mark is accepted and dropped.
+        delimiter: cell separator of csv and tsv files; None takes the format's own.
+    """
+
+    encoding: str = "utf-8"
+    delimiter: str | None = None
+
+
+@dataclass(frozen=True)
+class RowStream:
+    """Rows that are read again from the source each time they are iterated, so none need stay in memory."""
+
+    start: Callable[[], Iterator[Row]]
+
+    def __iter__(self) -> Iterator[Row]:
+        return self.start()
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of one file or Hub split.
+
+    Attributes:
+        source: the name that messages show.
+        columns: in file order; for JSON the keys of the first row (other rows may have more or fewer).
+        rows: may be iterated more than once; each time reads the source afresh.
+        hint: why the columns may not be what the user expects, such as another delimiter; often empty.
+    """
+
+    source: str
+    columns: tuple[str, ...]
+    rows: Iterable[Row]
+    hint: str = ""
+
+    def missing_column(self, column: str, *, role: str | None = None) -> DataError:
+        """Returns the error for a column that the table does not have.
+
+        Args:
+            column: the name that was looked up.
+            role: what it was wanted for (`text`, `label`), to name the config key that maps it.
+        """
+        wanted = f"column {column!r}" + (f" (data.columns.{role})" if role else "")
+        message = (
+            f"{self.source}: there is no {wanted}; the columns are {name_list(self.columns)}."
+            f"{did_you_mean(column, self.columns)}"
+        )
+        return DataError(f"{message} {self.hint or self._headerless_hint()}".rstrip())
+
+    def require(self, columns: Iterable[str]) -> None:
+        """Raises the missing-column DataError for the first of `columns` that the table does not have."""
+        for column in columns:
+            if column not in self.columns:
+                raise self.missing_column(column)
+
+    def _headerless_hint(self) -> str:
+        sentences = [column for column in self.columns if len(column.split()) > 3]
+        return (
+            "The first line looks like data. Fix: add a header line such as text,label" if sentences else ""
+        )
+
+
+def first_row(source: str, rows: Iterable[Row], *, empty: str = "it has no rows") -> Row:
+    """Returns the first row, so that a file that cannot be read fails when opened; DataError if none."""
+    for row in rows:
+        return row
+    raise DataError(f"{source} is empty: {empty}.")

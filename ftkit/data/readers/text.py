@@ -1,0 +1,128 @@
+"""Decodes text files for all text formats: strictly, and with the place of a byte that does not fit."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from ftkit.data.readers.table import ReadOptions
+from ftkit.errors import ConfigError, DataError
+
+# Longest first: the UTF-32-LE mark begins with the UTF-16-LE one.
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CHUNK_BYTES = 1 << 20
+
+
+def read_lines(path: Path, options: ReadOptions) -> Iterator[str]:
+    r"""Yields the lines of a text file with their ends (`\n`, `\r\n` or `\r`), as the csv module wants them.
+
+    Raises:
+        DataError: a byte that the encoding does not allow, or a NUL, with its line and the likely fix.
+    """
+    codec = _codec(path, options.encoding)
+    with open(path, encoding=codec, errors="strict", newline="") as file:
+        number = 0
+        try:
+            for line in file:
+                number += 1
+                if "\0" in line:
+                    raise _nul_error(path, number)
+                yield line
+        except UnicodeDecodeError:
+            # The decoder works on blocks, so it knows no line: look for the byte again, slowly.
+            raise _undecodable_byte(path, codec) from None
+        except UnicodeError as error:
+            raise DataError(
+                f"{path} cannot be read as {options.encoding}: {error}.\n"
+                "Fix: set data.encoding to the file's encoding, or convert the file to UTF-8."
+            ) from None
+
+
+def read_text(path: Path, options: ReadOptions) -> str:
+    """Returns a whole text file; raises as `read_lines` does."""
+    return "".join(read_lines(path, options))
+
+
+def without_line_end(line: str) -> str:
+    r"""Returns a line without its `\n`, `\r\n` or `\r`; other white space stays."""
+    if line.endswith("\r\n"):
+        return line[:-2]
+    return line[:-1] if line.endswith(("\n", "\r")) else line
+
+
+def _codec(path: Path, encoding: str) -> str:
+    """Returns the codec to open the file with, after comparing it with the file's byte order mark."""
+    try:
+        name = codecs.lookup(encoding).name
+        "".encode(encoding)  # refuses codecs such as hex, which turn bytes into bytes
+    except LookupError:
+        raise ConfigError(
+            f"data.encoding: Python knows no text encoding {encoding!r}. "
+            "Common ones: utf-8, utf-16, latin-1, cp1252, shift_jis, gb18030."
+        ) from None
+    marked = _marked_encoding(path)
+    if marked == "utf-8" and name in ("utf-8", "utf-8-sig"):
+        return "utf-8-sig"
+    if marked is not None and not name.startswith(marked):
+        raise DataError(
+            f"{path} begins with a {marked.upper()} byte order mark, but is read as {encoding}.\n"
+            f"Fix: data.encoding: {marked}, or convert the file to UTF-8."
+        )
+    return name
+
+
+def _marked_encoding(path: Path) -> str | None:
+    with open(path, "rb") as file:
+        start = file.read(4)
+    return next((encoding for mark, encoding in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
+
+
+def _nul_error(path: Path, line: int) -> DataError:
+    return DataError(
+        f"{path}, line {line}: the text holds a NUL byte (0x00), so this is a binary file, "
+        "a damaged one, or UTF-16 without a byte order mark.\n"
+        "Fix: data.encoding: utf-16-le (or utf-16-be), or write the file again as UTF-8."
+    )
+
+
+def _undecodable_byte(path: Path, codec: str) -> DataError:
+    """Decodes the file again in chunks, counting lines, up to the byte that fails."""
+    decoder = codecs.getincrementaldecoder(codec.removesuffix("-sig"))()
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    line, tail = 1, ""
+    with open(path, "rb") as file:
+        while True:
+            chunk = file.read(_CHUNK_BYTES)
+            state = decoder.getstate()
+            try:
+                text, failure = decoder.decode(chunk, final=not chunk), None
+            except UnicodeDecodeError as error:
+                # error.start counts from what the decoder had kept of the chunk before: state[0].
+                decoder.setstate(state)
+                text, failure = decoder.decode(chunk[: max(0, error.start - len(state[0]))]), error
+            text = newlines.decode(text, final=not chunk or failure is not None)
+            line += text.count("\n")
+            tail = (tail + text)[-200:].rpartition("\n")[2]
+            if failure is not None:
+                return _byte_error(path, line, failure, tail)
+            assert chunk, "the second reading found no undecodable byte"
+
+
+def _byte_error(path: Path, line: int, error: UnicodeDecodeError, before: str) -> DataError:
+    byte = error.object[error.start]
+    place = f", after {before[-20:]!r}" if before else ""
+    # 0x80-0x9F are control codes in latin-1, but quotes and dashes in Windows' cp1252.
+    legacy = "cp1252" if 0x80 <= byte <= 0x9F else "latin-1"
+    fix = f"data.encoding: {legacy} if that is how the file was written, or convert the file to UTF-8"
+    if error.reason == "unexpected end of data":
+        fix += "; it is the last character of the file, so the file may also have been cut short"
+    encoding = error.encoding.removesuffix("-sig")
+    return DataError(f"{path}, line {line}: byte 0x{byte:02X}{place} is not valid {encoding}.\nFix: {fix}.")

@@ -1,0 +1,63 @@
+"""The `data` section of a config: where the rows are and which columns matter."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ftkit.types import ProblemType
+
+
+class HubSource(BaseModel):
+    """One split of a dataset on the Hub, or of a local folder that `datasets.load_dataset` can read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hub: str = Field(description="Dataset id, such as stanfordnlp/sst2.")
+    split: str = Field(description="Split name or slice, such as train or validation[:500].")
+    name: str | None = Field(None, description="Configuration of the dataset, such as sst2 in nyu-mll/glue.")
+    revision: str | None = Field(None, description="Branch, tag or commit of the dataset repository.")
+
+    def __str__(self) -> str:
+        return ":".join(part for part in (self.hub, self.name, self.split) if part)
+
+
+Source = str | HubSource
+
+
+class DataSpec(BaseModel):
+    """Files or Hub splits, and how their columns map to the task."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train: Source = Field(
+        description="csv, tsv, jsonl, json, parquet or txt file, or {hub: ..., split: ...}."
+    )
+    validation: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="A file, a Hub split, or the fraction of train to hold out (stratified, seeded)."
+    )
+    test: Source | None = Field(None, description="A file or Hub split; scored once, after training.")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Role -> column, such as {text: body, label: intent}. Roles: text, text_pair, label, id.",
+    )
+    problem_type: ProblemType | None = Field(
+        None, description="What the labels are; single_label_classification unless said otherwise."
+    )
+    labels: tuple[str, ...] | None = Field(
+        None, description="All label names, in output order. Default: those of train, sorted naturally."
+    )
+    label_separator: str = Field(
+        ",", min_length=1, description="Separates multi-label names in one text cell."
+    )
+    max_length: int | None = Field(
+        None, gt=1, description="Tokens kept of each input. Default: as many as the checkpoint can read."
+    )
+    encoding: str = Field("utf-8", description="Encoding of text files.")
+    delimiter: str | None = Field(
+        None, min_length=1, max_length=1, description="Cell separator of csv files."
+    )
+
+
+SplitName = Literal["train", "validation", "test"]

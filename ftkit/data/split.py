@@ -1,0 +1,83 @@
+"""Holds out part of the training examples for validation."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+from ftkit.errors import DataError
+from ftkit.types import TextExample
+
+
+def hold_out(
+    examples: Sequence[TextExample], fraction: float, seed: int
+) -> tuple[list[TextExample], list[TextExample]]:
+    """Splits examples in two, with each label in both parts in about the same share.
+
+    Examples with one label are stratified by it and every label keeps at least one training example;
+    numbers (regression) and sets of labels are drawn at random. Both parts keep the original order.
+
+    The draw uses only `random.Random(seed).random()`, the one method whose sequence Python promises to keep
+    between versions and platforms.
+
+    Example: 6 rows of `a` and 4 of `b` at 0.5 give 3 + 2 rows to train on and 3 + 2 held out.
+
+    Args:
+        examples: the training examples.
+        fraction: part to hold out, between 0 and 1.
+        seed: the same seed and examples give the same split.
+
+    Returns:
+        What remains for training, and what was held out; neither is empty.
+
+    Raises:
+        DataError: there are too few examples to hold any out.
+    """
+    assert 0 < fraction < 1, f"the fraction is validated with the config; got {fraction}"
+    generator = random.Random(seed)
+    draws = [generator.random() for _ in examples]
+    groups: dict[str | None, list[int]] = {}
+    for position, example in enumerate(examples):
+        label = example.label if isinstance(example.label, str) else None
+        groups.setdefault(label, []).append(position)
+    for members in groups.values():
+        members.sort(key=draws.__getitem__)
+    num_held_out = max(1, math.floor(len(examples) * fraction + 0.5))
+    held_out: set[int] = set()
+    for members, quota in zip(
+        groups.values(), _quotas(list(groups.values()), fraction, num_held_out, draws), strict=True
+    ):
+        held_out.update(members[:quota])
+    if not held_out:
+        raise _nothing_to_hold_out(len(examples), len(groups), fraction)
+    return (
+        [example for position, example in enumerate(examples) if position not in held_out],
+        [example for position, example in enumerate(examples) if position in held_out],
+    )
+
+
+def _quotas(groups: list[list[int]], fraction: float, total: int, draws: Sequence[float]) -> list[int]:
+    """Returns how many members of each group to hold out: its share, by the largest remainder method.
+
+    Ties are broken by the groups' own random draws, so that no label is preferred for coming first.
+    """
+    quotas = [min(math.floor(len(members) * fraction), len(members) - 1) for members in groups]
+    by_remainder = sorted(
+        range(len(groups)),
+        key=lambda group: (quotas[group] - len(groups[group]) * fraction, draws[groups[group][0]]),
+    )
+    missing = total - sum(quotas)
+    for group in by_remainder:
+        if missing > 0 and quotas[group] < len(groups[group]) - 1:
+            quotas[group] += 1
+            missing -= 1
+    return quotas
+
+
+def _nothing_to_hold_out(num_examples: int, num_labels: int, fraction: float) -> DataError:
+    return DataError(
+        f"data.validation: {fraction} of train leaves nothing to hold out: train has {num_examples} "
+        f"row(s) and {num_labels} label(s), and each label keeps at least one row for training.\n"
+        "Fix: add rows, or name a validation file."
+    )

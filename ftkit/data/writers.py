@@ -1,0 +1,107 @@
+"""Writes predictions, one row at a time, in the format that the file's extension names."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from ftkit.data.files import atomic_file, json_safe
+from ftkit.errors import UserError, did_you_mean
+
+STDOUT = "-"
+
+
+class Writer(Protocol):
+    """Takes rows; what `open_writer` gives."""
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Writes one row."""
+
+
+class JsonlWriter:
+    """One JSON object a line; NaN and infinities become null."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Writes one row."""
+        self._file.write(json.dumps(json_safe(row), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+class CsvWriter:
+    """Cells that `ftkit.data.readers.csv` reads back as they were; the first row makes the header.
+
+    `{"id": 0, "label": "a", "scores": {"a": 0.9, "b": 0.1}}` becomes the columns `id`, `label`, `score_a`
+    and `score_b`. Numbers keep all their digits; None, NaN and infinities become empty cells; lists are
+    written as JSON.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        # With "\r\n" as its line end the csv module quotes a lone "\r" too, on every version of Python.
+        self._rows = csv.writer(_UnixLineEnds(file), lineterminator="\r\n")
+        self._columns: list[str] | None = None
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Writes one row; every row has the columns of the first."""
+        cells = _flattened(row)
+        if self._columns is None:
+            self._columns = list(cells)
+            self._rows.writerow(self._columns)
+        assert list(cells) == self._columns, f"rows differ in columns: {list(cells)}, {self._columns}"
+        self._rows.writerow(cells.values())
+
+
+class _UnixLineEnds:
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> None:
+        self._file.write(row.removesuffix("\r\n") + "\n")
+
+
+WRITERS: dict[str, Callable[[TextIO], Writer]] = {"jsonl": JsonlWriter, "csv": CsvWriter}
+"""Format -> writer; the extension of a file is its format."""
+
+
+@contextmanager
+def open_writer(path: str | Path | None, format: str | None = None) -> Iterator[Writer]:
+    """Opens a file to write rows to; it appears, whole, only when the block ends without an exception.
+
+    Args:
+        path: None or `-` means standard output.
+        format: a key of `WRITERS`; default: the file's extension, or jsonl on standard output.
+
+    Raises:
+        UserError: no such format, or the file cannot be written.
+    """
+    to_stdout = path is None or str(path) == STDOUT
+    name = format or ("jsonl" if to_stdout else Path(str(path)).suffix.removeprefix(".").lower())
+    if name not in WRITERS:
+        raise UserError(
+            f"{path}: cannot write the format {name!r}; known: {', '.join(WRITERS)}."
+            f"{did_you_mean(name, WRITERS)} Choose one by the file's extension or by --format."
+        )
+    # newline="": a line break inside a cell must not be changed, and the writers end their own lines.
+    with nullcontext(sys.stdout) if to_stdout else atomic_file(str(path), newline="") as file:
+        yield WRITERS[name](file)
+
+
+def _flattened(row: Mapping[str, Any]) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "scores" and isinstance(value, Mapping):
+            cells.update({f"score_{label}": _cell(score) for label, score in value.items()})
+        else:
+            cells[name] = _cell(value)
+    return cells
+
+
+def _cell(value: Any) -> Any:
+    value = json_safe(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value

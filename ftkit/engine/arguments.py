@@ -1,0 +1,72 @@
+"""RunConfig -> TrainingArguments: what the user set, ftkit's defaults, and nothing that surprises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit.config import RunConfig
+from ftkit.errors import ConfigError
+from ftkit.metrics import greater_is_better
+from ftkit.train_spec import training_arguments_kwargs
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+
+def training_arguments(
+    config: RunConfig, checkpoints: Path, *, primary_metric: str, has_validation: bool
+) -> TrainingArguments:
+    """Builds the Trainer's arguments.
+
+    With validation data the run is evaluated and saved every epoch, and ends with the best checkpoint by the
+    primary metric; without, the last weights are kept.
+
+    Raises:
+        ConfigError: transformers refuses a value, or values that exclude one another.
+    """
+    from transformers import TrainingArguments
+
+    kwargs = training_arguments_kwargs(config.train)
+    kwargs = {**_defaults(kwargs, primary_metric, has_validation), **kwargs, **_fixed(config, checkpoints)}
+    _check(kwargs, has_validation)
+    if str(kwargs.get("metric_for_best_model")).removeprefix("eval_") == "loss":
+        kwargs.setdefault("greater_is_better", False)
+    try:
+        return TrainingArguments(**kwargs)
+    except (ValueError, TypeError, ImportError, OSError) as error:
+        raise ConfigError(f"train: transformers refuses these arguments: {error}") from None
+
+
+def _defaults(kwargs: dict[str, Any], primary_metric: str, has_validation: bool) -> dict[str, Any]:
+    strategy = kwargs.get("eval_strategy", "epoch" if has_validation else "no")
+    save_strategy = strategy if strategy != "no" else "epoch"
+    defaults: dict[str, Any] = {"eval_strategy": strategy, "save_strategy": save_strategy}
+    if strategy == "steps" and "eval_steps" in kwargs:
+        defaults["save_steps"] = kwargs["eval_steps"]
+    if strategy != "no" and kwargs.get("save_strategy", save_strategy) in (strategy, "best"):
+        metric = kwargs.get("metric_for_best_model", primary_metric)
+        defaults["load_best_model_at_end"] = True
+        defaults["metric_for_best_model"] = metric
+        defaults["greater_is_better"] = greater_is_better(metric.removeprefix("eval_"))
+    return defaults
+
+
+def _fixed(config: RunConfig, checkpoints: Path) -> dict[str, Any]:
+    """What ftkit does itself, and better: its own progress, rotation and NaN guard."""
+    return {
+        "output_dir": str(checkpoints),
+        "seed": config.seed,
+        "disable_tqdm": True,
+        "logging_nan_inf_filter": False,
+        "save_total_limit": None,
+        "remove_unused_columns": False,
+        "label_smoothing_factor": 0.0,
+    }
+
+
+def _check(kwargs: dict[str, Any], has_validation: bool) -> None:
+    if kwargs["eval_strategy"] != "no" and not has_validation:
+        raise ConfigError("train.eval_strategy: there is nothing to evaluate on. Give data.validation, or say no.")
+    if kwargs.get("load_best_model_at_end") and kwargs["eval_strategy"] == "no":
+        raise ConfigError("train.load_best_model_at_end: needs data.validation and an eval_strategy.")

@@ -1,0 +1,144 @@
+"""The only Trainer subclass: transformers' loop on Accelerate, with ftkit's batches, loss, evaluation and saves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.data_loader import prepare_data_loader
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from ftkit.adapters.adapter import Adapter, Encoded
+from ftkit.engine import checkpoints
+from ftkit.engine.batching import BatchLimits, LengthBatchSampler, pad
+from ftkit.engine.guards import FiniteGuard, check_weights_are_finite
+
+Metrics = dict[str, Any]
+
+
+class FtkitTrainer(Trainer):
+    """Trains a built model on encoded rows.
+
+    Args:
+        adapter: gives the padding and the loss.
+        limits: bounds of a batch on one rank.
+        evaluate_model: scores the model on the validation rows; None without validation data.
+        save_total_limit: checkpoints kept; rotation happens only after a new checkpoint is whole.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: torch.nn.Module,
+        args: TrainingArguments,
+        adapter: Adapter,
+        train: Encoded,
+        limits: BatchLimits,
+        evaluate_model: Callable[[], Metrics] | None,
+        save_total_limit: int,
+        callbacks: list[TrainerCallback],
+    ) -> None:
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=train.rows,
+            # Only its presence counts: evaluate() below asks evaluate_model.
+            eval_dataset=train.rows.select([0]) if evaluate_model else None,
+            processing_class=adapter.tokenizer,
+            callbacks=callbacks,
+        )
+        self.remove_callback(PrinterCallback)
+        # The loss below is already divided by the items of a whole optimizer step.
+        self.loss_is_scaled_for_ga = True
+        self.model_accepts_loss_kwargs = False
+        self.adapter, self.encoded, self.limits = adapter, train, limits
+        self.evaluate_model, self.num_checkpoints = evaluate_model, save_total_limit
+        self.guard = FiniteGuard()
+        self.batch_sampler = LengthBatchSampler(
+            train.lengths,
+            limits,
+            seed=args.data_seed if args.data_seed is not None else args.seed,
+            rank=args.process_index,
+            world_size=args.world_size,
+        )
+        steps = math.ceil(len(self.batch_sampler) / args.gradient_accumulation_steps)
+        self.items_per_step = adapter.count_items(train) / steps
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Returns this rank's batches; the sampler shares them out, so Accelerate must not do so again."""
+        loader = DataLoader(
+            self.encoded.rows,  # type: ignore[arg-type]
+            batch_sampler=self.batch_sampler,
+            collate_fn=lambda rows: pad(rows, self.adapter.padding),
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory and self.args.device.type == "cuda",
+            persistent_workers=self.args.dataloader_persistent_workers,
+            prefetch_factor=self.args.dataloader_prefetch_factor,
+        )
+        return prepare_data_loader(
+            loader, self.args.device, num_processes=1, process_index=0, put_on_device=True, non_blocking=True
+        )
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Returns the batch's summed loss over the mean number of items in an optimizer step.
+
+        Batches differ in size. Dividing each by its own size would weigh the examples of small batches more;
+        with one divisor for all, the gradients of an epoch add up as those of equal batches would. Gradients are
+        averaged over ranks, so the loss is multiplied by their number.
+        """
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        loss = self.adapter.loss(outputs, labels).sum() / self.items_per_step * self.args.world_size
+        return (loss, outputs) if return_outputs else loss
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """One forward and backward pass, watched for NaN."""
+        loss = super().training_step(*args, **kwargs)
+        self.guard.watch(loss)
+        return loss
+
+    def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Metrics:
+        """Scores the validation rows by the same code as the final evaluation."""
+        assert self.evaluate_model is not None
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self.evaluate_model().items()}
+        self.log({name: value for name, value in metrics.items() if isinstance(value, (int, float))})
+        best = self.args.metric_for_best_model
+        if best is not None and metrics.get(best := f"eval_{best.removeprefix('eval_')}") is None:
+            # A metric that is not defined yet, such as the correlation of a constant, never wins.
+            metrics[best] = -math.inf if self.args.greater_is_better else math.inf
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Logs, and looks at the guard: the device is synchronised then anyway."""
+        self.guard.check(self.state.global_step)
+        super().log(logs, start_time)
+
+    def finished_model(self) -> PreTrainedModel:
+        """Returns the trained model in float32, without what Accelerate wrapped around it."""
+        return self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        """Saves a checkpoint, seals it with a manifest, and only then deletes older ones."""
+        step = self.state.global_step
+        self.guard.check(step)
+        check_weights_are_finite(self.model, step)
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            folder = Path(self._get_output_dir(trial))
+            # Pickled arguments can hold what should not travel, and nothing reads them.
+            (folder / f"{checkpoints.PREFIX}{step}" / "training_args.bin").unlink(missing_ok=True)
+            checkpoints.write_manifest(folder / f"{checkpoints.PREFIX}{step}")
+            checkpoints.rotate(folder, keep=self.num_checkpoints, best=self.state.best_model_checkpoint)
+        self.accelerator.wait_for_everyone()

@@ -1,0 +1,57 @@
+"""What ftkit raises when the user can act on it: one message, no traceback.
+
+A message says what was got, where, what was expected and the likely fix. `assert` is for our own bugs.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FtkitError(Exception):
+    """Base of every error meant for the user. The command line prints it and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class RunError(FtkitError):
+    """The run started and could not finish: a loss that is not a number, a proof that failed."""
+
+
+class UserError(FtkitError):
+    """The user's config, data, checkpoint or flag is wrong. Nothing was written."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A config key or value is wrong."""
+
+
+class DataError(UserError):
+    """A data file, row or label is wrong."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint cannot be used for what was asked."""
+
+
+def closest_name(name: str, choices: Iterable[str]) -> str | None:
+    """Returns the choice nearest to `name` in spelling, or None when none is near."""
+    lowered = {choice.lower(): choice for choice in choices}
+    matches = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.6)
+    return lowered[matches[0]] if matches else None
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Returns ` Did you mean 'x'?` for the closest choice, else an empty string; made to be appended."""
+    match = closest_name(name, choices)
+    return f" Did you mean {match!r}?" if match is not None else ""
+
+
+def name_list(names: Iterable[object], *, limit: int = 12) -> str:
+    """Returns names as `'a', 'b', 'c' (+4 more)`, for messages that list what is available."""
+    items = [repr(str(name)) for name in names]
+    shown = ", ".join(items[:limit])
+    return f"{shown} (+{len(items) - limit} more)" if len(items) > limit else shown

@@ -1,0 +1,177 @@
+"""What a checkpoint is, from its config file alone: no weights are read to decide whether a run is possible."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import CheckpointError, did_you_mean, name_list
+from ftkit.models.spec import ModelSpec
+from ftkit.types import Family
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+BUILT_IN = "ftkit:"
+
+# Their position ids start at pad_token_id + 1, so that many rows of the position table are never reached.
+OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "roberta-prelayernorm", "data2vec-text")
+
+
+@dataclass(frozen=True)
+class CheckpointSpec:
+    """A checkpoint that exists and whose family is known.
+
+    Attributes:
+        name: as the user wrote it.
+        path: Hub id, or the folder to load from.
+        max_positions: tokens the model can read at once; None when it has no fixed limit.
+        vocab_size: rows of the embedding table.
+        architectures: the classes it was saved from, such as `("BertForMaskedLM",)`.
+    """
+
+    name: str
+    path: str
+    revision: str | None
+    trust_remote_code: bool
+    family: Family
+    model_type: str
+    max_positions: int | None
+    vocab_size: int
+    architectures: tuple[str, ...]
+
+    @property
+    def loading_arguments(self) -> dict[str, Any]:
+        """Keyword arguments that every `from_pretrained` of this checkpoint gets."""
+        return {"revision": self.revision or "main", "trust_remote_code": self.trust_remote_code}
+
+
+def inspect_checkpoint(model: ModelSpec) -> CheckpointSpec:
+    """Reads a checkpoint's config file and finds its family.
+
+    Raises:
+        CheckpointError: there is no such checkpoint, it holds no safetensors weights, or its family is unknown.
+    """
+    path = resolve_path(model.checkpoint)
+    config = _read_config(model, path)
+    if Path(path).is_dir():
+        check_weights(Path(path))
+    text_config = config.get_text_config()
+    return CheckpointSpec(
+        name=model.checkpoint,
+        path=path,
+        revision=model.revision,
+        trust_remote_code=model.trust_remote_code,
+        family=family_of(config),
+        model_type=config.model_type,
+        max_positions=_max_positions(text_config),
+        vocab_size=text_config.vocab_size,
+        architectures=tuple(config.architectures or ()),
+    )
+
+
+def resolve_path(checkpoint: str) -> str:
+    """Returns the folder of a built-in or local checkpoint, or the Hub id unchanged.
+
+    Raises:
+        CheckpointError: it names a folder, and there is none.
+    """
+    if checkpoint.startswith(BUILT_IN):
+        name = checkpoint.removeprefix(BUILT_IN)
+        folder = Path(str(importlib.resources.files("ftkit"))) / "demo"
+        known = sorted(entry.parent.name for entry in folder.glob("*/config.json"))
+        if name not in known:
+            raise CheckpointError(f"No built-in checkpoint {checkpoint!r}; there is {name_list(known)}.")
+        return str(folder / name)
+    path = Path(checkpoint).expanduser()
+    if path.is_dir():
+        return str(path)
+    if path.is_file():
+        raise CheckpointError(f"model.checkpoint: {checkpoint!r} is a file; name the folder that holds config.json.")
+    looks_local = checkpoint.startswith((".", "/", "~")) or checkpoint.count("/") > 1 or "\\" in checkpoint
+    if looks_local:
+        siblings = [entry.name for entry in path.absolute().parent.glob("*/")]
+        raise CheckpointError(
+            f"model.checkpoint: no folder {checkpoint!r} (looked at {path.absolute()})."
+            f"{did_you_mean(path.name, siblings)}"
+        )
+    return checkpoint
+
+
+def _read_config(model: ModelSpec, path: str) -> PretrainedConfig:
+    from transformers import AutoConfig
+
+    if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
+        raise CheckpointError(
+            f"model.checkpoint: {model.checkpoint!r} holds no config.json, so it is not a transformers checkpoint. "
+            "Name the folder that save_pretrained wrote."
+        )
+    try:
+        return AutoConfig.from_pretrained(
+            path, revision=model.revision or "main", trust_remote_code=model.trust_remote_code
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        remedy = "Check the spelling, the network, and (for a gated repository) the HF_TOKEN environment variable."
+        if "trust_remote_code" in str(error):
+            remedy = "If you trust its authors, say model.trust_remote_code: true."
+        raise CheckpointError(f"model.checkpoint: cannot read {model.checkpoint!r}: {reason} {remedy}") from None
+
+
+def check_weights(folder: Path) -> None:
+    """Refuses a local folder without complete safetensors weights.
+
+    Raises:
+        CheckpointError: naming what is missing and how to get it.
+    """
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        missing = sorted(shard for shard in shards if not (folder / shard).is_file())
+        if missing:
+            raise CheckpointError(f"{folder}: the weights are incomplete; missing {name_list(missing)}.")
+        return
+    if (folder / "model.safetensors").is_file():
+        return
+    if any(folder.glob("pytorch_model*.bin")):
+        raise CheckpointError(
+            f"{folder}: the weights are pickled (pytorch_model.bin), which can run code when opened. Convert them "
+            "once with transformers, in a place you trust: AutoModel.from_pretrained(folder).save_pretrained(folder)."
+        )
+    raise CheckpointError(
+        f"{folder}: there is a config.json but no model.safetensors, so there are no weights to start from. "
+        "Copy the whole checkpoint folder."
+    )
+
+
+def family_of(config: PretrainedConfig) -> Family:
+    """Returns how a checkpoint of this config reads and writes.
+
+    Raises:
+        CheckpointError: it is neither a masked, a causal nor an encoder-decoder language model.
+    """
+    from transformers.models.auto import modeling_auto
+
+    if config.is_encoder_decoder:
+        return "encoder-decoder"
+    if config.model_type in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        return "encoder"
+    if config.model_type in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return "decoder"
+    raise CheckpointError(
+        f"model.checkpoint: a {config.model_type!r} checkpoint is not a text model that ftkit knows. "
+        "Known are encoders (BERT, RoBERTa ...), decoders (GPT-2, Llama ...) and encoder-decoders (T5, BART ...)."
+    )
+
+
+def _max_positions(config: PretrainedConfig) -> int | None:
+    """Returns how many tokens the position table holds; None for models without one."""
+    positions = getattr(config, "max_position_embeddings", None)
+    if not isinstance(positions, int) or positions <= 0:
+        return None
+    if config.model_type in OFFSET_POSITIONS:
+        return positions - (config.pad_token_id or 0) - 1
+    return positions

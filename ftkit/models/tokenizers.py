@@ -1,0 +1,71 @@
+"""Tokenizers, made ready for padded batches without ever changing the vocabulary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftkit.errors import CheckpointError
+from ftkit.models.checkpoint import CheckpointSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# transformers writes about 1e30 where a tokenizer states no limit.
+NO_LIMIT = 1_000_000
+
+
+def load_tokenizer(spec: CheckpointSpec) -> PreTrainedTokenizerBase:
+    """Loads a checkpoint's tokenizer, with a pad token and padding on the right.
+
+    Raises:
+        CheckpointError: it has none, or its ids do not fit the model's embedding table.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(spec.path, **spec.loading_arguments)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(
+            f"model.checkpoint: cannot load the tokenizer of {spec.name!r}: {reason} "
+            "A checkpoint needs tokenizer.json (or its vocabulary files) beside config.json."
+        ) from None
+    if len(tokenizer) > spec.vocab_size:
+        raise CheckpointError(
+            f"model.checkpoint: the tokenizer of {spec.name!r} has {len(tokenizer)} tokens, the model embeds only "
+            f"{spec.vocab_size}. They do not belong together; copy the tokenizer that the model was trained with."
+        )
+    if tokenizer.eos_token is None and len(tokenizer) == 0:
+        raise CheckpointError(f"model.checkpoint: the tokenizer of {spec.name!r} is empty: its files are missing.")
+    ensure_pad_token(tokenizer, spec)
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def ensure_pad_token(tokenizer: PreTrainedTokenizerBase, spec: CheckpointSpec) -> None:
+    """Gives a tokenizer without a pad token one it already has: GPT and Llama checkpoints come without.
+
+    No token is added, so no id and no embedding changes. Padding is masked; the token's meaning is not used.
+
+    Raises:
+        CheckpointError: it has no special token at all.
+    """
+    if tokenizer.pad_token is not None:
+        return
+    for name in ("eos_token", "unk_token", "bos_token"):
+        token = getattr(tokenizer, name, None)
+        if token is not None:
+            tokenizer.pad_token = token
+            return
+    raise CheckpointError(
+        f"model.checkpoint: the tokenizer of {spec.name!r} has no pad, eos, unk or bos token to pad with. "
+        'Name one in its tokenizer_config.json, such as "pad_token": "<pad>".'
+    )
+
+
+def max_input_length(tokenizer: PreTrainedTokenizerBase, spec: CheckpointSpec) -> int | None:
+    """Returns how many tokens of an input the checkpoint can read; None when neither file states a limit."""
+    limits = [spec.max_positions] if spec.max_positions else []
+    if tokenizer.model_max_length < NO_LIMIT:
+        limits.append(tokenizer.model_max_length)
+    return min(limits) if limits else None

@@ -1,0 +1,137 @@
+"""Everything that can be known and checked before any weight is loaded or any file written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ftkit import __version__
+from ftkit.adapters.table import find_adapter
+from ftkit.config import RunConfig, RunFacts
+from ftkit.data.check import Problems
+from ftkit.metrics import DEFAULT_METRICS, PRIMARY_METRIC, check_metric_key, check_metric_names
+from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
+from ftkit.run_directory import RunDirectory
+from ftkit.tasks import Task, find_task, kind_module
+from ftkit.tasks.splits import read_splits
+from ftkit.types import LabelSpace, ProblemType, Split
+
+if TYPE_CHECKING:
+    from ftkit.adapters.adapter import Adapter
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that is possible.
+
+    Attributes:
+        kind: the module of the task's kind.
+        columns: role -> column of the user's files.
+        splits: `train`, and `validation` and `test` where there are any.
+        loss_options: what the adapter's loss needs, such as class weights.
+        metrics: names of the metrics to compute.
+        primary_metric: the key that picks the best checkpoint.
+        warnings: what the user should know about the data.
+    """
+
+    config: RunConfig
+    directory: RunDirectory
+    task: Task
+    kind: ModuleType
+    spec: CheckpointSpec
+    adapter_class: type[Adapter]
+    columns: Mapping[str, str]
+    splits: Mapping[str, Split]
+    labels: LabelSpace
+    loss_options: Mapping[str, Any]
+    metrics: tuple[str, ...]
+    primary_metric: str
+    warnings: tuple[str, ...]
+
+    def make_adapter(self) -> Adapter:
+        """Returns the task adapter, with the checkpoint's tokenizer loaded."""
+        max_length = self.config.data.max_length
+        return self.adapter_class(self.spec, self.labels, max_length=max_length, **self.loss_options)  # type: ignore[call-arg]
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Split -> digest of what was read."""
+        return {name: split.fingerprint for name, split in self.splits.items()}
+
+    def resolved_config(self, adapter: Adapter) -> RunConfig:
+        """Returns the config with what inference needs to know."""
+        facts = RunFacts(
+            ftkit_version=__version__,
+            task_name=self.task.name,
+            kind=self.task.kind,
+            family=self.spec.family,
+            columns=dict(self.columns),
+            max_length=adapter.max_length,
+            prepared=self.task.prepare is not None,
+        )
+        return self.config.model_copy(update={"run": facts, "resume": False, "overwrite": False})
+
+
+def prepare(config: RunConfig) -> Plan:
+    """Checks that a run is possible: directory, task, checkpoint, data and labels, in this order.
+
+    Raises:
+        UserError: something is wrong; nothing was written.
+    """
+    directory = RunDirectory(config.output_dir)
+    directory.check(config)
+    task = find_task(config.task)
+    kind = kind_module(task.kind)
+    columns = kind.columns_of(task, config.data)
+    metrics, primary_metric = choose_metrics(config, task, kind.problem_type_of(task, config.data))
+    spec = inspect_checkpoint(config.model)
+    adapter_class = find_adapter(task.kind, spec.family, spec.name)
+    splits = read_splits(kind, task, config.data, columns, seed=config.seed)
+    labels = kind.fit_labels(splits["train"], task, config.data)
+    problems = Problems()
+    kind.check(splits, labels, task, config.data, problems)
+    problems.raise_if_any()
+    return Plan(
+        config=config,
+        directory=directory,
+        task=task,
+        kind=kind,
+        spec=spec,
+        adapter_class=adapter_class,
+        columns=columns,
+        splits=splits,
+        labels=labels,
+        loss_options=kind.loss_options(
+            splits["train"],
+            labels,
+            class_weights=config.train.class_weights,
+            label_smoothing=config.train.label_smoothing_factor or 0.0,
+        ),
+        metrics=metrics,
+        primary_metric=primary_metric,
+        warnings=tuple(problems.warnings),
+    )
+
+
+def choose_metrics(config: RunConfig, task: Task, problem_type: ProblemType) -> tuple[tuple[str, ...], str]:
+    """Returns the metric names and the primary key: the config's, else the task's, else the kind's own.
+
+    Raises:
+        ConfigError: a name or key does not exist, or does not suit the problem.
+    """
+    names = config.metrics or task.metrics or DEFAULT_METRICS[problem_type]
+    check_metric_names(names, problem_type)
+    primary = config.train.metric_for_best_model or task.primary_metric
+    if primary is None:
+        default = PRIMARY_METRIC[problem_type]
+        primary = default if _is_computed(default, names, problem_type) else "loss"
+    check_metric_key(primary, names, problem_type)
+    return tuple(names), primary.removeprefix("eval_")
+
+
+def _is_computed(key: str, names: tuple[str, ...], problem_type: ProblemType) -> bool:
+    from ftkit.metrics import available_keys
+
+    return key in available_keys(names, problem_type)

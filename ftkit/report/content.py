@@ -1,0 +1,127 @@
+"""What a finished run hands over to its report and its model card: plain values, arrays and texts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ftkit.types import Kind, ProblemType, Split
+
+
+@dataclass(frozen=True)
+class EvaluatedSplit:
+    """The predictions of one split, in the order of `split.examples`.
+
+    Attributes:
+        name: `validation`, `test`, ...
+        predictions: label ids (N,), or {0,1} indicators (N, L), or numbers (N,) for regression.
+        references: what was expected, in the same shape.
+        confidences: probability of the predicted label (N,), single label only; None where there is none.
+    """
+
+    name: str
+    split: Split
+    predictions: np.ndarray
+    references: np.ndarray
+    confidences: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        num_rows = len(self.split)
+        assert self.predictions.shape == self.references.shape, "one prediction for each reference"
+        assert len(self.predictions) == num_rows, f"{len(self.predictions)} predictions for {num_rows} rows"
+        assert self.confidences is None or self.confidences.shape == (num_rows,), "one confidence a row"
+
+    def __len__(self) -> int:
+        return len(self.predictions)
+
+    @property
+    def prefix(self) -> str:
+        """What its results are named after: `eval` for validation, as in the ecosystem, else its name."""
+        return "eval" if self.name == "validation" else self.name
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """All that `write_page` and `write_card` need; they read nothing from disk.
+
+    Attributes:
+        title: the name of the run, such as the base name of its folder.
+        kind: the Hub's pipeline tag of the task.
+        label_names: in output order; one pseudo-name for regression.
+        checkpoint: the Hub id or folder that training started from.
+        config_yaml: the resolved config.
+        results: the flat all_results.json: `eval_accuracy`, `test_f1_macro`, `test_per_label`,
+            `train_runtime` (seconds), `data`, `proof`, `environment` and so on. A value may be None.
+        log_history: `log_history` of transformers' trainer_state.json.
+        evaluated: at most one for each split; test, else validation, is the headline.
+        warnings: sentences for the reader, such as that texts were cut.
+        primary_metric: its name without a prefix, such as `f1_macro`.
+    """
+
+    title: str
+    task_name: str
+    kind: Kind
+    problem_type: ProblemType
+    label_names: tuple[str, ...]
+    checkpoint: str
+    family: str
+    config_yaml: str
+    results: Mapping[str, Any]
+    log_history: Sequence[Mapping[str, float]]
+    evaluated: Sequence[EvaluatedSplit]
+    warnings: Sequence[str]
+    primary_metric: str
+
+    @property
+    def headline(self) -> EvaluatedSplit | None:
+        """The split that the report is about: test, else validation, else the first; None without rows."""
+        order = ("test", "validation")
+        with_rows = [split for split in self.evaluated if len(split)]
+        return min(
+            with_rows,
+            key=lambda split: order.index(split.name) if split.name in order else len(order),
+            default=None,
+        )
+
+    def score(self, split: EvaluatedSplit, metric: str) -> float | None:
+        """Returns a metric of a split; None if it was not computed or is not a finite number."""
+        return number(self.results.get(f"{split.prefix}_{metric}"))
+
+    def scores(self, split: EvaluatedSplit) -> dict[str, float | None]:
+        """Returns every metric of a split and its loss, the primary one first; no speed, no per-label table."""
+        prefix = f"{split.prefix}_"
+        values = {
+            key.removeprefix(prefix): value for key, value in self.results.items() if key.startswith(prefix)
+        }
+        scores = {name: number(value) for name, value in values.items() if _is_score(name, value)}
+        return dict(sorted(scores.items(), key=lambda item: item[0] != self.primary_metric))
+
+    def per_label(self, split: EvaluatedSplit) -> Mapping[str, Mapping[str, Any]]:
+        """Returns name -> precision, recall, f1, support of a split; empty for regression."""
+        return self.results.get(f"{split.prefix}_per_label") or {}
+
+    @property
+    def best_epoch(self) -> float | None:
+        """The epoch of the checkpoint that was kept, by `best_step` of the results; None if none was chosen."""
+        step = self.results.get("best_step")
+        at_step = [entry for entry in self.log_history if step and entry.get("step") == step]
+        return next((number(entry.get("epoch")) for entry in at_step), None)
+
+
+def number(value: Any) -> float | None:
+    """Returns a value as a float; None if it is missing, not a number, NaN or infinite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+# What all_results.json tells of a split beside its scores.
+_NO_SCORES = ("samples", "truncated_samples", "runtime", "samples_per_second", "steps_per_second")
+
+
+def _is_score(name: str, value: Any) -> bool:
+    return name not in _NO_SCORES and (value is None or isinstance(value, (int, float, np.number)))

@@ -1,0 +1,147 @@
+"""How values are written for people: numbers, durations, short texts, and no path of the machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+MISSING = "–"
+
+_METRIC_NAMES = {
+    "accuracy": "Accuracy",
+    "f1": "F1",
+    "hamming_loss": "Hamming loss",
+    "loss": "Loss",
+    "mae": "Mean absolute error",
+    "matthews_correlation": "Matthews correlation",
+    "mse": "Mean squared error",
+    "pearson": "Pearson correlation",
+    "precision": "Precision",
+    "recall": "Recall",
+    "rmse": "Root mean squared error",
+    "roc_auc": "ROC AUC",
+    "spearman": "Spearman correlation",
+}
+_AVERAGES = ("macro", "micro", "weighted")
+
+
+def metric_name(key: str) -> str:
+    """Returns a metric key as a person reads it: `f1_macro` as `F1 (macro)`; unknown keys as they are."""
+    base, _, average = key.rpartition("_")
+    if average in _AVERAGES and base in _METRIC_NAMES:
+        return f"{_METRIC_NAMES[base]} ({average})"
+    return _METRIC_NAMES.get(key, key)
+
+
+def score_text(value: float | None) -> str:
+    """Returns a score with four decimals, or four digits where it is large or tiny: 0.9231, 152.4, 3.1e-06."""
+    if value is None:
+        return MISSING
+    if value == 0 or 1e-3 <= abs(value) < 10:
+        return f"{value:.4f}"
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def percent_text(share: float) -> str:
+    """Returns a share as a percentage with one decimal, never rounded up to 100."""
+    return f"{min(100 * share, 99.9) if share < 1 else 100:.1f} %"
+
+
+def count_text(value: float | None) -> str:
+    """Returns a count with thousands separators."""
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def duration_text(seconds: float | None) -> str:
+    """Returns a duration in its two largest units: `48.2 s`, `2 min 13 s`, `3 h 5 min`."""
+    if seconds is None:
+        return MISSING
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def value_text(value: Any) -> str:
+    """Returns any value of a results file in one line."""
+    if value is None:
+        return MISSING
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, (int, np.integer)):
+        return f"{value:,}"
+    if isinstance(value, (float, np.floating)):
+        return f"{value:.6g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(value_text(item) for item in value) or "none"
+    return without_paths(str(value))
+
+
+def flat_texts(values: Any, prefix: str = "") -> dict[str, str]:
+    """Returns nested mappings as `outer · inner` -> text."""
+    flat: dict[str, str] = {}
+    for key, value in values.items() if isinstance(values, Mapping) else ():
+        name = f"{prefix}{str(key).replace('_', ' ')}"
+        flat.update(
+            flat_texts(value, f"{name} · ") if isinstance(value, Mapping) else {name: value_text(value)}
+        )
+    return flat
+
+
+def shorten(text: object, limit: int) -> str:
+    """Returns a text in one line of at most `limit` characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
+
+
+def encodable(text: str) -> str:
+    """Returns a text that UTF-8 can hold: JSON data may carry lone surrogates, and no report fails for one."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+# An absolute path within a sentence; `https://host/x`, `and/or` and `owner/name` are none. What it drops is
+# the folders, so that the base name remains.
+_FOLDERS = re.compile(
+    r"""(?<![\w.:/\\~])(?:file://)?(?:~[\w.-]*|[A-Za-z]:)?[/\\](?:[^\s/\\'"<>|,;()]+[/\\])+(?=[^\s/\\])"""
+)
+_ABSOLUTE = re.compile(r"(?:file://|[~/\\]|[A-Za-z]:[/\\])")
+
+
+def is_absolute(text: str) -> bool:
+    """Whether a text as a whole is a path that means something on one machine only."""
+    return _ABSOLUTE.match(text) is not None
+
+
+def base_name(path: str) -> str:
+    """Returns the last part of a path of any system."""
+    return PureWindowsPath(path.rstrip("/\\")).name or path.strip("/\\")
+
+
+def without_paths(text: str) -> str:
+    """Returns a text with absolute paths cut to their base names: reports are shared, folders tell who you are."""
+    return (
+        _FOLDERS.sub("", text) if not is_absolute(text) or "\n" in text or ", " in text else base_name(text)
+    )
+
+
+def source_name(source: str) -> str:
+    """Returns a file's base name; a Hub dataset (`owner/name:split`) as it is."""
+    is_hub = ":" in source and not is_absolute(source) and not source.startswith(".")
+    return source if is_hub else without_paths(source) if " " in source else base_name(source)
+
+
+_HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}")
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name can be a repository of the Hub, and is no folder here."""
+    return bool(_HUB_ID.fullmatch(name)) and ".." not in name and "--" not in name and not Path(name).exists()
+
+
+def checkpoint_name(checkpoint: str) -> str:
+    """Returns a Hub id or a built-in name as it is, and a folder's base name."""
+    return checkpoint if is_hub_id(checkpoint) or checkpoint.startswith("ftkit:") else base_name(checkpoint)

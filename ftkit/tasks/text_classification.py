@@ -1,0 +1,234 @@
+"""Text classification: a text, or a pair of texts, and one label, several labels or a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ftkit.data.check import Problems, check_splits
+from ftkit.data.readers import Table
+from ftkit.data.spec import DataSpec
+from ftkit.errors import ConfigError, did_you_mean, name_list
+from ftkit.tasks.task import Task
+from ftkit.types import Label, LabelSpace, ProblemType, Row, Split, TextExample, natural_sort
+
+TASK = Task(
+    name="text-classification",
+    kind="text-classification",
+    columns={"text": "text", "label": "label"},
+)
+
+ROLES: Mapping[str, str] = {
+    "text": "the text to classify",
+    "text_pair": "the second text of a pair, such as a hypothesis",
+    "label": "what is to be predicted",
+    "id": "the row's own id, kept in predictions",
+}
+
+# A regression head has one output; transformers needs a name for it.
+REGRESSION_NAME = "score"
+
+
+def columns_of(task: Task, spec: DataSpec) -> dict[str, str]:
+    """Returns role -> column: the kind's own names, then the task's, then the config's.
+
+    Raises:
+        ConfigError: a role does not exist.
+    """
+    for role in spec.columns:
+        if role not in ROLES:
+            raise ConfigError(f"data.columns: no role {role!r}.{did_you_mean(role, ROLES)} Roles: {name_list(ROLES)}.")
+    return {**TASK.columns, **task.columns, **spec.columns}
+
+
+def problem_type_of(task: Task, spec: DataSpec) -> ProblemType:
+    """Returns what the labels are: the config's word, else the task's, else one label per example."""
+    return spec.problem_type or task.problem_type or "single_label_classification"
+
+
+def read_examples(
+    table: Table, task: Task, columns: Mapping[str, str], spec: DataSpec, *, with_labels: bool
+) -> Iterator[TextExample]:
+    """Turns rows into examples one by one; nothing is judged here, `check` does that.
+
+    Args:
+        columns: role -> column.
+        with_labels: False for rows that are only to be predicted; their label column may be absent.
+
+    Raises:
+        DataError: a column is not in the file.
+    """
+    columns = dict(columns)
+    if table.columns == ("text",):
+        columns["text"] = "text"  # plain text files have no other name for it
+    if task.prepare is None:
+        roles = [role for role in columns if with_labels or role not in ("label", "id")]
+        for role in roles:
+            if columns[role] not in table.columns:
+                raise table.missing_column(columns[role], role=role)
+    problem_type = problem_type_of(task, spec)
+    for position, row in enumerate(table.rows):
+        yield _example(position, row, task, columns, problem_type, spec.label_separator, with_labels)
+
+
+def _example(
+    position: int,
+    row: Row,
+    task: Task,
+    columns: Mapping[str, str],
+    problem_type: ProblemType,
+    separator: str,
+    with_labels: bool,
+) -> TextExample:
+    cells = task.prepare(dict(row.values)) if task.prepare is not None else row.values
+    id_cell = cells.get(columns["id"]) if "id" in columns else None
+    return TextExample(
+        id=position if id_cell is None else id_cell,
+        text=_text(cells.get(columns["text"])),
+        text_pair=_text(cells.get(columns["text_pair"])) if "text_pair" in columns else None,
+        label=to_label(cells.get(columns["label"]), problem_type, separator) if with_labels else None,
+        line=row.line,
+    )
+
+
+def _text(cell: Any) -> str:
+    return "" if cell is None else str(cell)
+
+
+def to_label(cell: Any, problem_type: ProblemType, separator: str) -> Label | None:
+    """Returns a cell as a label, or None where it is missing; a cell that is no number stays text, to be reported.
+
+    `01` and `1` stay two labels, and so do `NA` and an empty cell: only the empty one is missing.
+    """
+    if problem_type == "multi_label_classification":
+        return _several(cell, separator)
+    if cell is None or cell == "":
+        return None
+    if problem_type == "regression":
+        return _number(cell)
+    return _name(cell)
+
+
+def _name(cell: Any) -> str:
+    """Returns a cell as a label name; JSON's true is `true`, not Python's `True`."""
+    return str(cell).lower() if isinstance(cell, bool) else str(cell)
+
+
+def _several(cell: Any, separator: str) -> tuple[str, ...]:
+    """Returns the names in a list, or in a text cell between separators; none at all is a valid answer."""
+    if cell is None:
+        return ()
+    if isinstance(cell, str):
+        cell = [part.strip() for part in cell.split(separator)]
+    items: Iterable[Any] = cell if isinstance(cell, (list, tuple)) else [cell]
+    return tuple(dict.fromkeys(name for item in items if (name := _name(item))))
+
+
+def _number(cell: Any) -> Label:
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        return str(cell)
+
+
+def fit_labels(train: Split, task: Task, spec: DataSpec) -> LabelSpace:
+    """Returns the label names in output order: as declared, else those of train, sorted naturally."""
+    problem_type = problem_type_of(task, spec)
+    if problem_type == "regression":
+        return LabelSpace((REGRESSION_NAME,), problem_type)
+    declared = declared_labels(task, spec)
+    if declared is not None:
+        return LabelSpace(declared, problem_type)
+    labels = (example.label for example in train.examples if example.label is not None)
+    if problem_type == "multi_label_classification":
+        return LabelSpace(tuple(natural_sort(name for names in labels for name in names)), problem_type)  # type: ignore[union-attr]
+    return LabelSpace(tuple(natural_sort(str(label) for label in labels)), problem_type)
+
+
+def declared_labels(task: Task, spec: DataSpec) -> tuple[str, ...] | None:
+    """Returns the label names that config or task declare, or None."""
+    declared = spec.labels if spec.labels is not None else task.labels
+    if declared is not None and len(set(declared)) != len(declared):
+        raise ConfigError("data.labels: a name is given twice; every output needs a name of its own.")
+    return declared
+
+
+def check(splits: Mapping[str, Split], labels: LabelSpace, task: Task, spec: DataSpec, problems: Problems) -> None:
+    """Reports everything that is wrong with the examples of a run, by file and row."""
+    check_splits(
+        list(splits.values()),
+        problem_type=labels.problem_type,
+        declared=declared_labels(task, spec),
+        problems=problems,
+    )
+
+
+def check_known_labels(split: Split, labels: LabelSpace, problems: Problems) -> None:
+    """Reports labels of rows to be scored that a finished run cannot predict."""
+    if labels.problem_type == "regression":
+        return
+    for example in split.examples:
+        names = example.label if isinstance(example.label, tuple) else (example.label,)
+        for name in names:
+            if name is not None and name not in labels:
+                problems.error(
+                    f"the label {name!r} is none that the run knows.{did_you_mean(str(name), labels.names)}",
+                    where=split.where(example),
+                    remedy=f"its labels are {name_list(labels.names)}",
+                    kind=f"unknown label {name}",
+                )
+
+
+def loss_options(
+    train: Split,
+    labels: LabelSpace,
+    *,
+    class_weights: str | Mapping[str, float] | None,
+    label_smoothing: float,
+) -> dict[str, Any]:
+    """Returns what the adapter's loss needs: a weight per label, and the smoothing.
+
+    Raises:
+        ConfigError: a weight for a label that does not exist, or a setting that means nothing here.
+    """
+    if labels.problem_type == "regression" and (class_weights or label_smoothing):
+        setting = "class_weights" if class_weights else "label_smoothing_factor"
+        raise ConfigError(f"train.{setting}: a regression has no classes. Leave it out.")
+    if not 0 <= label_smoothing < 1:
+        raise ConfigError(f"train.label_smoothing_factor: expected 0 or more and less than 1, got {label_smoothing}.")
+    return {"class_weights": _weights(train, labels, class_weights), "label_smoothing": label_smoothing}
+
+
+def _weights(train: Split, labels: LabelSpace, setting: str | Mapping[str, float] | None) -> list[float] | None:
+    if setting is None:
+        return None
+    if isinstance(setting, Mapping):
+        for name, weight in setting.items():
+            if name not in labels:
+                raise ConfigError(f"train.class_weights: no label {name!r}.{did_you_mean(name, labels.names)}")
+            if not weight > 0:
+                raise ConfigError(f"train.class_weights: {name!r} needs a weight above 0, got {weight}.")
+        return [setting.get(name, 1.0) for name in labels.names]
+    counts = dict.fromkeys(labels.names, 0)
+    for example in train.examples:
+        for name in example.label if isinstance(example.label, tuple) else (str(example.label),):
+            counts[name] += 1
+    return [_balanced(count, len(train), labels) for count in counts.values()]
+
+
+def _balanced(count: int, total: int, labels: LabelSpace) -> float:
+    """Returns scikit-learn's `balanced` weight, or for multi-label the ratio of noes to yeses (PyTorch's pos_weight)."""
+    if count == 0:
+        return 1.0
+    if labels.problem_type == "multi_label_classification":
+        return max(total - count, 1) / count
+    return total / (len(labels) * count)
+
+
+def readable(prediction: Any, labels: LabelSpace) -> Label:
+    """Returns one row's reduced prediction (an id, L booleans or a number) as label name, names or number."""
+    if labels.problem_type == "regression":
+        return float(prediction)
+    if labels.problem_type == "multi_label_classification":
+        return tuple(name for name, chosen in zip(labels.names, prediction, strict=True) if chosen)
+    return labels.names[int(prediction)]

@@ -1,0 +1,183 @@
+"""The `train` section of a config: TrainingArguments' own names, passed through, and few of ftkit's own.
+
+The names, types and help texts are read from the source of the installed transformers, without importing it:
+importing TrainingArguments takes seconds, and a misspelt key should be told at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from ftkit.errors import FtkitError
+
+MANAGED: Mapping[str, str] = {
+    "output_dir": "say output_dir at the top level",
+    "resume_from_checkpoint": "say resume: true at the top level",
+    "push_to_hub": "push the finished run with the huggingface_hub command line",
+    "hub_token": "set the HF_TOKEN environment variable: a token never belongs in a file",
+    "do_train": "a run always trains",
+    "do_eval": "give data.validation",
+    "do_predict": "give data.test",
+    "remove_unused_columns": "ftkit keeps only what the model reads",
+    "label_names": "ftkit sets it",
+    "train_sampling_strategy": "batches are always grouped by length, in a seeded order",
+    "length_column_name": "ftkit measures lengths itself",
+    "prediction_loss_only": "ftkit sets it",
+    "include_for_metrics": "ftkit sets it",
+    "batch_eval_metrics": "ftkit sets it",
+    "eval_do_concat_batches": "ftkit sets it",
+    "dataloader_drop_last": "every example is used exactly once an epoch",
+    "local_rank": "the launcher sets it",
+    "gradient_checkpointing": "say activation_checkpointing",
+    "gradient_checkpointing_kwargs": "say activation_checkpointing_kwargs",
+    "auto_find_batch_size": "bound a batch with max_tokens_per_batch",
+}
+"""TrainingArguments that a config may not set, and what to do instead."""
+
+RENAMED: Mapping[str, str] = {
+    "evaluation_strategy": "eval_strategy",
+    "warmup_ratio": "warmup_steps (a value below 1 is a share of all steps)",
+    "group_by_length": "nothing: batches are always grouped by length",
+    "no_cuda": "use_cpu",
+    "use_mps_device": "nothing: the device is found",
+    "per_gpu_train_batch_size": "per_device_train_batch_size",
+    "per_gpu_eval_batch_size": "per_device_eval_batch_size",
+    "fp16_backend": "fp16",
+    "half_precision_backend": "bf16 or fp16",
+    "adafactor": "optim: adafactor",
+    "overwrite_output_dir": "overwrite: true at the top level",
+    "save_safetensors": "nothing: weights are always safetensors",
+    "logging_dir": "the TENSORBOARD_LOGGING_DIR environment variable",
+    "push_to_hub_model_id": "hub_model_id",
+    "torchdynamo": "torch_compile",
+    "max_seq_length": "data.max_length",
+    "max_length": "data.max_length",
+    "epochs": "num_train_epochs",
+    "num_epochs": "num_train_epochs",
+    "lr": "learning_rate",
+    "batch_size": "per_device_train_batch_size",
+    "train_batch_size": "per_device_train_batch_size",
+    "eval_batch_size": "per_device_eval_batch_size",
+    "gradient_accumulation": "gradient_accumulation_steps",
+    "early_stopping": "early_stopping_patience",
+}
+"""Names of older releases, or of other tools, and today's name."""
+
+
+class FtkitTrainOptions(BaseModel):
+    """What ftkit adds to TrainingArguments, and the defaults it changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    # 32 short texts is the batch of most published recipes; the token budget keeps long ones within memory.
+    per_device_train_batch_size: int = Field(32, gt=0, description="At most so many examples in a batch.")
+    per_device_eval_batch_size: int = Field(64, gt=0, description="At most so many examples in an eval batch.")
+    max_tokens_per_batch: int = Field(
+        4096, gt=0, description="At most so many tokens in a batch, padding included. Examples are never cut for it."
+    )
+    class_weights: Literal["balanced"] | dict[str, float] | None = Field(
+        None, description="balanced (inverse to frequency), or {label: weight} with 1 for labels left out."
+    )
+    early_stopping_patience: int | None = Field(
+        None, gt=0, description="Stop after so many evaluations without a better primary metric."
+    )
+    report_to: str | list[str] = Field("none", description="Trackers to log to, such as tensorboard or wandb.")
+    logging_steps: float = Field(10, gt=0, description="Log every so many optimizer steps.")
+    save_total_limit: int = Field(2, gt=0, description="Checkpoints kept; the best is always among them.")
+
+
+_STRATEGY = Literal["no", "steps", "epoch"]
+_KNOWN_TYPES: dict[str, Any] = {
+    "Any": Any,
+    "Literal": Literal,
+    "IntervalStrategy": _STRATEGY,
+    "SaveStrategy": Literal["no", "steps", "epoch", "best"],
+    "SchedulerType": str,
+    "OptimizerNames": str,
+    "HubStrategy": str,
+    "DebugOption": str,
+    "ParallelismConfig": dict,
+}
+
+
+def _annotation(node: ast.expr, name: str) -> Any:
+    """Evaluates a field's type; `IntervalStrategy | str` keeps the enum's words only."""
+    text = ast.unparse(node)
+    if "Strategy" in text and name.endswith("_strategy") and "Hub" not in text:
+        text = text.replace(" | str", "")
+    return eval(text, {"__builtins__": {}}, {**_KNOWN_TYPES, **_BUILTIN_TYPES})
+
+
+_BUILTIN_TYPES = {kind.__name__: kind for kind in (int, float, str, bool, dict, list, tuple)}
+
+
+def _help(node: ast.expr | None) -> str:
+    """Returns the `help` of a `field(metadata={"help": ...})` call, first sentence only."""
+    for keyword in getattr(node, "keywords", []):
+        if keyword.arg == "metadata" and isinstance(keyword.value, ast.Dict):
+            for value in keyword.value.values:
+                if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    return value.value.split(". ")[0].strip()
+    return ""
+
+
+@functools.cache
+def training_argument_fields() -> dict[str, tuple[Any, str]]:
+    """Returns name -> (type, help) of every TrainingArguments field of the installed transformers."""
+    package = importlib.util.find_spec("transformers")
+    if package is None or package.origin is None:
+        raise FtkitError("transformers is not installed in this environment: pip install ftkit installs it.")
+    tree = ast.parse(Path(package.origin).with_name("training_args.py").read_text(encoding="utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TrainingArguments"]
+    fields = (node for node in classes[0].body if isinstance(node, ast.AnnAssign))
+    return {
+        node.target.id: (_annotation(node.annotation, node.target.id), _help(node.value))
+        for node in fields
+        if isinstance(node.target, ast.Name)
+    }
+
+
+def _build() -> type[FtkitTrainOptions]:
+    """Returns FtkitTrainOptions with every TrainingArguments field that a config may set, unset by default."""
+    ours = set(FtkitTrainOptions.model_fields) | set(MANAGED)
+    fields: dict[str, Any] = {
+        name: (kind | None, Field(None, description=text or None))
+        for name, (kind, text) in training_argument_fields().items()
+        if name not in ours
+    }
+    return create_model("TrainSpec", __base__=FtkitTrainOptions, __module__=__name__, **fields)
+
+
+if TYPE_CHECKING:
+
+    class TrainSpec(FtkitTrainOptions):
+        """The `train` section. A field that is None was not set, and TrainingArguments' default holds."""
+
+        num_train_epochs: float | None = None
+        eval_strategy: str | None = None
+        save_strategy: str | None = None
+        load_best_model_at_end: bool | None = None
+        metric_for_best_model: str | None = None
+        label_smoothing_factor: float | None = None
+        seed: int | None = None
+        data_seed: int | None = None
+        use_cpu: bool | None = None
+        bf16: bool | None = None
+        fp16: bool | None = None
+
+else:
+    TrainSpec = _build()
+
+
+def training_arguments_kwargs(spec: TrainSpec) -> dict[str, Any]:
+    """Returns what is to be passed to TrainingArguments: what the user set, and ftkit's changed defaults."""
+    names = training_argument_fields()
+    values = spec.model_dump()
+    return {name: value for name, value in values.items() if name in names and value is not None}

@@ -1,0 +1,139 @@
+"""The words the whole library shares: kinds, families, rows, examples, label spaces. Plain Python, no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal[
+    "text-classification",
+    "token-classification",
+    "translation",
+    "summarization",
+    "text-generation",
+    "fill-mask",
+    "question-answering",
+    "image-classification",
+    "audio-classification",
+    "automatic-speech-recognition",
+]
+"""What a task is, in the Hub's own pipeline tags."""
+
+Family = Literal["encoder", "decoder", "encoder-decoder"]
+"""How a checkpoint reads and writes: BERT-like, GPT-like, T5-like."""
+
+FAMILIES: tuple[Family, ...] = ("encoder", "decoder", "encoder-decoder")
+
+ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
+"""What a classifier predicts; the values are those of `config.problem_type` in transformers."""
+
+PROBLEM_TYPES: tuple[ProblemType, ...] = (
+    "single_label_classification",
+    "multi_label_classification",
+    "regression",
+)
+
+Label = str | tuple[str, ...] | float
+"""One name, several names (multi-label), or a number (regression)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a data file, exactly as written: text cells stay text.
+
+    Attributes:
+        values: column name -> cell. CSV and TSV cells are always `str`; JSON and parquet keep their types.
+        line: 1-based line of the file where the row begins (for parquet and Hub data: 1-based row number).
+    """
+
+    values: Mapping[str, Any]
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextExample:
+    """One text, or pair of texts, to classify.
+
+    Attributes:
+        id: the row's `id` column, else its 0-based position in the file.
+        label: None when the row is only to be predicted.
+        line: where the row begins in its file, for messages.
+    """
+
+    id: str | int
+    text: str
+    text_pair: str | None = None
+    label: Label | None = None
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Split:
+    """The examples of one split, with the file they came from.
+
+    Attributes:
+        name: `train`, `validation`, `test`, or `input` for rows to predict.
+        source: the file or dataset name that messages show.
+        fingerprint: hex digest of the content that was read, for `all_results.json`.
+    """
+
+    name: str
+    source: str
+    examples: Sequence[TextExample]
+    fingerprint: str = ""
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def where(self, example: TextExample) -> str:
+        """Returns `file, line N` for a message."""
+        return f"{self.source}, line {example.line}"
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """The labels of a classifier, in the order of its outputs; the same for every split.
+
+    Attributes:
+        names: label names; one pseudo-name `score` for regression.
+    """
+
+    names: tuple[str, ...]
+    problem_type: ProblemType = "single_label_classification"
+    _index: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_index", {name: index for index, name in enumerate(self.names)})
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._index
+
+    def index(self, name: str) -> int:
+        """Returns the output position of a label name; KeyError if there is none."""
+        return self._index[name]
+
+    @property
+    def id2label(self) -> dict[int, str]:
+        """Output position -> name, as `config.json` stores it."""
+        return dict(enumerate(self.names))
+
+    @property
+    def label2id(self) -> dict[str, int]:
+        """Name -> output position, as `config.json` stores it."""
+        return dict(self._index)
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Returns a sort key under which `label_2` comes before `label_10`, and equal numbers by spelling."""
+    parts = re.split(r"(\d+)", name)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part)
+
+
+def natural_sort(names: Iterable[str]) -> list[str]:
+    """Returns distinct names sorted as a person would: numbers by value."""
+    return sorted(set(names), key=natural_key)

@@ -1,0 +1,206 @@
+"""Make the small BERT checkpoint that ships with ftkit as its offline demo model.
+
+The script writes its own text with the grammar in ``demo_grammar.py``, trains a WordPiece tokenizer on it, and
+pretrains a two-layer lower-cased BERT by masked language modelling. Nothing is downloaded.
+
+    python scripts/make_demo_checkpoint.py [--output DIR] [--steps N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import string
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from demo_grammar import messages
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.trainers import WordPieceTrainer
+from torch import Tensor
+from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
+
+DEFAULT_OUTPUT = Path(__file__).resolve().parents[1] / "ftkit" / "demo" / "bert"
+SIZE_LIMIT = 3_000_000  # bytes of the whole folder, so that the package stays small
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+VOCAB_SIZE = 3000
+MAX_TOKENS = 64  # of a pretraining message; the model itself reads up to MAX_POSITIONS
+MAX_POSITIONS = 128
+MASKED_SHARE = 0.2
+HELD_OUT = 1000  # messages that are kept for measuring the loss
+IGNORED = -100  # label of a position that does not count
+
+
+def train_tokenizer(texts: list[str]) -> BertTokenizerFast:
+    """Train a lower-casing WordPiece tokenizer that knows every printable ASCII character.
+
+    Args:
+        texts: Messages to learn the word pieces from.
+
+    Returns:
+        A fast tokenizer that frames each text with ``[CLS]`` and ``[SEP]``.
+    """
+    trained = Tokenizer(WordPiece(unk_token="[UNK]"))
+    trained.normalizer = BertNormalizer(lowercase=True)
+    trained.pre_tokenizer = BertPreTokenizer()
+    trainer = WordPieceTrainer(vocab_size=VOCAB_SIZE, min_frequency=5, show_progress=False)
+    trained.train_from_iterator(texts, trainer)
+    pieces = _basic_pieces()
+    learned = sorted(set(trained.get_vocab()) - set(pieces))
+    # The trainer counts the letters it saw, so leaving room for the rest keeps the size a round number.
+    tokens = (pieces + learned)[:VOCAB_SIZE] if len(pieces) + len(learned) <= VOCAB_SIZE else None
+    if tokens is None:
+        by_id = sorted(learned, key=trained.get_vocab().__getitem__)
+        tokens = pieces + sorted(by_id[: VOCAB_SIZE - len(pieces)])
+    vocab = {token: index for index, token in enumerate(tokens)}
+    return BertTokenizerFast(vocab=vocab, do_lower_case=True, model_max_length=MAX_POSITIONS)
+
+
+def _basic_pieces() -> list[str]:
+    """List the special tokens and single characters, so that no ordinary word becomes ``[UNK]``."""
+    inner = string.ascii_lowercase + string.digits
+    # Punctuation is always split off as a word of its own and so needs no "##" form.
+    return [*SPECIAL_TOKENS, *inner, *string.punctuation, *"£€’‘“”–—…", *(f"##{char}" for char in inner)]
+
+
+def build_model(tokenizer: BertTokenizerFast) -> BertForMaskedLM:
+    """Make the untrained model, small enough for the folder to stay under ``SIZE_LIMIT``."""
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=384,
+        max_position_embeddings=MAX_POSITIONS,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=True,
+    )
+    return BertForMaskedLM(config)
+
+
+def encode(tokenizer: BertTokenizerFast, texts: list[str]) -> list[list[int]]:
+    """Turn texts into token ids, cut to ``MAX_TOKENS``."""
+    return tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"]
+
+
+def pad(rows: list[list[int]]) -> Tensor:
+    """Stack rows of unequal length; the padding id is 0."""
+    width = max(map(len, rows))
+    return torch.tensor([row + [0] * (width - len(row)) for row in rows])
+
+
+def mask_tokens(ids: Tensor, vocab_size: int, mask_id: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Hide a share of the tokens in the usual BERT way: 80% masked, 10% random, 10% unchanged.
+
+    Args:
+        ids: Padded token ids.
+        vocab_size: Number of tokens, for the random ones.
+        mask_id: Id of ``[MASK]``.
+        generator: Source of the choices.
+
+    Returns:
+        The ids to read and the labels, which are ``IGNORED`` where nothing is to be predicted.
+    """
+    draw = torch.rand(ids.shape, generator=generator)
+    kind = torch.rand(ids.shape, generator=generator)
+    other = torch.randint(len(SPECIAL_TOKENS), vocab_size, ids.shape, generator=generator)
+    chosen = (draw < MASKED_SHARE) & (ids >= len(SPECIAL_TOKENS))
+    labels = torch.where(chosen, ids, IGNORED)
+    hidden = torch.where(chosen & (kind < 0.8), mask_id, ids)
+    return torch.where(chosen & (kind >= 0.9), other, hidden), labels
+
+
+def batches(rows: list[list[int]], size: int, rng: random.Random) -> Iterator[Tensor]:
+    """Yield padded batches without end; neighbours in length go together, which saves padding."""
+    while True:
+        order = rng.sample(rows, len(rows))
+        for start in range(0, len(order) - size * 20 + 1, size * 20):
+            chunk = sorted(order[start : start + size * 20], key=len)
+            starts = list(range(0, len(chunk), size))
+            rng.shuffle(starts)
+            yield from (pad(chunk[at : at + size]) for at in starts)
+
+
+def masked_loss(model: BertForMaskedLM, ids: Tensor, labels: Tensor) -> Tensor:
+    """Compute the loss at the hidden positions only; the vocabulary layer is the costliest by far."""
+    states = model.bert(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
+    hidden = labels != IGNORED
+    return torch.nn.functional.cross_entropy(model.cls(states[hidden]), labels[hidden])
+
+
+def pretrain(
+    model: BertForMaskedLM, rows: list[list[int]], mask_id: int, args: argparse.Namespace
+) -> None:
+    """Train the model in place by masked language modelling, printing the loss as it goes."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, args.lr, total_steps=args.steps, pct_start=0.1, cycle_momentum=False
+    )
+    generator = torch.Generator().manual_seed(args.seed)
+    stream = batches(rows, args.batch_size, random.Random(args.seed))
+    started, total = time.perf_counter(), 0.0
+    model.train()
+    for step in range(1, args.steps + 1):
+        ids, labels = mask_tokens(next(stream), model.config.vocab_size, mask_id, generator)
+        loss = masked_loss(model, ids, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        total += loss.item()
+        if step % 100 == 0:
+            print(f"step {step}/{args.steps}  loss {total / 100:.3f}  {time.perf_counter() - started:.0f} s", flush=True)
+            total = 0.0
+
+
+@torch.no_grad()
+def held_out_loss(model: BertForMaskedLM, rows: list[list[int]], mask_id: int) -> float:
+    """Measure the mean loss per hidden token on messages that were not trained on."""
+    model.eval()
+    generator = torch.Generator().manual_seed(0)
+    total, count = 0.0, 0
+    for start in range(0, len(rows), 100):
+        ids, labels = mask_tokens(pad(rows[start : start + 100]), model.config.vocab_size, mask_id, generator)
+        hidden = int((labels != IGNORED).sum())
+        total += masked_loss(model, ids, labels).item() * hidden
+        count += hidden
+    return total / count
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, help="folder to write")
+    parser.add_argument("--steps", type=int, default=2000, help="training steps")
+    parser.add_argument("--batch-size", type=int, default=64, help="messages per step")
+    parser.add_argument("--messages", type=int, default=60_000, help="messages to write for training")
+    parser.add_argument("--lr", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the text, the weights and the masks")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads; another number may round otherwise")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Write the text, train the tokenizer and the model, and save both with a model card."""
+    args = parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    texts = list(messages(args.messages + HELD_OUT, args.seed))
+    tokenizer = train_tokenizer(texts[HELD_OUT:])
+    rows = encode(tokenizer, texts)
+    model = build_model(tokenizer)
+    print(f"{len(tokenizer)} word pieces, {model.num_parameters():,} weights, {len(rows):,} messages")
+    pretrain(model, rows[HELD_OUT:], tokenizer.mask_token_id, args)
+    print(f"held-out loss {held_out_loss(model, rows[:HELD_OUT], tokenizer.mask_token_id):.3f}")
+    tokenizer.save_pretrained(args.output)
+    model.save_pretrained(args.output)
+
+
+if __name__ == "__main__":
+    main()

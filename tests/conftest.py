@@ -1,0 +1,46 @@
+"""Settings and fixtures for all tests. torch is not imported before a test asks for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# Libraries read these when they are imported, so they are set before any test module is.
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    HF_DATASETS_OFFLINE="1",
+    TRANSFORMERS_VERBOSITY="error",
+    TOKENIZERS_PARALLELISM="false",
+    MPLBACKEND="Agg",
+    # Several pytest workers share the cores.
+    OMP_NUM_THREADS="1" if "PYTEST_XDIST_WORKER" in os.environ else "2",
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`checkpoint("bert")` is the folder of a tiny checkpoint, made once a session: never write to it."""
+    import tiny
+
+    made: dict[str, Path] = {}
+
+    def make(model_type: str) -> Path:
+        if model_type not in made:
+            made[model_type] = tiny.make_checkpoint(model_type, tmp_path_factory.mktemp(f"tiny-{model_type}"))
+        return made[model_type]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real datasets: FTKIT_TEST_DATA, or shared/data beside the repository."""
+    folder = Path(os.environ.get("FTKIT_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set FTKIT_TEST_DATA to the folder that holds it")
+    return folder

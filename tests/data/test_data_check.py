@@ -1,0 +1,180 @@
+import math
+import time
+
+import pytest
+
+from ftkit.data.check import Problems, check_splits
+from ftkit.types import Label, Split, TextExample
+
+
+def split(name: str, *labels: Label | None, texts: list[str] | None = None) -> Split:
+    texts = texts or [f"{name} text {number}" for number in range(len(labels))]
+    examples = [
+        TextExample(number, text, label=label, line=number + 2)
+        for number, (text, label) in enumerate(zip(texts, labels, strict=True))
+    ]
+    return Split(name, f"{name}.csv", examples)
+
+
+def check(*splits: Split, **options) -> Problems:
+    problems = Problems()
+    check_splits(splits, problems=problems, **options)
+    return problems
+
+
+def only_error(problems: Problems) -> str:
+    assert len(problems.errors) == 1, problems.errors
+    return problems.errors[0]
+
+
+def only_warning(problems: Problems) -> str:
+    assert problems.errors == []
+    assert len(problems.warnings) == 1, problems.warnings
+    return problems.warnings[0]
+
+
+GOOD = ["a", "b"] * 5
+
+
+def test_good_data_has_no_problems() -> None:
+    problems = check(split("train", *GOOD), split("validation", "a"), split("test", "b"))
+    assert problems.errors == []
+    assert problems.warnings == []
+
+
+def test_empty_text_names_its_rows() -> None:
+    error = only_error(check(split("test", "a", "a", "a", texts=["", " \n\t", "x"])))
+    assert "test: the text is empty (2 times)" in error
+    assert "at test.csv, line 2; test.csv, line 3" in error
+    assert "fill in the text" in error
+
+
+def test_empty_second_text() -> None:
+    examples = [TextExample(0, "x", " ", "a", line=2)]
+    assert "the text_pair is empty" in only_error(check(Split("test", "t.csv", examples)))
+
+
+def test_missing_label() -> None:
+    error = only_error(check(split("train", *GOOD, None, "", " ")))
+    assert "train: the label is missing (3 times)" in error
+    assert "train.csv, line 12" in error
+    assert "fix: fill in the label" in error
+
+
+def test_rows_to_predict_need_no_labels() -> None:
+    assert check(split("input", None, None)).errors == []
+
+
+def test_label_that_train_never_had() -> None:
+    error = only_error(
+        check(split("train", *["refund", "card"] * 5), split("test", "card", "refnd", "refnd"))
+    )
+    assert (
+        "test: the label 'refnd' is not among the labels of train. Did you mean 'refund'? (2 times)" in error
+    )
+    assert "at test.csv, line 3; test.csv, line 4" in error
+
+
+def test_label_outside_the_declared_ones() -> None:
+    error = only_error(check(split("train", *GOOD, "c", "c"), declared=["a", "b"]))
+    assert "train: the label 'c' is not in data.labels" in error
+
+
+def test_declared_label_may_be_missing_from_train() -> None:
+    problems = check(split("train", *GOOD), split("test", "c"), declared=["a", "b", "c"])
+    assert "the label 'c' of data.labels has no example in train" in only_warning(problems)
+
+
+def test_single_label_in_train() -> None:
+    error = only_error(check(split("train", *["spam"] * 10)))
+    assert "train has only one label, 'spam'" in error
+    assert "data.columns.label" in error
+
+
+@pytest.mark.parametrize(
+    ("labels", "minority_lines"),
+    [(["a", "b", "c"] * 2 + ["7", "8"] * 2, "8, 9, 10, 11"), (["1", "2"] * 6 + ["x"] * 2, "14, 15")],
+)
+def test_numbers_and_words_mixed(labels: list[str], minority_lines: str) -> None:
+    error = only_error(check(split("train", *labels)))
+    numbers = sum(label.isdigit() for label in labels)
+    assert f"{numbers} rows have a number ({numbers / len(labels):.0%})" in error
+    assert f"{len(labels) - numbers} have a word" in error
+    assert f"train.csv, lines {minority_lines}" in error
+    assert "data.labels" in error
+
+
+def test_numbers_and_words_may_be_declared() -> None:
+    assert check(split("train", *["1", "many"] * 5), declared=["1", "many"]).errors == []
+
+
+def test_words_that_python_would_read_as_numbers() -> None:
+    assert check(split("train", *["nan", "infinity", "1_0"] * 5)).errors == []
+
+
+def test_measurements_as_classes() -> None:
+    error = only_error(check(split("train", *["3.5", "4", "1.0", "2e0"] * 5)))
+    assert "look like measurements, not classes: '3.5' among 4 different numbers" in error
+    assert "data.problem_type: regression" in error
+    assert check(split("train", *["1.0", "2.0", "-3"] * 5)).errors == []
+    assert check(split("train", *["1.5", "2.0"] * 5), declared=["1.5", "2.0"]).errors == []
+
+
+def test_regression_labels() -> None:
+    bad = [math.nan, math.inf, "x", "nan", True]
+    error = only_error(check(split("train", *[1.0, 2, "3.5", 0.5] * 3, *bad), problem_type="regression"))
+    assert "train: the label nan is not a finite number, as regression needs (5 times)" in error
+    assert "train.csv, line 14" in error
+
+
+def test_regression_missing_label_is_reported_once() -> None:
+    error = only_error(check(split("train", *[1.0, 2.0] * 5, None, ""), problem_type="regression"))
+    assert "train: the label is missing (2 times)" in error
+
+
+def test_multi_label() -> None:
+    train = split("train", ("a", "b"), (), *[("a",), ("b",)] * 5)
+    problems = check(train, split("test", ("b", "c"), ()), problem_type="multi_label_classification")
+    assert "test: the label 'c' is not among the labels of train" in only_error(problems)
+
+
+def test_spellings() -> None:
+    warning = only_warning(check(split("train", *["Refund", "card"] * 5, *["refund ", "refund "])))
+    assert "differ only in case or white space" in warning
+    assert "'Refund' (5 rows), 'refund ' (2 rows)" in warning
+    assert "train.csv, lines 12, 13" in warning
+
+
+def test_rare_labels_are_one_warning() -> None:
+    warning = only_warning(check(split("train", *GOOD, "c", "d")))
+    assert "labels with a single example in train, such as 'c' (2 times)" in warning
+    assert "train.csv, line 12; train.csv, line 13" in warning
+
+
+def test_leak() -> None:
+    test = split("test", "a", "b", "a", texts=["train text 0", "fresh", "train text 3"])
+    warning = only_warning(check(split("train", *GOOD), test))
+    assert "leak: 2 of 3 texts of test are also in train" in warning
+    assert "test.csv, lines 2, 4" in warning
+
+
+def test_contradictions() -> None:
+    texts = [f"t{number}" for number in range(10)] + ["t0", "t0", "t1", "t2"]
+    warning = only_warning(check(split("train", *GOOD, "b", "b", "a", "a", texts=texts)))
+    assert "2 texts have different labels" in warning
+    assert "train.csv, lines 12, 14" in warning
+
+
+def test_too_few_rows() -> None:
+    assert "test has no rows" in only_error(check(split("train", *GOOD), split("test")))
+    assert "train has 1 row" in only_error(check(split("train", "a")))
+    assert "train has only 4 rows" in only_warning(check(split("train", "a", "b", "a", "b")))
+
+
+def test_wrong_label_column_is_reported_in_reasonable_time() -> None:
+    train, test = (
+        split(name, *[f"{name} id {number}" for number in range(5000)]) for name in ("train", "test")
+    )
+    started = time.perf_counter()
+    assert len(check(train, test).errors) == 5000
+    assert time.perf_counter() - started < 20

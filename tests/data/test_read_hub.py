@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import pytest
+
+from ftkit.data.readers import fingerprint, open_table
+from ftkit.data.spec import HubSource
+from ftkit.errors import DataError
+
+datasets = pytest.importorskip("datasets")
+
+
+@pytest.fixture(autouse=True)
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])}
+    )
+    folder = tmp_path / "reviews"
+    folder.mkdir()
+    rows = {"train": {"text": ["a", "b"], "label": [1, 0]}, "test": {"text": ["c"], "label": [-1]}}
+    for split, columns in rows.items():
+        dataset = datasets.Dataset.from_dict(columns, features=features)
+        dataset.to_parquet(folder / f"{split}.parquet")
+    return folder
+
+
+def test_local_folder_with_class_labels(folder: Path) -> None:
+    table = open_table(HubSource(hub=str(folder), split="train"))
+    assert table.columns == ("text", "label")
+    assert table.source == f"{folder}:train"
+    assert [(row.line, row.values) for row in table.rows] == [
+        (1, {"text": "a", "label": "pos"}),
+        (2, {"text": "b", "label": "neg"}),
+    ]
+
+
+def test_hidden_labels_are_none(folder: Path) -> None:
+    table = open_table(HubSource(hub=str(folder), split="test"))
+    assert [row.values for row in table.rows] == [{"text": "c", "label": None}]
+
+
+def test_split_slices_and_fingerprints(folder: Path) -> None:
+    train, one = (HubSource(hub=str(folder), split=split) for split in ("train", "train[:1]"))
+    assert len(list(open_table(one).rows)) == 1
+    assert fingerprint(train) == fingerprint(train)
+    assert fingerprint(train) != fingerprint(one)
+
+
+@pytest.mark.parametrize(("name", "content"), [("csv", "text\na\n"), ("jsonl", '{"text": "a"}\n')])
+def test_folders_of_text_files(tmp_path: Path, name: str, content: str) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / f"train.{name}").write_text(content)
+    table = open_table(HubSource(hub=str(folder), split="train"))
+    assert [row.values for row in table.rows] == [{"text": "a"}]
+
+
+def test_unknown_split(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"split 'dev'(.|\n)*Fix: set split to one that the dataset has"):
+        open_table(HubSource(hub=str(folder), split="dev"))
+
+
+def test_unknown_configuration(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"name 'other'(.|\n)*Fix: set name"):
+        open_table(HubSource(hub=str(folder), split="train", name="other"))
+
+
+def test_dataset_that_cannot_be_reached() -> None:
+    source = HubSource(hub="some-owner/some-data", split="train", revision="v1")
+    with pytest.raises(DataError) as caught:
+        open_table(source)
+    message = str(caught.value)
+    assert "cannot load the dataset 'some-owner/some-data', split 'train', revision 'v1'" in message
+    assert "HF_HUB_OFFLINE=1" in message
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (datasets.exceptions.DatasetNotFoundError("Dataset 'x' doesn't exist on the Hub"), "check the id"),
+        (datasets.exceptions.DatasetNotFoundError("Dataset 'x' is a gated dataset"), "accept the terms"),
+        (RuntimeError("Dataset scripts are no longer supported"), "look at the dataset's page"),
+        (ConnectionError(), "check the network"),
+    ],
+)
+def test_remedies(monkeypatch: pytest.MonkeyPatch, error: Exception, remedy: str) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    monkeypatch.setattr(datasets, "load_dataset", fail)
+    with pytest.raises(DataError, match=remedy):
+        open_table(HubSource(hub="owner/data", split="train"))

@@ -1,0 +1,125 @@
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ftkit.data import readers
+from ftkit.data.readers import READERS, ReadOptions, fingerprint, open_table
+from ftkit.data.readers.table import Table
+from ftkit.errors import DataError
+
+CONTENT = {
+    ".csv": "text\na\n",
+    ".tsv": "text\na\n",
+    ".jsonl": '{"text": "a"}\n',
+    ".json": '[{"text": "a"}]\n',
+    ".txt": "a\n",
+}
+
+
+def failure(source: str | Path) -> str:
+    with pytest.raises(DataError) as caught:
+        open_table(str(source))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("extension", CONTENT)
+def test_extension_chooses_the_reader(tmp_path: Path, extension: str) -> None:
+    path = tmp_path / f"data{extension.upper()}"
+    path.write_text(CONTENT[extension])
+    table = open_table(str(path), ReadOptions())
+    assert table.source == str(path)
+    assert [row.values for row in table.rows] == [{"text": "a"}]
+
+
+def test_every_reader_of_the_table_exists() -> None:
+    assert all(callable(readers._reader(Path(f"x{extension}"))) for extension in READERS)
+
+
+def test_importing_the_data_layer_is_cheap() -> None:
+    script = (
+        "import sys, ftkit.data.readers, ftkit.data.check, ftkit.data.split, ftkit.data.writers\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'pyarrow', 'numpy', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_missing_file_shows_both_paths_and_the_closest_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train.csv").write_text("text\na\n")
+    monkeypatch.chdir(tmp_path)
+    message = failure("trian.csv")
+    assert f"trian.csv: no such file (looked at {tmp_path / 'trian.csv'})" in message
+    assert "Did you mean 'train.csv'?" in message
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    assert f"The folder {tmp_path / 'no'} does not exist" in failure(tmp_path / "no" / "train.csv")
+
+
+def test_unknown_extension_lists_the_known_ones(tmp_path: Path) -> None:
+    for name, shown in (("data.xlsx", ".xlsx"), ("data", "a file without an extension")):
+        (tmp_path / name).write_text("x")
+        message = failure(tmp_path / name)
+        assert f"no reader for {shown}" in message
+        assert ".csv, .tsv, .jsonl, .json, .parquet, .txt" in message
+
+
+def test_folder(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("text\na\n")
+    message = failure(tmp_path)
+    assert f"{tmp_path} is a folder; expected a file such as one of those inside: 'train.csv'" in message
+    assert "{hub: FOLDER, split: train}" in message
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_bytes(b"")
+    assert "is empty: the file has 0 bytes" in failure(tmp_path / "train.csv")
+
+
+def test_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text("text\na\n")
+
+    def denied(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", denied)
+    with pytest.raises(DataError, match="cannot be read: Permission denied"):
+        readers.resolve(str(path))
+
+
+def test_packaged_demo_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "demo" / "support").mkdir(parents=True)
+    (tmp_path / "demo" / "support" / "train.csv").write_text("text\na\n")
+    (tmp_path / "secret.csv").write_text("text\na\n")
+    monkeypatch.setattr(readers, "DEMO_FOLDER", tmp_path / "demo")
+    assert open_table("ftkit:support/train.csv").columns == ("text",)
+    assert "Did you mean 'train.csv'?" in failure("ftkit:support/trains.csv")
+    for source in ("ftkit:../secret.csv", f"ftkit:{tmp_path}/secret.csv", "ftkit:support/../../secret.csv"):
+        assert "leaves ftkit's demo data" in failure(source)
+
+
+def test_fingerprint_is_the_sha256_of_the_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_bytes(b"text\r\na\r\n")
+    assert fingerprint(str(path)) == hashlib.sha256(b"text\r\na\r\n").hexdigest()
+
+
+def test_missing_column_names_the_role_the_columns_and_the_closest() -> None:
+    error = Table("train.csv", ("text", "category"), []).missing_column("categry", role="label")
+    assert str(error) == (
+        "train.csv: there is no column 'categry' (data.columns.label); the columns are 'text', 'category'. "
+        "Did you mean 'category'?"
+    )
+
+
+def test_missing_column_of_a_file_without_a_header() -> None:
+    table = Table("train.csv", ("I lost my card yesterday", "lost_card"), [])
+    with pytest.raises(DataError, match=r"first line looks like data. Fix: add a header line"):
+        table.require(["text"])
+    assert table.require(["lost_card"]) is None

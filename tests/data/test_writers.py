@@ -1,0 +1,79 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ftkit.data.readers import open_table
+from ftkit.data.writers import open_writer
+from ftkit.errors import UserError
+
+ROW = {"id": 0, "label": 'a,"é', "score": 0.1 + 0.2, "scores": {"a": 1 / 3, "b": math.nan}}
+
+
+def test_jsonl(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    with open_writer(path) as writer:
+        writer.write(ROW)
+        writer.write({"id": "x"})
+    first, second = path.read_text(encoding="utf-8").splitlines()
+    assert json.loads(first) == {**ROW, "scores": {"a": 1 / 3, "b": None}}
+    assert "é" in first
+    assert second == '{"id": "x"}'
+
+
+def test_csv_flattens_scores_and_keeps_all_digits(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    with open_writer(str(path)) as writer:
+        writer.write(ROW)
+        writer.write({"id": 1, "label": ("a", "b"), "score": None, "scores": {"a": 1e-9, "b": 2}})
+    assert path.read_bytes().decode() == (
+        "id,label,score,score_a,score_b\n"
+        '0,"a,""é",0.30000000000000004,0.3333333333333333,\n'
+        '1,"[""a"", ""b""]",,1e-09,2\n'
+    )
+
+
+@given(text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+@settings(max_examples=100, deadline=None)
+def test_csv_is_read_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "round_trip_out.csv"
+    with open_writer(path) as writer:
+        writer.write({"id": 0, "text": text})
+    assert [row.values for row in open_table(str(path)).rows] == [{"id": "0", "text": text}]
+
+
+@pytest.mark.parametrize("path", [None, "-"])
+def test_standard_output(path: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_writer(path) as writer:
+        writer.write({"id": 0})
+    with open_writer(path, "csv") as writer:
+        writer.write({"id": 0})
+    assert capsys.readouterr().out == '{"id": 0}\nid\n0\n'
+
+
+def test_explicit_format_wins(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "out.data", format="jsonl") as writer:
+        writer.write({"id": 0})
+    assert (tmp_path / "out.data").read_text() == '{"id": 0}\n'
+
+
+@pytest.mark.parametrize(("name", "format"), [("out.xlsx", None), ("out", None), ("out.csv", "jsnl")])
+def test_unknown_format(tmp_path: Path, name: str, format: str | None) -> None:
+    with pytest.raises(UserError, match=rf"{name}: cannot write the format .*known: jsonl, csv"):
+        open_writer(tmp_path / name, format).__enter__()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
+
+    def fail_while_writing() -> None:
+        with open_writer(tmp_path / "out.jsonl") as writer:
+            writer.write({"id": 0})
+            raise ValueError
+
+    with pytest.raises(ValueError):
+        fail_while_writing()
+    assert list(tmp_path.iterdir()) == []
