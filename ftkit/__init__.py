@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ftkit.version import __version__
+
 if TYPE_CHECKING:
     from ftkit.api import load, train
     from ftkit.config import RunConfig, load_config
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from ftkit.inference.predictor import Predictor
     from ftkit.run import RunResult
     from ftkit.tasks.task import Task
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CheckpointError",

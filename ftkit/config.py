@@ -32,6 +32,7 @@ class RunFacts(BaseModel):
     family: Family
     columns: dict[str, str]
     max_length: int | None
+    adapter_options: dict[str, Any] = Field(description="What the task adapter was made with.")
     prepared: bool = Field(description="The task prepares rows with code of its own.")
 
 
@@ -77,7 +78,8 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         ConfigError: listing every problem with its key, its line, and the likely fix.
     """
     if isinstance(source, Mapping):
-        name, raw, lines = "config", json_copy(source), {}
+        name, raw = "config", json_copy(source)
+        lines: dict[KeyPath, int] = {}
     else:
         name = str(source)
         raw, lines = strict_yaml.load(_read(Path(source)), name)
@@ -121,7 +123,9 @@ def _read(path: Path) -> str:
     if not path.is_file():
         folder = path.absolute().parent
         files = [entry.name for entry in folder.glob("*.y*ml")] if folder.is_dir() else []
-        raise ConfigError(f"No config file {str(path)!r} (looked at {path.absolute()}).{did_you_mean(path.name, files)}")
+        raise ConfigError(
+            f"No config file {str(path)!r} (looked at {path.absolute()}).{did_you_mean(path.name, files)}"
+        )
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -241,7 +245,12 @@ def _problem(path: KeyPath, item: Any, raw: dict[str, Any]) -> str:
 
 def _model_at(path: KeyPath) -> type[BaseModel]:
     """Returns the section that a key belongs to."""
-    sections: dict[str, type[BaseModel]] = {"model": ModelSpec, "data": DataSpec, "tuner": TunerSpec, "train": TrainSpec}
+    sections: dict[str, type[BaseModel]] = {
+        "model": ModelSpec,
+        "data": DataSpec,
+        "tuner": TunerSpec,
+        "train": TrainSpec,
+    }
     return sections.get(str(path[0]), RunConfig) if len(path) > 1 else RunConfig
 
 

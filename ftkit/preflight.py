@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ftkit import __version__
 from ftkit.adapters.table import find_adapter
 from ftkit.config import RunConfig, RunFacts
 from ftkit.data.check import Problems
@@ -16,7 +15,8 @@ from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
 from ftkit.run_directory import RunDirectory
 from ftkit.tasks import Task, find_task, kind_module
 from ftkit.tasks.splits import read_splits
-from ftkit.types import LabelSpace, ProblemType, Split
+from ftkit.types import LabelSpace, ScoreType, Split
+from ftkit.version import __version__
 
 if TYPE_CHECKING:
     from ftkit.adapters.adapter import Adapter
@@ -30,7 +30,7 @@ class Plan:
         kind: the module of the task's kind.
         columns: role -> column of the user's files.
         splits: `train`, and `validation` and `test` where there are any.
-        loss_options: what the adapter's loss needs, such as class weights.
+        adapter_options: what the adapter is made with, such as class weights; saved with the run.
         metrics: names of the metrics to compute.
         primary_metric: the key that picks the best checkpoint.
         warnings: what the user should know about the data.
@@ -44,8 +44,8 @@ class Plan:
     adapter_class: type[Adapter]
     columns: Mapping[str, str]
     splits: Mapping[str, Split]
-    labels: LabelSpace
-    loss_options: Mapping[str, Any]
+    labels: LabelSpace | None
+    adapter_options: Mapping[str, Any]
     metrics: tuple[str, ...]
     primary_metric: str
     warnings: tuple[str, ...]
@@ -53,7 +53,7 @@ class Plan:
     def make_adapter(self) -> Adapter:
         """Returns the task adapter, with the checkpoint's tokenizer loaded."""
         max_length = self.config.data.max_length
-        return self.adapter_class(self.spec, self.labels, max_length=max_length, **self.loss_options)  # type: ignore[call-arg]
+        return self.adapter_class(self.spec, self.labels, max_length=max_length, **self.adapter_options)  # type: ignore[call-arg]
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -69,6 +69,7 @@ class Plan:
             family=self.spec.family,
             columns=dict(self.columns),
             max_length=adapter.max_length,
+            adapter_options=dict(self.adapter_options),
             prepared=self.task.prepare is not None,
         )
         return self.config.model_copy(update={"run": facts, "resume": False, "overwrite": False})
@@ -85,7 +86,7 @@ def prepare(config: RunConfig) -> Plan:
     task = find_task(config.task)
     kind = kind_module(task.kind)
     columns = kind.columns_of(task, config.data)
-    metrics, primary_metric = choose_metrics(config, task, kind.problem_type_of(task, config.data))
+    metrics, primary_metric = choose_metrics(config, task, kind.scored_as(task, config.data))
     spec = inspect_checkpoint(config.model)
     adapter_class = find_adapter(task.kind, spec.family, spec.name)
     splits = read_splits(kind, task, config.data, columns, seed=config.seed)
@@ -103,9 +104,10 @@ def prepare(config: RunConfig) -> Plan:
         columns=columns,
         splits=splits,
         labels=labels,
-        loss_options=kind.loss_options(
+        adapter_options=kind.adapter_options(
             splits["train"],
             labels,
+            config.data,
             class_weights=config.train.class_weights,
             label_smoothing=config.train.label_smoothing_factor or 0.0,
         ),
@@ -115,23 +117,23 @@ def prepare(config: RunConfig) -> Plan:
     )
 
 
-def choose_metrics(config: RunConfig, task: Task, problem_type: ProblemType) -> tuple[tuple[str, ...], str]:
+def choose_metrics(config: RunConfig, task: Task, scored_as: ScoreType) -> tuple[tuple[str, ...], str]:
     """Returns the metric names and the primary key: the config's, else the task's, else the kind's own.
 
     Raises:
         ConfigError: a name or key does not exist, or does not suit the problem.
     """
-    names = config.metrics or task.metrics or DEFAULT_METRICS[problem_type]
-    check_metric_names(names, problem_type)
+    names = config.metrics or task.metrics or DEFAULT_METRICS[scored_as]
+    check_metric_names(names, scored_as)
     primary = config.train.metric_for_best_model or task.primary_metric
     if primary is None:
-        default = PRIMARY_METRIC[problem_type]
-        primary = default if _is_computed(default, names, problem_type) else "loss"
-    check_metric_key(primary, names, problem_type)
+        default = PRIMARY_METRIC[scored_as]
+        primary = default if _is_computed(default, names, scored_as) else "loss"
+    check_metric_key(primary, names, scored_as)
     return tuple(names), primary.removeprefix("eval_")
 
 
-def _is_computed(key: str, names: tuple[str, ...], problem_type: ProblemType) -> bool:
+def _is_computed(key: str, names: tuple[str, ...], scored_as: ScoreType) -> bool:
     from ftkit.metrics import available_keys
 
-    return key in available_keys(names, problem_type)
+    return key in available_keys(names, scored_as)

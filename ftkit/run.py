@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,10 @@ def execute(config: RunConfig) -> RunResult:
 
     arguments = training.start_engine(plan)
     adapter = plan.make_adapter()
-    encoded = {name: adapter.encode(split) for name, split in plan.splits.items()}
+    encoded = {
+        name: adapter.encode(split) if name == "train" else adapter.encode_prompt(split)
+        for name, split in plan.splits.items()
+    }
     built = adapter.build()
     _announce(plan, built, encoded)
 
@@ -62,7 +66,9 @@ def execute(config: RunConfig) -> RunResult:
     trained = training.train(plan, arguments, adapter, built, encoded)
     if process.is_main_process:
         plan.directory.new_staging()
-    evaluated = {name: _evaluate(plan, trained, adapter, rows, name) for name, rows in encoded.items() if name != "train"}
+    evaluated = {
+        name: _evaluate(plan, trained, adapter, rows, name) for name, rows in encoded.items() if name != "train"
+    }
     results = _results(plan, trained, encoded, evaluated)
     if process.is_main_process:
         _save(plan, trained, adapter)
@@ -80,7 +86,9 @@ def _announce(plan: Plan, built: Built, encoded: Mapping[str, Encoded]) -> None:
     for name, rows_of_split in encoded.items():
         if rows_of_split.num_truncated:
             share = rows_of_split.num_truncated / len(rows_of_split)
-            warn(f"{share:.1%} of {name} ({rows_of_split.num_truncated} rows) is longer than the model reads, and cut.")
+            warn(
+                f"{share:.1%} of {name} ({rows_of_split.num_truncated} rows) is longer than the model reads, and cut."
+            )
 
 
 def _evaluate(plan: Plan, trained: Trained, adapter: Adapter, rows: Encoded, name: str) -> Evaluation:
@@ -88,16 +96,17 @@ def _evaluate(plan: Plan, trained: Trained, adapter: Adapter, rows: Encoded, nam
     from ftkit.data.writers import open_writer
     from ftkit.engine.evaluation import evaluate
 
-    examples = plan.splits[name].examples
+    split = plan.splits[name]
+    scored = functools.partial(evaluate, trained.model, adapter, split, rows, trained.scorer, trained.eval_limits)
     if not is_main_process():
-        return evaluate(trained.model, adapter, rows, trained.scorer, trained.eval_limits)
+        return scored()
     with open_writer(plan.directory.staging / PREDICTIONS / f"{name}.jsonl") as writer:
 
-        def write(start: int, arrays: Mapping[str, Any]) -> None:
-            for example, prediction in zip(examples[start:], adapter.decode(dict(arrays)), strict=False):
+        def write(examples: Sequence[Any], arrays: Mapping[str, Any]) -> None:
+            for example, prediction in zip(examples, adapter.decode(dict(arrays), examples), strict=True):
                 writer.write({"id": example.id, **prediction})
 
-        return evaluate(trained.model, adapter, rows, trained.scorer, trained.eval_limits, on_window=write)
+        return scored(on_window=write)
 
 
 def _results(
@@ -138,9 +147,7 @@ def _prove(plan: Plan, trained: Trained, adapter: Adapter) -> dict[str, Any]:
     )
 
 
-def _report(
-    plan: Plan, trained: Trained, evaluated: Mapping[str, Evaluation], results: Mapping[str, Any]
-) -> None:
+def _report(plan: Plan, trained: Trained, evaluated: Mapping[str, Evaluation], results: Mapping[str, Any]) -> None:
     """Writes `report.html` and the model card."""
     from ftkit.report.card import write_card
     from ftkit.report.content import EvaluatedSplit, ReportContent

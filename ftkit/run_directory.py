@@ -60,7 +60,9 @@ class RunDirectory:
             self._check_same_config(config)
         elif holds_run and not config.overwrite:
             finished = (self.path / RESULTS_FILE).is_file()
-            remedy = "overwrite=true replaces it" if finished else "resume=true continues it, overwrite=true replaces it"
+            remedy = (
+                "overwrite=true replaces it" if finished else "resume=true continues it, overwrite=true replaces it"
+            )
             raise ConfigError(f"{where} already holds a run. Choose another output_dir; or {remedy}.")
         elif not holds_run and self.path.is_dir() and any(self.path.iterdir()):
             raise ConfigError(f"{where} is not empty, and what it holds is not a run. Choose another folder.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 Kind = Literal[
     "text-classification",
@@ -34,6 +34,9 @@ PROBLEM_TYPES: tuple[ProblemType, ...] = (
     "multi_label_classification",
     "regression",
 )
+
+ScoreType = ProblemType | Kind
+"""What decides which metrics suit a task: for text classification its problem type, else its kind."""
 
 Label = str | tuple[str, ...] | float
 """One name, several names (multi-label), or a number (regression)."""
@@ -69,8 +72,11 @@ class TextExample:
     line: int = 0
 
 
+ExampleT = TypeVar("ExampleT")
+
+
 @dataclass(frozen=True)
-class Split:
+class Split(Generic[ExampleT]):
     """The examples of one split, with the file they came from.
 
     Attributes:
@@ -81,15 +87,15 @@ class Split:
 
     name: str
     source: str
-    examples: Sequence[TextExample]
+    examples: Sequence[ExampleT]
     fingerprint: str = ""
 
     def __len__(self) -> int:
         return len(self.examples)
 
-    def where(self, example: TextExample) -> str:
+    def where(self, example: ExampleT) -> str:
         """Returns `file, line N` for a message."""
-        return f"{self.source}, line {example.line}"
+        return f"{self.source}, line {example.line}"  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

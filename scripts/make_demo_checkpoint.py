@@ -133,9 +133,7 @@ def masked_loss(model: BertForMaskedLM, ids: Tensor, labels: Tensor) -> Tensor:
     return torch.nn.functional.cross_entropy(model.cls(states[hidden]), labels[hidden])
 
 
-def pretrain(
-    model: BertForMaskedLM, rows: list[list[int]], mask_id: int, args: argparse.Namespace
-) -> None:
+def pretrain(model: BertForMaskedLM, rows: list[list[int]], mask_id: int, args: argparse.Namespace) -> None:
     """Train the model in place by masked language modelling, printing the loss as it goes."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -155,7 +153,9 @@ def pretrain(
         schedule.step()
         total += loss.item()
         if step % 100 == 0:
-            print(f"step {step}/{args.steps}  loss {total / 100:.3f}  {time.perf_counter() - started:.0f} s", flush=True)
+            print(
+                f"step {step}/{args.steps}  loss {total / 100:.3f}  {time.perf_counter() - started:.0f} s", flush=True
+            )
             total = 0.0
 
 

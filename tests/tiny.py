@@ -392,9 +392,7 @@ RECIPES: dict[str, Recipe] = {
         },
         ("embedding_dropout", "mlp_dropout", "attention_dropout", "classifier_dropout"),
     ),
-    "electra": Recipe(
-        _bert_tokenizer, "ElectraForPreTraining", {**_BERT_SIZES, "embedding_size": 16}, _BERT_DROPOUTS
-    ),
+    "electra": Recipe(_bert_tokenizer, "ElectraForPreTraining", {**_BERT_SIZES, "embedding_size": 16}, _BERT_DROPOUTS),
     "albert": Recipe(
         _albert_tokenizer,
         "AlbertForMaskedLM",

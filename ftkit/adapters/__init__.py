@@ -1,0 +1,1 @@
+"""Task adapters: how a kind of task meets a checkpoint family."""

@@ -41,39 +41,56 @@ class Encoded:
 
     Attributes:
         rows: a datasets.Dataset with `input_ids`, what else the model reads, and `labels` where known.
-        lengths: tokens of each row, (N,).
-        num_truncated: rows that were longer than `max_length`.
+        lengths: tokens of each row, (R,).
+        num_truncated: examples of which something was cut off.
+        first_rows: where an example may take several rows (a long document read in windows), the first row of
+            each example and, last, the number of rows: (N + 1,). None: one row each.
+        pads_left: prompts to be continued are padded on the left.
     """
 
     rows: Dataset
     lengths: np.ndarray
     num_truncated: int
+    first_rows: np.ndarray | None = None
+    pads_left: bool = False
 
     def __len__(self) -> int:
-        return len(self.rows)
+        """Number of examples."""
+        return len(self.lengths) if self.first_rows is None else len(self.first_rows) - 1
+
+    def rows_of(self, start: int, stop: int) -> np.ndarray:
+        """Returns the indices of the rows that belong to examples `start` to `stop`."""
+        if self.first_rows is None:
+            return np.arange(start, stop)
+        return np.arange(self.first_rows[start], self.first_rows[stop])
 
 
 class Adapter(Protocol):
     """One per (kind of task, checkpoint family).
 
-    An adapter is made from a checkpoint, the labels and the longest input, and owns the tokenizer.
+    An adapter is made from a checkpoint, the labels, the longest input and the kind's own options, and owns the
+    tokenizer: `Adapter(spec, labels, max_length=..., **options)`. The options are plain values, and are saved with
+    the run, so that inference makes the same adapter.
 
     Attributes:
         version: raised whenever `encode` gives other rows for the same examples.
+        labels: None for kinds that write text.
         padding: column -> value that fills it up in a batch; `attention_mask` is made from the lengths.
     """
 
     version: ClassVar[int]
     spec: CheckpointSpec
-    labels: LabelSpace
+    labels: LabelSpace | None
     max_length: int | None
     tokenizer: PreTrainedTokenizerBase
 
     @property
     def padding(self) -> Mapping[str, int]: ...  # noqa: D102
 
+    # --- training ---
+
     def encode(self, split: Split) -> Encoded:
-        """Turns examples into rows; labels are kept where the examples have them."""
+        """Turns examples into the rows that are trained on; what bears no loss has the label -100."""
         ...
 
     def build(self) -> Built:
@@ -88,10 +105,30 @@ class Adapter(Protocol):
         """Returns each row's loss, summed over its items: (B,)."""
         ...
 
-    def reduce(self, outputs: Any) -> Batch:
-        """Returns what evaluation keeps of a batch, never more: `predictions` (B, ...) and `scores` (B, ...)."""
+    # --- evaluation and prediction ---
+
+    def encode_prompt(self, split: Split) -> Encoded:
+        """Turns examples into the rows that are predicted on; of a text to be written they hold nothing."""
         ...
 
-    def decode(self, arrays: Arrays) -> Sequence[Prediction]:
-        """Turns reduced outputs into what people read, one object a row."""
+    def run(self, model: PreTrainedModel, inputs: Batch) -> Batch:
+        """Predicts a padded batch; keeps what is needed of each row and never more, rows on the first axis.
+
+        With `labels` in the inputs it also gives each row's `loss` (B,).
+        """
+        ...
+
+    def finish(self, arrays: Arrays, encoded: Encoded, start: int, stop: int) -> Arrays:
+        """Turns the arrays of the rows of examples `start` to `stop` into arrays with one entry an example.
+
+        The result holds `predictions`, and `scores` and `confidences` where there are any.
+        """
+        ...
+
+    def references(self, examples: Sequence[Any]) -> np.ndarray:
+        """Returns what should have been predicted, in the form of `predictions`."""
+        ...
+
+    def decode(self, arrays: Arrays, examples: Sequence[Any]) -> Sequence[Prediction]:
+        """Turns finished arrays into what people read, one object an example."""
         ...

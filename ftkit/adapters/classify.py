@@ -62,7 +62,9 @@ class EncoderClassifier:
         from datasets import Dataset
         from datasets.table import InMemoryTable
 
-        chunks, lengths, truncated = [], [], 0
+        chunks: list[pa.Table] = []
+        lengths: list[int] = []
+        truncated = 0
         for chunk in _chunks(split.examples, ENCODE_CHUNK):
             encoding = self._tokenize(chunk)
             truncated += sum(bool(row.overflowing) for row in encoding.encodings)
@@ -86,7 +88,9 @@ class EncoderClassifier:
 
     def _has_pair_template(self) -> bool:
         """Tells whether the tokenizer marks where the second text begins; GPT-2's does not."""
-        return self.tokenizer.num_special_tokens_to_add(pair=True) > self.tokenizer.num_special_tokens_to_add(pair=False)
+        return self.tokenizer.num_special_tokens_to_add(pair=True) > self.tokenizer.num_special_tokens_to_add(
+            pair=False
+        )
 
     def _model_inputs(self, encoding: Mapping[str, Any]) -> list[str]:
         return [name for name in ("input_ids", "token_type_ids") if name in encoding]
@@ -172,7 +176,28 @@ class EncoderClassifier:
         confidences_B, predictions_B = scores_BL.max(dim=-1)
         return {"predictions": predictions_B, "scores": scores_BL, "confidences": confidences_B}
 
-    def decode(self, arrays: Arrays) -> list[Prediction]:
+    def encode_prompt(self, split: Split) -> Encoded:
+        """Returns the same rows as `encode`: nothing is written, so nothing has to be hidden."""
+        return self.encode(split)
+
+    def run(self, model: PreTrainedModel, inputs: Batch) -> Batch:
+        """Runs a padded batch through the model; see `reduce`."""
+        inputs = dict(inputs)
+        labels = inputs.pop("labels", None)
+        outputs = model(**inputs)
+        loss = {} if labels is None else {"loss": self.loss(outputs, labels)}
+        return {**self.reduce(outputs), **loss}
+
+    def finish(self, arrays: Arrays, encoded: Encoded, start: int, stop: int) -> Arrays:
+        """Returns the arrays as they are: a row is an example."""
+        return arrays
+
+    def references(self, examples: Sequence[TextExample]) -> np.ndarray:
+        """Returns label ids (N,), yes or no for each label (N, L), or numbers (N,)."""
+        array = np.asarray(self._encode_labels(examples).to_pylist())
+        return array.astype(bool) if self.labels.problem_type == "multi_label_classification" else array
+
+    def decode(self, arrays: Arrays, examples: Sequence[TextExample]) -> list[Prediction]:
         """Returns `label`, `score` and `scores` for each row; `score` alone is the number for regression."""
         names = self.labels.names
         if self.labels.problem_type == "regression":
@@ -189,19 +214,36 @@ class EncoderClassifier:
 class DecoderClassifier(EncoderClassifier):
     """GPT-2, Llama, Qwen ...: the last real token is pooled.
 
-    Their tokenizers rarely mark where a second text begins, so a pair is joined by a line break instead.
+    Their tokenizers rarely mark where a second text begins, so a pair is joined by a line break instead. An empty
+    text has no token to pool, so it becomes one end-of-text token.
     """
 
     joins_pairs_with = "\n"
+
+    def _tokenize(self, examples: Sequence[TextExample]) -> Any:
+        encoding = super()._tokenize(examples)
+        end = self.tokenizer.eos_token_id
+        nothing = self.tokenizer.pad_token_id if end is None else end
+        encoding["input_ids"] = [ids or [nothing] for ids in encoding["input_ids"]]
+        return encoding
 
 
 class EncoderDecoderClassifier(EncoderClassifier):
     """T5, BART ...: the last end-of-sequence token is pooled, and every row must hold equally many."""
 
     def _tokenize(self, examples: Sequence[TextExample]) -> Any:
-        # A literal "</s>" in a text stays text; as a special token it would move the pooled position.
-        with _as_plain_text(self.tokenizer):
-            return super()._tokenize(examples)
+        # A literal "</s>" in a text would move the pooled position. Asking the tokenizer to read it as plain text is
+        # not enough: SentencePiece vocabularies hold it as a piece like any other.
+        encoding = super()._tokenize(examples)
+        end, unknown = self.tokenizer.eos_token_id, self.tokenizer.unk_token_id
+        encoding["input_ids"] = [
+            [
+                unknown if id_ == end and not added else id_
+                for id_, added in zip(row.ids, row.special_tokens_mask, strict=True)
+            ]
+            for row in encoding.encodings
+        ]
+        return encoding
 
     def _model_inputs(self, encoding: Mapping[str, Any]) -> list[str]:
         return ["input_ids"]
@@ -215,17 +257,6 @@ def _multi_label_prediction(names: Sequence[str], chosen: Sequence[bool], scores
 def _chunks(examples: Sequence[TextExample], size: int) -> Iterator[Sequence[TextExample]]:
     for start in range(0, len(examples), size):
         yield examples[start : start + size]
-
-
-@contextlib.contextmanager
-def _as_plain_text(tokenizer: Any) -> Iterator[None]:
-    """Reads special tokens that are spelt out in a text as the plain text they are."""
-    before = tokenizer.split_special_tokens
-    tokenizer.split_special_tokens = True
-    try:
-        yield
-    finally:
-        tokenizer.split_special_tokens = before
 
 
 @contextlib.contextmanager

@@ -29,7 +29,9 @@ def find_adapter(kind: Kind, family: Family, checkpoint: str) -> type[Adapter]:
     cells = TABLE.get(kind, {})
     if family not in cells:
         exist = "; ".join(f"{name}: {', '.join(row)}" for name, row in TABLE.items())
-        raise ConfigError(f"{kind} does not work with {checkpoint!r}, a checkpoint of family {family}. There is: {exist}.")
+        raise ConfigError(
+            f"{kind} does not work with {checkpoint!r}, a checkpoint of family {family}. There is: {exist}."
+        )
     module, _, name = cells[family].partition(":")
     return getattr(importlib.import_module(module), name)
 

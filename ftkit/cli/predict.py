@@ -10,7 +10,9 @@ import typer
 def command(
     run: Annotated[str, typer.Argument(help="A finished run directory.")],
     text: Annotated[list[str] | None, typer.Option(help="A text to predict; may be repeated.")] = None,
-    text_pair: Annotated[list[str] | None, typer.Option(help="The second text of a pair, one for each --text.")] = None,
+    text_pair: Annotated[
+        list[str] | None, typer.Option(help="The second text of a pair, one for each --text.")
+    ] = None,
     input: Annotated[str | None, typer.Option(help="A file: csv, tsv, jsonl, json, parquet or txt.")] = None,
     output: Annotated[str | None, typer.Option(help="Where to write; standard output if left out.")] = None,
     format: Annotated[str | None, typer.Option(help="jsonl or csv; by the output's extension if left out.")] = None,
@@ -21,7 +23,9 @@ def command(
     if bool(text) == (input is not None):
         raise UserError("predict needs either --text or --input, and not both.")
     if text_pair and len(text_pair) != len(text or []):
-        raise UserError(f"--text was given {len(text or [])} times, --text-pair {len(text_pair)} times; pairs need both.")
+        raise UserError(
+            f"--text was given {len(text or [])} times, --text-pair {len(text_pair)} times; pairs need both."
+        )
 
     from ftkit.api import load
     from ftkit.data.writers import open_writer

@@ -51,9 +51,7 @@ def atomic_write_text(path: str | Path, text: str) -> None:
 
 def atomic_write_json(path: str | Path, value: Any) -> None:
     """Writes indented JSON, whole or not at all: keys in their order, NaN and infinities as null."""
-    atomic_write_text(
-        path, json.dumps(json_safe(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    )
+    atomic_write_text(path, json.dumps(json_safe(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
 def json_safe(value: Any) -> Any:

@@ -31,9 +31,7 @@ class DataSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    train: Source = Field(
-        description="csv, tsv, jsonl, json, parquet or txt file, or {hub: ..., split: ...}."
-    )
+    train: Source = Field(description="csv, tsv, jsonl, json, parquet or txt file, or {hub: ..., split: ...}.")
     validation: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="A file, a Hub split, or the fraction of train to hold out (stratified, seeded)."
     )
@@ -48,16 +46,12 @@ class DataSpec(BaseModel):
     labels: tuple[str, ...] | None = Field(
         None, description="All label names, in output order. Default: those of train, sorted naturally."
     )
-    label_separator: str = Field(
-        ",", min_length=1, description="Separates multi-label names in one text cell."
-    )
+    label_separator: str = Field(",", min_length=1, description="Separates multi-label names in one text cell.")
     max_length: int | None = Field(
         None, gt=1, description="Tokens kept of each input. Default: as many as the checkpoint can read."
     )
     encoding: str = Field("utf-8", description="Encoding of text files.")
-    delimiter: str | None = Field(
-        None, min_length=1, max_length=1, description="Cell separator of csv files."
-    )
+    delimiter: str | None = Field(None, min_length=1, max_length=1, description="Cell separator of csv files.")
 
 
 SplitName = Literal["train", "validation", "test"]

@@ -117,33 +117,35 @@ class LengthBatchSampler(Sampler[list[int]]):
         return self.count // self.world_size
 
     def __iter__(self) -> Iterator[list[int]]:
-        batches = plan_epoch(
-            self.lengths, self.limits, seed=self.seed, epoch=self.epoch, multiple_of=self.world_size
-        )
+        batches = plan_epoch(self.lengths, self.limits, seed=self.seed, epoch=self.epoch, multiple_of=self.world_size)
         for batch in batches[self.rank :: self.world_size][: len(self)]:
             yield batch.tolist()
 
 
-def pad(rows: Sequence[Mapping[str, Any]], padding: Mapping[str, int]) -> dict[str, torch.Tensor]:
+def pad(
+    rows: Sequence[Mapping[str, Any]], padding: Mapping[str, int], *, left: bool = False
+) -> dict[str, torch.Tensor]:
     """Stacks rows into tensors, filled up on the right, with an attention mask made from the lengths.
 
     Args:
         rows: each with `input_ids`, what else the model reads, and `labels` where known.
         padding: column -> filling value; a column that is not named holds equal shapes, and is stacked.
+        left: fill up on the left instead: prompts that are to be continued end together.
 
     Returns:
         `input_ids` (B, T), `attention_mask` (B, T), `labels` (B,), (B, L) or (B, T) ...
     """
     lengths = [len(row["input_ids"]) for row in rows]
     width = max(lengths)
-    batch = {"attention_mask": (torch.arange(width)[None, :] < torch.tensor(lengths)[:, None]).long()}
+    mask = torch.arange(width)[None, :] < torch.tensor(lengths)[:, None]
+    batch = {"attention_mask": (mask.flip(1) if left else mask).long()}
     for name in rows[0]:
         if name not in padding:
             batch[name] = torch.tensor(np.asarray([row[name] for row in rows]))
             continue
         filled = np.full((len(rows), max(len(row[name]) for row in rows)), padding[name], np.int64)
         for target, row in zip(filled, rows, strict=True):
-            target[: len(row[name])] = row[name]
+            target[slice(len(target) - len(row[name]), None) if left else slice(len(row[name]))] = row[name]
         batch[name] = torch.from_numpy(filled)
     return batch
 

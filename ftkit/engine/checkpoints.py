@@ -52,7 +52,7 @@ def newest_sound(folder: Path) -> tuple[Path, list[str]]:
     Raises:
         ConfigError: there is none.
     """
-    warnings = []
+    warnings: list[str] = []
     for path in steps_of(folder):
         problem = damage(path)
         if problem is None:

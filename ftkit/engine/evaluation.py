@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,14 @@ import torch
 
 from ftkit.adapters.adapter import Adapter, Arrays, Encoded
 from ftkit.engine.batching import BatchLimits, cut, pad
+from ftkit.types import Split
 
 if TYPE_CHECKING:
     from torch.nn import Module
+    from transformers import PreTrainedModel
 
     from ftkit.metrics import Scorer
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -24,7 +27,7 @@ class Evaluation:
 
     Attributes:
         metrics: `loss` (mean per item) and what the scorer computed.
-        predictions: as the adapter reduces them, (N, ...).
+        predictions: as the adapter finishes them, (N, ...).
         references: the expected ones, in the same shape.
         confidences: probability of what was predicted, (N,), for single labels; else None.
     """
@@ -35,46 +38,71 @@ class Evaluation:
     confidences: np.ndarray | None
 
 
-WINDOW = 4_096  # rows sorted by length at a time: enough for little padding, few enough to hold in memory
+WINDOW = 4_096  # examples sorted by length at a time: enough for little padding, few enough to hold in memory
 
 
 def predict_windows(
-    model: Module, adapter: Adapter, encoded: Encoded, limits: BatchLimits, *, share: slice | None = None
-) -> Iterator[tuple[int, Arrays]]:
-    """Yields `(first row, arrays)` for one window of rows after another, arrays in row order.
+    model: PreTrainedModel, adapter: Adapter, encoded: Encoded, limits: BatchLimits
+) -> Iterator[tuple[int, int, Arrays]]:
+    """Yields `(start, stop, arrays)` for one window of examples after another, arrays in their order.
+
+    On several processes each predicts a share of the window's rows, and all get the whole.
 
     Args:
         model: on the device where it is to run.
-        share: the part of each window that this process takes; all of it by default.
+        encoded: rows made by `adapter.encode_prompt`.
     """
     for start in range(0, len(encoded), WINDOW):
-        rows = np.arange(start, min(start + WINDOW, len(encoded)))
-        rows = rows[share] if share is not None else rows
-        yield start, _predict(model, adapter, encoded, rows, limits)
+        stop = min(start + WINDOW, len(encoded))
+        arrays = _predict(model, adapter, encoded, encoded.rows_of(start, stop), limits)
+        yield start, stop, adapter.finish(arrays, encoded, start, stop)
 
 
 @torch.inference_mode()
-def _predict(model: Module, adapter: Adapter, encoded: Encoded, rows: np.ndarray, limits: BatchLimits) -> Arrays:
+def _predict(
+    model: PreTrainedModel, adapter: Adapter, encoded: Encoded, rows: np.ndarray, limits: BatchLimits
+) -> Arrays:
+    """Predicts some rows, sorted by length, and returns them in their own order."""
     order = rows[np.argsort(encoded.lengths[rows], kind="stable")]
     # Longest first: a batch that does not fit in memory fails at once, not at the end.
     batches = cut(encoded.lengths, order, limits)[::-1]
-    reduced = [_forward(model, adapter, encoded, batch) for batch in batches]
-    if not reduced:
-        return {}
-    places = np.argsort(np.concatenate(batches), kind="stable")
-    return {name: np.concatenate([part[name] for part in reduced])[places] for name in reduced[0]}
+    predicted = gather([_run(model, adapter, encoded, batch) for batch in share_of(batches)])
+    places = np.argsort(np.concatenate([batch for batch, _ in predicted]), kind="stable")
+    return {name: join([arrays[name] for _, arrays in predicted])[places] for name in predicted[0][1]}
 
 
-def _forward(model: Any, adapter: Adapter, encoded: Encoded, batch: np.ndarray) -> Arrays:
-    inputs = pad(encoded.rows.__getitems__(batch.tolist()), adapter.padding)
+def _run(model: Any, adapter: Adapter, encoded: Encoded, batch: np.ndarray) -> tuple[np.ndarray, Arrays]:
+    inputs = pad(encoded.rows.__getitems__(batch.tolist()), adapter.padding, left=encoded.pads_left)
     inputs = {name: tensor.to(model.device, non_blocking=True) for name, tensor in inputs.items()}
-    labels = inputs.pop("labels", None)
-    outputs = model(**inputs)
-    reduced = adapter.reduce(outputs)
-    if labels is not None:
-        reduced["loss"] = adapter.loss(outputs, labels)
-        reduced["references"] = labels
-    return {name: tensor.cpu().numpy() for name, tensor in reduced.items()}
+    return batch, {name: tensor.cpu().numpy() for name, tensor in adapter.run(model, inputs).items()}
+
+
+def join(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Joins batches row by row; rows of different widths become an array of arrays, (R,) of objects."""
+    if len({part.shape[1:] for part in parts}) == 1:
+        return np.concatenate(parts)
+    rows = np.empty(sum(map(len, parts)), object)
+    rows[:] = [row for part in parts for row in part]
+    return rows
+
+
+def share_of(batches: list[np.ndarray]) -> list[np.ndarray]:
+    """Returns every n-th batch on each of n processes."""
+    from accelerate import PartialState
+
+    state = PartialState()
+    return batches[state.process_index :: state.num_processes]
+
+
+def gather(predicted: list[tuple[np.ndarray, Arrays]]) -> list[tuple[np.ndarray, Arrays]]:
+    """Returns what all processes predicted, on each of them."""
+    from accelerate import PartialState
+
+    if PartialState().num_processes == 1:
+        return predicted
+    from accelerate.utils import gather_object
+
+    return gather_object(predicted)
 
 
 @contextlib.contextmanager
@@ -89,55 +117,31 @@ def evaluating(model: Module) -> Iterator[None]:
 
 
 def evaluate(
-    model: Module,
+    model: PreTrainedModel,
     adapter: Adapter,
+    split: Split,
     encoded: Encoded,
     scorer: Scorer,
     limits: BatchLimits,
     *,
-    on_window: Callable[[int, Arrays], None] | None = None,
+    on_window: Callable[[Sequence[Any], Arrays], None] | None = None,
 ) -> Evaluation:
-    """Scores a model on labelled rows; of each row it keeps the prediction, and scores only where a metric asks.
-
-    Every process takes its share of each window, and all get the result.
+    """Scores a model on labelled examples; of each it keeps the prediction, and scores only where a metric asks.
 
     Args:
-        on_window: called with each window's first row and its arrays, in order, on the main process.
+        encoded: the rows of the split, made by `adapter.encode_prompt`.
+        on_window: called with each window's examples and their arrays, in order.
     """
-    from accelerate import PartialState
-
-    state = PartialState()
-    keep = {"predictions", "references", "loss", "confidences"} | ({"scores"} if scorer.needs_scores else set())
+    keep = {"predictions", "loss", "confidences"} | ({"scores"} if scorer.needs_scores else set())
     kept: list[Arrays] = []
-    share = slice(state.process_index, None, state.num_processes)
     with evaluating(model):
-        for start, part in predict_windows(model, adapter, encoded, limits, share=share):
-            window = _gather(part, state.num_processes)
-            kept.append({name: array for name, array in window.items() if name in keep})
-            if on_window is not None and state.is_main_process:
-                on_window(start, window)
-    arrays = {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
-    loss = float(arrays["loss"].sum() / adapter.count_items(encoded))
-    scores = scorer.compute(arrays["predictions"], arrays["references"], arrays.get("scores"))
-    return Evaluation(
-        metrics={"loss": loss, **scores},
-        predictions=arrays["predictions"],
-        references=arrays["references"],
-        confidences=arrays.get("confidences"),
-    )
-
-
-def _gather(part: Arrays, num_processes: int) -> Arrays:
-    """Joins the shares of one window; row i came from process i modulo their number."""
-    if num_processes == 1:
-        return part
-    from accelerate.utils import gather_object
-
-    parts = [piece for piece in gather_object([part]) if piece]
-    total = sum(len(next(iter(piece.values()))) for piece in parts)
-    whole: Arrays = {}
-    for name, example in parts[0].items():
-        whole[name] = np.empty((total, *example.shape[1:]), example.dtype)
-        for rank, piece in enumerate(parts):
-            whole[name][rank::num_processes] = piece[name]
-    return whole
+        for start, stop, arrays in predict_windows(model, adapter, encoded, limits):
+            kept.append({name: array for name, array in arrays.items() if name in keep})
+            if on_window is not None:
+                on_window(split.examples[start:stop], arrays)
+    found = {name: join([part[name] for part in kept]) for name in kept[0]}
+    references = adapter.references(split.examples)
+    metrics = scorer.compute(found["predictions"], references, found.get("scores"))
+    if "loss" in found:
+        metrics = {"loss": float(found["loss"].sum() / adapter.count_items(encoded)), **metrics}
+    return Evaluation(metrics, found["predictions"], references, found.get("confidences"))

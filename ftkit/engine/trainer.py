@@ -71,7 +71,7 @@ class FtkitTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader:
         """Returns this rank's batches; the sampler shares them out, so Accelerate must not do so again."""
         loader = DataLoader(
-            self.encoded.rows,  # type: ignore[arg-type]
+            self.encoded.rows,
             batch_sampler=self.batch_sampler,
             collate_fn=lambda rows: pad(rows, self.adapter.padding),
             num_workers=self.args.dataloader_num_workers,
@@ -132,7 +132,7 @@ class FtkitTrainer(Trainer):
         """Saves a checkpoint, seals it with a manifest, and only then deletes older ones."""
         step = self.state.global_step
         self.guard.check(step)
-        check_weights_are_finite(self.model, step)
+        check_weights_are_finite(model, step)
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()
         if self.args.should_save:

@@ -19,11 +19,12 @@ from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
 from ftkit.engine.trainer import FtkitTrainer
 from ftkit.errors import ConfigError
-from ftkit.metrics.scorer import Scorer
 from ftkit.preflight import Plan
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainingArguments
+
+    from ftkit.metrics.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,12 @@ def train(
     Raises:
         RunError: the loss or a weight stopped being a number.
     """
-    scorer = Scorer(plan.metrics, plan.labels)
+    scorer = plan.kind.make_scorer(plan.metrics, plan.labels)
     limits, eval_limits = batch_limits(plan.config)
 
     def evaluate_model() -> dict[str, Any]:
-        return evaluate(built.model, adapter, encoded["validation"], scorer, eval_limits).metrics
+        split, rows = plan.splits["validation"], encoded["validation"]
+        return evaluate(built.model, adapter, split, rows, scorer, eval_limits).metrics
 
     trainer = FtkitTrainer(
         model=built.model,

@@ -1,0 +1,1 @@
+"""Finished runs, loaded: prediction, scoring, and the proof."""

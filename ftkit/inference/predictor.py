@@ -20,7 +20,7 @@ from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.spec import ModelSpec
 from ftkit.run_directory import open_run
 from ftkit.tasks import Task, find_task, kind_module
-from ftkit.types import LabelSpace, Split, TextExample
+from ftkit.types import Split, TextExample
 
 if TYPE_CHECKING:
     import torch
@@ -90,7 +90,6 @@ class Predictor:
             DataError: rows without a text or a label, or with a label that the run does not know.
         """
         from ftkit.engine.evaluation import evaluate
-        from ftkit.metrics.scorer import Scorer
 
         kind, task = kind_module(self._facts.kind), self._task()
         table = open_table(source, self._read_options())
@@ -100,8 +99,10 @@ class Predictor:
         kind.check({"test": split}, self.labels, task, self.config.data, problems)
         kind.check_known_labels(split, self.labels, problems)
         problems.raise_if_any()
-        scorer = Scorer(self.config.metrics or task.metrics or DEFAULT_METRICS[self.labels.problem_type], self.labels)
-        outcome = evaluate(self.model, self.adapter, self.adapter.encode(split), scorer, self._limits())
+        names = self.config.metrics or task.metrics or DEFAULT_METRICS[kind.scored_as(task, self.config.data)]
+        scorer = kind.make_scorer(names, self.labels)
+        rows = self.adapter.encode_prompt(split)
+        outcome = evaluate(self.model, self.adapter, split, rows, scorer, self._limits())
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
         return {**outcome.metrics, "samples": len(split), "data": data}
 
@@ -134,20 +135,21 @@ class Predictor:
         while chunk := list(itertools.islice(stream, WINDOW)):
             split = Split("input", source, chunk)
             _check_texts(split)
-            for _, arrays in predict_windows(self.model, self.adapter, self.adapter.encode(split), self._limits()):
-                for example, prediction in zip(chunk, self.adapter.decode(arrays), strict=True):
+            rows = self.adapter.encode_prompt(split)
+            for _, _, arrays in predict_windows(self.model, self.adapter, rows, self._limits()):
+                for example, prediction in zip(chunk, self.adapter.decode(arrays, chunk), strict=True):
                     yield {"id": example.id, **prediction}
 
 
 def load_adapter(folder: Path, config: RunConfig) -> Adapter:
-    """Makes a run's adapter from its directory alone: tokenizer, labels and limits as they were saved."""
-    assert config.run is not None
+    """Makes a run's adapter from its directory alone: tokenizer, labels, limits and options as they were saved."""
+    facts = config.run
+    assert facts is not None
     saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    names = {int(index): name for index, name in saved["id2label"].items()}
-    labels = LabelSpace(tuple(names[index] for index in sorted(names)), saved["problem_type"])
+    labels = kind_module(facts.kind).saved_labels(saved)
     spec = inspect_checkpoint(ModelSpec(checkpoint=str(folder), trust_remote_code=config.model.trust_remote_code))
-    adapter_class = find_adapter(config.run.kind, spec.family, str(folder))
-    return adapter_class(spec, labels, max_length=config.run.max_length)  # type: ignore[call-arg]
+    adapter_class = find_adapter(facts.kind, spec.family, str(folder))
+    return adapter_class(spec, labels, max_length=facts.max_length, **facts.adapter_options)  # type: ignore[call-arg]
 
 
 def _device(device: str | torch.device | None) -> torch.device:

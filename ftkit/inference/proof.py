@@ -14,7 +14,8 @@ from ftkit.inference.predictor import load_adapter
 from ftkit.types import Split
 
 if TYPE_CHECKING:
-    from torch.nn import Module
+    import torch
+    from transformers import PreTrainedModel
 
     from ftkit.engine.batching import BatchLimits
 
@@ -23,7 +24,7 @@ TOLERANCE = 1e-5  # of probabilities and numbers: the same float32 weights on th
 
 
 def prove(
-    folder: Path, config: RunConfig, *, model: Module, adapter: Adapter, split: Split, limits: BatchLimits
+    folder: Path, config: RunConfig, *, model: PreTrainedModel, adapter: Adapter, split: Split, limits: BatchLimits
 ) -> dict[str, Any]:
     """Compares the model in memory with the one on disk, tokenizer included.
 
@@ -41,7 +42,7 @@ def prove(
     sample = Split("proof", split.source, split.examples[:SAMPLE_ROWS])
     reloaded = load_adapter(folder, config)
     expected = _outputs(model, adapter, sample, limits)
-    found = _outputs(reloaded.build().model.to(model.device), reloaded, sample, limits)  # type: ignore[arg-type]
+    found = _outputs(_on(reloaded.build().model, model.device), reloaded, sample, limits)
     difference = max(_difference(expected[name], found[name]) for name in expected)
     same = bool(np.array_equal(expected["predictions"], found["predictions"]))
     floating = expected["predictions"].dtype.kind == "f"
@@ -59,11 +60,16 @@ def prove(
     }
 
 
-def _outputs(model: Module, adapter: Adapter, sample: Split, limits: BatchLimits) -> Arrays:
+def _outputs(model: PreTrainedModel, adapter: Adapter, sample: Split, limits: BatchLimits) -> Arrays:
     from ftkit.engine.evaluation import evaluating, predict_windows
 
     with evaluating(model):
-        return next(predict_windows(model, adapter, adapter.encode(sample), limits))[1]
+        return next(predict_windows(model, adapter, adapter.encode_prompt(sample), limits))[2]
+
+
+def _on(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
+    model.to(device)  # type: ignore[arg-type]
+    return model
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:

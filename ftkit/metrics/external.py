@@ -12,7 +12,7 @@ import numpy as np
 
 from ftkit.errors import ConfigError, name_list
 from ftkit.metrics import HUB_PREFIX, METRICS
-from ftkit.metrics.label_counts import Array
+from ftkit.metrics.label_arrays import Array
 from ftkit.types import LabelSpace
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -47,8 +47,7 @@ class ExternalMetric:
         unknown = [key for key in self._inputs if key not in _INPUTS]
         if unknown:
             raise ConfigError(
-                f"metrics: {name!r} wants the inputs {name_list(self._inputs)}; "
-                f"ftkit can give {name_list(_INPUTS)}."
+                f"metrics: {name!r} wants the inputs {name_list(self._inputs)}; ftkit can give {name_list(_INPUTS)}."
             )
         self.needs_scores = any(key in _SCORE_INPUTS for key in self._inputs)
         self.keys = self._try()

@@ -13,10 +13,11 @@ import evaluate
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
+from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
 
 from ftkit.errors import DataError
 from ftkit.metrics.array_metric import ArrayMetric, Scores
-from ftkit.metrics.label_counts import Floats
+from ftkit.metrics.label_arrays import Floats
 
 _NUMBER_FEATURES = datasets.Features(
     {"predictions": datasets.Value("float64"), "references": datasets.Value("float64")}
@@ -75,9 +76,7 @@ class _Correlation(_NumberMetric):
                 result = self._correlate(predicted, expected)
             except stats.DegenerateDataWarning:
                 constant = "predictions" if np.ptp(predicted) <= np.ptp(expected) else "references"
-                return self._undefined(
-                    self.keys, f"the {constant} are constant, or so nearly that they tell nothing"
-                )
+                return self._undefined(self.keys, f"the {constant} are constant, or so nearly that they tell nothing")
         return self._finite({self.keys[0]: result.statistic})
 
 
@@ -112,9 +111,13 @@ class MeanSquaredError(_NumberMetric):
 
     def _scores(self, predicted: Floats, expected: Floats) -> Scores:
         with np.errstate(over="ignore"):  # beyond 1e154 a square is infinite: None, with a note
-            errors = predicted - expected
-            mse, mae = float(np.mean(errors**2)), float(np.mean(np.abs(errors)))
-        return self._finite({"mse": mse, "rmse": mse**0.5, "mae": mae})
+            return self._finite(
+                {
+                    "mse": mean_squared_error(expected, predicted),
+                    "rmse": root_mean_squared_error(expected, predicted),
+                    "mae": mean_absolute_error(expected, predicted),
+                }
+            )
 
 
 def _number_arrays(predictions: ArrayLike, references: ArrayLike) -> tuple[Floats, Floats]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ftkit.errors import DataError, name_list
 from ftkit.metrics import METRICS, available_keys, check_metric_names, is_external, metric_class
-from ftkit.metrics.label_counts import Array, LabelCounts, label_arrays
+from ftkit.metrics.label_arrays import Array, label_arrays
 from ftkit.types import LabelSpace
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ class Scorer:
         self.notes: dict[str, str] = {}
         self._built_in: dict[str, ArrayMetric] = {}
         self._external = [_load_external(name, labels) for name in self.names if is_external(name)]
-        self._score_readers = [
-            name for name in self.names if not is_external(name) and METRICS[name].needs_scores
-        ]
+        self._score_readers = [name for name in self.names if not is_external(name) and METRICS[name].needs_scores]
         self._score_readers += [metric.name for metric in self._external if metric.needs_scores]
         self.needs_scores = bool(self._score_readers)
         self.keys = self._all_keys()
@@ -106,9 +104,7 @@ class Scorer:
 
     def _checked_scores(self, scores: ArrayLike | None) -> Array | None:
         if scores is None and self.needs_scores:
-            raise DataError(
-                f"scores are missing: {name_list(self._score_readers)} cannot be computed without."
-            )
+            raise DataError(f"scores are missing: {name_list(self._score_readers)} cannot be computed without.")
         if scores is None:
             return None
         array = np.asarray(scores)
@@ -129,9 +125,7 @@ class Scorer:
         elif self.labels.problem_type == "regression":
             values = metric._compute(predictions=predictions, references=references)
         else:
-            values = metric._compute(
-                predictions=predictions, references=references, num_labels=len(self.labels)
-            )
+            values = metric._compute(predictions=predictions, references=references, num_labels=len(self.labels))
         self.notes.update(metric.notes)
         return values
 
@@ -147,18 +141,18 @@ class Scorer:
             return dict.fromkeys(metric.keys)
 
     def _per_label(self, predictions: Array, references: Array) -> dict[str, dict[str, float]]:
-        counts = LabelCounts.of(predictions, references, len(self.labels))
-        columns = {
-            "precision": counts.precision().tolist(),
-            "recall": counts.recall().tolist(),
-            "f1": counts.f1().tolist(),
-            "support": counts.support.tolist(),
-        }
+        # Here and not above: it imports scikit-learn, which only computing needs.
+        from ftkit.metrics.classification import label_scores
+
+        num_labels = len(self.labels)
+        if references.size:
+            scores = label_scores(predictions, references, num_labels)
+            columns = {key: values.tolist() for key, values in scores.items()}
+        else:
+            columns = {key: [0.0] * num_labels for key in ("precision", "recall", "f1")}
+            columns["support"] = [0] * num_labels
         rows = zip(*columns.values(), strict=True)
-        return {
-            name: dict(zip(columns, row, strict=True))
-            for name, row in zip(self.labels.names, rows, strict=True)
-        }
+        return {name: dict(zip(columns, row, strict=True)) for name, row in zip(self.labels.names, rows, strict=True)}
 
     def _all_keys(self) -> tuple[str, ...]:
         keys: dict[str, Any] = dict.fromkeys(available_keys(self.names, self.labels.problem_type))

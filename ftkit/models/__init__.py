@@ -1,0 +1,1 @@
+"""Checkpoints, known from their config files, and their tokenizers."""

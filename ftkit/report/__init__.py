@@ -1,1 +1,1 @@
-"""report.html and the model card of a finished run. Importing it is cheap: matplotlib comes in when it draws."""
+"""report.html and the model card of a finished run. Importing is cheap: matplotlib comes when it draws."""

@@ -92,13 +92,12 @@ class ReportContent:
         return number(self.results.get(f"{split.prefix}_{metric}"))
 
     def scores(self, split: EvaluatedSplit) -> dict[str, float | None]:
-        """Returns every metric of a split and its loss, the primary one first; no speed, no per-label table."""
+        """Returns every metric of a split and its loss, the primary one first, loss last; no speeds, no tables."""
         prefix = f"{split.prefix}_"
-        values = {
-            key.removeprefix(prefix): value for key, value in self.results.items() if key.startswith(prefix)
-        }
+        values = {key.removeprefix(prefix): value for key, value in self.results.items() if key.startswith(prefix)}
         scores = {name: number(value) for name, value in values.items() if _is_score(name, value)}
-        return dict(sorted(scores.items(), key=lambda item: item[0] != self.primary_metric))
+        ranks = {"loss": 2, self.primary_metric: 0}
+        return dict(sorted(scores.items(), key=lambda item: ranks.get(item[0], 1)))
 
     def per_label(self, split: EvaluatedSplit) -> Mapping[str, Mapping[str, Any]]:
         """Returns name -> precision, recall, f1, support of a split; empty for regression."""
@@ -106,7 +105,7 @@ class ReportContent:
 
     @property
     def best_epoch(self) -> float | None:
-        """The epoch of the checkpoint that was kept, by `best_step` of the results; None if none was chosen."""
+        """The epoch of the checkpoint that was kept, from `best_step`; None if none was chosen."""
         step = self.results.get("best_step")
         at_step = [entry for entry in self.log_history if step and entry.get("step") == step]
         return next((number(entry.get("epoch")) for entry in at_step), None)

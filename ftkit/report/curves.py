@@ -1,4 +1,4 @@
-"""The curves of a training run, each a function that returns SVG text, or None where there is nothing to draw."""
+"""The curves of a training run: functions that return SVG text, or None with nothing to draw."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ftkit.report.content import number
-from ftkit.report.svg import HALF, LIGHT, Drawing, quiet_grid
+from ftkit.report.svg import HALF, LIGHT, Drawing, quiet_grid, titled
 from ftkit.report.texts import metric_name, score_text
 
 if TYPE_CHECKING:
@@ -19,9 +19,7 @@ History = Sequence[Mapping[str, float]]
 _MAX_POINTS = 1000
 
 
-def training_curve(
-    history: History, *, best_epoch: float | None = None, name: str = "training"
-) -> str | None:
+def training_curve(history: History, *, best_epoch: float | None = None, name: str = "training") -> str | None:
     """Draws the training loss, raw and smoothed, the validation loss, and the learning rate below.
 
     Args:
@@ -35,14 +33,12 @@ def training_curve(
         return None
     with Drawing(name, "Training and validation loss over epochs", size=(HALF, 3.5)) as drawing:
         upper, lower = drawing.figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-        upper.set_title("Loss while training")
+        titled(drawing.figure, "Loss while training")
         if len(epochs):
-            upper.plot(epochs, losses, color=LIGHT["accent"], alpha=0.25, linewidth=1)
+            upper.plot(epochs, losses, color=LIGHT["accent"], alpha=0.4, linewidth=1)
             upper.plot(epochs, _smooth(losses), color=LIGHT["accent"], label="train, smoothed")
         if len(eval_epochs):
-            upper.plot(
-                eval_epochs, eval_losses, "o-", color=LIGHT["error"], markersize=4.5, label="validation"
-            )
+            upper.plot(eval_epochs, eval_losses, "o-", color=LIGHT["error"], markersize=4.5, label="validation")
         _mark_best(upper, best_epoch)
         upper.set_ylabel("loss")
         upper.set_ylim(bottom=0 if min([*losses, *eval_losses]) >= 0 else None)
@@ -80,7 +76,7 @@ def metric_curve(
     title = f"{metric_name(metric)} on validation"
     with Drawing(name, f"{title} over epochs", size=(HALF, 3.5)) as drawing:
         axes = drawing.figure.add_subplot()
-        axes.set_title(title)
+        titled(drawing.figure, title)
         axes.plot(epochs, values, "o-", color=LIGHT["accent"], markersize=4.5)
         axes.margins(x=0.06, y=0.16)
         if best_epoch is not None and best_epoch in epochs:
@@ -99,6 +95,7 @@ def metric_curve(
             )
         axes.set_xlabel("epoch")
         axes.set_ylabel(metric_name(metric))
+        axes.locator_params(axis="x", integer=bool(np.ptp(epochs) >= 1), nbins=8)
         quiet_grid(axes)
     return drawing.svg
 

@@ -50,9 +50,7 @@ def wilson(share: float, num_rows: int) -> tuple[float, float]:
     return max(0.0, center - half), min(1.0, center + half)
 
 
-def _bootstrap(
-    statistic: Statistic, predictions: np.ndarray, references: np.ndarray
-) -> tuple[float, float] | None:
+def _bootstrap(statistic: Statistic, predictions: np.ndarray, references: np.ndarray) -> tuple[float, float] | None:
     generator = np.random.default_rng(0)
     draws = np.empty(_NUM_DRAWS)
     for draw in range(_NUM_DRAWS):

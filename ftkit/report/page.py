@@ -1,12 +1,264 @@
-"""report.html."""
+"""report.html: one self-contained page on a run, to be opened, mailed or printed anywhere."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ftkit.report.content import ReportContent
+from ftkit.data.files import atomic_write_text
+from ftkit.report import curves, plots, tables
+from ftkit.report.config_text import shareable_yaml
+from ftkit.report.content import EvaluatedSplit, ReportContent, number
+from ftkit.report.intervals import baseline, interval
+from ftkit.report.svg import DARK, LIGHT
+from ftkit.report.template import render
+from ftkit.report.texts import (
+    checkpoint_name,
+    count_text,
+    duration_text,
+    flat_texts,
+    metric_name,
+    percent_text,
+    score_text,
+    source_name,
+    value_text,
+    without_paths,
+)
 
 
 def write_page(path: str | Path, content: ReportContent) -> None:
-    """Writes the report of a run as one self-contained HTML file."""
-    raise NotImplementedError
+    """Writes the report of a run as one HTML file without scripts and without anything to load.
+
+    Its size is bounded, whatever the number of rows and labels: tables are cut and plots drawn from samples,
+    and the page says so. Equal content gives equal bytes.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    split = content.headline
+    page = render(
+        "page.html",
+        title=content.title,
+        subtitle=_subtitle(content),
+        light=LIGHT,
+        dark=DARK,
+        headline=_headline(content, split) if split else None,
+        scores=_score_table(content),
+        facts=list(_facts(content)),
+        data=_data_rows(content),
+        warnings=[without_paths(warning) for warning in content.warnings],
+        proof=_proof(content),
+        curves=_present(
+            curves.training_curve(content.log_history, best_epoch=content.best_epoch),
+            curves.metric_curve(content.log_history, content.primary_metric, best_epoch=content.best_epoch),
+        ),
+        results=_split_section(content, split) if split else None,
+        config=shareable_yaml(content.config_yaml),
+        environment=flat_texts(content.results.get("environment") or {}),
+    )
+    atomic_write_text(path, page)
+
+
+def _subtitle(content: ReportContent) -> str:
+    task = content.task_name if content.task_name == content.kind else f"{content.task_name} ({content.kind})"
+    problem = content.problem_type.replace("_", " ").replace("single label", "single-label")
+    return f"{task} · {problem.replace('multi label', 'multi-label')}"
+
+
+# --- headline -----------------------------------------------------------------------------------------------
+
+
+Write = Callable[[float | None], str]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The first thing a reader sees.
+
+    Attributes:
+        value: the primary metric as text.
+        notes: sentences that put it into proportion.
+        others: name and value of further scores.
+    """
+
+    metric: str
+    split: str
+    num_rows: str
+    source: str
+    value: str
+    notes: list[str]
+    others: list[tuple[str, str]]
+
+
+def _headline(content: ReportContent, split: EvaluatedSplit) -> Headline:
+    metric, value = content.primary_metric, content.score(split, content.primary_metric)
+    write = percent_text if metric == "accuracy" else score_text
+    return Headline(
+        metric=metric_name(metric),
+        split=split.name,
+        num_rows=count_text(len(split)),
+        source=source_name(split.split.source),
+        value=write(value),
+        notes=list(_headline_notes(content, split, value, write)),
+        others=list(_other_scores(content, split, write))[:_MAX_OTHERS],
+    )
+
+
+_MAX_OTHERS = 4
+
+
+def _other_scores(content: ReportContent, split: EvaluatedSplit, write: Write) -> Iterator[tuple[str, str]]:
+    """Yields the primary metric on other splits, then the other metrics on this one."""
+    metric = content.primary_metric
+    for other in content.evaluated:
+        if other is not split:
+            yield f"{metric_name(metric)} on {other.name}", write(content.score(other, metric))
+    for name, value in content.scores(split).items():
+        if name != metric:
+            yield metric_name(name), score_text(value)
+
+
+def _headline_notes(content: ReportContent, split: EvaluatedSplit, value: float | None, write: Write) -> Iterator[str]:
+    metric = content.primary_metric
+    bounds = interval(split, metric, value, num_labels=len(content.label_names))
+    if bounds:
+        yield f"95% interval {write(bounds[0])} to {write(bounds[1])}"
+    if metric == "accuracy" and value is not None:
+        yield f"{round(value * len(split)):,} of {len(split):,} rows are right"
+    floor = baseline(split, metric)
+    if floor is not None:
+        answer = "the most frequent label" if metric == "accuracy" else "the mean"
+        yield f"always answering {answer} gives {write(floor)}"
+    if value is None:
+        yield "the metric is not defined on these rows"
+
+
+def _score_table(content: ReportContent) -> dict[str, Any]:
+    """Returns the scores of every split: `splits` are the columns, `rows` metric name -> texts."""
+    splits = sorted(content.evaluated, key=lambda split: split is not content.headline)
+    columns = [content.scores(split) for split in splits]
+    keys = dict.fromkeys(key for column in columns for key in column)
+    return {
+        "splits": [(split.name, count_text(len(split))) for split in splits],
+        "rows": {metric_name(key): [score_text(column.get(key)) for column in columns] for key in keys},
+    }
+
+
+# --- what was run -------------------------------------------------------------------------------------------
+
+
+def _facts(content: ReportContent) -> Iterator[tuple[str, str]]:
+    """Yields name and text of what was run."""
+    results = content.results
+    yield "Checkpoint", f"{checkpoint_name(content.checkpoint)} ({content.family})"
+    if content.problem_type != "regression":
+        yield "Labels", count_text(len(content.label_names))
+    yield "Parameters", _parameters(results)
+    yield "Training time", duration_text(number(results.get("train_runtime")))
+    speed = number(results.get("train_samples_per_second"))
+    yield "Throughput", "–" if speed is None else f"{speed:,.1f} samples per second"
+    yield "Training loss", score_text(number(results.get("train_loss")))
+    padding = number(results.get("padding_share"))
+    if padding is not None:
+        yield "Padding", f"{percent_text(padding)} of the tokens in training batches"
+    if content.best_epoch is not None:
+        yield "Best epoch", f"{content.best_epoch:g}, by {metric_name(content.primary_metric)} on validation"
+
+
+def _parameters(results: Any) -> str:
+    total, trained = (number(results.get(key)) for key in ("num_parameters", "num_trainable_parameters"))
+    if not total or trained is None or trained == total:
+        return f"{count_text(total)}, all trained" if trained else count_text(total)
+    return f"{count_text(total)}, of which {count_text(trained)} trained ({percent_text(trained / total)})"
+
+
+def _data_rows(content: ReportContent) -> list[tuple[str, str, str, str]]:
+    """Returns split, source, rows and fingerprint of what was read."""
+    data = content.results.get("data") or {}
+    return [
+        (
+            name,
+            source_name(str(facts.get("source", ""))),
+            count_text(number(facts.get("rows"))),
+            str(facts.get("fingerprint", ""))[:12],
+        )
+        for name, facts in data.items()
+    ]
+
+
+def _proof(content: ReportContent) -> dict[str, Any] | None:
+    """Returns the proof: the largest difference as a text, and everything that was recorded."""
+    proof = content.results.get("proof")
+    if not proof:
+        return None
+    difference = number(proof.get("max_difference"))
+    return {
+        "difference": None if difference is None else f"{difference:.2g}",
+        "rows": value_text(proof.get("rows")),
+        "facts": flat_texts(proof),
+    }
+
+
+# --- predictions of the headline's split --------------------------------------------------------------------
+
+
+def _split_section(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any]:
+    """Returns plots and tables of one split's predictions."""
+    per_label = content.per_label(split)
+    return {
+        "name": split.name,
+        "plots": _plots(content, split),
+        "confusion": plots.confusion_plot(split, content.label_names) if _is_single(content) else None,
+        "is_matrix": len(content.label_names) <= plots.MAX_MATRIX_LABELS,
+        "labels": tables.label_rows(per_label),
+        "num_labels": len(per_label),
+        "errors_caption": _errors_caption(content, split),
+        "errors": tables.error_rows(content, split),
+        "error_titles": _ERROR_TITLES[content.problem_type],
+    }
+
+
+_ERROR_TITLES = {
+    "single_label_classification": ("Most confident errors", "Confidence"),
+    "multi_label_classification": ("Rows with the most wrong labels", "Wrong labels"),
+    "regression": ("Largest errors", "Error"),
+}
+
+
+def _errors_caption(content: ReportContent, split: EvaluatedSplit) -> str:
+    num_rows = len(split) if content.problem_type == "regression" else tables.num_wrong(split)
+    which = "" if content.problem_type == "regression" else "wrong "
+    shown = min(num_rows, tables.MAX_ERROR_ROWS)
+    source = source_name(split.split.source)
+    return f"{shown} of {num_rows:,} {which}rows. Lines are those of {source}; long texts are cut."
+
+
+def _is_single(content: ReportContent) -> bool:
+    return content.problem_type == "single_label_classification"
+
+
+def _plots(content: ReportContent, split: EvaluatedSplit) -> list[tuple[str, str]]:
+    """Returns plots with what helps to read them."""
+    found: list[tuple[str | None, str]] = []
+    if content.problem_type == "regression":
+        found += [(plots.scatter_plot(split), ""), (plots.error_histogram(split), "")]
+    else:
+        found.append((plots.label_f1_bars(content.per_label(split), split.name), ""))
+    if split.confidences is not None and _is_single(content):
+        is_right = split.predictions == split.references
+        error = plots.calibration_error(split.confidences, is_right)
+        found.append((plots.reliability_diagram(split.confidences, is_right), _calibration_note(error)))
+    return [(svg, note) for svg, note in found if svg is not None]
+
+
+def _calibration_note(error: float) -> str:
+    return (
+        f"Below the dashed line the model is surer than it is right. On average its confidence is off by "
+        f"{percent_text(error).removesuffix('%')} points (ECE, expected calibration error)."
+    )
+
+
+def _present(*svgs: str | None) -> list[str]:
+    return [svg for svg in svgs if svg is not None]

@@ -1,4 +1,4 @@
-"""The plots of a split's predictions, each a function that returns SVG text, or None where there is nothing to draw."""
+"""The plots of a split's predictions: functions that return SVG text, or None with nothing to draw."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ftkit.report.content import EvaluatedSplit, number
-from ftkit.report.svg import HALF, LIGHT, WIDE, Drawing, label_text, quiet_grid
+from ftkit.report.svg import HALF, LIGHT, WIDE, Drawing, label_text, quiet_grid, titled
 from ftkit.report.tables import confused_pairs
 from ftkit.report.texts import count_text
 
@@ -19,11 +19,10 @@ MAX_MATRIX_LABELS = 30
 MAX_BARS = 25
 MAX_POINTS = 2000
 _NUM_BINS = 10
+_FEW_ROWS = 10  # an accuracy of so few rows is mostly chance
 
 
-def confusion_plot(
-    split: EvaluatedSplit, label_names: tuple[str, ...], *, name: str = "confusion"
-) -> str | None:
+def confusion_plot(split: EvaluatedSplit, label_names: tuple[str, ...], *, name: str = "confusion") -> str | None:
     """Draws the confusion matrix with counts; above 30 labels the most confused pairs.
 
     Args:
@@ -47,7 +46,7 @@ def _matrix(split: EvaluatedSplit, label_names: tuple[str, ...], name: str) -> s
     side = min(WIDE, 2.6 + 0.5 * num_labels)
     with Drawing(name, f"Confusion matrix of {num_labels} labels", size=(side, side * 0.82)) as drawing:
         axes = drawing.figure.add_subplot()
-        axes.set_title(f"Expected against predicted label, rows of {split.name}")
+        titled(drawing.figure, f"Expected against predicted label, rows of {split.name}")
         cells, colors, alphas = [], [], []
         for row, column in zip(*np.nonzero(counts), strict=True):
             cells.append(Rectangle((column - 0.47, row - 0.47), 0.94, 0.94))
@@ -61,16 +60,17 @@ def _matrix(split: EvaluatedSplit, label_names: tuple[str, ...], name: str) -> s
                 ha="center",
                 va="center",
                 color=LIGHT["onfill" if is_dark else "ink"],
-                fontsize=_cell_font(num_labels, int(counts.max())),
+                fontsize=_cell_font(side, num_labels, int(counts.max())),
             )
         axes.add_collection(PatchCollection(cells, facecolors=colors, alpha=alphas, edgecolors="none"))
         _matrix_axes(axes, label_names)
     return drawing.svg
 
 
-def _cell_font(num_labels: int, largest: int) -> float:
-    """Returns the font size at which the largest count fits its cell."""
-    return float(np.clip(min(10.0, 260 / num_labels / max(2, len(f"{largest:,}")) * 1.2), 4.5, 10.0))
+def _cell_font(side: float, num_labels: int, largest: int) -> float:
+    """Returns the font size, in points, at which the largest count fits its cell."""
+    cell = 0.7 * side * 72 / num_labels  # the axes take about 0.7 of the drawing
+    return float(np.clip(0.85 * cell / (0.62 * max(2, len(f"{largest:,}"))), 4.5, 10.0))
 
 
 def _matrix_axes(axes: Axes, label_names: tuple[str, ...]) -> None:
@@ -84,9 +84,7 @@ def _matrix_axes(axes: Axes, label_names: tuple[str, ...]) -> None:
         for tick in axes.get_xticklabels():
             tick.set(ha="right", rotation_mode="anchor")
     axes.set_yticks(range(num_labels), names, fontsize=size, color=LIGHT["ink"])
-    axes.set(
-        xlim=(-0.5, num_labels - 0.5), ylim=(num_labels - 0.5, -0.5), xlabel="predicted", ylabel="expected"
-    )
+    axes.set(xlim=(-0.5, num_labels - 0.5), ylim=(num_labels - 0.5, -0.5), xlabel="predicted", ylabel="expected")
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -108,27 +106,20 @@ def _pair_bars(split: EvaluatedSplit, label_names: tuple[str, ...], name: str) -
     )
 
 
-def label_f1_bars(
-    per_label: Mapping[str, Mapping[str, Any]], split_name: str, *, name: str = "labels"
-) -> str | None:
-    """Draws F1 of each label, the lowest first; the 25 lowest where there are more. Labels without rows are left out.
+def label_f1_bars(per_label: Mapping[str, Mapping[str, Any]], split_name: str, *, name: str = "labels") -> str | None:
+    """Draws F1 of each label that the split holds, lowest first; of many labels the 25 lowest.
 
     Args:
         per_label: name -> `f1`, `support`.
         split_name: for the title.
         name: goes before the ids of the SVG.
     """
-    values = [
-        (number(row.get("f1")) or 0.0, label, int(row.get("support") or 0))
-        for label, row in per_label.items()
-    ]
+    values = [(number(row.get("f1")) or 0.0, label, int(row.get("support") or 0)) for label, row in per_label.items()]
     present = sorted((row for row in values if row[2]), key=lambda row: row[0])
     if not present:
         return None
     shown = present[:MAX_BARS]
-    which = (
-        f"the {len(shown)} lowest of {len(present):,} labels" if len(shown) < len(present) else "lowest first"
-    )
+    which = f"the {len(shown)} lowest of {len(present):,} labels" if len(shown) < len(present) else "lowest first"
     return _bars(
         name,
         f"F1 by label on {split_name}, {which}",
@@ -159,15 +150,13 @@ def _bars(
         axes = drawing.figure.add_subplot()
         axes.barh(range(len(labels)), values, height=0.68, color=color, alpha=0.85)
         for row, (value, note) in enumerate(zip(values, notes, strict=True)):
-            axes.annotate(
-                note, (value, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
-            )
+            axes.annotate(note, (value, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
         axes.set_yticks(range(len(labels)), labels, color=LIGHT["ink"])
         axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel=xlabel)
         axes.set_xlim(0, 1.16 * (limit or max(values)))
         if limit:
             axes.set_xticks(np.linspace(0, limit, 6))
-        drawing.figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", color=LIGHT["ink"])
+        titled(drawing.figure, title)
         quiet_grid(axes, "x")
     return drawing.svg
 
@@ -207,14 +196,15 @@ def reliability_diagram(confidences: np.ndarray, is_right: np.ndarray, *, name: 
     """
     counts, confidence, accuracy = _bins(confidences, is_right)
     error = calibration_error(confidences, is_right)
-    held = counts > 0
+    many, few = counts >= _FEW_ROWS, (counts > 0) & (counts < _FEW_ROWS)
     with Drawing(name, "Accuracy against confidence", size=(HALF, 3.9)) as drawing:
         upper, lower = drawing.figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-        upper.set_title(f"Accuracy against confidence, ECE {error:.3f}")
-        upper.plot(
-            [0, 1], [0, 1], color=LIGHT["muted"], linewidth=1, linestyle=(0, (4, 3)), label="as sure as right"
-        )
-        upper.plot(confidence[held], accuracy[held], "o-", color=LIGHT["accent"], markersize=5, label="model")
+        titled(drawing.figure, f"Accuracy against confidence, ECE {error:.3f}")
+        upper.plot([0, 1], [0, 1], color=LIGHT["muted"], linewidth=1, linestyle=(0, (4, 3)), label="as sure as right")
+        upper.plot(confidence[many], accuracy[many], "o-", color=LIGHT["accent"], markersize=5, label="model")
+        if few.any():
+            label = f"fewer than {_FEW_ROWS} rows"
+            upper.plot(confidence[few], accuracy[few], "o", color=LIGHT["accent"], alpha=0.3, label=label)
         upper.set(xlim=(0, 1.02), ylim=(0, 1.04), ylabel="accuracy")
         upper.legend(loc="upper left")
         quiet_grid(upper)
@@ -225,9 +215,7 @@ def reliability_diagram(confidences: np.ndarray, is_right: np.ndarray, *, name: 
             color=LIGHT["accent"],
             alpha=0.5,
         )
-        lower.set(
-            xlabel="confidence (probability of the predicted label)", ylabel="share\nof rows", ylim=(0, 1)
-        )
+        lower.set(xlabel="confidence (probability of the predicted label)", ylabel="share\nof rows", ylim=(0, 1))
         lower.set_yticks([0, 1], ["0", "1"])
         quiet_grid(lower)
     return drawing.svg
@@ -255,13 +243,36 @@ def scatter_plot(split: EvaluatedSplit, *, name: str = "scatter") -> str | None:
     low, high = float(min(true.min(), predicted.min())), float(max(true.max(), predicted.max()))
     with Drawing(name, "Predicted against true value", size=(HALF, 4.2)) as drawing:
         axes = drawing.figure.add_subplot()
-        axes.set_title(f"Predicted against true value on {split.name}\n({sample})")
-        axes.plot(
-            [low, high], [low, high], color=LIGHT["muted"], linewidth=1, linestyle=(0, (4, 3)), label="equal"
-        )
+        titled(drawing.figure, f"Predicted against true value on {split.name}\n({sample})")
+        axes.plot([low, high], [low, high], color=LIGHT["muted"], linewidth=1, linestyle=(0, (4, 3)), label="equal")
         alpha = float(np.clip(60 / np.sqrt(len(shown) + 1) / 3, 0.2, 0.8))
         axes.plot(true, predicted, "o", color=LIGHT["accent"], alpha=alpha, markersize=4, markeredgewidth=0)
         axes.set(xlabel="true value", ylabel="predicted value")
         axes.legend(loc="upper left")
         quiet_grid(axes, "both")
+    return drawing.svg
+
+
+def error_histogram(split: EvaluatedSplit, *, name: str = "errors") -> str | None:
+    """Draws how the errors of numbers are spread: predicted minus true value.
+
+    Args:
+        split: with numbers (N,).
+        name: goes before the ids of the SVG.
+    """
+    errors = split.predictions.astype(np.float64) - split.references
+    errors = errors[np.isfinite(errors)]
+    if not len(errors):
+        return None
+    counts, edges = np.histogram(errors, bins=min(40, max(5, int(np.sqrt(len(errors))))))
+    with Drawing(name, "Distribution of errors", size=(HALF, 4.2)) as drawing:
+        axes = drawing.figure.add_subplot()
+        titled(
+            drawing.figure,
+            f"Errors on {split.name}: mean {errors.mean():+.3g}, median size {np.median(abs(errors)):.3g}",
+        )
+        axes.bar(edges[:-1], counts, width=0.92 * np.diff(edges), align="edge", color=LIGHT["accent"], alpha=0.85)
+        axes.axvline(0, color=LIGHT["ink"], linewidth=1)
+        axes.set(xlabel="predicted minus true value", ylabel="rows")
+        quiet_grid(axes)
     return drawing.svg

@@ -10,7 +10,9 @@ from typing import Any
 TEXT_SHOWN = 90
 
 
-def summary(output_dir: Path, results: Mapping[str, Any], primary_metric: str, example: Mapping[str, Any] | None) -> str:
+def summary(
+    output_dir: Path, results: Mapping[str, Any], primary_metric: str, example: Mapping[str, Any] | None
+) -> str:
     """Returns the summary of a finished run as text.
 
     Args:
@@ -38,13 +40,15 @@ def summary(output_dir: Path, results: Mapping[str, Any], primary_metric: str, e
         lines.append(f"  {'':<11}predicted {example['predicted']!r}, expected {example['expected']!r}")
     folder = shlex.quote(str(output_dir))
     lines.append(f"  {'run':<11}{output_dir} (open {output_dir / 'report.html'})")
-    lines.append(f"  {'try next':<11}ftkit predict {folder} --text \"{_hint(example)}\"")
+    lines.append(f'  {"try next":<11}ftkit predict {folder} --text "{_hint(example)}"')
     return "\n".join(lines) + "\n"
 
 
 def _others(results: Mapping[str, Any], prefix: str, primary_metric: str) -> str:
     names = [name for name in ("accuracy", "f1_macro", "spearman", "rmse") if name != primary_metric]
-    found = [f"{name} {results[key]:.4f}" for name in names if isinstance(results.get(key := f"{prefix}_{name}"), float)]
+    found = [
+        f"{name} {results[key]:.4f}" for name in names if isinstance(results.get(key := f"{prefix}_{name}"), float)
+    ]
     return f" ({', '.join(found)})" if found else ""
 
 

@@ -47,10 +47,6 @@ _STYLE: dict[str, Any] = {
     # A label such as `$5 to $10` is no formula.
     "text.parse_math": False,
     "font.size": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10.0,
     "axes.labelsize": 9.0,
     "axes.labelcolor": LIGHT["muted"],
     "axes.edgecolor": LIGHT["line"],
@@ -58,7 +54,6 @@ _STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlecolor": LIGHT["ink"],
     "grid.color": LIGHT["line"],
     "grid.linewidth": 0.7,
     "text.color": LIGHT["ink"],
@@ -69,7 +64,10 @@ _STYLE: dict[str, Any] = {
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
     "legend.fontsize": 8.5,
-    "legend.frameon": False,
+    "legend.facecolor": LIGHT["panel"],
+    "legend.edgecolor": LIGHT["panel"],
+    "legend.framealpha": 1.0,
+    "legend.fancybox": False,
     "lines.linewidth": 1.8,
     "lines.solid_capstyle": "round",
 }
@@ -108,8 +106,10 @@ class Drawing:
         from matplotlib.figure import Figure
 
         # Only through rcParams does matplotlib take an id salt and a font mode; both are put back at the end.
-        defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if key not in _GLOBAL}
-        self._style = matplotlib.rc_context({**defaults, **_STYLE})
+        defaults: dict[Any, Any] = {
+            key: value for key, value in matplotlib.rcParamsDefault.items() if key not in _GLOBAL
+        }
+        self._style = matplotlib.rc_context(defaults | _STYLE)
         self._warnings = warnings.catch_warnings()
         self._warnings.__enter__()
         # A label in a script that the measuring font lacks is drawn by the browser; no run fails for that.
@@ -132,6 +132,11 @@ def label_text(name: object, limit: int = _MAX_LABEL) -> str:
     return "".join(char if char.isprintable() else "�" for char in encodable(shorten(name, limit)))
 
 
+def titled(figure: Figure, title: str) -> None:
+    """Puts a title at the left edge of the whole drawing, so that titles line up down the page."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", color=LIGHT["ink"])
+
+
 def quiet_grid(axes: Axes, axis: str = "y") -> None:
     """Draws a thin grid along one axis, and no tick marks."""
     axes.grid(axis=axis)  # type: ignore[arg-type]
@@ -147,9 +152,7 @@ def _render(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r"\s*\n\s*", "\n", text)
     # Tags only: what stands between them is text of the user, in which matplotlib has escaped < and >.
     text = re.sub(r"<[^<>]+>", lambda tag: _rewrite(tag.group(), name), text)
-    return text.replace(
-        "<svg", f'<svg class="plot" role="img" aria-label="{_escape(description)}"', 1
-    ).strip()
+    return text.replace("<svg", f'<svg class="plot" role="img" aria-label="{_escape(description)}"', 1).strip()
 
 
 _VARIABLES = {color: f"var(--{name}, {color})" for name, color in LIGHT.items()}

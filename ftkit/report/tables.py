@@ -1,4 +1,4 @@
-"""The tables of the report: per label, confused pairs, and the rows that went wrong; each of bounded length."""
+"""The tables of the report: labels, confused pairs, rows that went wrong; each of bounded length."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_LABEL_ROWS = 200
 MAX_ERROR_ROWS = 20
 _MAX_TEXT = 200
 _MAX_LABEL = 60
-_NUM_WORST = 3
+_MAX_WORST = 3
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,11 @@ def label_rows(per_label: Mapping[str, Mapping[str, Any]]) -> list[LabelRow]:
     """Returns labels by support, largest first; with too many of them only those of lowest F1."""
     f1 = {name: number(values.get("f1")) for name, values in per_label.items()}
     support = {name: int(values.get("support") or 0) for name, values in per_label.items()}
-    present = sorted(
-        (name for name in per_label if support[name]), key=lambda name: (f1[name] or 0.0, -support[name])
-    )
+    present = sorted((name for name in per_label if support[name]), key=lambda name: (f1[name] or 0.0, -support[name]))
     absent = [name for name in per_label if not support[name]]
-    # A label that does no worse than perfect is no weak spot.
-    worst = {name for name in present[: min(_NUM_WORST, len(present) - 1)] if (f1[name] or 0.0) < 1}
+    # A quarter of few labels, so that the mark says something; and a perfect label is no weak spot.
+    num_worst = min(_MAX_WORST, (len(present) + 3) // 4)
+    worst = {name for name in present[:num_worst] if (f1[name] or 0.0) < 1}
     shown = set([*present, *absent][:MAX_LABEL_ROWS])
     ordered = sorted((name for name in per_label if name in shown), key=lambda name: -support[name])
     return [
@@ -74,6 +73,8 @@ def confused_pairs(split: EvaluatedSplit, label_names: tuple[str, ...], limit: i
 
     Args:
         split: with label ids (N,).
+        label_names: in output order.
+        limit: the most pairs to return.
     """
     wrong = split.predictions != split.references
     codes = split.references[wrong].astype(np.int64) * len(label_names) + split.predictions[wrong]
@@ -111,6 +112,12 @@ def error_rows(content: ReportContent, split: EvaluatedSplit) -> list[ErrorRow]:
     # A stable sort keeps file order among equals, so that the same run gives the same report.
     order = np.argsort(-weights, kind="stable")[:MAX_ERROR_ROWS]
     return [_error_row(content, split, int(row), float(weights[row])) for row in order if weights[row] >= 0]
+
+
+def num_wrong(split: EvaluatedSplit) -> int:
+    """Returns how many rows are not exactly right."""
+    wrong = split.predictions != split.references
+    return int(np.count_nonzero(wrong.any(axis=1) if wrong.ndim == 2 else wrong))
 
 
 def _weights(content: ReportContent, split: EvaluatedSplit) -> np.ndarray:

@@ -38,7 +38,7 @@ def metric_name(key: str) -> str:
 
 
 def score_text(value: float | None) -> str:
-    """Returns a score with four decimals, or four digits where it is large or tiny: 0.9231, 152.4, 3.1e-06."""
+    """Returns a score with four decimals, or four digits if large or tiny: 0.9231, 152.4, 3.1e-06."""
     if value is None:
         return MISSING
     if value == 0 or 1e-3 <= abs(value) < 10:
@@ -46,9 +46,11 @@ def score_text(value: float | None) -> str:
     return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
-def percent_text(share: float) -> str:
+def percent_text(share: float | None) -> str:
     """Returns a share as a percentage with one decimal, never rounded up to 100."""
-    return f"{min(100 * share, 99.9) if share < 1 else 100:.1f} %"
+    if share is None:
+        return MISSING
+    return f"{min(100 * share, 99.9) if share < 1 else 100:.1f}%"
 
 
 def count_text(value: float | None) -> str:
@@ -86,9 +88,7 @@ def flat_texts(values: Any, prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for key, value in values.items() if isinstance(values, Mapping) else ():
         name = f"{prefix}{str(key).replace('_', ' ')}"
-        flat.update(
-            flat_texts(value, f"{name} · ") if isinstance(value, Mapping) else {name: value_text(value)}
-        )
+        flat.update(flat_texts(value, f"{name} · ") if isinstance(value, Mapping) else {name: value_text(value)})
     return flat
 
 
@@ -99,7 +99,7 @@ def shorten(text: object, limit: int) -> str:
 
 
 def encodable(text: str) -> str:
-    """Returns a text that UTF-8 can hold: JSON data may carry lone surrogates, and no report fails for one."""
+    """Returns a text that UTF-8 can hold: JSON data may carry lone surrogates; no report fails for it."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -122,10 +122,8 @@ def base_name(path: str) -> str:
 
 
 def without_paths(text: str) -> str:
-    """Returns a text with absolute paths cut to their base names: reports are shared, folders tell who you are."""
-    return (
-        _FOLDERS.sub("", text) if not is_absolute(text) or "\n" in text or ", " in text else base_name(text)
-    )
+    """Returns a text with absolute paths cut to base names: reports are shared, folders tell who you are."""
+    return _FOLDERS.sub("", text) if not is_absolute(text) or "\n" in text or ", " in text else base_name(text)
 
 
 def source_name(source: str) -> str:

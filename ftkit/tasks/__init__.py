@@ -37,7 +37,7 @@ def find_task(name: str) -> Task:
         ConfigError: there is none, or what was found is not a Task.
     """
     if name in KINDS:
-        return kind_module(name).TASK  # type: ignore[arg-type]
+        return kind_module(name).TASK
     if ":" in name:
         return _import_task(name)
     entry_points = {point.name: point for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}
@@ -65,7 +65,8 @@ def _load_file(path: Path) -> ModuleType:
         raise ConfigError(f"task: no file {str(path)!r} (looked at {path.absolute()}).")
     name = f"ftkit_task_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

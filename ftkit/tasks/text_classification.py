@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ftkit.data.check import Problems, check_splits
 from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.tasks.task import Task
-from ftkit.types import Label, LabelSpace, ProblemType, Row, Split, TextExample, natural_sort
+from ftkit.types import Label, LabelSpace, ProblemType, Row, ScoreType, Split, TextExample, natural_sort
+
+if TYPE_CHECKING:
+    from ftkit.metrics.scorer import Scorer
 
 TASK = Task(
     name="text-classification",
@@ -39,6 +42,24 @@ def columns_of(task: Task, spec: DataSpec) -> dict[str, str]:
         if role not in ROLES:
             raise ConfigError(f"data.columns: no role {role!r}.{did_you_mean(role, ROLES)} Roles: {name_list(ROLES)}.")
     return {**TASK.columns, **task.columns, **spec.columns}
+
+
+def scored_as(task: Task, spec: DataSpec) -> ScoreType:
+    """Returns what decides the metrics: the problem type."""
+    return problem_type_of(task, spec)
+
+
+def make_scorer(names: Sequence[str], labels: LabelSpace) -> Scorer:
+    """Returns what computes the metrics of a run."""
+    from ftkit.metrics.scorer import Scorer
+
+    return Scorer(names, labels)
+
+
+def saved_labels(config: Mapping[str, Any]) -> LabelSpace:
+    """Returns the labels of a saved run from its `config.json`."""
+    names = {int(index): name for index, name in config["id2label"].items()}
+    return LabelSpace(tuple(names[index] for index in sorted(names)), config["problem_type"])
 
 
 def problem_type_of(task: Task, spec: DataSpec) -> ProblemType:
@@ -141,7 +162,7 @@ def fit_labels(train: Split, task: Task, spec: DataSpec) -> LabelSpace:
         return LabelSpace(declared, problem_type)
     labels = (example.label for example in train.examples if example.label is not None)
     if problem_type == "multi_label_classification":
-        return LabelSpace(tuple(natural_sort(name for names in labels for name in names)), problem_type)  # type: ignore[union-attr]
+        return LabelSpace(tuple(natural_sort(name for names in labels for name in names)), problem_type)
     return LabelSpace(tuple(natural_sort(str(label) for label in labels)), problem_type)
 
 
@@ -179,14 +200,15 @@ def check_known_labels(split: Split, labels: LabelSpace, problems: Problems) -> 
                 )
 
 
-def loss_options(
+def adapter_options(
     train: Split,
     labels: LabelSpace,
+    spec: DataSpec,
     *,
     class_weights: str | Mapping[str, float] | None,
     label_smoothing: float,
 ) -> dict[str, Any]:
-    """Returns what the adapter's loss needs: a weight per label, and the smoothing.
+    """Returns what the adapter is made with: a weight per label, and the smoothing.
 
     Raises:
         ConfigError: a weight for a label that does not exist, or a setting that means nothing here.
@@ -217,7 +239,7 @@ def _weights(train: Split, labels: LabelSpace, setting: str | Mapping[str, float
 
 
 def _balanced(count: int, total: int, labels: LabelSpace) -> float:
-    """Returns scikit-learn's `balanced` weight, or for multi-label the ratio of noes to yeses (PyTorch's pos_weight)."""
+    """Returns scikit-learn's `balanced` weight; for multi-label the ratio of noes to yeses (pos_weight)."""
     if count == 0:
         return 1.0
     if labels.problem_type == "multi_label_classification":

@@ -15,9 +15,9 @@ import pytest
 import tiny
 import torch
 
-from ftkit.adapters.adapter import Adapter
+from ftkit.adapters.adapter import Adapter, Batch, Encoded, Prediction
 from ftkit.engine.batching import pad
-from ftkit.types import LabelSpace, natural_sort
+from ftkit.types import Label, LabelSpace, Split, natural_sort
 
 TEXTS, TOPICS = zip(*tiny.EXAMPLES, strict=True)
 LABELS = LabelSpace(tuple(natural_sort(TOPICS)))
@@ -51,12 +51,8 @@ SCORE = ("score.weight",)
 BERT_PAIR = "[CLS] card [SEP] rain [SEP]"
 
 EXPECTED: dict[str, Expected] = {
-    "bert": Expected(
-        (*CLASSIFIER, "bert.pooler.dense.weight", "bert.pooler.dense.bias"), BERT_PAIR, (0, 0, 0, 1, 1)
-    ),
-    "distilbert": Expected(
-        (*CLASSIFIER, "pre_classifier.weight", "pre_classifier.bias"), BERT_PAIR, (0, 0, 0, 1, 1)
-    ),
+    "bert": Expected((*CLASSIFIER, "bert.pooler.dense.weight", "bert.pooler.dense.bias"), BERT_PAIR, (0, 0, 0, 1, 1)),
+    "distilbert": Expected((*CLASSIFIER, "pre_classifier.weight", "pre_classifier.bias"), BERT_PAIR, (0, 0, 0, 1, 1)),
     "roberta": Expected(ROBERTA_HEAD, "<s> c a r d </s> </s> r a i n </s>"),
     "deberta-v2": Expected(
         (*CLASSIFIER, "pooler.dense.weight", "pooler.dense.bias"),
@@ -65,9 +61,7 @@ EXPECTED: dict[str, Expected] = {
     ),
     "modernbert": Expected(CLASSIFIER, "[CLS] c a r d [SEP] r a i n [SEP]"),
     "electra": Expected(ROBERTA_HEAD, BERT_PAIR, (0, 0, 0, 1, 1)),
-    "albert": Expected(
-        (*CLASSIFIER, "albert.pooler.weight", "albert.pooler.bias"), "[CLS] ▁card [SEP] ▁rain [SEP]"
-    ),
+    "albert": Expected((*CLASSIFIER, "albert.pooler.weight", "albert.pooler.bias"), "[CLS] ▁card [SEP] ▁rain [SEP]"),
     "xlm-roberta": Expected(ROBERTA_HEAD, "<s> ▁card </s> </s> ▁rain </s>"),
     "gpt2": Expected(SCORE, "c a r d Ċ r a i n"),
     "llama": Expected(SCORE, "<s> ▁card <s> ▁rain"),
@@ -98,46 +92,50 @@ def trained(checkpoint: Callable[[str], Path]) -> Callable[[str], Classifier]:
     def train(model_type: str) -> Classifier:
         if model_type not in made:
             adapter = tiny.make_adapter(checkpoint(model_type), LABELS)
-            made[model_type] = (adapter, overfit(adapter, TOPICS, until=labels_are_right))
+            made[model_type] = (adapter, overfit(adapter, TOPICS, learnt=labels_are_right))
         return made[model_type]
 
     return train
 
 
-def overfit(adapter: Adapter, labels: Sequence[Any], *, until: Callable[[Adapter, Any], bool]) -> Any:
-    """Trains a fresh model on all sixteen texts at once until it knows them, and returns it in evaluation mode."""
+def overfit(adapter: Adapter, labels: Sequence[Label], *, learnt: Callable[[list[Prediction]], bool]) -> Any:
+    """Trains a fresh model on all sixteen texts at once until it has learnt them; without dropout."""
     torch.manual_seed(0)
-    model = adapter.build().model
+    model = adapter.build().model.eval()
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
-    batch = pad(adapter.encode(tiny.make_split(TEXTS, labels)).rows.to_list(), adapter.padding)
-    targets = batch.pop("labels")
+    split = tiny.make_split(TEXTS, labels)
+    encoded = adapter.encode(split)
+    batch = pad(encoded.rows.to_list(), adapter.padding)
     for _ in range(MAX_STEPS):
-        model.train()
-        adapter.loss(model(**batch), targets).mean().backward()
+        results = adapter.run(model, batch)
+        if learnt(decode(adapter, encoded, split, results)):
+            return model
+        results["loss"].mean().backward()
         optimizer.step()
         optimizer.zero_grad()
-        if until(adapter, model.eval()):
-            return model
     pytest.fail(f"not learnt in {MAX_STEPS} steps")
 
 
-def labels_are_right(adapter: Adapter, model: Any) -> bool:
-    return [prediction["label"] for prediction in predict(adapter, model, TEXTS)] == list(TOPICS)
+def labels_are_right(predictions: list[Prediction]) -> bool:
+    return [prediction["label"] for prediction in predictions] == list(TOPICS)
 
 
-def predict(adapter: Adapter, model: Any, texts: Sequence[str]) -> list[dict[str, Any]]:
-    with torch.inference_mode():
-        outputs = model(**encode(adapter, texts))
-    return list(adapter.decode({name: tensor.numpy() for name, tensor in adapter.reduce(outputs).items()}))
+def decode(adapter: Adapter, encoded: Encoded, split: Split, results: Batch) -> list[Prediction]:
+    arrays = {name: tensor.detach().numpy() for name, tensor in results.items()}
+    return list(adapter.decode(adapter.finish(arrays, encoded, 0, len(encoded)), split.examples))
 
 
+@torch.inference_mode()
+def predict(adapter: Adapter, model: Any, texts: Sequence[str]) -> list[Prediction]:
+    split = tiny.make_split(texts)
+    encoded = adapter.encode_prompt(split)
+    return decode(adapter, encoded, split, adapter.run(model, pad(encoded.rows.to_list(), adapter.padding)))
+
+
+@torch.inference_mode()
 def logits(adapter: Adapter, model: Any, texts: Sequence[str]) -> np.ndarray:
-    with torch.inference_mode():
-        return model(**encode(adapter, texts)).logits.numpy()
-
-
-def encode(adapter: Adapter, texts: Sequence[str]) -> dict[str, torch.Tensor]:
-    return pad(adapter.encode(tiny.make_split(texts)).rows.to_list(), adapter.padding)
+    encoded = adapter.encode_prompt(tiny.make_split(texts))
+    return model(**pad(encoded.rows.to_list(), adapter.padding)).logits.numpy()
 
 
 @every_model_type
@@ -150,13 +148,13 @@ def test_learns_sixteen_examples_by_heart(model_type: str, trained: Callable[[st
 
 @pytest.mark.parametrize("model_type", ["bert", "gpt2", "t5"])
 def test_learns_several_labels_a_text(model_type: str, checkpoint: Callable[[str], Path]) -> None:
-    labels = [tuple(name for name in MULTI_LABELS.names if name in text) for text in TEXTS]
+    labels = [tuple(name for name in MULTI_LABELS.names if name in text.split()) for text in TEXTS]
 
-    def known(adapter: Adapter, model: Any) -> bool:
-        return [tuple(prediction["label"]) for prediction in predict(adapter, model, TEXTS)] == labels
+    def learnt(predictions: list[Prediction]) -> bool:
+        return [tuple(prediction["label"]) for prediction in predictions] == labels
 
     adapter = tiny.make_adapter(checkpoint(model_type), MULTI_LABELS)
-    model = overfit(adapter, labels, until=known)
+    model = overfit(adapter, labels, learnt=learnt)
     assert model.config.problem_type == "multi_label_classification"
     prediction = predict(adapter, model, TEXTS[:1])[0]
     assert prediction["label"] == ["lost"]
@@ -167,12 +165,11 @@ def test_learns_several_labels_a_text(model_type: str, checkpoint: Callable[[str
 def test_learns_numbers(model_type: str, checkpoint: Callable[[str], Path]) -> None:
     numbers = [float(TOPICS.index(topic) // 4) - 1.5 for topic in TOPICS]
 
-    def known(adapter: Adapter, model: Any) -> bool:
-        scores = [prediction["score"] for prediction in predict(adapter, model, TEXTS)]
-        return bool(np.abs(np.array(scores) - numbers).max() < 0.5)
+    def learnt(predictions: list[Prediction]) -> bool:
+        return [prediction["score"] for prediction in predictions] == pytest.approx(numbers, abs=0.5)
 
     adapter = tiny.make_adapter(checkpoint(model_type), NUMBER)
-    model = overfit(adapter, numbers, until=known)
+    model = overfit(adapter, numbers, learnt=learnt)
     assert model.config.problem_type == "regression"
     assert model.config.id2label == {0: "score"}
     assert predict(adapter, model, TEXTS[:1])[0].keys() == {"score"}
@@ -182,9 +179,7 @@ def test_learns_numbers(model_type: str, checkpoint: Callable[[str], Path]) -> N
 
 
 @every_model_type
-def test_predicts_the_same_alone_and_in_any_batch(
-    model_type: str, trained: Callable[[str], Classifier]
-) -> None:
+def test_predicts_the_same_alone_and_in_any_batch(model_type: str, trained: Callable[[str], Classifier]) -> None:
     adapter, model = trained(model_type)
     texts = [*TEXTS, "rain", "the cold rain and the salt in the soup " * 3]
     together = logits(adapter, model, texts)
@@ -194,18 +189,12 @@ def test_predicts_the_same_alone_and_in_any_batch(
     np.testing.assert_allclose(backwards, together, atol=TOLERANCE, rtol=TOLERANCE)
 
 
-SPECIAL_TOKENS = ("</s>", "<|endoftext|>", "[SEP]", "<s>", "<pad>", "[PAD]", "<unk>", "en_XX", "<|padding|>")
-
-
 @every_model_type
-def test_special_tokens_in_a_text_change_no_other_row(
-    model_type: str, trained: Callable[[str], Classifier]
-) -> None:
+def test_special_tokens_in_a_text_change_no_other_row(model_type: str, trained: Callable[[str], Classifier]) -> None:
     adapter, model = trained(model_type)
+    special_tokens = [*adapter.tokenizer.special_tokens_map.values()]
     hostile = [
-        *(f"my card{token} was {token} lost" for token in SPECIAL_TOKENS),
-        *(f"my card {token}" for token in SPECIAL_TOKENS),
-        *SPECIAL_TOKENS,
+        text.format(str(token)) for token in special_tokens for text in ("my {}card is lost", "my card {}", "{}")
     ]
     kept = logits(adapter, model, TEXTS)
     mixed = logits(adapter, model, [*TEXTS, *hostile])
@@ -216,9 +205,7 @@ def test_special_tokens_in_a_text_change_no_other_row(
 
 @every_model_type
 @pytest.mark.parametrize("text", ["", " "])
-def test_an_empty_text_has_a_prediction(
-    model_type: str, text: str, trained: Callable[[str], Classifier]
-) -> None:
+def test_an_empty_text_has_a_prediction(model_type: str, text: str, trained: Callable[[str], Classifier]) -> None:
     adapter, model = trained(model_type)
     alone = logits(adapter, model, [text])
     assert np.isfinite(alone).all()
@@ -247,9 +234,7 @@ def test_truncation_keeps_special_tokens(
 ) -> None:
     adapter = tiny.make_adapter(checkpoint(model_type), LABELS, max_length=12)
     encoded = adapter.encode(tiny.make_split(["the rain will not stop today " * 4, "a"], pairs=pairs))
-    whole = tiny.make_adapter(checkpoint(model_type), LABELS).encode(
-        tiny.make_split(["a"], pairs=pairs and ["a"])
-    )
+    whole = tiny.make_adapter(checkpoint(model_type), LABELS).encode(tiny.make_split(["a"], pairs=pairs and ["a"]))
     long, short = encoded.rows["input_ids"]
     assert encoded.num_truncated == 1
     assert encoded.lengths.tolist() == [12, len(short)]

@@ -66,12 +66,8 @@ def test_rows_to_predict_need_no_labels() -> None:
 
 
 def test_label_that_train_never_had() -> None:
-    error = only_error(
-        check(split("train", *["refund", "card"] * 5), split("test", "card", "refnd", "refnd"))
-    )
-    assert (
-        "test: the label 'refnd' is not among the labels of train. Did you mean 'refund'? (2 times)" in error
-    )
+    error = only_error(check(split("train", *["refund", "card"] * 5), split("test", "card", "refnd", "refnd")))
+    assert "test: the label 'refnd' is not among the labels of train. Did you mean 'refund'? (2 times)" in error
     assert "at test.csv, line 3; test.csv, line 4" in error
 
 
@@ -172,9 +168,7 @@ def test_too_few_rows() -> None:
 
 
 def test_wrong_label_column_is_reported_in_reasonable_time() -> None:
-    train, test = (
-        split(name, *[f"{name} id {number}" for number in range(5000)]) for name in ("train", "test")
-    )
+    train, test = (split(name, *[f"{name} id {number}" for number in range(5000)]) for name in ("train", "test"))
     started = time.perf_counter()
     assert len(check(train, test).errors) == 5000
     assert time.perf_counter() - started < 20

@@ -47,9 +47,7 @@ def test_no_label_is_preferred_for_coming_first() -> None:
 
 @pytest.mark.parametrize("labels", [[], ["a"], ["a", "b", "c"]])
 def test_nothing_to_hold_out(labels: list[str]) -> None:
-    with pytest.raises(
-        DataError, match=r"data.validation: 0.1 of train leaves nothing(.|\n)*validation file"
-    ):
+    with pytest.raises(DataError, match=r"data.validation: 0.1 of train leaves nothing(.|\n)*validation file"):
         hold_out(examples(*labels), 0.1, seed=0)
 
 

@@ -90,9 +90,7 @@ def test_ragged_row_over_several_lines_suspects_an_open_quote(path: Path) -> Non
 
 def test_quote_never_closed(path: Path) -> None:
     message = failure(path, 'text,label\na,b\n"c,d\ne,f\ng,h\n')
-    assert (
-        f"{path}, line 3: a quote that opens in this row is never closed; the file ends on line 5" in message
-    )
+    assert f"{path}, line 3: a quote that opens in this row is never closed; the file ends on line 5" in message
     assert "close the quote" in message
 
 

@@ -45,9 +45,7 @@ def test_object_with_data(path: Path, content: str) -> None:
 
 
 def test_bad_json_names_line_and_column(path: Path) -> None:
-    assert f"{path}, line 3, column 3: not valid JSON: Expecting ','" in failure(
-        path, '[\n {"a": 1}\n  {"a": 2}]'
-    )
+    assert f"{path}, line 3, column 3: not valid JSON: Expecting ','" in failure(path, '[\n {"a": 1}\n  {"a": 2}]')
     assert "line 2, column 1" in failure(path, '[{"a": 1},\n')
     assert "line 1, column 9" in failure(path, '{"data" 1}')
 

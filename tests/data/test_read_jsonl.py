@@ -24,9 +24,7 @@ def failure(path: Path, content: str) -> str:
 
 
 def test_values_keep_their_types_and_rows_their_lines(path: Path) -> None:
-    opened = table(
-        path, '{"text": "NA", "label": 1}\n\n  {"text": null, "label": "01", "more": [1.5, true]}\r\n'
-    )
+    opened = table(path, '{"text": "NA", "label": 1}\n\n  {"text": null, "label": "01", "more": [1.5, true]}\r\n')
     assert opened.columns == ("text", "label")
     assert [(row.line, row.values) for row in opened.rows] == [
         (1, {"text": "NA", "label": 1}),

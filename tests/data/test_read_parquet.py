@@ -40,9 +40,7 @@ def test_class_labels_become_names(path: Path) -> None:
         "tags": [[0, 1], [], None],
         "older": [[1]] * 3,
     }
-    schema = pa.table(columns).schema.with_metadata(
-        {b"huggingface": json.dumps({"info": {"features": features}})}
-    )
+    schema = pa.table(columns).schema.with_metadata({b"huggingface": json.dumps({"info": {"features": features}})})
     pq.write_table(pa.table(columns, schema=schema), path)
     rows = [dict(row.values) for row in read(path, ReadOptions()).rows]
     assert [row["label"] for row in rows] == ["pos", None, None]
@@ -58,9 +56,7 @@ def test_metadata_without_features(path: Path) -> None:
 
 def test_file_that_is_not_parquet(path: Path) -> None:
     path.write_bytes(b"text,label\na,b\n")
-    with pytest.raises(
-        DataError, match=r"data.parquet cannot be read as parquet: (.|\n)*Fix: the file is damaged"
-    ):
+    with pytest.raises(DataError, match=r"data.parquet cannot be read as parquet: (.|\n)*Fix: the file is damaged"):
         read(path, ReadOptions())
 
 

@@ -76,9 +76,7 @@ def test_line_of_a_bad_byte_beyond_the_first_chunk(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
 def test_utf16_mark_names_the_remedy(tmp_path: Path, encoding: str) -> None:
     path = write(tmp_path, "text\n".encode(encoding))
-    with pytest.raises(
-        DataError, match=rf"{encoding.upper()} byte order mark(.|\n)*data.encoding: {encoding}"
-    ):
+    with pytest.raises(DataError, match=rf"{encoding.upper()} byte order mark(.|\n)*data.encoding: {encoding}"):
         lines(path)
     assert lines(path, encoding) == ["text\n"]
 

@@ -47,9 +47,7 @@ def test_importing_the_data_layer_is_cheap() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_missing_file_shows_both_paths_and_the_closest_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_file_shows_both_paths_and_the_closest_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "train.csv").write_text("text\na\n")
     monkeypatch.chdir(tmp_path)
     message = failure("trian.csv")

@@ -47,9 +47,7 @@ def test_single_label_equals_sklearn(name: str, num_labels: int, num_absent: int
     result = metric()._compute(predictions, references, num_labels)
 
     for average in ("macro", "micro", "weighted"):
-        expected = sklearn_score(
-            references, predictions, labels=range(num_labels), average=average, zero_division=0
-        )
+        expected = sklearn_score(references, predictions, labels=range(num_labels), average=average, zero_division=0)
         assert result[f"{name}_{average}"] == pytest.approx(expected, rel=1e-12)
     plain = sklearn_score(references, predictions) if num_labels == 2 else result[f"{name}_macro"]
     assert result[name] == pytest.approx(plain, rel=1e-12)
@@ -75,9 +73,7 @@ def test_multi_label_without_any_label_is_zero_as_in_sklearn(name: str) -> None:
     metric, sklearn_score = SKLEARN[name]
     result = metric()._compute(nothing, nothing)
     for average in ("macro", "micro", "weighted"):
-        assert result[f"{name}_{average}"] == sklearn_score(
-            nothing, nothing, average=average, zero_division=0
-        )
+        assert result[f"{name}_{average}"] == sklearn_score(nothing, nothing, average=average, zero_division=0)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -113,9 +109,7 @@ def test_matthews_is_exact_beyond_64_bits() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("predictions", "references"), [([0, 0, 0], [0, 1, 1]), ([0, 1, 1], [0, 0, 0]), ([1], [1])]
-)
+@pytest.mark.parametrize(("predictions", "references"), [([0, 0, 0], [0, 1, 1]), ([0, 1, 1], [0, 0, 0]), ([1], [1])])
 def test_matthews_of_one_class_is_zero(predictions: list[int], references: list[int]) -> None:
     assert MatthewsCorrelation()._compute(predictions, references) == {"matthews_correlation": 0.0}
 
@@ -182,19 +176,13 @@ def test_no_rows_is_none_with_a_reason(metric: type) -> None:
 
 
 def test_used_alone_through_evaluate() -> None:
-    assert Accuracy().compute(predictions=[0, 1, 1], references=[0, 1, 0]) == {
-        "accuracy": pytest.approx(2 / 3)
-    }
+    assert Accuracy().compute(predictions=[0, 1, 1], references=[0, 1, 0]) == {"accuracy": pytest.approx(2 / 3)}
     assert Accuracy().compute(predictions=[[0, 1], [1, 1]], references=[[0, 1], [0, 1]]) == {
         "accuracy": 0.5,
         "hamming_loss": 0.25,
     }
-    assert F1().compute(predictions=np.array([0, 1, 1]), references=np.array([0, 1, 0]))[
-        "f1"
-    ] == pytest.approx(2 / 3)
-    assert F1().compute(predictions=[0, 1, 1], references=[0, 1, 0], num_labels=4)["f1"] == pytest.approx(
-        1 / 3
-    )
+    assert F1().compute(predictions=np.array([0, 1, 1]), references=np.array([0, 1, 0]))["f1"] == pytest.approx(2 / 3)
+    assert F1().compute(predictions=[0, 1, 1], references=[0, 1, 0], num_labels=4)["f1"] == pytest.approx(1 / 3)
     for scores in ([0.2, 0.7, 0.3], [[0.8, 0.2], [0.3, 0.7], [0.7, 0.3]]):
         assert RocAuc().compute(prediction_scores=scores, references=[0, 1, 0]) == {"roc_auc": 1.0}
     indicators = np.array([[1, 0], [0, 1]])
@@ -235,9 +223,7 @@ def test_describes_itself(metric: type) -> None:
         ([[[0]]], [[[0]]], None, r"shape \(1, 1, 1\)"),
     ],
 )
-def test_what_is_no_label_is_refused(
-    predictions: Any, references: Any, num_labels: int | None, message: str
-) -> None:
+def test_what_is_no_label_is_refused(predictions: Any, references: Any, num_labels: int | None, message: str) -> None:
     with pytest.raises(DataError, match=message):
         F1()._compute(predictions, references, num_labels)
 

@@ -37,9 +37,7 @@ class Custom(evaluate.Metric):
 INDICES = "{'predictions': datasets.Value('int64'), 'references': datasets.Value('int64')}"
 NUMBERS = INDICES.replace("int64", "float32")
 INDICATORS = INDICES.replace("datasets.Value('int64')", "datasets.List(datasets.Value('int64'))")
-SCORES = (
-    "{'references': datasets.Value('int64'), 'prediction_scores': datasets.List(datasets.Value('float32'))}"
-)
+SCORES = "{'references': datasets.Value('int64'), 'prediction_scores': datasets.List(datasets.Value('float32'))}"
 
 WriteModule = Callable[..., str]
 
@@ -60,9 +58,7 @@ def evaluate_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def write_module(tmp_path: Path) -> WriteModule:
-    def write(
-        name: str, body: str, *, features: str = INDICES, arguments: str = "predictions, references"
-    ) -> str:
+    def write(name: str, body: str, *, features: str = INDICES, arguments: str = "predictions, references") -> str:
         path = tmp_path / f"{name}.py"
         path.write_text(MODULE.format(features=features, arguments=arguments, body=body))
         return str(path)
@@ -71,9 +67,7 @@ def write_module(tmp_path: Path) -> WriteModule:
 
 
 def test_local_module_is_merged_under_its_own_keys(write_module: WriteModule) -> None:
-    path = write_module(
-        "distance", "return {'distance': np.mean(np.abs(np.subtract(predictions, references)))}"
-    )
+    path = write_module("distance", "return {'distance': np.mean(np.abs(np.subtract(predictions, references)))}")
     scorer = Scorer(["accuracy", path], LABELS)
     assert scorer.keys == ("accuracy", "distance")
     result = scorer.compute(np.array([0, 2, 1]), np.array([0, 0, 1]))
@@ -110,16 +104,12 @@ def test_indicators_and_numbers(write_module: WriteModule) -> None:
     path = write_module("ones", "return {'ones': np.sum(predictions)}", features=INDICATORS)
     assert Scorer([path], MULTI).compute([[1, 1, 0]], [[1, 1, 0]])["ones"] == 2.0
 
-    path = write_module(
-        "bias", "return {'bias': np.mean(predictions) - np.mean(references)}", features=NUMBERS
-    )
+    path = write_module("bias", "return {'bias': np.mean(predictions) - np.mean(references)}", features=NUMBERS)
     assert Scorer([path], REGRESSION).compute([1.0, 2.0], [0.5, 1.5]) == {"bias": 0.5}
 
 
 def test_multi_label_config_is_asked_for(write_module: WriteModule) -> None:
-    path = write_module(
-        "configured", "return {'n': float(self.config_name == 'multilabel')}", features=INDICATORS
-    )
+    path = write_module("configured", "return {'n': float(self.config_name == 'multilabel')}", features=INDICATORS)
     assert Scorer([path], MULTI).compute([[1, 1, 0]], [[1, 1, 0]])["n"] == 1.0
 
 
@@ -150,9 +140,7 @@ def test_nan_becomes_none(write_module: WriteModule) -> None:
 
 def test_module_that_wants_an_argument_fails_before_training(write_module: WriteModule) -> None:
     path = write_module("wants", "return {}", arguments="predictions, references, average")
-    with pytest.raises(
-        ConfigError, match=r"wants.py' fails on single_label_classification with 3 labels: .*average"
-    ):
+    with pytest.raises(ConfigError, match=r"wants.py' fails on single_label_classification with 3 labels: .*average"):
         Scorer([path], LABELS)
 
 

@@ -81,8 +81,7 @@ def _reader(path: Path) -> Callable[[Path, ReadOptions], Table]:
     target = READERS.get(path.suffix.lower())
     if target is None:
         raise DataError(
-            f"{path}: no reader for {path.suffix or 'a file without an extension'}; "
-            f"known: {', '.join(READERS)}."
+            f"{path}: no reader for {path.suffix or 'a file without an extension'}; known: {', '.join(READERS)}."
         )
     module, _, function = target.partition(":")
     return getattr(importlib.import_module(module), function)
@@ -91,9 +90,7 @@ def _reader(path: Path) -> Callable[[Path, ReadOptions], Table]:
 def _demo_path(source: str) -> Path:
     path = DEMO_FOLDER / source.removeprefix(DEMO_PREFIX)
     if not path.resolve().is_relative_to(DEMO_FOLDER.resolve()):
-        raise DataError(
-            f"{source}: the path leaves ftkit's demo data; write one such as ftkit:NAME/train.csv."
-        )
+        raise DataError(f"{source}: the path leaves ftkit's demo data; write one such as ftkit:NAME/train.csv.")
     return path
 
 

@@ -51,9 +51,7 @@ def _load(source: HubSource) -> datasets.Dataset:
     import datasets
 
     try:
-        return datasets.load_dataset(
-            source.hub, name=source.name, split=source.split, revision=source.revision
-        )
+        return datasets.load_dataset(source.hub, name=source.name, split=source.split, revision=source.revision)
     except Exception as error:  # datasets, huggingface_hub, pyarrow and pandas each raise kinds of their own
         raise _load_error(source, error) from error
 
@@ -77,10 +75,7 @@ def _remedy(source: HubSource, error: Exception, reason: str) -> str:
     if "gated" in reason.lower():
         return f"accept the terms on https://huggingface.co/datasets/{source.hub} and run `hf auth login`"
     if kind in ("DatasetNotFoundError", "RepositoryNotFoundError"):
-        return (
-            "check the id (owner/name) on https://huggingface.co/datasets; if it is private, "
-            "run `hf auth login`"
-        )
+        return "check the id (owner/name) on https://huggingface.co/datasets; if it is private, run `hf auth login`"
     if isinstance(error, OSError) or "offline" in reason.lower():
         return (
             "check the network (HF_HUB_OFFLINE=1 allows only what is already in the cache), "

@@ -101,9 +101,7 @@ class _Scanner:
             if not isinstance(key, str):
                 raise RefusedJson(f"expected a key in double quotes, got {key!r}")
             if key in keys:
-                raise RefusedJson(
-                    f"the key {key!r} appears twice in one object; only one value could be kept"
-                )
+                raise RefusedJson(f"the key {key!r} appears twice in one object; only one value could be kept")
             keys.append(key)
             self._expect(":")
             if key == _ROWS_KEY and self._accept("["):

@@ -70,9 +70,7 @@ class Table:
 
     def _headerless_hint(self) -> str:
         sentences = [column for column in self.columns if len(column.split()) > 3]
-        return (
-            "The first line looks like data. Fix: add a header line such as text,label" if sentences else ""
-        )
+        return "The first line looks like data. Fix: add a header line such as text,label" if sentences else ""
 
 
 def first_row(source: str, rows: Iterable[Row], *, empty: str = "it has no rows") -> Row:

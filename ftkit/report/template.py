@@ -1,0 +1,46 @@
+"""Fills the templates of this package."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit.report.texts import encodable, score_text
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_FOLDER = Path(__file__).parent / "templates"
+
+
+def render(template: str, **values: Any) -> str:
+    """Returns a filled template; in HTML every value is escaped, for texts of the data may hold HTML."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=select_autoescape(["html"], default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"md": markdown_text, "score": score_text, "breakable": breakable}
+    return encodable(environment.get_template(template).render(**values))
+
+
+def breakable(text: str) -> Markup:
+    """Returns an escaped name in HTML that may go on in a new line after `_`, `-`, `.`, `/` and `:`."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"(?<=[_./:-])(?=\w)", text)
+    return Markup("<wbr>").join(escape(part) for part in parts)
+
+
+_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#$~"} | {"\n": " ", "\r": " "})
+
+
+def markdown_text(text: object) -> str:
+    """Returns a text that Markdown shows as it is, also within a table."""
+    return str(text).translate(_SPECIAL)

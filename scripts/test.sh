@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# The whole test suite, lint, types and import layers included. Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/environment.sh
+make_environment "[dev]"
+
+ruff check .
+ruff format --check .
+mypy
+lint-imports
+pytest -n "${FTKIT_TEST_PROCESSES:-2}" "$@"

@@ -1,0 +1,242 @@
+"""Contents of finished runs, made up from seeds, for the tests of the report and the model card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ftkit.report.content import EvaluatedSplit, ReportContent
+from ftkit.types import Label, ProblemType, Split, TextExample
+
+INTENTS = (
+    "account_access",
+    "cancel_order",
+    "change_address",
+    "damaged_item",
+    "order_status",
+    "payment_problem",
+    "product_question",
+    "refund_request",
+)
+_TEXTS = (
+    "Where is my order? It was to come on Tuesday and the page still says it is being packed.",
+    "please cancel it, I clicked twice by mistake",
+    "The glass was broken when I opened the box, and two screws are missing from the bag as well.",
+    "My card was charged twice for the same basket.",
+    "Does the lamp work with a dimmer, and which bulbs fit?",
+)
+
+CONFIG = """\
+task: text-classification
+model:
+  checkpoint: {checkpoint}
+data:
+  train: {train}
+  validation: 0.1
+  test: {test}
+tuner:
+  method: full
+train:
+  num_train_epochs: 5
+  learning_rate: 5.0e-05
+  per_device_train_batch_size: 32
+  seed: 7
+output_dir: {output_dir}
+"""
+
+
+def examples(labels: Sequence[Label], *, texts: Sequence[str] = _TEXTS) -> list[TextExample]:
+    return [
+        TextExample(id=f"q{row}", text=f"{texts[row % len(texts)]} ({row})", label=label, line=row + 2)
+        for row, label in enumerate(labels)
+    ]
+
+
+def single_label_split(
+    name: str, label_names: Sequence[str], *, num_rows: int, source: str, accuracy: float = 0.88, seed: int = 0
+) -> EvaluatedSplit:
+    """Mistakes go mostly to the next label, so that confusions have a pattern; confidences are a bit too high."""
+    generator = np.random.default_rng(seed)
+    num_labels = len(label_names)
+    weights = np.linspace(2.0, 0.6, num_labels)
+    references = generator.choice(num_labels, num_rows, p=weights / weights.sum())
+    is_right = generator.random(num_rows) < accuracy
+    steps = generator.choice([1, 1, 1, 2, 3], num_rows)
+    predictions = np.where(is_right, references, (references + steps) % num_labels)
+    confidences = np.clip(np.where(is_right, generator.beta(14, 1.2, num_rows), generator.beta(4, 2.2, num_rows)), 1 / num_labels, 1)
+    split = Split(name, source, examples([label_names[label] for label in references]), fingerprint="8f3c" * 16)
+    return EvaluatedSplit(name, split, predictions, references, confidences)
+
+
+def multi_label_split(name: str, label_names: Sequence[str], *, num_rows: int, source: str) -> EvaluatedSplit:
+    generator = np.random.default_rng(1)
+    references = (generator.random((num_rows, len(label_names))) < 0.25).astype(np.int64)
+    flips = generator.random(references.shape) < 0.06
+    predictions = np.where(flips, 1 - references, references)
+    labels = [tuple(name for name, has in zip(label_names, row, strict=True) if has) for row in references]
+    return EvaluatedSplit(name, Split(name, source, examples(labels), "ab" * 32), predictions, references)
+
+
+def regression_split(name: str, *, num_rows: int, source: str) -> EvaluatedSplit:
+    generator = np.random.default_rng(2)
+    references = generator.uniform(0, 5, num_rows)
+    predictions = references * 0.9 + 0.25 + generator.normal(0, 0.35, num_rows)
+    return EvaluatedSplit(name, Split(name, source, examples(references.tolist()), "cd" * 32), predictions, references)
+
+
+def history(metric: str, *, num_epochs: int = 5, steps_per_epoch: int = 90) -> list[dict[str, float]]:
+    """What the trainer logs: a loss every tenth step, an evaluation after each epoch, a summary at the end."""
+    generator = np.random.default_rng(3)
+    entries: list[dict[str, float]] = []
+    num_steps = num_epochs * steps_per_epoch
+    for step in range(10, num_steps + 1, 10):
+        loss = 2.1 * np.exp(-step / 110) + 0.12 + generator.normal(0, 0.05) * np.exp(-step / 400)
+        rate = 5e-5 * (1 - step / num_steps)
+        epoch = step / steps_per_epoch
+        entries.append({"step": step, "epoch": epoch, "loss": float(loss), "grad_norm": 1.0, "learning_rate": rate})
+        if step % steps_per_epoch == 0:
+            value = 0.9 - 0.5 * np.exp(-epoch * 0.9) - 0.012 * max(0.0, epoch - 4)
+            eval_loss = 0.35 + 1.4 * np.exp(-epoch * 0.9) + 0.03 * max(0.0, epoch - 3)
+            value = 1 - value if metric in ("mse", "rmse") else value
+            entries.append({"step": step, "epoch": epoch, "eval_loss": float(eval_loss), f"eval_{metric}": float(value)})
+    entries.append({"step": num_steps, "epoch": float(num_epochs), "train_runtime": 133.0, "train_loss": 0.61})
+    return entries
+
+
+def per_label(split: EvaluatedSplit, label_names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and support, by scikit-learn."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    columns = precision_recall_fscore_support(
+        split.references, split.predictions, labels=range(len(label_names)), zero_division=0
+    )
+    keys = ("precision", "recall", "f1", "support")
+    return {
+        name: {key: values[index].item() for key, values in zip(keys, columns, strict=True)}
+        for index, name in enumerate(label_names)
+    }
+
+
+def results(splits: Sequence[EvaluatedSplit], scores: dict[str, Any]) -> dict[str, Any]:
+    data = {"train": {"source": "data/train.csv", "rows": 2873, "fingerprint": "1d5e" * 16}}
+    data |= {
+        split.name: {"source": split.split.source, "rows": len(split), "fingerprint": split.split.fingerprint}
+        for split in splits
+    }
+    return {
+        "train_runtime": 133.0,
+        "train_samples_per_second": 108.02,
+        "train_loss": 0.6123,
+        "epoch": 5.0,
+        "num_parameters": 66_959_624,
+        "num_trainable_parameters": 66_959_624,
+        "padding_share": 0.0412,
+        "num_steps": 450,
+        "best_step": 360,
+        "seed": 7,
+        "train_samples": 2873,
+        **{f"{split.prefix}_samples": len(split) for split in splits},
+        **scores,
+        "data": data,
+        "environment": {
+            "python": "3.12.3",
+            "platform": "Linux x86_64",
+            "gpus": [],
+            "packages": {"ftkit": "0.1.0", "torch": "2.13.0", "transformers": "5.23.0"},
+        },
+        "proof": {
+            "reloaded_from_disk": True,
+            "rows": 32,
+            "same_predictions": True,
+            "max_difference": 1.2e-07,
+            "tolerance": 1e-05,
+        },
+    }
+
+
+def content(
+    splits: Sequence[EvaluatedSplit],
+    *,
+    label_names: tuple[str, ...],
+    problem_type: ProblemType,
+    primary_metric: str,
+    scores: dict[str, Any],
+    **changes: Any,
+) -> ReportContent:
+    values: dict[str, Any] = {
+        "title": "support-intents",
+        "task_name": "text-classification",
+        "kind": "text-classification",
+        "problem_type": problem_type,
+        "label_names": label_names,
+        "checkpoint": "distilbert/distilbert-base-uncased",
+        "family": "encoder",
+        "config_yaml": CONFIG.format(
+            checkpoint="distilbert/distilbert-base-uncased",
+            train="data/train.csv",
+            test="data/test.csv",
+            output_dir="runs/support-intents",
+        ),
+        "results": results(splits, scores),
+        "log_history": history(primary_metric),
+        "evaluated": splits,
+        "warnings": (),
+        "primary_metric": primary_metric,
+    }
+    return ReportContent(**(values | changes))
+
+
+def single_label_content(label_names: tuple[str, ...] = INTENTS, *, num_rows: int = 320, **changes: Any) -> ReportContent:
+    """A run with validation and test; what is told of it is computed from its predictions."""
+    splits = [
+        single_label_split("validation", label_names, num_rows=num_rows, source="data/train.csv", seed=1),
+        single_label_split("test", label_names, num_rows=num_rows, source="data/test.csv", seed=2),
+    ]
+    scores: dict[str, Any] = {}
+    for split in splits:
+        table = per_label(split, label_names)
+        scores[f"{split.prefix}_loss"] = 0.4321
+        scores[f"{split.prefix}_accuracy"] = float((split.predictions == split.references).mean())
+        scores[f"{split.prefix}_f1_macro"] = float(np.mean([row["f1"] for row in table.values()]))
+        scores[f"{split.prefix}_per_label"] = table
+    return content(
+        splits,
+        label_names=label_names,
+        problem_type="single_label_classification",
+        primary_metric="accuracy",
+        scores=scores,
+        **changes,
+    )
+
+
+def multi_label_content(**changes: Any) -> ReportContent:
+    names = ("billing", "delivery", "quality", "returns", "warranty")
+    split = multi_label_split("test", names, num_rows=400, source="data/test.jsonl")
+    hits = float(((split.predictions == 1) & (split.references == 1)).sum())
+    f1_micro = 2 * hits / float(split.predictions.sum() + split.references.sum())
+    scores = {
+        "test_f1_micro": f1_micro,
+        "test_accuracy": float((split.predictions == split.references).all(axis=1).mean()),
+        "test_hamming_loss": 0.0605,
+        "test_loss": 0.2,
+        "test_per_label": per_label(split, names),
+    }
+    return content(
+        [split],
+        label_names=names,
+        problem_type="multi_label_classification",
+        primary_metric="f1_micro",
+        scores=scores,
+        **changes,
+    )
+
+
+def regression_content(*, num_rows: int = 600, **changes: Any) -> ReportContent:
+    split = regression_split("test", num_rows=num_rows, source="data/test.tsv")
+    mse = float(np.mean((split.predictions - split.references) ** 2))
+    scores = {"test_mse": mse, "test_pearson": 0.9712, "test_spearman": None, "test_loss": mse}
+    return content(
+        [split], label_names=("score",), problem_type="regression", primary_metric="mse", scores=scores, **changes
+    )
