@@ -38,9 +38,12 @@ class CheckpointError(UserError):
 
 
 def closest_name(name: str, choices: Iterable[str]) -> str | None:
-    """Returns the choice nearest to `name` in spelling, or None when none is near."""
+    """Returns the choice nearest to `name` in spelling, else one that begins like it, or None."""
     lowered = {choice.lower(): choice for choice in choices}
-    matches = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.6)
+    wanted = str(name).lower()
+    matches = difflib.get_close_matches(wanted, lowered, n=1, cutoff=0.6)
+    if not matches and len(wanted) > 2:
+        matches = [choice for choice in lowered if choice.startswith(wanted)][:1]
     return lowered[matches[0]] if matches else None
 
 

@@ -72,6 +72,38 @@ class TextExample:
     line: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class CharSpan:
+    """A labelled stretch of a text: characters `start` to `end`, the latter not included."""
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenExample:
+    """One sentence or document whose words are to be tagged.
+
+    Attributes:
+        id: the row's `id` column, else its 0-based position in the file.
+        words: as the input has them.
+        tags: one for each word; None when the row is only to be predicted, or says it by `spans`.
+        text: what the words were taken from; None when the input was words.
+        offsets: where each word lies in `text`, in characters, the end not included.
+        spans: the entities of `text`; None when there are tags.
+        line: where the row begins in its file, for messages.
+    """
+
+    id: str | int
+    words: tuple[Any, ...]
+    tags: tuple[Any, ...] | None = None
+    text: str | None = None
+    offsets: tuple[tuple[int, int], ...] | None = None
+    spans: tuple[CharSpan, ...] | None = None
+    line: int = 0
+
+
 ExampleT = TypeVar("ExampleT")
 
 

@@ -144,25 +144,24 @@ WORDS_TEXT = """
         ta, thank you very much, yours {name}, thanks {name}, best {name}, greetings from {name}
     filler: please get back to me [{future}|as soon as you can|quickly|asap].|i look forward to hearing from
         you.|can someone help?|please help.|please advise.|what should i do?|i am [really|very|quite|so]
-        {annoyed}.|this is {bad} service.|i have been a customer for {duration}.|nobody
-        [answers|replies|picks up].|i have written to you {num} times already.|let me know.|can you sort it
-        out?|what is going on?|sorry for the trouble.|i hope you can help.|any help is welcome.|i don't
-        understand.|not impressed.|your chat bot was no help at all.|this is urgent.|no rush.|just asking.|i
-        would be grateful.|why is that?|can you look into it?|please check.|i tried calling but the line is
+        {annoyed}.|this is {bad} service.|i have bought here for {duration}.|nobody [answers|replies|picks
+        up].|i have written to you {num} times already.|let me know.|can you sort it out?|what is going
+        on?|sorry for the trouble.|i hope you can help.|any help is welcome.|i don't understand.|not
+        impressed.|your chat bot was no help at all.|this is urgent.|no rush.|just asking.|i would be
+        grateful.|why is that?|can you look into it?|please check.|i tried calling but the line is
         busy.|ok?|it makes no sense.|seriously?|it's been {duration}.|i'm waiting for an answer.|could you
         explain?|please reply to this email.|thats all.|i look forward to your reply.|it would mean a lot to
         me.|i've been patient for {duration}.|i spoke to {name} {past}.|one of your colleagues said [someone
         would call|it was fine|to write here].|your phone line [is dead|just rings|is always busy].|i
-        [wrote|called|emailed] {past} and heard nothing.|this is the {ord} time i ask.|nobody can tell me
-        anything.|what happens next?|my {person} is [waiting|crying|asking] too.|i don't have much time.|i
-        hope that's all right.|sorry to bother you.|i live on the {ord} floor.|i work during the day.|my
-        phone is quite old.|i was [ill|in hospital|abroad|asleep|at work] {past}.|it's my own fault.|it
-        isn't my fault.|i'm new here.|i usually like your shop.|this has never happened before.|it was my
-        first order.|can a human read this?|just let me know.|otherwise i'm {pleased}.|how hard can it
-        be?|i'd appreciate a quick answer.|i thought it was [simple|obvious|allowed].|this is getting
-        silly.|i really need to know.|could somebody take care of it?|ideas?|i'll call my lawyer.|please
-        don't send a standard answer.|if not, tell me why.|either way, thanks.|tell me what you need from
-        me.
+        [wrote|called|emailed] {past} and heard nothing.|nobody can tell me anything.|what happens next?|my
+        {person} is [waiting|crying|asking] too.|i don't have much time.|i hope that's all right.|sorry to
+        bother you.|i live on the {ord} floor.|i work during the day.|my phone is quite old.|i was [ill|in
+        hospital|abroad|asleep|at work] {past}.|it's my own fault.|it isn't my fault.|i'm new here.|i
+        usually like your shop.|this has never happened before.|it was my first order.|can a human read
+        this?|just let me know.|otherwise i'm {pleased}.|how hard can it be?|i'd appreciate a quick
+        answer.|i thought it was [simple|obvious|allowed].|this is getting silly.|i really need to
+        know.|could somebody take care of it?|ideas?|i'll call my lawyer.|please don't send a standard
+        answer.|if not, tell me why.|either way, thanks.|tell me what you need from me.
     goods: order, parcel, package, delivery, shipment, box, stuff, things, item, purchase, {item}, goods,
         order {order_no}, {num} {items}, {items}, the {items}, letter, packet, big box, second parcel, gift,
         my {person}'s {gift}, pre-order
@@ -196,10 +195,10 @@ WORDS_TEXT = """
         handed back
     dislike: too small, too big, too large, too tight, too heavy, too bright, too loud, not what i wanted,
         not as described, not like the [picture|photo], the wrong {colour}, not my taste, itchy,
-        disappointing, poor quality, cheap looking, not what i expected, uncomfortable, ugly, a bad fit, not
-        suitable, different from the [photo|website], too short, too long, too thin, too wide, too dark, too
-        stiff, far too sweet, nothing like the [photo|description], smaller than i thought, not my style,
-        ill-fitting, itchy and stiff, not worth the money, scratchy, boring, low quality
+        disappointing, poor quality, cheap looking, uncomfortable, ugly, a bad fit, not suitable, different
+        from the [photo|website], too short, too long, too thin, too wide, too dark, too stiff, far too
+        sweet, nothing like the [photo|description], smaller than i thought, not my style, ill-fitting,
+        itchy and stiff, not worth the money, scratchy, boring, low quality
     unused: unopened, unused, unworn, still sealed, still in its box, still wrapped, never used, as new,
         untouched
     broken: broken, cracked, smashed, shattered, chipped, scratched, dented, bent, torn, ripped, split,
@@ -212,8 +211,8 @@ WORDS_TEXT = """
         collapsed, exploded
     flaw: crack, chip, scratch, dent, hole, tear, stain, mark, scuff, rip, split, bubble, rust spot, burn,
         splinter, missing screw, loose thread, leak, fault, defect, broken part, gap, nick, smear, patch of
-        mould, puncture, hairline crack, bulge, loose wire, short circuit, big stain, broken seam, water
-        mark, grease stain, fold
+        mould, puncture, bulge, loose wire, short circuit, big stain, broken seam, water mark, grease stain,
+        fold
     dead_verb: work, turn on, switch on, start, charge, light up, close, open, shut, play, spin, heat up,
         connect, move, stand straight, stay up, fit together, make a sound, hold water, lock, power up
     noise: rattling, buzzing, grinding, squeaking, humming, clicking, burning, crackling, hissing, smoking
@@ -232,8 +231,8 @@ WORDS_TEXT = """
         in {town}, the shop on the corner, somewhere else, the reception desk, {street}, a different city,
         the other address, our holiday cottage, my student hall, the {place_left}, number {digit}, abroad,
         another country, a friend, my mother, my {person}, a relative, our summer house, my boss, the
-        building next door, a friend's house, the village shop, my {person} who is always home, the town
-        hall, our new shop, the ward, my dorm, the farm, the pub, the garage, the neighbours
+        building next door, a friend's house, my {person} who is always home, the town hall, our new shop,
+        the ward, my dorm, the pub, the garage, the neighbours
     street: {digit} {street_name} {street_kind}, flat {digit} {digit} {street_name} {street_kind},
         {street_name} {street_kind} {digit}, {street_name} {street_kind}
     street_name: maple, oak, church, mill, station, park, king, queen, river, garden, rose, bridge, school,
@@ -251,8 +250,7 @@ WORDS_TEXT = """
     cancel_v: cancel, stop, call off, withdraw, scrap, halt, void, annul, revoke, undo, drop, reverse, pull,
         remove, get rid of, take back, abort, end, get out of, cancle, delete
     cancel_n: order, whole order, purchase, order {order_no}, last order, pre-order, second order, {item}
-        order, order from {past}, order i made {past}, order i placed {past}, booking, duplicate order,
-        order for the {item}
+        order, order from {past}, order i made {past}, booking, duplicate order, order for the {item}
     sub: subscription, membership, monthly box, plan, trial, monthly plan, coffee subscription, flower
         subscription, weekly delivery, standing order, repeat order
     card: card, credit card, debit card, bank card, gift card, card payment, prepaid card, bank account
@@ -293,9 +291,9 @@ WORDS_TEXT = """
     login_state: wrong password, user not found, invalid login, account locked, incorrect code, too many
         attempts, email already in use, session expired, access denied, unknown user, please verify, not
         recognised, email not registered, invalid credentials, link expired, try again later, you are not a
-        robot, this user does not exist, your session timed out, password too weak, wrong code, we don't
-        know this email, something went wrong, unauthorised, locked for {digit} hours, try another method,
-        suspicious activity, name already taken
+        robot, your session timed out, password too weak, wrong code, we don't know this email, something
+        went wrong, unauthorised, locked for {digit} hours, try another method, suspicious activity, name
+        already taken
     quality: waterproof, dishwasher safe, oven proof, washable, organic, vegan, handmade, heavy, soft,
         scented, quiet, bright, adjustable, foldable, recyclable, fireproof, stackable, sturdy, safe for
         babies, suitable for children, gluten free, decaf, fair trade, rechargeable, wireless, portable,
@@ -319,9 +317,9 @@ WORDS_TEXT = """
         for, like
     stock: in stock, available, sold out, back in stock, on sale, out of stock, still for sale, discontinued
     story: i was in a hurry, it was late at night, my phone is old, the print is tiny, i clicked too fast,
-        my {person} was talking to me, i only noticed it {past}, i had three windows open, i was half
-        asleep, the {pet} walked over the keyboard, the page was slow, i did not have my glasses on, i was
-        on the train, my screen is broken, it looked right, i trusted the website
+        my {person} was talking to me, i only noticed it {past}, i had three windows open, i was tired, the
+        {pet} walked over the keyboard, the page was slow, i did not have my glasses on, i was on the train,
+        my screen is broken, it looked right, i trusted the website
 """
 
 TOPICS_TEXT = {
@@ -374,8 +372,6 @@ TOPICS_TEXT = {
         the website [said|promised|told me] delivery in {num} {unit_time} and {duration} have [passed|gone
             by].
         which {carrier} [is delivering|has|is bringing|do you use for] my {goods}?
-        the map shows my {goods} in {town}, [that is the wrong way|is that right|is it lost|what is it doing
-            there]?
         is there a [delay|backlog|problem|strike|hold-up] with [deliveries|the post|shipping|the {carrier}]?
         my [pre-order|backorder|preordered {item}] [was due|should have shipped|was promised] {past}, has it
             {ship_v}?
@@ -389,7 +385,6 @@ TOPICS_TEXT = {
         [is|was] my {goods} [on its way|shipped|en route|still coming|moving|close|in the post|out yet]?
         the {carrier} should deliver [between {clock} and {clock}|by {clock}|before {clock}] but has not
             [come|rung].
-        do you [deliver|ship] on [sundays|weekends|bank holidays], i am expecting a {goods}.
         i hope the {goods} gets here [before|in time for] the {occasion}.
         the {goods} you [promised|confirmed] for {weekday} [never came|did not come|isn't here|is nowhere to
             be seen].
@@ -398,14 +393,14 @@ TOPICS_TEXT = {
         i've been [refreshing|watching|checking] the tracking [all day|for {duration}] and it still says
             {track_state}.
         has anything [happened|moved|changed] with my {goods} [since {past}|]?
-        could you [tell me|let me know|find out] [where|how far away|when|whether] my {goods} [is|might
-            be|has {arrived}|will {arrive}]?
+        could you [tell me|let me know|find out] [where|when|whether] my {goods} [is|might be|has
+            {arrived}|will {arrive}]?
         the {carrier} [must have|may have|has] [lost|forgotten|misplaced|dropped off|delivered] [my
             {goods}|it] [somewhere else|at the wrong house|].
         is it [normal|usual] that [shipping|delivery|the post] takes [so long|{duration}|{num} {unit_time}]?
         [how|where] can i [see|follow|check|find out] [the progress of|where|when] my {goods} [is|]?
-        i [need to be|have to stay|am|will be] [home|in|at home] to [receive|sign for|let in|take in] the
-            {goods}, [what time|which day|when] is it coming?
+        i [have to stay|am|will be] [home|in|at home] to [receive|sign for|let in|take in] the {goods},
+            [what time|which day|when] is it coming?
         [did you|have you] [send|sent|ship|shipped|post|posted|pack|packed] [my|the|our] {items}
             [yet|already|out|off]?
         [my|the] {items} [were|was] [due|expected|promised|supposed to come] {past}, [what happened|where
@@ -470,7 +465,6 @@ TOPICS_TEXT = {
         [the colour|the quality|the size|the fabric|the smell|the taste] is [awful|not right|{dislike}], i
             am returning it.
         i saw it [{percent} cheaper|for {price} less] {past}, [will you|can you] refund the difference?
-        can the [refund|money] [go|be paid] [to|onto] [another|a different|my new] {card}?
         {please} [collect|pick up] the {furniture} and refund [me|the price|us].
         i [refused|rejected|did not accept|turned away] the parcel, so i [am owed|should get|expect] my
             {refund_n}.
@@ -486,8 +480,6 @@ TOPICS_TEXT = {
             money back].
         i [posted|dropped off|handed in] the return at the [post office|shop|parcel shop|store] {past}.
         is there a [restocking fee|charge|deadline|time limit] for returns?
-        [it was|the {item} was] [bought|purchased] by [accident|mistake] by my {person}, is a {refund_n}
-            possible?
         i am [sending|returning|posting] the {items} [back|] [today|{future}|in the same box], [please
             refund|refund them|how do i fill in the form].
         [my|the] {items} are {dislike}, [they are going back|i want to send them back|please take them
@@ -534,8 +526,7 @@ TOPICS_TEXT = {
         it has a {flaw} [across|in|on|all over|down] the [{part}|front|back|middle] [and a {flaw}|].
         the {item} [does not|doesn't|won't|will not|wont|doesnt|refuses to] {dead_verb} [at all|any
             more|properly|].
-        it stopped [working|charging|spinning|ticking|playing|heating] after [{duration}|one use|{num}
-            minutes].
+        it stopped [working|charging|spinning|playing|heating] after [{duration}|one use|{num} minutes].
         [when i|as soon as i|i] [opened|unpacked|unwrapped] the [box|parcel|carton|package] [and|] the
             {item} was {broken}.
         [one|two|three|half|all|{num}|some|most] of the {item} [were|was|are] {broken} [when they arrived|on
@@ -545,8 +536,7 @@ TOPICS_TEXT = {
         it [makes|is making] a [strange|loud|awful|funny] {noise} [noise|sound|smell].
         [there is|i noticed|we found] a smell of [burning|smoke|mould|damp|petrol|glue] [coming from|on] the
             {item}.
-        [a|one|the] {part} is missing [from the box|from the kit|so i can't build it|and the {part} is
-            {broken}|].
+        [a|one|the] {part} is missing [from the box|so i can't build it|and the {part} is {broken}|].
         the {item} [leaked|spilled|dripped|melted|rotted|burst] [everywhere|all over the box|over
             everything|on the {item}].
         [can i|could i|may i] [get|have] a [replacement|new one|new {part}|spare {part}] [for it|for the
@@ -576,8 +566,6 @@ TOPICS_TEXT = {
         the {part} is {broken}, [so it won't {dead_verb}|and sharp|so it is useless|like it was made badly].
         [everything|the rest] is fine [except|apart from] the {part}, which is {broken}.
         it [arrived|came] in [pieces|bits|a thousand pieces|a puddle|a wet box|crumbs|shards|dust].
-        the plant [arrived|is|was] [dead|half dead|dry|rotten|crushed] and the [pot|soil|leaves]
-            [broken|everywhere|brown].
         [sparks|smoke|water|oil|steam] [came|comes|runs] out of the {item} [when i switch it on|when i fill
             it|].
         the {item} is [uneven|wobbly|crooked|too loose|not level], one {part} is [shorter|bent|thinner] than
@@ -600,10 +588,6 @@ TOPICS_TEXT = {
             once|on day one], [faulty|what now|not good].
         the {items} [fell apart|came undone|lost a {part}|lost their colour|started to leak|started to rust]
             [after one wash|after {duration}|].
-        [it looks like|looks as if] [someone|an elephant|a lorry|a truck] [sat on|drove over|stepped
-            on|used|dropped] the [box|parcel|{item}].
-        one of the {items} has [no {part}|a {flaw}|lost its {part}|a {broken} {part}] [, the others are
-            fine|].
         the {part} [was|is] [hanging off|falling off|stuck|jammed|upside down|not attached|on the
             floor|glued badly].
         [everything in the parcel|the whole order|the inside of the box|the {items}] [was|is]
@@ -612,8 +596,6 @@ TOPICS_TEXT = {
             {broken}|{broke}|won't {dead_verb}].
         [it|the {item}] [leaks|drips|rattles|wobbles|squeaks|smokes|overheats|flickers|sparks] [from the
             {part}|when i use it|all the time|badly].
-        [fragile|handle with care|this way up|glass] was [written|printed] on the box, and [still|yet] [it
-            is {broken}|the {items} are {broken}].
         [do i|should i] [send|bring] [a photo|pictures|the pieces|the {broken} {part}] [so you can replace
             it|for a replacement|]?
         my {person} was so [sad|upset|disappointed], the {item} was {broken} when [she|he|they]
@@ -650,13 +632,13 @@ TOPICS_TEXT = {
         it still has my [old|previous|former|last|parents'] {addr} [on it|saved|on the label|in the
             system|on my account].
         the site [used|picked|filled in|saved|kept|chose] [my old|the wrong|an outdated|last year's] {addr}.
-        {please} [remove|delete|erase] [my old|the old|that] {addr} [from my account|from my profile|so it
-            is not used].
+        {please} [delete|erase] [my old|the old|that] {addr} [from my account|from my profile|so it is not
+            used].
         nobody is [home|in|there] [during the day|{future}|at that address], can the {carrier} [take|bring]
             it to {dest}?
         {please} add [the|a|my] {addr_part} [to|on] [the|my] [{addr}|label|order].
         the recipient [is|should be] my {person}, at {street} in {town}.
-        [it is|its] a {gift}, so it [must|should|needs to] go to my {person} at {street}, not to me.
+        [it is|its] a {gift}, so it [must|should|needs to] go to my {person} at {street}.
         change of address [for order {order_no}|please|from {street} to {street}|].
         should be {street}, not {street}.
         the label says {town} but [i live|we live|it should be] in {town}.
@@ -667,7 +649,6 @@ TOPICS_TEXT = {
         leave it [with|at] {dest} [please|when i am out|if nobody answers|instead].
         the [form|website|checkout|page] would not [accept|take|save|let me enter] my {addr_part}.
         my [company|office|business] moved, the [invoice|billing|delivery] address is now {street}.
-        is it too late to {change_v} where [it|my order|my {goods}] is [going|delivered|being sent]?
         same [street|town|building], different {addr_part}: {digit} not {digit}.
         there are two [houses|flats|doors|streets] with that [name|number], mine is [{digit}|the one in
             {town}|at the back].
@@ -675,7 +656,6 @@ TOPICS_TEXT = {
         use the [side|back|front|main|other] [entrance|door|gate], [gate code {digit}|number {digit}|next to
             {street}].
         ship [it|to|everything|this one] to {dest}.
-        {please} make sure it [goes|gets sent|is delivered] to {dest}.
         i no longer live [there|at {street}|in {town}|at that address].
         all [future|my|our] [orders|parcels|deliveries] should [go|be sent] to {dest} from now on.
         [switch|change|swap] the [destination|drop-off|delivery place|pick-up point] to {dest}.
@@ -684,14 +664,14 @@ TOPICS_TEXT = {
         [i am|i'm|we're|we are] [not|no longer|never] [at|in|living at] [home|that address|the old place]
             [during the day|any more|then], [can|could] the {carrier} [leave|take|bring|drop] it
             [at|to|with] {dest}?
-        i [accidentally|mistakenly|stupidly] [had|left|put|kept] [my old|the wrong|my {person}'s|an old]
+        i [accidentally|mistakenly|stupidly] [left|kept|saved] [my old|the wrong|my {person}'s|an old]
             [address|flat|street|postcode] on [the|my] order.
         my [autofill|browser|phone|account] [put in|filled in|added|used] [my old|an old|a wrong] {addr},
             [{story}|i didn't see it|please fix].
         there is a [typo|mistake|spelling mistake|error|wrong letter|wrong digit] in [my|the]
             [{addr}|{addr_part}], [it reads|it says|not] {street_name} [instead of|but] {street_name}.
-        you have [me|us] [down|listed|registered|saved] [at|in|as living in|under] [{town}|{street}|my old
-            address], [we left|i moved away|i left] {past}.
+        you have [me|us] [listed|registered|saved] [at|in|under] [{town}|{street}|my old address], [we
+            left|i moved away|i left] {past}.
         [can|could|would] you [mind|please|] [send|sending|bring|bringing|redirect|deliver] it [to|at] my
             [{person}|{person}'s house|{person}'s flat] [at {street}|in {town}|].
         [we|i] [got married|separated|bought a house|changed flats|changed jobs|are staying with my
@@ -719,7 +699,6 @@ TOPICS_TEXT = {
             {dest}].
         {howto} [get|have] [it|my {goods}] [sent|delivered|rerouted|redirected|forwarded] [somewhere else|to
             {dest}|to {street}]?
-        it's a {gift}, [and|but] [i left|it has|you have] my own {addr} on it.
     """,
     "cancel": """
         {please} {cancel_v} [my|the|this|our|that] {cancel_n}?
@@ -734,8 +713,8 @@ TOPICS_TEXT = {
             {item}|anything].
         i ordered [it|the {item}] by [mistake|accident], [so cancel it|please {cancel_v} it|can you
             {cancel_v} it].
-        i [ordered|picked|chose|clicked|bought|selected] the wrong [{item}|size|colour|one|model|amount] [by
-            mistake|], {please} {cancel_v} [it|my {cancel_n}].
+        i [ordered|picked|chose|clicked|bought|selected] the wrong [{item}|size|colour|one|model|amount],
+            {please} {cancel_v} [it|my {cancel_n}].
         i [ordered|clicked|paid|bought it|pressed the button] twice, {please} {cancel_v} [one|the second
             one|the duplicate].
         i [found|have found|saw|got] [it|the same {item}|one] [cheaper|elsewhere|in a shop|for {price}], so
@@ -750,9 +729,9 @@ TOPICS_TEXT = {
         {want} {cancel_v} [my|the|our] {sub} [from {month}|at once|before it renews|from next month|].
         {howto} {cancel_v} [my|the|this] {sub}?
         {please} {cancel_v} [my|the|our] {sub}.
-        {please} [remove|drop|take|delete] the {item} from my order and [keep|send|leave] the
-            [rest|others|other things].
-        the {occasion} is [off|cancelled|postponed|not happening], so we [won't|do not] need the {item}.
+        {please} [remove|drop|take|delete] the {item} from my order and [send|leave] the [rest|others|other
+            things].
+        the {occasion} is [off|cancelled|not happening], so we [won't|do not] need the {item}.
         [it takes|delivery takes|you take|the wait is] too long, so [i am cancelling|cancel it|please
             {cancel_v} my {cancel_n}].
         since it [won't|will not|cannot] come {future}, {cancel_v} it.
@@ -762,7 +741,7 @@ TOPICS_TEXT = {
             confirmed|].
         i asked you to {cancel_v} [it|my {cancel_n}] {past} and [it is still active|it was packed
             anyway|nothing happened].
-        is there a [fee|charge|deadline|cost|penalty] for [cancelling|a late cancellation]?
+        is there a [fee|charge|deadline|cost|penalty] for [a cancellation|a late cancellation]?
         [up to|until] when can i {cancel_v} [an order|my {cancel_n}|the {sub}]?
         hold [it|my order|the {item}], don't [ship|send|pack] it, i want to cancel.
         {cancel_v} [all of it|everything|the lot|the whole thing|both orders|all {num} of them].
@@ -771,16 +750,15 @@ TOPICS_TEXT = {
         i meant [one|two|{num}] {item}, not {num}, so {cancel_v} the [rest|others|whole order].
         my {person} ordered [it|the {item}] [without asking|on my phone|by accident|in secret], cancel it
             please.
-        [stop|halt|freeze] the [order|shipment|engraving|production|dispatch] [please|before it is too
-            late|at once].
+        [stop|halt|freeze] the [order|shipment|production|dispatch] [please|before it is too late|at once].
         {cancel_v} and [reorder|i will order again|start over] [with the right size|in
             {colour}|later|another day].
         no need for [it|the {item}|this order] any more, {please} {cancel_v} it.
-        i [forgot|was too quick|was half asleep|misread the page|clicked too fast] when i ordered, please
+        i [forgot|was too quick|was tired|misread the page|clicked too fast] when i ordered, please
             {cancel_v} it.
         {want} [use|exercise] my right [to cancel|of withdrawal|to withdraw] [from the contract|for order
             {order_no}|].
-        [if|as long as] it has not [shipped|been packed|gone out|left], {cancel_v} [it|the {cancel_n}].
+        [if|as long as] it has not [shipped|gone out|left], {cancel_v} [it|the {cancel_n}].
         we [bought|are buying|went for|chose|found] [another|a different] {item} [instead|somewhere else],
             so cancel ours.
         [actually|on second thoughts|sorry|never mind], [forget|leave|skip] the {item}, i [won't|will not]
@@ -820,7 +798,7 @@ TOPICS_TEXT = {
         if [it|the parcel|my order] has [shipped|left] [already|], [never mind|ignore this|ok],
             [otherwise|if not] [please|] {cancel_v} it.
         [can|could|would] you [kindly|please|] {cancel_v} [the|my|our] [{item}|{items}|{item}
-            order|pre-order|engraving|gift wrap|whole lot]?
+            order|pre-order|whole lot]?
         [let's not|i'd rather not|we decided not to|no longer going to] [go ahead|buy it|do this|have the
             {item}], [remove|cancel|drop] [the|my] order.
         [i|we] [cannot|can't|don't want to] wait [until|till] [{month}|{weekday}|next year], [cancel|please
@@ -852,8 +830,7 @@ TOPICS_TEXT = {
             ships]?
         the {bill} [is wrong|shows the wrong amount|shows {price} instead of {price}|has an error|does not
             add up|is missing].
-        {please} send [me|us] [an|the|a|my] [invoice|receipt|bill|vat invoice|copy of the invoice|new
-            payment link].
+        {please} send [me|us] [an|the|a|my] [invoice|receipt|bill|vat invoice|copy of the invoice].
         i need [an invoice|a vat invoice|a receipt|the bill] for [my accountant|my company|tax|the
             order|{month}|the office].
         there is [a|an|one] [unknown|strange|extra|second|unexpected]
@@ -871,7 +848,7 @@ TOPICS_TEXT = {
         [it|the {checkout}] says my [card number|billing details|expiry date|security code|billing address]
             [is|are] invalid.
         my {card} [has expired|was replaced|is new], {howto} [change|update] the payment method?
-        there is [enough|plenty of|more than enough] money [on|in] my {card}, [so why|but] it was
+        there is [enough|sufficient|more than enough] credit [on|in] my {card}, [so why|but] it was
             {declined}.
         you [sent|mailed] me a payment reminder but i [paid|settled|transferred it] {past}.
         [i have|see attached] [proof|a screenshot|confirmation] of [payment|the transfer|the transaction|the
@@ -909,26 +886,24 @@ TOPICS_TEXT = {
         [what|which] [payment methods|cards|ways to pay|currencies] do you [take|accept|offer]?
         [the|my] money [was taken|left my account|is gone|was reserved], [but|and] [no order|no
             confirmation|the purchase failed|it says unpaid].
-        the {checkout} [asks|wants|demands] [a code|my pin|a security code|an approval] from my
-            [bank|phone|banking app] and then [fails|goes in circles|loops|stops].
+        the {checkout} [asks|wants|demands] [my pin|a security code|an approval] from my [bank|phone] and
+            then [fails|loops|stops].
         [total|amount|price|invoice|bill] [is|was] [higher|wrong|different|too high|not what i saw] [than in
             the basket|on the confirmation|at the {checkout}|].
-        [who|why|what] [took|charged|is] [{price}|this {fee}|the extra {price}|money] [from my {card}|on my
-            {bill}|]?
         my {bill} [shows|lists|has] [two|three|{num}|unknown|strange] [charges|payments|transactions|debits]
             [from you|of {price}|i don't recognise|dated {past}].
         i can't [pay|check out|buy anything|complete my purchase|finish the order|place my order] [with my
             {card}|because the {checkout} fails|, it says {digit}|at all].
         [trying|i tried|we are trying] to [buy|order|pay for] [a|the|some] {items} but the
             [{card}|{checkout}|payment] [is {declined}|fails|won't work|keeps failing].
-        {please} [resend|send|email] [the|a|my] [payment link|invoice|bill|receipt|bank details] [again|for
-            {month}|for order {order_no}|].
+        {please} [resend|send|email] [the|a|my] [invoice|bill|receipt|bank details] [again|for {month}|for
+            order {order_no}|].
         where [can i|do i] [find|download|see|get] [my|the|an] [invoice|bill|receipt|vat invoice|invoices]
             [for {month}|of order {order_no}|]?
-        [the|my] [wallet|bank|banking app|card company] says [merchant rejected|it is fine|no problem|not
-            supported|payment {declined}].
+        [the|my] [wallet|bank|banking app|card company] says [it is fine|no problem|not supported|payment
+            {declined}].
         [do i|why must i|should i] [pay|have to pay] [{fee}|for postage|tax|twice|in dollars|in advance]
-            [when|if] [it says free|i chose the free option|i am exempt]?
+            [when|if] [it says free|it was free|i am exempt]?
         [the|your] [exchange rate|currency|conversion] is [wrong|awful|not what it said], i was {charged} in
             [dollars|euros|pounds|crowns].
         [is|was|why was] the [amount|payment|money] [taken|debited|charged|reserved] before [it
@@ -943,22 +918,22 @@ TOPICS_TEXT = {
     "account": """
         [i can't|i cannot|cant|can't|i am unable to|unable to|i still can't] {login_v} [any more|on my
             phone|since {past}|].
-        {howto} {login_v} [without the app|again|on a new phone|from another computer|]?
+        {howto} {login_v} [again|on a new phone|from another computer|]?
         it [won't|does not|doesn't|wont|will not|refuses to] let me {login_v}.
         i [forgot|have forgotten|lost|can't remember|do not remember|no longer know] my {password}.
         {howto} [reset|change|recover|find|get back|set] my {password}?
         {please} [reset|resend|send me|change|recover] my {password}.
         my {password} [does not work|is not working|is not accepted|is wrong|stopped working|was changed|has
             expired].
-        the {code_n} [never arrives|does not arrive|never came|has expired|does not work|is wrong|leads
-            nowhere|is invalid].
+        the {code_n} [does not come|is slow|never came|has expired|does not work|is wrong|leads nowhere|is
+            invalid].
         i [did not|never|didn't] [get|receive|see] [a|the|any] {code_n} [, also not in spam|in my inbox|by
             text|].
         {please} [send|resend] me [a|the] [new|] {code_n}.
         my {account} [is|was|has been|got|seems] {locked} [after too many attempts|for no reason|since
             {past}|].
         {please} [unlock|restore|reactivate|recover|open|unblock] my {account}.
-        {please} [delete|close|remove|deactivate|erase|shut down] my {account} [and all my data|for good|].
+        {please} [delete|close|remove|deactivate|erase|shut down] my {account} [for good|please|].
         {want} [delete|close|deactivate] my {account} [and my personal data|].
         the [page|site|app|website|login page|screen] [says|shows|tells me|keeps saying] {login_state}.
         i get [the message|an error|the error] {login_state} [when i {login_v}|every time|].
@@ -969,16 +944,15 @@ TOPICS_TEXT = {
             use to log in]?
         i [changed|lost|broke|sold] my [phone|number|email|laptop] and [can't {login_v}|the {code_n} goes to
             the old one].
-        i keep [getting|being] [logged out|signed out|sent back to the login page|kicked out|thrown out]
-            [every {num} minutes|].
+        i keep [getting|being] [logged out|signed out|kicked out|thrown out] [every {num} minutes|].
         i [registered|signed up|created an account|made an account] {past} but [got no {code_n}|can't
             {login_v}].
         {howto} [register|sign up|create an account|make an account|open an account] [with the same
             email|without a phone|]?
         the [register|sign up|login|confirm|verify|sign in] button [does nothing|is broken|is grey|does not
             work].
-        {howto} [turn on|turn off|switch off|set up|enable] [two-factor|two-step]
-            [login|verification|authentication]?
+        {howto} [turn on|turn off|switch off|set up|enable] [two-factor|two-step] [login|sign
+            in|protection]?
         my [email|email address] is [already taken|not recognised|not registered|unknown|wrong in my
             {account}|in use].
         i have two [accounts|profiles|logins], {howto} [merge|join|combine] them?
@@ -986,16 +960,12 @@ TOPICS_TEXT = {
             me]?
         i was [logged out|signed out|locked out] [of my {account}|and can't get back in|of the app|].
         the captcha [never works|keeps coming back|does not load|will not accept me] [when i {login_v}|].
-        my {account} shows [the wrong name|someone else's orders|nothing|no orders|another email|a
-            stranger's data].
+        my {account} shows [the wrong name|nothing|no orders|another email|a stranger's data].
         i got [an email|a message|an alert] about a [login|sign in|new device|password change] [from
             {town}|that was not me].
         after the [update|new website|new app] i can't {login_v}.
-        [the authenticator|the security question|face unlock|the fingerprint|remember me] [does not|won't]
-            [work|accept me|match].
-        [can|could] my {person} and i [share|use|have] [one|the same|two] [account|login|accounts|logins]?
-        my {person} [died|passed away], please [close|delete] the {account}.
-        {want} turn my guest [order|checkout] into [an|a real] {account} [with a password|].
+        [the authenticator|the security question|face unlock|the fingerprint] [does not|won't] [work|accept
+            me|match].
         [new phone|new laptop|new email|new browser], [can't {login_v}|lost my {password}|no {code_n}].
         the new {password} is [rejected|not saved|too short|too weak|not allowed|wrong as well].
         {howto} log out [of|on|from] [all|my other|every] [devices|device|computers|phones]?
@@ -1006,19 +976,17 @@ TOPICS_TEXT = {
         {please} [check|verify|confirm] my [email|identity|account|phone number].
         [i've|i have] [tried|entered|typed] my {password} [{num} times|again and again|in every way], [it
             says|and get|always] {login_state}.
-        the {code_n} [takes|sends|brings] me to [a dead page|an error|the start page|a blank page|nothing].
+        the {code_n} [takes|sends|brings] me to [nowhere|an error|the start page|a blank page|nothing].
         [by the time|when|before] i [click|type|enter|open] the {code_n} it [has|is] [expired|no longer
             valid|dead].
-        [my|the] {account} [says|shows|has|displays] [another person's name|no history|no orders|the wrong
-            email|someone else's data|a stranger].
+        [my|the] {account} [says|shows|has|displays] [no history|no orders|the wrong email|someone else's
+            data|a stranger].
         i [no longer have|lost|changed|don't use] [that|the|my old] [phone|phone number|email|email
             address|job], [how do i log in|so no {code_n}|how do i get back in].
         i [left|changed|quit] my [job|phone|provider] and [the login|my {account}] [uses|is tied to|is
             under] the old email.
         [is|was] it you who [changed|reset|locked] my [{password}|{account}]? [it wasn't me|i never
             asked|what happened].
-        [remember me|stay signed in|keep me logged in] [does nothing|is broken|forgets me], i [have to|must]
-            {login_v} [every time|each day|again].
         the [website|app|site|page] [asks|wants] me to [prove i am human|sign in again|verify my email|enter
             a code] [again and again|every {num} minutes|forever].
         my {person} used my [laptop|phone|tablet] and now [my {account} is {locked}|i'm signed out|i can't
@@ -1028,8 +996,6 @@ TOPICS_TEXT = {
         {want} [set|choose|make|get] a [new|temporary|different|stronger] {password} [but it is refused|but
             the form fails|for my {account}].
         {howto} [get back into|recover|reopen|unlock|restore|find] my [old|] {account}?
-        [do i|did i] [have|make|already have|ever open] an account [with you|under this email|with my old
-            number|]?
         my {account} and [my orders|my history|my points|my wish list] [have disappeared|are gone|are empty]
             [since the update|since {past}|].
         [privacy|data|security] [question|problem|concern]: [who can see|delete|what do you store about|i
@@ -1040,8 +1006,8 @@ TOPICS_TEXT = {
             [nothing else|and that's it|forever].
         [can|could] you [switch off|turn off|remove|disable] the [authenticator|two-step login|second
             factor|phone check] [so i can get in|for me|]?
-        my [pin|face|fingerprint|security answer|first pet|maiden name] is [not accepted|never right|always
-            wrong], [so i can't {login_v}|locked out again].
+        my [pin|face|fingerprint|security answer|maiden name] is [not accepted|never right|always wrong],
+            [so i can't {login_v}|locked out again].
     """,
     "product": """
         is [the|this|your] {an_item} {quality}?
@@ -1069,7 +1035,7 @@ TOPICS_TEXT = {
         which {item} [do you recommend|is best|would you choose|is better|should i get] [for a
             {room}|{use_place}|]?
         what is the difference between the {size} and the {size} {item}?
-        is the {colour} [more like|closer to|the same as|a dark] {colour} [in real life|than in the photo|or
+        is the {colour} [more like|closer to|the same as|a dark] {colour} [by daylight|than in the photo|or
             {colour}]?
         [i am|my {person} is] [allergic to|sensitive to] [{material}|nuts|perfume|wool|milk], [is it
             safe|does it contain any]?
@@ -1082,8 +1048,7 @@ TOPICS_TEXT = {
             {pet}|beginners|{room}|{use_place}]?
         what [size|colour|age|model|version] [should i take|is it for|is right for me|do i need|do you
             suggest]?
-        i am [between|usually] [a {size} and a {size}|size {digit}], which [size|one] should i
-            [order|choose|take]?
+        i usually [wear|take] a {size}, which [size|one] should i [order|choose|take]?
         i am looking for [a|an|some] {an_item} [as a {gift}|for my {person}|under {price}|for the {room}],
             any ideas?
         how long is the [warranty|guarantee|cable|cord|strap|battery life] [of|on] the {item}?
@@ -1128,8 +1093,6 @@ TOPICS_TEXT = {
             {use_place}], the {size} or the {size}?
         [what kind of|which] [wood|batteries|bulb|oil|leather|fabric|plug|screws|wool|paper] [is it|does it
             need|is used|do you use|does the {item} take]?
-        my {pet} [chews|sleeps on|scratches|is picky about] everything, is the {item}
-            [sturdy|soft|{quality}] enough?
         [i'm|my {person} is] [very tall|quite small|left handed|a beginner|vegan|a keen cook|a gardener],
             [is the {item} right for me|would the {item} suit|what do you recommend]?
         i [want to|need to|would like to] [hang|put|use|place|stand] [it|the {item}] {use_place}, [will it
@@ -1140,8 +1103,8 @@ TOPICS_TEXT = {
             {items}?
         [the label|the manual|the leaflet|the recipe] is [in german|missing online|hard to read], how do i
             [wash|use|build|clean|bake with] the {item}?
-        does the {item} have to be [assembled|oiled|charged|soaked|ironed|screwed to the wall], or [is it
-            ready|does it come in one piece]?
+        does the {item} have to be [assembled|oiled|charged|soaked|ironed|screwed to the wall], or is it
+            ready to use?
     """,
     "praise": """
         the {an_item} is {nice}, [thank you so much|i love it|we are {pleased}|exactly what i wanted].

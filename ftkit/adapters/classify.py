@@ -42,6 +42,7 @@ class EncoderClassifier:
         class_weights: Sequence[float] | None = None,
         label_smoothing: float = 0.0,
     ) -> None:
+        _check_classifier_exists(spec)
         self.spec = spec
         self.labels = labels
         self.tokenizer = load_tokenizer(spec)
@@ -257,6 +258,18 @@ def _multi_label_prediction(names: Sequence[str], chosen: Sequence[bool], scores
 def _chunks(examples: Sequence[TextExample], size: int) -> Iterator[Sequence[TextExample]]:
     for start in range(0, len(examples), size):
         yield examples[start : start + size]
+
+
+def _check_classifier_exists(spec: CheckpointSpec) -> None:
+    """Refuses a checkpoint whose type has no classifier in transformers, such as Marian, before anything is read."""
+    from transformers.models.auto import modeling_auto
+
+    if spec.trust_remote_code or spec.model_type in modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES:
+        return
+    raise CheckpointError(
+        f"model.checkpoint: transformers has no text classifier for checkpoints of type {spec.model_type!r}, such as "
+        f"{spec.name!r}. Start from another one: BERT, RoBERTa, GPT-2, Llama, T5 and BART have one."
+    )
 
 
 @contextlib.contextmanager

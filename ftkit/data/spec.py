@@ -6,7 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ftkit.tag_schemes import Repair, Scheme
 from ftkit.types import ProblemType
+
+LearntScheme = Literal["IO", "IOB2", "IOBES", "BILOU"]
+LabelPiece = Literal["first", "last"]
 
 
 class HubSource(BaseModel):
@@ -38,7 +42,8 @@ class DataSpec(BaseModel):
     test: Source | None = Field(None, description="A file or Hub split; scored once, after training.")
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Role -> column, such as {text: body, label: intent}. Roles: text, text_pair, label, id.",
+        description="Role -> column, such as {text: body, label: intent}. Roles: text, text_pair, label, id; for "
+        "token-classification tokens, tags, text, spans, id.",
     )
     problem_type: ProblemType | None = Field(
         None, description="What the labels are; single_label_classification unless said otherwise."
@@ -49,6 +54,21 @@ class DataSpec(BaseModel):
     label_separator: str = Field(",", min_length=1, description="Separates multi-label names in one text cell.")
     max_length: int | None = Field(
         None, gt=1, description="Tokens kept of each input. Default: as many as the checkpoint can read."
+    )
+    tag_scheme: LearntScheme | None = Field(
+        None, description="Token classification: the scheme that is learnt, predicted and scored. Default: IOB2."
+    )
+    source_tag_scheme: Scheme | None = Field(
+        None, description="Token classification: the scheme of the files' tags. Default: recognised, and recorded."
+    )
+    repair_tags: Repair | None = Field(
+        None, description="Token classification: what a tag becomes that breaks its scheme. Default: it stays."
+    )
+    label_piece: LabelPiece | None = Field(
+        None, description="Which piece of a word bears its tag. Default: first; last where attention is causal."
+    )
+    window_overlap: int | None = Field(
+        None, ge=0, description="Token classification: tokens that windows of a long text share. Default: a quarter."
     )
     encoding: str = Field("utf-8", description="Encoding of text files.")
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="Cell separator of csv files.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from ftkit.config import RunConfig
 from ftkit.errors import ConfigError
 from ftkit.metrics import greater_is_better
@@ -29,7 +31,7 @@ def training_arguments(
 
     kwargs = training_arguments_kwargs(config.train)
     kwargs = {**_defaults(kwargs, primary_metric, has_validation), **kwargs, **_fixed(config, checkpoints)}
-    _check(kwargs, has_validation)
+    _check(kwargs, config.train.early_stopping_patience, has_validation)
     if str(kwargs.get("metric_for_best_model")).removeprefix("eval_") == "loss":
         kwargs.setdefault("greater_is_better", False)
     try:
@@ -42,6 +44,9 @@ def _defaults(kwargs: dict[str, Any], primary_metric: str, has_validation: bool)
     strategy = kwargs.get("eval_strategy", "epoch" if has_validation else "no")
     save_strategy = strategy if strategy != "no" else "epoch"
     defaults: dict[str, Any] = {"eval_strategy": strategy, "save_strategy": save_strategy}
+    if not torch.accelerator.is_available():
+        # Without this word, processes that were launched together on CPUs would not find one another.
+        defaults["use_cpu"] = True
     if strategy == "steps" and "eval_steps" in kwargs:
         defaults["save_steps"] = kwargs["eval_steps"]
     if strategy != "no" and kwargs.get("save_strategy", save_strategy) in (strategy, "best"):
@@ -65,8 +70,10 @@ def _fixed(config: RunConfig, checkpoints: Path) -> dict[str, Any]:
     }
 
 
-def _check(kwargs: dict[str, Any], has_validation: bool) -> None:
+def _check(kwargs: dict[str, Any], patience: int | None, has_validation: bool) -> None:
     if kwargs["eval_strategy"] != "no" and not has_validation:
         raise ConfigError("train.eval_strategy: there is nothing to evaluate on. Give data.validation, or say no.")
     if kwargs.get("load_best_model_at_end") and kwargs["eval_strategy"] == "no":
         raise ConfigError("train.load_best_model_at_end: needs data.validation and an eval_strategy.")
+    if patience is not None and not kwargs.get("load_best_model_at_end"):
+        raise ConfigError("train.early_stopping_patience: needs data.validation and an eval_strategy.")

@@ -42,31 +42,32 @@ WINDOW = 4_096  # examples sorted by length at a time: enough for little padding
 
 
 def predict_windows(
-    model: PreTrainedModel, adapter: Adapter, encoded: Encoded, limits: BatchLimits
+    model: PreTrainedModel, adapter: Adapter, encoded: Encoded, limits: BatchLimits, *, shared: bool = False
 ) -> Iterator[tuple[int, int, Arrays]]:
     """Yields `(start, stop, arrays)` for one window of examples after another, arrays in their order.
-
-    On several processes each predicts a share of the window's rows, and all get the whole.
 
     Args:
         model: on the device where it is to run.
         encoded: rows made by `adapter.encode_prompt`.
+        shared: all processes call this together; each predicts a share of the rows, and all get the whole.
     """
     for start in range(0, len(encoded), WINDOW):
         stop = min(start + WINDOW, len(encoded))
-        arrays = _predict(model, adapter, encoded, encoded.rows_of(start, stop), limits)
+        arrays = _predict(model, adapter, encoded, encoded.rows_of(start, stop), limits, shared)
         yield start, stop, adapter.finish(arrays, encoded, start, stop)
 
 
 @torch.inference_mode()
 def _predict(
-    model: PreTrainedModel, adapter: Adapter, encoded: Encoded, rows: np.ndarray, limits: BatchLimits
+    model: PreTrainedModel, adapter: Adapter, encoded: Encoded, rows: np.ndarray, limits: BatchLimits, shared: bool
 ) -> Arrays:
     """Predicts some rows, sorted by length, and returns them in their own order."""
     order = rows[np.argsort(encoded.lengths[rows], kind="stable")]
     # Longest first: a batch that does not fit in memory fails at once, not at the end.
     batches = cut(encoded.lengths, order, limits)[::-1]
-    predicted = gather([_run(model, adapter, encoded, batch) for batch in share_of(batches)])
+    mine = share_of(batches) if shared else batches
+    predicted = [_run(model, adapter, encoded, batch) for batch in mine]
+    predicted = gather(predicted) if shared else predicted
     places = np.argsort(np.concatenate([batch for batch, _ in predicted]), kind="stable")
     return {name: join([arrays[name] for _, arrays in predicted])[places] for name in predicted[0][1]}
 
@@ -128,6 +129,8 @@ def evaluate(
 ) -> Evaluation:
     """Scores a model on labelled examples; of each it keeps the prediction, and scores only where a metric asks.
 
+    On several processes all call this together, and all get the result.
+
     Args:
         encoded: the rows of the split, made by `adapter.encode_prompt`.
         on_window: called with each window's examples and their arrays, in order.
@@ -135,7 +138,7 @@ def evaluate(
     keep = {"predictions", "loss", "confidences"} | ({"scores"} if scorer.needs_scores else set())
     kept: list[Arrays] = []
     with evaluating(model):
-        for start, stop, arrays in predict_windows(model, adapter, encoded, limits):
+        for start, stop, arrays in predict_windows(model, adapter, encoded, limits, shared=True):
             kept.append({name: array for name, array in arrays.items() if name in keep})
             if on_window is not None:
                 on_window(split.examples[start:stop], arrays)

@@ -18,7 +18,6 @@ from ftkit.engine.evaluation import evaluate
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
 from ftkit.engine.trainer import FtkitTrainer
-from ftkit.errors import ConfigError
 from ftkit.preflight import Plan
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def train(
         limits=limits,
         evaluate_model=evaluate_model if "validation" in encoded else None,
         save_total_limit=plan.config.train.save_total_limit,
-        callbacks=_callbacks(plan, arguments),
+        callbacks=_callbacks(plan),
     )
     metrics = trainer.train(resume_from_checkpoint=_resume_point(plan)).metrics
     model = trainer.finished_model()
@@ -105,12 +104,10 @@ def batch_limits(config: RunConfig) -> tuple[BatchLimits, BatchLimits]:
     return train, evaluation
 
 
-def _callbacks(plan: Plan, arguments: TrainingArguments) -> list[TrainerCallback]:
+def _callbacks(plan: Plan) -> list[TrainerCallback]:
     callbacks: list[TrainerCallback] = [ProgressCallback(plan.primary_metric)]
     patience = plan.config.train.early_stopping_patience
     if patience is not None:
-        if not arguments.load_best_model_at_end:
-            raise ConfigError("train.early_stopping_patience: needs data.validation and an eval_strategy.")
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
     return callbacks
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import datasets
 import evaluate
 
 Scores = dict[str, float | None]
@@ -19,8 +20,15 @@ class ArrayMetric(evaluate.Metric):
     These metrics hold them in memory, unless evaluate's own distributed mode (`num_process` > 1) needs files.
 
     Attributes:
+        description_text, citation_text, inputs_text: what evaluate shows of the metric.
+        input_features: the alternatives that evaluate's own `compute` takes.
         notes: result key -> why the last value is None, or covers fewer labels than there are.
     """
+
+    description_text: str
+    citation_text: str
+    inputs_text: str
+    input_features: tuple[datasets.Features, ...]
 
     def __init__(
         self,
@@ -34,6 +42,14 @@ class ArrayMetric(evaluate.Metric):
             keep_in_memory = num_process == 1
         super().__init__(config_name, keep_in_memory=keep_in_memory, num_process=num_process, **kwargs)
         self.notes: dict[str, str] = {}
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=self.description_text,
+            citation=self.citation_text,
+            inputs_description=self.inputs_text,
+            features=list(self.input_features),
+        )
 
     def _build_data_dir(self) -> str:
         # evaluate makes this folder even when nothing will be written: a read-only home would fail.

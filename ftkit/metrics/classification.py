@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import datasets
-import evaluate
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
@@ -26,27 +25,10 @@ from ftkit.errors import DataError
 from ftkit.metrics import METRICS
 from ftkit.metrics.array_metric import ArrayMetric, Scores
 from ftkit.metrics.label_arrays import Array, check_labels, label_arrays
+from ftkit.types import ProblemType
 
 _INDEX = datasets.Value("int64")
 _SCORE = datasets.Value("float64")
-
-# The list comes first: evaluate takes the first that accepts a row, and a number is not accepted as a list.
-_LABEL_FEATURES = [
-    datasets.Features({"predictions": datasets.List(_INDEX), "references": datasets.List(_INDEX)}),
-    datasets.Features({"predictions": _INDEX, "references": _INDEX}),
-]
-_SCORE_FEATURES = [
-    datasets.Features({"references": datasets.List(_INDEX), "prediction_scores": datasets.List(_SCORE)}),
-    datasets.Features({"references": _INDEX, "prediction_scores": datasets.List(_SCORE)}),
-    datasets.Features({"references": _INDEX, "prediction_scores": _SCORE}),
-]
-
-_LABEL_INPUTS = """
-Args:
-    predictions: label indices (N,), or {0,1} indicators (N, L) where a row may have several labels.
-    references: the same shape.
-    num_labels: L; by default the largest index seen plus one, and no less than two.
-"""
 
 
 class _LabelMetric(ArrayMetric):
@@ -56,24 +38,26 @@ class _LabelMetric(ArrayMetric):
         key: its name in `METRICS`.
     """
 
+    inputs_text = """
+Args:
+    predictions: label indices (N,), or {0,1} indicators (N, L) where a row may have several labels.
+    references: the same shape.
+    num_labels: L; by default the largest index seen plus one, and no less than two.
+"""
+    # The list comes first: evaluate takes the first that accepts a row, and it accepts no number as a list.
+    input_features = (
+        datasets.Features({"predictions": datasets.List(_INDEX), "references": datasets.List(_INDEX)}),
+        datasets.Features({"predictions": _INDEX, "references": _INDEX}),
+    )
     key: str
-    description_text: str
-    citation_text: str
-
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=self.description_text,
-            citation=self.citation_text,
-            inputs_description=_LABEL_INPUTS,
-            features=_LABEL_FEATURES,
-        )
 
     def _compute(self, predictions: ArrayLike, references: ArrayLike, num_labels: int | None = None) -> Scores:
         self.notes = {}
         predictions, references, num_labels = label_arrays(predictions, references, num_labels)
-        is_multi_label = references.ndim == 2
+        problem_type: ProblemType = (
+            "multi_label_classification" if references.ndim == 2 else "single_label_classification"
+        )
         keys = METRICS[self.key].keys
-        problem_type = "multi_label_classification" if is_multi_label else "single_label_classification"
         if problem_type not in keys:
             raise DataError(f"{self.key}: expected one label for each row, got indicators (N, L).")
         if not references.size:
@@ -201,8 +185,8 @@ def label_scores(
 def _targets(labels: Array) -> Any:
     """Returns checked labels as scikit-learn takes them best: indices (N,) as they are, indicators sparse.
 
-    It sorts every cell of dense indicators: 6 s a call for 1M rows x 77 labels, where sparse ones take 0.6 s.
-    A single column of them it takes for label indices, so that is what it becomes.
+    It searches every cell of dense indicators for its distinct values: 6 s a call for 1M rows x 77 labels, where
+    sparse ones take 0.6 s. It takes a single column of them for label indices, so that is what it becomes.
     """
     if labels.ndim == 1:
         return labels
@@ -217,18 +201,21 @@ class RocAuc(ArrayMetric):
     None if no label is left, as when all references are of one class.
     """
 
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description="The area under the receiver operating characteristic, one label against the rest.",
-            citation="Hanley and McNeil (1982), Radiology 143(1); Fawcett (2006), An introduction to ROC "
-            "analysis, Pattern Recognition Letters 27(8).",
-            inputs_description="""
+    description_text = "The area under the receiver operating characteristic, one label against the rest."
+    citation_text = (
+        "Hanley and McNeil (1982), Radiology 143(1); Fawcett (2006), An introduction to ROC analysis, Pattern "
+        "Recognition Letters 27(8)."
+    )
+    inputs_text = """
 Args:
     references: label indices (N,), or {0,1} indicators (N, L).
     prediction_scores: (N, L), or (N,) with the scores of label index 1 of two labels.
-""",
-            features=_SCORE_FEATURES,
-        )
+"""
+    input_features = (
+        datasets.Features({"references": datasets.List(_INDEX), "prediction_scores": datasets.List(_SCORE)}),
+        datasets.Features({"references": _INDEX, "prediction_scores": datasets.List(_SCORE)}),
+        datasets.Features({"references": _INDEX, "prediction_scores": _SCORE}),
+    )
 
     def _compute(self, references: ArrayLike, prediction_scores: ArrayLike) -> Scores:
         self.notes = {}

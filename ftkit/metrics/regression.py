@@ -9,7 +9,6 @@ import warnings
 from typing import Any
 
 import datasets
-import evaluate
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
@@ -19,32 +18,20 @@ from ftkit.errors import DataError
 from ftkit.metrics.array_metric import ArrayMetric, Scores
 from ftkit.metrics.label_arrays import Floats
 
-_NUMBER_FEATURES = datasets.Features(
-    {"predictions": datasets.Value("float64"), "references": datasets.Value("float64")}
-)
-
-_NUMBER_INPUTS = """
-Args:
-    predictions: numbers (N,).
-    references: numbers (N,).
-"""
-
 
 class _NumberMetric(ArrayMetric):
     """A metric of numbers (N,) that checks them first."""
 
+    inputs_text = """
+Args:
+    predictions: numbers (N,).
+    references: numbers (N,).
+"""
+    input_features = (
+        datasets.Features({"predictions": datasets.Value("float64"), "references": datasets.Value("float64")}),
+    )
     keys: tuple[str, ...]
     min_rows = 1
-    description_text: str
-    citation_text: str
-
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=self.description_text,
-            citation=self.citation_text,
-            inputs_description=_NUMBER_INPUTS,
-            features=_NUMBER_FEATURES,
-        )
 
     def _compute(self, predictions: ArrayLike, references: ArrayLike) -> Scores:
         self.notes = {}

@@ -116,6 +116,8 @@ def _read_config(model: ModelSpec, path: str) -> PretrainedConfig:
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().split("\n")[0]
         remedy = "Check the spelling, the network, and (for a gated repository) the HF_TOKEN environment variable."
+        if Path(path).is_dir():
+            remedy = "Check its config.json, or copy the checkpoint again."
         if "trust_remote_code" in str(error):
             remedy = "If you trust its authors, say model.trust_remote_code: true."
         raise CheckpointError(f"model.checkpoint: cannot read {model.checkpoint!r}: {reason} {remedy}") from None
@@ -129,7 +131,10 @@ def check_weights(folder: Path) -> None:
     """
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        try:
+            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise CheckpointError(f"{index} is damaged: it names no shards. Copy the checkpoint again.") from None
         missing = sorted(shard for shard in shards if not (folder / shard).is_file())
         if missing:
             raise CheckpointError(f"{folder}: the weights are incomplete; missing {name_list(missing)}.")

@@ -30,13 +30,17 @@ def load_tokenizer(spec: CheckpointSpec) -> PreTrainedTokenizerBase:
             f"model.checkpoint: cannot load the tokenizer of {spec.name!r}: {reason} "
             "A checkpoint needs tokenizer.json (or its vocabulary files) beside config.json."
         ) from None
+    # Without its files transformers makes a tokenizer of special tokens alone, which reads every text as unknown.
+    if not tokenizer.get_vocab().keys() - {*tokenizer.all_special_tokens, "▁"}:
+        raise CheckpointError(
+            f"model.checkpoint: the tokenizer of {spec.name!r} is empty: its files are missing. "
+            "Copy tokenizer.json (or the vocabulary files) from where the checkpoint came from."
+        )
     if len(tokenizer) > spec.vocab_size:
         raise CheckpointError(
             f"model.checkpoint: the tokenizer of {spec.name!r} has {len(tokenizer)} tokens, the model embeds only "
             f"{spec.vocab_size}. They do not belong together; copy the tokenizer that the model was trained with."
         )
-    if tokenizer.eos_token is None and len(tokenizer) == 0:
-        raise CheckpointError(f"model.checkpoint: the tokenizer of {spec.name!r} is empty: its files are missing.")
     ensure_pad_token(tokenizer, spec)
     tokenizer.padding_side = "right"
     return tokenizer

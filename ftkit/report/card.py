@@ -7,11 +7,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ftkit.data.files import atomic_write_text
-from ftkit.report.config_text import hub_dataset, is_private, read_config
+from ftkit.report.config_text import hub_dataset, read_config
 from ftkit.report.content import EvaluatedSplit, ReportContent, number
 from ftkit.report.template import render
 from ftkit.report.texts import (
-    base_name,
     checkpoint_name,
     count_text,
     duration_text,
@@ -136,7 +135,7 @@ def _text_values(content: ReportContent, config: dict[str, Any]) -> dict[str, An
 
 
 def _headline(content: ReportContent) -> str | None:
-    """Returns the primary metric in one sentence's end: `accuracy 0.9231 on test (3,080 rows)`."""
+    """Returns the end of a sentence: `Accuracy 0.9231 on test (3,080 rows)`."""
     split = content.headline
     if split is None:
         return None
@@ -160,8 +159,8 @@ def _procedure(content: ReportContent, config: dict[str, Any]) -> Iterator[tuple
     """Yields hyperparameters as the config names them, then what the training took."""
     tuner = config.get("tuner") or {}
     yield from ((f"tuner.{key}", value_text(value)) for key, value in tuner.items())
-    for key, value in (config.get("train") or {}).items():
-        yield f"train.{key}", base_name(value) if is_private(value) else value_text(value)
+    train = config.get("train") or {}
+    yield from ((f"train.{key}", value_text(value)) for key, value in train.items())
     max_length = (config.get("data") or {}).get("max_length")
     if max_length is not None:
         yield "data.max_length", value_text(max_length)
@@ -169,7 +168,8 @@ def _procedure(content: ReportContent, config: dict[str, Any]) -> Iterator[tuple
     yield "optimizer steps", count_text(number(results.get("num_steps")))
     yield "trained parameters", count_text(number(results.get("num_trainable_parameters")))
     yield "training time", duration_text(number(results.get("train_runtime")))
-    yield "seed", value_text(results.get("seed"))
+    if "seed" not in train:
+        yield "seed", value_text(results.get("seed"))
 
 
 def _proof(content: ReportContent) -> str | None:

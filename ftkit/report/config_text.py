@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftkit.report.texts import is_absolute, is_hub_id, without_paths
+from ftkit.report.texts import is_hub_id, without_paths
 
 
 def read_config(config_yaml: str) -> dict[str, Any]:
@@ -20,13 +20,14 @@ def shareable_yaml(config_yaml: str) -> str:
     import yaml
 
     values = read_config(config_yaml)
-    cut = _cut(values)
+    cut = {key: _cut(value) for key, value in values.items()}
     return config_yaml if cut == values else yaml.safe_dump(cut, sort_keys=False, allow_unicode=True)
 
 
 def _cut(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _cut(item) for key, item in value.items()}
+        # Label names such as /r/politics look like paths and are none.
+        return {key: item if key == "labels" else _cut(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_cut(item) for item in value]
     return without_paths(value) if isinstance(value, str) else value
@@ -45,8 +46,3 @@ def hub_dataset(config: dict[str, Any], split: str) -> dict[str, str] | None:
     if not isinstance(source, dict) or not is_hub_id(str(source.get("hub", ""))):
         return None
     return {key: str(value) for key, value in source.items() if value is not None}
-
-
-def is_private(value: Any) -> bool:
-    """Whether a config value is a path of this machine."""
-    return isinstance(value, str) and is_absolute(value)

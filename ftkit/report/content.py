@@ -92,12 +92,16 @@ class ReportContent:
         return number(self.results.get(f"{split.prefix}_{metric}"))
 
     def scores(self, split: EvaluatedSplit) -> dict[str, float | None]:
-        """Returns every metric of a split and its loss, the primary one first, loss last; no speeds, no tables."""
+        """Returns the scores of a split, the primary one first, loss last; each once, no speeds, no tables.
+
+        `f1` is left out where it is `f1_macro`, and `f1_micro` of single labels, which is accuracy.
+        """
         prefix = f"{split.prefix}_"
         values = {key.removeprefix(prefix): value for key, value in self.results.items() if key.startswith(prefix)}
         scores = {name: number(value) for name, value in values.items() if _is_score(name, value)}
         ranks = {"loss": 2, self.primary_metric: 0}
-        return dict(sorted(scores.items(), key=lambda item: ranks.get(item[0], 1)))
+        kept = [name for name in scores if name == self.primary_metric or not _is_repeated(name, scores)]
+        return {name: scores[name] for name in sorted(kept, key=lambda name: ranks.get(name, 1))}
 
     def per_label(self, split: EvaluatedSplit) -> Mapping[str, Mapping[str, Any]]:
         """Returns name -> precision, recall, f1, support of a split; empty for regression."""
@@ -124,3 +128,12 @@ _NO_SCORES = ("samples", "truncated_samples", "runtime", "samples_per_second", "
 
 def _is_score(name: str, value: Any) -> bool:
     return name not in _NO_SCORES and (value is None or isinstance(value, (int, float, np.number)))
+
+
+def _is_repeated(name: str, scores: Mapping[str, float | None]) -> bool:
+    """Whether another key of a split says the same by definition, not by chance."""
+    if name.endswith("_micro") and scores.get("accuracy") is not None:
+        # All of precision, recall and F1 (micro) are accuracy for single labels, and only there.
+        micros = [value for key, value in scores.items() if key.endswith("_micro")]
+        return all(value is not None and math.isclose(value, scores["accuracy"] or 0.0) for value in micros)
+    return f"{name}_macro" in scores and scores[f"{name}_macro"] == scores[name]

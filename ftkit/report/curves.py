@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ftkit.report.content import number
-from ftkit.report.svg import HALF, LIGHT, Drawing, quiet_grid, titled
+from ftkit.report.svg import HALF, LIGHT, Drawing, legend_above, quiet_grid, titled
 from ftkit.report.texts import metric_name, score_text
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def training_curve(history: History, *, best_epoch: float | None = None, name: s
         _mark_best(upper, best_epoch)
         upper.set_ylabel("loss")
         upper.set_ylim(bottom=0 if min([*losses, *eval_losses]) >= 0 else None)
-        upper.legend(loc="upper right")
+        legend_above(upper)
         quiet_grid(upper)
         _learning_rate_panel(lower, history)
     return drawing.svg
@@ -87,7 +87,7 @@ def metric_curve(
             axes.annotate(
                 score_text(best),
                 (best_epoch, best),
-                xytext=(-9 if in_right_half else 9, 8),
+                xytext=(-9 if in_right_half else 9, 8 if best > values.mean() else -15),
                 textcoords="offset points",
                 ha="right" if in_right_half else "left",
                 color=LIGHT["good"],

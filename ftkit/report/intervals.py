@@ -33,8 +33,10 @@ def interval(
         return None
     if metric == "accuracy":
         return wilson(value, len(split))
+    if split.predictions.size > _MAX_VALUES:
+        return None
     statistic = _statistic(split, metric, num_labels)
-    if statistic is None or split.predictions.size > _MAX_VALUES:
+    if statistic is None:
         return None
     predictions, references = split.predictions, split.references
     if not math.isclose(statistic(predictions, references), value, rel_tol=1e-4, abs_tol=1e-6):
@@ -63,7 +65,7 @@ def _bootstrap(statistic: Statistic, predictions: np.ndarray, references: np.nda
 
 
 def _statistic(split: EvaluatedSplit, metric: str, num_labels: int) -> Statistic | None:
-    if split.references.dtype.kind == "f":
+    if split.references.ndim == 1 and split.references.dtype.kind == "f":
         return _ERRORS.get(metric)
     is_binary = split.references.ndim == 1 and num_labels == 2
     if metric == "f1_micro":
@@ -111,6 +113,6 @@ def baseline(split: EvaluatedSplit, metric: str) -> float | None:
     references = split.references
     if metric == "accuracy" and references.ndim == 1 and references.dtype.kind in "iu":
         return float(np.bincount(references).max() / len(references))
-    if metric in ("mse", "rmse") and references.dtype.kind == "f":
+    if metric in ("mse", "rmse") and references.ndim == 1 and references.dtype.kind == "f":
         return _ERRORS[metric](np.full_like(references, references.mean()), references)
     return None

@@ -106,7 +106,9 @@ def _headline(content: ReportContent, split: EvaluatedSplit) -> Headline:
     )
 
 
-_MAX_OTHERS = 4
+_MAX_OTHERS = 3
+# What says most beside the primary metric; the table has the rest.
+_TELLING = ("f1_macro", "f1_micro", "matthews_correlation", "roc_auc", "pearson", "spearman", "mae", "loss")
 
 
 def _other_scores(content: ReportContent, split: EvaluatedSplit, write: Write) -> Iterator[tuple[str, str]]:
@@ -115,9 +117,9 @@ def _other_scores(content: ReportContent, split: EvaluatedSplit, write: Write) -
     for other in content.evaluated:
         if other is not split:
             yield f"{metric_name(metric)} on {other.name}", write(content.score(other, metric))
-    for name, value in content.scores(split).items():
-        if name != metric:
-            yield metric_name(name), score_text(value)
+    scores = {name: value for name, value in content.scores(split).items() if name != metric}
+    for name in sorted(scores, key=lambda name: name not in _TELLING):
+        yield metric_name(name), score_text(scores[name])
 
 
 def _headline_notes(content: ReportContent, split: EvaluatedSplit, value: float | None, write: Write) -> Iterator[str]:
@@ -182,7 +184,7 @@ def _data_rows(content: ReportContent) -> list[tuple[str, str, str, str]]:
             name,
             source_name(str(facts.get("source", ""))),
             count_text(number(facts.get("rows"))),
-            str(facts.get("fingerprint", ""))[:12],
+            str(facts.get("fingerprint", ""))[:16],
         )
         for name, facts in data.items()
     ]

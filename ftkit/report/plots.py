@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ftkit.report.content import EvaluatedSplit, number
-from ftkit.report.svg import HALF, LIGHT, WIDE, Drawing, label_text, quiet_grid, titled
+from ftkit.report.svg import HALF, LIGHT, WIDE, Drawing, label_text, legend_above, quiet_grid, titled
 from ftkit.report.tables import confused_pairs
 from ftkit.report.texts import count_text
 
@@ -179,6 +179,7 @@ def calibration_error(confidences: np.ndarray, is_right: np.ndarray) -> float:
 
 def _bins(confidences: np.ndarray, is_right: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns rows, mean confidence and accuracy of each bin, (10,); zeros where a bin is empty."""
+    confidences = np.nan_to_num(confidences.astype(np.float64))
     bins = np.clip((confidences * _NUM_BINS).astype(np.int64), 0, _NUM_BINS - 1)
     counts = np.bincount(bins, minlength=_NUM_BINS)
     sums = [np.bincount(bins, weights=values, minlength=_NUM_BINS) for values in (confidences, is_right)]
@@ -206,7 +207,7 @@ def reliability_diagram(confidences: np.ndarray, is_right: np.ndarray, *, name: 
             label = f"fewer than {_FEW_ROWS} rows"
             upper.plot(confidence[few], accuracy[few], "o", color=LIGHT["accent"], alpha=0.3, label=label)
         upper.set(xlim=(0, 1.02), ylim=(0, 1.04), ylabel="accuracy")
-        upper.legend(loc="upper left")
+        legend_above(upper)
         quiet_grid(upper)
         lower.bar(
             (np.arange(_NUM_BINS) + 0.5) / _NUM_BINS,
@@ -248,7 +249,7 @@ def scatter_plot(split: EvaluatedSplit, *, name: str = "scatter") -> str | None:
         alpha = float(np.clip(60 / np.sqrt(len(shown) + 1) / 3, 0.2, 0.8))
         axes.plot(true, predicted, "o", color=LIGHT["accent"], alpha=alpha, markersize=4, markeredgewidth=0)
         axes.set(xlabel="true value", ylabel="predicted value")
-        axes.legend(loc="upper left")
+        legend_above(axes)
         quiet_grid(axes, "both")
     return drawing.svg
 

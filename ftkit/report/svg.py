@@ -64,10 +64,7 @@ _STYLE: dict[str, Any] = {
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
     "legend.fontsize": 8.5,
-    "legend.facecolor": LIGHT["panel"],
-    "legend.edgecolor": LIGHT["panel"],
-    "legend.framealpha": 1.0,
-    "legend.fancybox": False,
+    "legend.frameon": False,
     "lines.linewidth": 1.8,
     "lines.solid_capstyle": "round",
 }
@@ -135,6 +132,11 @@ def label_text(name: object, limit: int = _MAX_LABEL) -> str:
 def titled(figure: Figure, title: str) -> None:
     """Puts a title at the left edge of the whole drawing, so that titles line up down the page."""
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", color=LIGHT["ink"])
+
+
+def legend_above(axes: Axes) -> None:
+    """Puts the legend over the axes in one line, where it covers no data."""
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, borderaxespad=0.2, columnspacing=1.4)
 
 
 def quiet_grid(axes: Axes, axis: str = "y") -> None:

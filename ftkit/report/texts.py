@@ -78,6 +78,8 @@ def value_text(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, (float, np.floating)):
         return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {value_text(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(value_text(item) for item in value) or "none"
     return without_paths(str(value))
@@ -103,12 +105,13 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-# An absolute path within a sentence; `https://host/x`, `and/or` and `owner/name` are none. What it drops is
-# the folders, so that the base name remains.
-_FOLDERS = re.compile(
-    r"""(?<![\w.:/\\~])(?:file://)?(?:~[\w.-]*|[A-Za-z]:)?[/\\](?:[^\s/\\'"<>|,;()]+[/\\])+(?=[^\s/\\])"""
+# The folders of an absolute path within a sentence, so that cutting them leaves the base name. A URL is taken
+# as a whole, to be kept; `and/or` and `owner/name` do not begin with a separator.
+_URL_OR_FOLDERS = re.compile(
+    r"""(?P<url>\b(?!file:)[a-z][a-z0-9+.-]+://\S+)"""
+    r"""|(?<![\w./\\~])(?:file://)?(?:~[\w.-]*|[A-Za-z]:)?[/\\]{1,2}(?:[^\s/\\'"<>|,;()]+[/\\])+(?=[^\s/\\])"""
 )
-_ABSOLUTE = re.compile(r"(?:file://|[~/\\]|[A-Za-z]:[/\\])")
+_ABSOLUTE = re.compile(r"file://|[~/\\]|[A-Za-z]:[/\\]")
 
 
 def is_absolute(text: str) -> bool:
@@ -123,7 +126,9 @@ def base_name(path: str) -> str:
 
 def without_paths(text: str) -> str:
     """Returns a text with absolute paths cut to base names: reports are shared, folders tell who you are."""
-    return _FOLDERS.sub("", text) if not is_absolute(text) or "\n" in text or ", " in text else base_name(text)
+    if is_absolute(text) and not re.search(r"\n|, ", text):
+        return base_name(text)
+    return _URL_OR_FOLDERS.sub(lambda match: match["url"] or "", text)
 
 
 def source_name(source: str) -> str:

@@ -110,6 +110,7 @@ def overfit(adapter: Adapter, labels: Sequence[Label], *, learnt: Callable[[list
         results = adapter.run(model, batch)
         if learnt(decode(adapter, encoded, split, results)):
             return model
+        assert results["loss"].dtype == torch.float32
         results["loss"].mean().backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -241,6 +242,14 @@ def test_truncation_keeps_special_tokens(
     template = special_tokens(adapter, whole.rows["input_ids"][0])
     assert special_tokens(adapter, long) == template
     assert special_tokens(adapter, short) == template
+
+
+@every_model_type
+def test_reads_its_longest_input(model_type: str, trained: Callable[[str], Classifier]) -> None:
+    adapter, model = trained(model_type)
+    text = "the rain will not stop today " * tiny.MAX_POSITIONS
+    assert adapter.encode(tiny.make_split([text])).lengths.tolist() == [tiny.MAX_POSITIONS]
+    assert np.isfinite(logits(adapter, model, [text])).all()
 
 
 def special_tokens(adapter: Adapter, ids: Sequence[int]) -> list[int]:

@@ -102,7 +102,9 @@ def test_any_key_may_come_from_an_external_metric() -> None:
     check_metric_key("strictness", ["accuracy", "hub:owner/strict"], SINGLE)
 
 
-@pytest.mark.parametrize("key", ["loss", "eval_loss", "mse", "rmse", "mae", "hamming_loss", "test_rmse"])
+@pytest.mark.parametrize(
+    "key", ["loss", "eval_loss", "mse", "rmse", "mae", "hamming_loss", "eval_hamming_loss", "test_rmse"]
+)
 def test_errors_are_better_when_smaller(key: str) -> None:
     assert not greater_is_better(key)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import precision_recall_fscore_support
 
 from ftkit.errors import ConfigError, DataError
 from ftkit.metrics import METRICS, Scorer
@@ -63,12 +62,23 @@ def test_values_are_plain(labels: LabelSpace) -> None:
 
 
 @pytest.mark.parametrize("labels", [SINGLE, MULTI], ids=lambda labels: labels.problem_type)
-def test_per_label_equals_sklearn(labels: LabelSpace) -> None:
+def test_averages_are_those_of_per_label(labels: LabelSpace) -> None:
     predictions, references, _ = random_data(labels)
-    result = Scorer(["accuracy"], labels).compute(predictions, references)
-    columns = precision_recall_fscore_support(references, predictions, labels=range(5), zero_division=0)
-    for name, *expected in zip(labels.names, *columns, strict=True):
-        assert list(result["per_label"][name].values()) == pytest.approx(expected)
+    result = Scorer(["precision", "recall", "f1"], labels).compute(predictions, references)
+    rows = result["per_label"].values()
+    support = references.sum(axis=0) if labels is MULTI else np.bincount(references)
+    assert [row["support"] for row in rows] == support.tolist()
+    for key in ("precision", "recall", "f1"):
+        values = [row[key] for row in rows]
+        assert result[f"{key}_macro"] == pytest.approx(np.mean(values))
+        assert result[f"{key}_weighted"] == pytest.approx(values @ support / support.sum())
+
+
+def test_nothing_right_is_zero_for_every_label() -> None:
+    result = Scorer(["accuracy"], SINGLE).compute([1, 2], [0, 0])
+    nothing = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+    assert result["per_label"] == {**dict.fromkeys("abcde", nothing), "a": {**nothing, "support": 2}}
+    assert type(result["per_label"]["a"]["support"]) is int
 
 
 def test_f1_is_that_of_the_second_of_two_labels() -> None:
@@ -91,7 +101,8 @@ def test_no_rows_gives_none(labels: LabelSpace) -> None:
     scorer = Scorer(all_names(labels.problem_type), labels)
     rows = np.zeros(shape, dtype=int)
     result = scorer.compute(rows, rows, np.zeros((0, len(labels))))
-    result.pop("per_label", None)
+    for row in result.pop("per_label", {}).values():
+        assert row == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
     assert set(result.values()) == {None}
     assert set(scorer.notes) == set(result)
 

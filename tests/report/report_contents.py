@@ -65,7 +65,9 @@ def single_label_split(
     is_right = generator.random(num_rows) < accuracy
     steps = generator.choice([1, 1, 1, 2, 3], num_rows)
     predictions = np.where(is_right, references, (references + steps) % num_labels)
-    confidences = np.clip(np.where(is_right, generator.beta(14, 1.2, num_rows), generator.beta(4, 2.2, num_rows)), 1 / num_labels, 1)
+    confidences = np.clip(
+        np.where(is_right, generator.beta(14, 1.2, num_rows), generator.beta(4, 2.2, num_rows)), 1 / num_labels, 1
+    )
     split = Split(name, source, examples([label_names[label] for label in references]), fingerprint="8f3c" * 16)
     return EvaluatedSplit(name, split, predictions, references, confidences)
 
@@ -76,7 +78,9 @@ def multi_label_split(name: str, label_names: Sequence[str], *, num_rows: int, s
     flips = generator.random(references.shape) < 0.06
     predictions = np.where(flips, 1 - references, references)
     labels = [tuple(name for name, has in zip(label_names, row, strict=True) if has) for row in references]
-    return EvaluatedSplit(name, Split(name, source, examples(labels), "ab" * 32), predictions, references)
+    # As the adapter gives them: booleans, and the numbers that the loss reads.
+    arrays = predictions.astype(bool), references.astype(np.float32)
+    return EvaluatedSplit(name, Split(name, source, examples(labels), "ab" * 32), *arrays)
 
 
 def regression_split(name: str, *, num_rows: int, source: str) -> EvaluatedSplit:
@@ -100,7 +104,9 @@ def history(metric: str, *, num_epochs: int = 5, steps_per_epoch: int = 90) -> l
             value = 0.9 - 0.5 * np.exp(-epoch * 0.9) - 0.012 * max(0.0, epoch - 4)
             eval_loss = 0.35 + 1.4 * np.exp(-epoch * 0.9) + 0.03 * max(0.0, epoch - 3)
             value = 1 - value if metric in ("mse", "rmse") else value
-            entries.append({"step": step, "epoch": epoch, "eval_loss": float(eval_loss), f"eval_{metric}": float(value)})
+            entries.append(
+                {"step": step, "epoch": epoch, "eval_loss": float(eval_loss), f"eval_{metric}": float(value)}
+            )
     entries.append({"step": num_steps, "epoch": float(num_epochs), "train_runtime": 133.0, "train_loss": 0.61})
     return entries
 
@@ -188,7 +194,9 @@ def content(
     return ReportContent(**(values | changes))
 
 
-def single_label_content(label_names: tuple[str, ...] = INTENTS, *, num_rows: int = 320, **changes: Any) -> ReportContent:
+def single_label_content(
+    label_names: tuple[str, ...] = INTENTS, *, num_rows: int = 320, **changes: Any
+) -> ReportContent:
     """A run with validation and test; what is told of it is computed from its predictions."""
     splits = [
         single_label_split("validation", label_names, num_rows=num_rows, source="data/train.csv", seed=1),

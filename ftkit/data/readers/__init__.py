@@ -20,6 +20,9 @@ READERS: dict[str, str] = {
     ".json": "ftkit.data.readers.json:read",
     ".parquet": "ftkit.data.readers.parquet:read",
     ".txt": "ftkit.data.readers.txt:read",
+    ".conll": "ftkit.data.readers.conll:read",
+    ".bio": "ftkit.data.readers.conll:read",
+    ".iob": "ftkit.data.readers.conll:read",
 }
 """File extension -> `module:function`, imported when first needed; the function takes a path and options."""
 

@@ -1,0 +1,104 @@
+"""Labelled spans of a text, from ftkit's own rows and from what doccano and Label Studio export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftkit.types import CharSpan
+
+EXAMPLE = '{"text": "Anna left.", "spans": [{"start": 0, "end": 4, "label": "PER"}]}'
+
+# What the columns that hold spans are called: ours, doccano's (two exports), and Label Studio's JSON-MIN.
+SPAN_COLUMNS = ("spans", "label", "labels", "entities")
+
+
+class WrongSpan(ValueError):
+    """A row whose spans cannot be read; says why."""
+
+
+def is_label_studio(cells: Mapping[str, Any]) -> bool:
+    """Tells whether a row is a task as Label Studio's JSON export writes it."""
+    return isinstance(cells.get("data"), Mapping) and ("annotations" in cells or "completions" in cells)
+
+
+def label_studio_text(cells: Mapping[str, Any], column: str) -> Any:
+    """Returns the text of a Label Studio task: its `column`, else its only text."""
+    data = cells["data"]
+    texts = [value for value in data.values() if isinstance(value, str)]
+    return data.get(column, texts[0] if len(texts) == 1 else None)
+
+
+def label_studio_spans(cells: Mapping[str, Any]) -> list[Any]:
+    """Returns the spans of a Label Studio task's annotation.
+
+    Raises:
+        WrongSpan: several people annotated it, and none is marked as the truth.
+    """
+    annotations = [
+        annotation
+        for annotation in cells.get("annotations") or cells.get("completions") or []
+        if not annotation.get("was_cancelled")
+    ]
+    chosen = [annotation for annotation in annotations if annotation.get("ground_truth")] or annotations
+    if len(chosen) > 1:
+        raise WrongSpan(f"{len(chosen)} annotations of one text; mark one as ground truth, or export one")
+    results = chosen[0].get("result") or [] if chosen else []
+    return [item["value"] for item in results if isinstance(item.get("value"), Mapping) and "start" in item["value"]]
+
+
+def read_spans(cell: Any, text: str) -> tuple[CharSpan, ...]:
+    """Returns the spans of a row, sorted by where they begin.
+
+    A span is an object with `start`, `end` and `label` (doccano: `start_offset`, `end_offset`; Label Studio:
+    `labels` with one name), or a list `[start, end, label]`. Its borders are not judged here.
+
+    Args:
+        cell: a list of spans; None means that the text has no entity.
+        text: what they lie in; where a span brings a copy of its text, borders counted in UTF-16 are recognised by
+            it, for browsers count so.
+
+    Raises:
+        WrongSpan: it has another shape.
+    """
+    if cell is None:
+        return ()
+    if not isinstance(cell, (list, tuple)):
+        raise WrongSpan(f"expected a list of spans, got {_shown(cell)}")
+    return tuple(sorted((_span(item, text) for item in cell), key=lambda span: (span.start, span.end)))
+
+
+def _span(item: Any, text: str) -> CharSpan:
+    if isinstance(item, Mapping):
+        start = item.get("start", item.get("start_offset"))
+        end = item.get("end", item.get("end_offset"))
+        label = item.get("label", item.get("labels"))
+        if isinstance(label, (list, tuple)) and len(label) == 1:
+            label = label[0]
+    elif isinstance(item, (list, tuple)) and len(item) == 3:
+        start, end, label = item
+    else:
+        raise WrongSpan(f"expected a span with start, end and label, got {_shown(item)}")
+    is_placed = all(isinstance(border, int) and not isinstance(border, bool) for border in (start, end))
+    if not is_placed or not isinstance(label, str) or not label.strip():
+        raise WrongSpan(f"expected whole numbers start and end, and one label, got {_shown(item)}")
+    copy = item.get("text") if isinstance(item, Mapping) else None
+    if isinstance(copy, str) and text[start:end] != copy:
+        start, end = _from_utf16(text, start, end, copy)
+    return CharSpan(start, end, label)
+
+
+def _from_utf16(text: str, start: int, end: int, copy: str) -> tuple[int, int]:
+    """Returns borders in characters for borders in UTF-16 units, if those hold the span's own copy of its text."""
+    units = text.encode("utf-16-le", "surrogatepass")
+    if start < 0 or units[2 * start : 2 * end].decode("utf-16-le", "replace") != copy:
+        raise WrongSpan(
+            f"the span {start} to {end} holds {_shown(text[max(start, 0) : end])}, but says {_shown(copy)}"
+        )
+    first = len(units[: 2 * start].decode("utf-16-le", "replace"))
+    return first, first + len(copy)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,148 @@
+"""The commands as a user types them."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+import ftkit
+from ftkit.cli import main
+from runs import TEXTS, run_config, write_csv
+
+
+@pytest.fixture(scope="module")
+def run(checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    return ftkit.train(run_config(folder, checkpoint("bert"), **{"train.num_train_epochs": 2})).output_dir
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ftkit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        captured = capsys.readouterr()
+        return stopped.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['ftkit', '--help']\n"
+        "from ftkit.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted(set(sys.modules) & {'torch', 'transformers', 'datasets', 'numpy', 'pydantic', 'evaluate'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "train" in done.stdout
+
+
+def test_version(command):
+    assert command("--version")[1].strip() == ftkit.__version__
+
+
+def test_train_ends_with_a_summary(checkpoint, tmp_path, command):
+    from ftkit import strict_yaml
+
+    config = run_config(tmp_path, checkpoint("bert"))
+    (tmp_path / "run.yaml").write_text(strict_yaml.dump(config))
+    code, out, _ = command("train", tmp_path / "run.yaml", "train.num_train_epochs=1")
+    assert code == 0
+    for part in (
+        "test",
+        "accuracy",
+        "8 rows",
+        "reloaded from disk",
+        "predicted",
+        str(tmp_path / "run"),
+        "ftkit predict",
+    ):
+        assert part in out
+
+
+def test_predict_texts(run, command):
+    code, out, _ = command("predict", run, "--text", "my card was lost", "--text", "rain today")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [set(row) for row in rows] == [{"label", "score", "scores"}] * 2
+
+
+@pytest.mark.parametrize("name", ["texts.csv", "texts.jsonl", "texts.txt"])
+def test_predict_a_file_in_any_format(run, command, tmp_path, name):
+    texts = [text for text, _ in TEXTS[24:]]
+    if name.endswith("csv"):
+        write_csv(tmp_path / name, TEXTS[24:])
+    elif name.endswith("jsonl"):
+        (tmp_path / name).write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    else:
+        (tmp_path / name).write_text("\n".join(texts) + "\n")
+    code, _, told = command("predict", run, "--input", tmp_path / name, "--output", tmp_path / "out.jsonl")
+    assert code == 0
+    assert "8 predictions" in told
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    expected = ftkit.load(run).predict(texts)
+    assert [row["label"] for row in rows] == [row["label"] for row in expected]
+    assert [row["score"] for row in rows] == pytest.approx([row["score"] for row in expected], abs=1e-6)
+
+
+def test_predict_writes_csv(run, command, tmp_path):
+    write_csv(tmp_path / "texts.csv", TEXTS[24:])
+    assert command("predict", run, "--input", tmp_path / "texts.csv", "--output", tmp_path / "out.csv")[0] == 0
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8
+    assert {"label", "score", "score_card"} <= set(rows[0])
+
+
+def test_an_empty_text_stops_prediction_and_leaves_no_file(run, command, tmp_path):
+    write_csv(tmp_path / "texts.csv", [("fine", "x"), ("", "x")])
+    code, _, told = command("predict", run, "--input", tmp_path / "texts.csv", "--output", tmp_path / "out.jsonl")
+    assert code == 2
+    assert "texts.csv, line 3" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["texts.csv"]
+
+
+def test_evaluate_prints_and_writes_the_scores(run, command, tmp_path):
+    write_csv(tmp_path / "test.csv", TEXTS[24:])
+    code, out, _ = command("evaluate", run, "--data", tmp_path / "test.csv", "--output", tmp_path / "scores.json")
+    assert code == 0
+    assert json.loads(out) == json.loads((tmp_path / "scores.json").read_text())
+    trained = json.loads((run / "all_results.json").read_text())
+    assert json.loads(out)["accuracy"] == trained["test_accuracy"]
+
+
+def test_evaluate_names_a_label_that_the_run_does_not_know(run, command, tmp_path):
+    write_csv(tmp_path / "test.csv", [("a text", "crad")])
+    code, _, told = command("evaluate", run, "--data", tmp_path / "test.csv")
+    assert code == 2
+    assert "'crad'" in told
+    assert "Did you mean 'card'?" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["predict", "{run}"], ["--text or --input"]),
+        (["predict", "{run}x", "--text", "a"], ["No run", "Did you mean 'run'?"]),
+        (["predict", "{run}/checkpoints", "--text", "a"], ["is not a run"]),
+        (["train", "{run}"], ["is a run, not a config"]),
+        (["predict", "{run}", "--text", "a", "--text", "b", "--text-pair", "c"], ["pairs need both"]),
+    ],
+)
+def test_a_wrong_call_is_told(run, command, arguments, parts):
+    code, _, told = command(*(argument.replace("{run}", str(run)) for argument in arguments))
+    assert code == 2
+    for part in parts:
+        assert part in told
+
+
+def test_tasks_schema_and_env(command):
+    assert "text-classification" in command("tasks")[1]
+    assert json.loads(command("schema")[1])["properties"]["task"]
+    assert json.loads(command("env")[1])["packages"]["torch"]

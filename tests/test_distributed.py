@@ -1,0 +1,44 @@
+"""`accelerate launch -m ftkit train` on two processes is the same run."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import ftkit
+from ftkit import strict_yaml
+from runs import run_config
+
+
+def test_two_processes_score_what_one_scores(checkpoint, tmp_path):
+    # One batch on each of two processes makes the step that one process makes of two.
+    settings = {"train.num_train_epochs": 3, "train.max_grad_norm": 0.0}
+    one = run_config(tmp_path / "one", checkpoint("bert"), **settings, **{"train.gradient_accumulation_steps": 2})
+    two = run_config(tmp_path / "two", checkpoint("bert"), **settings)
+    for config in (one, two):
+        config["train"]["per_device_train_batch_size"] = 6
+    (tmp_path / "run.yaml").write_text(strict_yaml.dump(two))
+    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
+    command = [
+        sys.executable,
+        *launcher,
+        "--main_process_port",
+        "0",
+        "-m",
+        "ftkit",
+        "train",
+        str(tmp_path / "run.yaml"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = json.loads((tmp_path / "two" / "run" / "all_results.json").read_text())
+    expected = ftkit.train(one).metrics
+    assert results["num_processes"] == 2
+    assert results["proof"]["same_predictions"] is True
+    assert results["num_steps"] == expected["num_steps"]
+    assert results["test_loss"] == pytest.approx(expected["test_loss"], abs=1e-3)
+    assert results["test_accuracy"] == expected["test_accuracy"]
+    predictions = (tmp_path / "two" / "run" / "predictions" / "test.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in predictions] == [f"t{index}" for index in range(8)]
+    assert done.stdout.count("try next") == 1, "only the main process speaks"

@@ -1,0 +1,248 @@
+"""A whole run on a tiny checkpoint: what it leaves on disk, and whether strangers agree with it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ftkit
+from ftkit.engine import checkpoints
+from runs import SETTINGS, TEXTS, run_config, write_csv
+
+
+@pytest.fixture(scope="module")
+def finished(checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    return ftkit.train(run_config(folder, checkpoint("bert")))
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_directory_is_as_documented(finished):
+    names = {path.relative_to(finished.output_dir).as_posix() for path in finished.output_dir.rglob("*")}
+    assert {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "ftkit.yaml",
+        "all_results.json",
+        "predictions/validation.jsonl",
+        "predictions/test.jsonl",
+        "README.md",
+        "report.html",
+        "checkpoints",
+    } <= names
+    assert not [name for name in names if name.endswith((".bin", ".tmp")) or ".unfinished" in name]
+
+
+def test_results_are_flat_and_proven(finished):
+    results = json.loads((finished.output_dir / "all_results.json").read_text(encoding="utf-8"))
+    assert results == finished.metrics
+    for key in ("train_loss", "train_runtime", "eval_accuracy", "eval_loss", "test_accuracy", "test_f1_macro"):
+        assert isinstance(results[key], float)
+    assert results["train_samples"] == 24
+    assert results["test_samples"] == 8
+    assert results["proof"]["reloaded_from_disk"] is True
+    assert results["proof"]["same_predictions"] is True
+    assert results["proof"]["max_difference"] <= 1e-5
+    assert results["data"]["test"]["rows"] == 8
+    assert len(results["data"]["train"]["fingerprint"]) == 64
+    assert results["environment"]["packages"]["transformers"]
+
+
+def test_predictions_are_keyed_by_row_in_input_order(finished):
+    rows = lines(finished.output_dir / "predictions" / "test.jsonl")
+    assert [row["id"] for row in rows] == [f"t{index}" for index in range(8)]
+    for row in rows:
+        assert set(row["scores"]) == {"card", "food", "sport", "weather"}
+        assert row["label"] == max(row["scores"], key=row["scores"].get)
+        assert row["score"] == row["scores"][row["label"]]
+        assert sum(row["scores"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_sklearn_reproduces_the_score_from_the_files(finished):
+    from sklearn.metrics import accuracy_score, f1_score
+
+    predicted = [row["label"] for row in lines(finished.output_dir / "predictions" / "test.jsonl")]
+    expected = [label for _, label in TEXTS[24:]]
+    assert finished.metrics["test_accuracy"] == pytest.approx(accuracy_score(expected, predicted))
+    assert finished.metrics["test_f1_macro"] == pytest.approx(
+        f1_score(expected, predicted, average="macro", labels=["card", "food", "sport", "weather"], zero_division=0)
+    )
+
+
+STRANGER = """
+import json, sys
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+folder, texts = sys.argv[1], json.loads(sys.argv[2])
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+with torch.inference_mode():
+    logits = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits
+labels = [row["label"] for row in pipeline("text-classification", model=model, tokenizer=tokenizer)(texts)]
+assert not [name for name in sys.modules if name.startswith("ftkit")]
+print(json.dumps({"scores": logits.softmax(-1).tolist(), "labels": labels, "names": model.config.id2label}))
+"""
+
+
+def test_plain_transformers_gives_the_same(finished):
+    texts = [text for text, _ in TEXTS[24:]]
+    command = [sys.executable, "-c", STRANGER, str(finished.output_dir), json.dumps(texts)]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+    rows = lines(finished.output_dir / "predictions" / "test.jsonl")
+    assert found["names"] == {"0": "card", "1": "food", "2": "sport", "3": "weather"}
+    assert found["labels"] == [row["label"] for row in rows]
+    np.testing.assert_allclose(found["scores"], [list(row["scores"].values()) for row in rows], atol=1e-5)
+
+
+def test_the_run_learnt_something(finished):
+    assert finished.metrics["eval_accuracy"] > 0.5, "four labels: chance is 0.25"
+
+
+def test_load_predicts_and_evaluates_like_the_run(finished, tmp_path):
+    run = ftkit.load(finished.output_dir)
+    rows = lines(finished.output_dir / "predictions" / "test.jsonl")
+    predictions = run.predict([text for text, _ in TEXTS[24:]])
+    assert [row["label"] for row in predictions] == [row["label"] for row in rows]
+    write_csv(tmp_path / "again.csv", TEXTS[24:])
+    again = run.evaluate(str(tmp_path / "again.csv"))
+    assert again["accuracy"] == finished.metrics["test_accuracy"]
+    assert again["loss"] == pytest.approx(finished.metrics["test_loss"], abs=1e-6)
+    streamed = list(run.predict_source(str(tmp_path / "again.csv")))
+    assert [row["label"] for row in streamed] == [row["label"] for row in rows]
+    assert [row["id"] for row in streamed] == [f"t{index}" for index in range(8)]
+
+
+def test_a_run_can_be_moved(finished, tmp_path):
+    import shutil
+
+    moved = shutil.copytree(finished.output_dir, tmp_path / "elsewhere")
+    assert ftkit.load(moved).predict(["my card was lost"]) == ftkit.load(finished.output_dir).predict(
+        ["my card was lost"]
+    )
+
+
+def test_the_same_config_gives_the_same_weights(finished, checkpoint, tmp_path):
+    again = ftkit.train(run_config(tmp_path, checkpoint("bert")))
+    one, other = (run.output_dir / "model.safetensors" for run in (finished, again))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_run_resumed_in_the_middle_of_an_epoch_ends_with_the_same_weights(
+    finished, checkpoint, tmp_path, monkeypatch
+):
+    settings = {"train.save_strategy": "steps", "train.save_steps": 4, "train.eval_strategy": "no"}
+    config = run_config(tmp_path / "whole", checkpoint("bert"), **settings)
+    whole = ftkit.train(config).output_dir / "model.safetensors"
+
+    config = run_config(tmp_path / "killed", checkpoint("bert"), **settings)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(checkpoints, "rotate", _interrupt_at("checkpoint-8"))
+        ftkit.train(config)
+    killed = Path(config["output_dir"])
+    assert not (killed / "all_results.json").exists()
+    with pytest.raises(ftkit.ConfigError, match="already holds a run.*resume=true continues it"):
+        ftkit.train(config)
+    resumed = ftkit.train(config, {"resume": True}).output_dir / "model.safetensors"
+    assert resumed.read_bytes() == whole.read_bytes()
+
+
+def _interrupt_at(name):
+    def rotate(folder, **_):
+        if (folder / name).is_dir():
+            raise KeyboardInterrupt
+
+    return rotate
+
+
+def test_a_damaged_checkpoint_is_passed_over(checkpoint, tmp_path, monkeypatch, capsys):
+    settings = {"train.save_strategy": "steps", "train.save_steps": 4, "train.eval_strategy": "no"}
+    config = run_config(tmp_path, checkpoint("bert"), **settings)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(checkpoints, "rotate", _interrupt_at("checkpoint-8"))
+        ftkit.train(config)
+    weights = Path(config["output_dir"]) / "checkpoints" / "checkpoint-8" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1  # one flipped bit loads without complaint in plain transformers
+    weights.write_bytes(bytes(content))
+    ftkit.train(config, {"resume": True})
+    told = capsys.readouterr().err
+    assert "checkpoint-8: model.safetensors has changed since it was saved" in told
+    assert "resuming from" in told
+    assert "checkpoint-4" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train.learning_rate": 1e-5}, "started with other settings .*train.learning_rate was"),
+        ({"data.test": None}, "data.test was"),
+    ],
+)
+def test_another_config_does_not_resume(checkpoint, tmp_path, monkeypatch, change, message):
+    config = run_config(
+        tmp_path,
+        checkpoint("bert"),
+        **{"train.save_strategy": "steps", "train.save_steps": 4, "train.eval_strategy": "no"},
+    )
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(checkpoints, "rotate", _interrupt_at("checkpoint-4"))
+        ftkit.train(config)
+    with pytest.raises(ftkit.ConfigError, match=message):
+        ftkit.train(config, {"resume": True, **change})
+    write_csv(tmp_path / "test.csv", TEXTS[:8])
+    with pytest.raises(ftkit.ConfigError, match="the data of test has changed since this run was started"):
+        ftkit.train(config, {"resume": True})
+
+
+def test_finished_runs_are_neither_replaced_nor_resumed_unasked(finished):
+    config = {**SETTINGS, "model": {"checkpoint": "x"}, "data": {"train": "x"}, "output_dir": str(finished.output_dir)}
+    with pytest.raises(ftkit.ConfigError, match="already holds a run.*overwrite=true replaces it"):
+        ftkit.train(config)
+    with pytest.raises(ftkit.ConfigError, match="holds a finished run: there is nothing to resume"):
+        ftkit.train(config, {"resume": True})
+    with pytest.raises(ftkit.ConfigError, match="exclude one another"):
+        ftkit.train(config, {"resume": True, "overwrite": True})
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    config = {**SETTINGS, "model": {"checkpoint": "x"}, "data": {"train": "x"}, "output_dir": str(tmp_path)}
+    with pytest.raises(ftkit.ConfigError, match="is not empty, and what it holds is not a run"):
+        ftkit.train(config, {"overwrite": True})
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run(checkpoint, tmp_path):
+    config = run_config(tmp_path, checkpoint("bert"), **{"train.learning_rate": 1e30, "train.max_grad_norm": 0.0})
+    with pytest.raises(ftkit.RunError, match="NaN or infinite.*learning_rate"):
+        ftkit.train(config)
+    assert not (Path(config["output_dir"]) / "all_results.json").exists()
+    assert not list(Path(config["output_dir"]).glob("checkpoints/*/manifest.json"))
+
+
+def test_a_model_that_reloads_otherwise_is_not_a_finished_run(checkpoint, tmp_path, monkeypatch):
+    from transformers import BertForSequenceClassification
+
+    save = BertForSequenceClassification.save_pretrained
+
+    def save_a_damaged_head(self, folder, **kwargs):
+        if str(folder).endswith(".unfinished"):
+            self.classifier.weight.data *= 1.1
+            save(self, folder, **kwargs)
+            self.classifier.weight.data /= 1.1
+        else:
+            save(self, folder, **kwargs)
+
+    monkeypatch.setattr(BertForSequenceClassification, "save_pretrained", save_a_damaged_head)
+    config = run_config(tmp_path, checkpoint("bert"))
+    with pytest.raises(ftkit.RunError, match="The proof failed"):
+        ftkit.train(config)
+    assert not (Path(config["output_dir"]) / "all_results.json").exists()
