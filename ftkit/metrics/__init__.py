@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError, did_you_mean, name_list
-from ftkit.types import ProblemType
+from ftkit.types import ScoreType
 
 if TYPE_CHECKING:
     from ftkit.metrics.array_metric import ArrayMetric
@@ -46,11 +46,11 @@ class MetricEntry:
     """
 
     reference: str
-    keys: Mapping[ProblemType, tuple[str, ...]]
+    keys: Mapping[ScoreType, tuple[str, ...]]
     needs_scores: bool = False
 
     @property
-    def problem_types(self) -> tuple[ProblemType, ...]:
+    def problem_types(self) -> tuple[ScoreType, ...]:
         """The problem types it suits."""
         return tuple(self.keys)
 
@@ -109,14 +109,14 @@ METRICS: dict[str, MetricEntry] = {
 }
 """Metric name -> what computes it, what it suits and which keys it yields."""
 
-DEFAULT_METRICS: dict[ProblemType, tuple[str, ...]] = {
+DEFAULT_METRICS: dict[ScoreType, tuple[str, ...]] = {
     "single_label_classification": ("accuracy", "precision", "recall", "f1"),
     "multi_label_classification": ("accuracy", "precision", "recall", "f1"),
     "regression": ("pearson", "spearman", "mse"),
 }
 """What is computed when neither the config nor the task names metrics: all that needs no scores."""
 
-PRIMARY_METRIC: dict[ProblemType, str] = {
+PRIMARY_METRIC: dict[ScoreType, str] = {
     # What papers and leaderboards report for single labels, and the one number without a choice of
     # averaging. Skewed classes want f1_macro or matthews_correlation instead.
     "single_label_classification": "accuracy",
@@ -138,7 +138,7 @@ def is_external(name: str) -> bool:
     return name.startswith(HUB_PREFIX) or name.endswith(".py") or "/" in name or "\\" in name
 
 
-def check_metric_names(names: Iterable[str], problem_type: ProblemType) -> None:
+def check_metric_names(names: Iterable[str], problem_type: ScoreType) -> None:
     """Checks that every metric exists and suits the problem, before anything is loaded.
 
     Args:
@@ -159,7 +159,7 @@ def check_metric_names(names: Iterable[str], problem_type: ProblemType) -> None:
             _check_built_in(name, problem_type)
 
 
-def _check_built_in(name: str, problem_type: ProblemType) -> None:
+def _check_built_in(name: str, problem_type: ScoreType) -> None:
     suited = [other for other, entry in METRICS.items() if problem_type in entry.keys]
     entry = METRICS.get(name)
     if entry is None:
@@ -182,7 +182,7 @@ def _owner_hint(key: str) -> str:
     return ""
 
 
-def available_keys(names: Iterable[str], problem_type: ProblemType) -> tuple[str, ...]:
+def available_keys(names: Iterable[str], problem_type: ScoreType) -> tuple[str, ...]:
     """Returns the keys that `Scorer.compute` will return for these metrics, without computing anything.
 
     Only numbers that can be compared are listed: not `per_label`, and not what external metrics yield, which
@@ -196,7 +196,7 @@ def available_keys(names: Iterable[str], problem_type: ProblemType) -> tuple[str
     return tuple(key for entry in entries for key in entry.keys[problem_type])
 
 
-def check_metric_key(key: str, names: Iterable[str], problem_type: ProblemType) -> None:
+def check_metric_key(key: str, names: Iterable[str], problem_type: ScoreType) -> None:
     """Checks `primary_metric` or `metric_for_best_model` against the metrics that will be computed.
 
     `loss` is always there, and the trainer's prefix `eval_` may be written or not. With an external metric

@@ -12,8 +12,8 @@ from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
 from ftkit.data.words import word_offsets
 from ftkit.errors import ConfigError, DataError, did_you_mean, name_list
-from ftkit.tag_schemes import OUTSIDE, entity_type, parse, tag_names
-from ftkit.tasks.tag_conversion import resolve
+from ftkit.tag_schemes import OUTSIDE, conlleval_entities, entity_type, parse, tag_names
+from ftkit.tasks.tag_conversion import DEFAULT_SCHEME, resolve
 from ftkit.tasks.task import Task
 from ftkit.types import LabelSpace, Row, ScoreType, Split, TokenExample, natural_sort
 
@@ -35,8 +35,6 @@ ROLES: Mapping[str, str] = {
     "spans": "the labelled spans of the text",
     "id": "the row's own id, kept in predictions",
 }
-
-DEFAULT_SCHEME = "IOB2"
 
 
 def columns_of(task: Task, spec: DataSpec) -> dict[str, str]:
@@ -329,7 +327,5 @@ def shown_example(example: TokenExample, predicted: Any, labels: LabelSpace) -> 
 
 
 def _entities_text(words: Sequence[str], tags: Sequence[str]) -> str:
-    from ftkit.tag_schemes import conlleval_entities
-
     found = conlleval_entities(tags)
     return ", ".join(f"{' '.join(words[start:stop])} ({label})" for label, start, stop in found) or "no entity"

@@ -1,0 +1,133 @@
+"""What a run hands over: scores and predictions, the saved model with its proof, results, report and card."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ftkit.config import CONFIG_FILE
+from ftkit.console import is_main_process
+from ftkit.preflight import Plan
+from ftkit.run_directory import PREDICTIONS
+
+if TYPE_CHECKING:
+    from ftkit.adapters.adapter import Adapter, Encoded
+    from ftkit.engine.evaluation import Evaluation
+    from ftkit.engine.training import Trained
+
+
+def evaluate(plan: Plan, trained: Trained, adapter: Adapter, rows: Encoded, name: str) -> Evaluation:
+    """Scores one split and writes `predictions/<split>.jsonl`, a row for each input row, in input order."""
+    from ftkit.data.writers import open_writer
+    from ftkit.engine import evaluation
+
+    split = plan.splits[name]
+    scored = functools.partial(
+        evaluation.evaluate, trained.model, adapter, split, rows, trained.scorer, trained.eval_limits
+    )
+    if not is_main_process():
+        return scored()
+    with open_writer(plan.directory.staging / PREDICTIONS / f"{name}.jsonl") as writer:
+
+        def write(examples: Sequence[Any], arrays: Mapping[str, Any]) -> None:
+            for example, prediction in zip(examples, adapter.decode(dict(arrays), examples), strict=True):
+                writer.write({"id": example.id, **prediction})
+
+        return scored(on_window=write)
+
+
+def collect_results(
+    plan: Plan, trained: Trained, encoded: Mapping[str, Encoded], evaluated: Mapping[str, Evaluation]
+) -> dict[str, Any]:
+    """Puts `all_results.json` together."""
+    from ftkit.report.results import data_facts, environment, prefixed
+
+    results: dict[str, Any] = dict(trained.metrics)
+    for name, rows in encoded.items():
+        prefix = "eval" if name == "validation" else name
+        results |= prefixed(evaluated[name].metrics, prefix) if name in evaluated else {}
+        results |= {f"{prefix}_samples": len(rows), f"{prefix}_truncated_samples": rows.num_truncated}
+    return results | {"data": data_facts(plan.splits), "environment": environment()}
+
+
+def save(plan: Plan, trained: Trained, adapter: Adapter) -> None:
+    """Writes what plain transformers loads, and the resolved config."""
+    from ftkit.data.files import atomic_write_text
+
+    trained.model.save_pretrained(plan.directory.staging)
+    adapter.tokenizer.save_pretrained(plan.directory.staging)
+    atomic_write_text(plan.directory.staging / CONFIG_FILE, plan.resolved_config(adapter).to_yaml())
+
+
+def prove(plan: Plan, trained: Trained, adapter: Adapter) -> dict[str, Any]:
+    """Loads what was saved and compares it with what was trained."""
+    from ftkit.inference import proof
+
+    split = plan.splits.get("validation") or plan.splits["train"]
+    return proof.prove(
+        plan.directory.staging,
+        plan.resolved_config(adapter),
+        model=trained.model,
+        adapter=adapter,
+        split=split,
+        limits=trained.eval_limits,
+    )
+
+
+def report(
+    plan: Plan,
+    trained: Trained,
+    evaluated: Mapping[str, Evaluation],
+    results: Mapping[str, Any],
+    warnings: Sequence[str],
+) -> None:
+    """Writes `report.html` and the model card."""
+    from ftkit.report.card import write_card
+    from ftkit.report.content import EvaluatedSplit, ReportContent
+    from ftkit.report.page import write_page
+
+    assert plan.labels is not None
+    content = ReportContent(
+        title=plan.directory.path.absolute().name,
+        task_name=plan.task.name,
+        kind=plan.task.kind,
+        problem_type=plan.labels.problem_type,
+        label_names=plan.labels.names,
+        checkpoint=plan.spec.name,
+        family=plan.spec.family,
+        config_yaml=plan.config.to_yaml(),
+        results=results,
+        log_history=trained.log_history,
+        evaluated=[
+            EvaluatedSplit(name, plan.splits[name], found.predictions, found.references, found.confidences)
+            for name, found in evaluated.items()
+        ],
+        warnings=warnings,
+        primary_metric=plan.primary_metric,
+    )
+    write_page(plan.directory.staging / "report.html", content)
+    write_card(plan.directory.staging / "README.md", content)
+
+
+def example(plan: Plan, evaluated: Mapping[str, Evaluation]) -> dict[str, Any] | None:
+    """Returns the first row of the last evaluated split with what was expected and predicted."""
+    if not evaluated:
+        return None
+    name = list(evaluated)[-1]
+    first, predicted = plan.splits[name].examples[0], evaluated[name].predictions[0]
+    return {
+        "text": first.text,
+        "expected": first.label,
+        "predicted": plan.kind.readable(predicted, plan.labels),
+    }
+
+
+def truncation_warnings(encoded: Mapping[str, Encoded]) -> list[str]:
+    """Returns one sentence for each split of which something was cut."""
+    return [
+        f"{rows.num_truncated / len(rows):.1%} of {name} ({rows.num_truncated:,} rows) is longer than the model reads "
+        "and was cut."
+        for name, rows in encoded.items()
+        if rows.num_truncated
+    ]

@@ -1,0 +1,108 @@
+"""README and docs: every command and every piece of Python in them is run, in their order."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# It runs this very suite; `.ci/run` is checked to call it.
+NOT_RUN_HERE = "bash scripts/test.sh"
+SHORTER = {"num_train_epochs: 4": "num_train_epochs: 1"}
+
+TICKETS = "subject,body,team\n" + "".join(
+    f"{subject} {number},{body},{team}\n"
+    for number in range(8)
+    for subject, body, team in (
+        ("invoice", "I was charged twice", "billing"),
+        ("parcel", "it has not arrived", "shipping"),
+        ("app", "it does not start", "technical"),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A copy of what a clone holds, with this environment in the place of the one that the scripts make."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("scripts", "task_configs", "docs", "ftkit"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "constraints.txt", "README.md"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    stamp = 'source scripts/environment.sh; echo "$(environment_stamp) [dev]" > .venv/ftkit.stamp'
+    subprocess.run(["bash", "-c", stamp], cwd=folder, check=True)
+    (folder / "tickets.csv").write_text(TICKETS)
+    return folder
+
+
+def run_blocks(document: Path, place: Path) -> list[str]:
+    """Runs a document's blocks: bash and Python are executed, those that name a file are written."""
+    done = []
+    for language, text in BLOCK.findall(document.read_text(encoding="utf-8")):
+        named = re.match(r"# (\w+\.(?:yaml|py))\n", text)
+        if named:
+            for long, short in SHORTER.items():
+                text = text.replace(long, short)
+            (place / named[1]).write_text(text, encoding="utf-8")
+        elif language == "bash":
+            for command in text.strip().splitlines():
+                if command != NOT_RUN_HERE:
+                    shell(command, place)
+                    done.append(command)
+        elif language == "python":
+            subprocess.run([sys.executable, "-c", text], cwd=place, check=True, env=environment(place))
+            done.append(text)
+    return done
+
+
+def environment(place: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PATH": f"{place / '.venv' / 'bin'}:{os.environ['PATH']}",
+        "FTKIT_VENV": str(place / ".venv"),
+    }
+
+
+def shell(command: str, place: Path) -> str:
+    done = subprocess.run(["bash", "-c", command], cwd=place, env=environment(place), capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def test_the_readme_does_what_it_says(place):
+    done = run_blocks(ROOT / "README.md", place)
+    assert "bash scripts/quickstart.sh" in done
+    for run in ("quickstart", "my_run", "short", "python", "two"):
+        assert (place / "runs" / run / "all_results.json").is_file()
+    assert len((place / "predictions.jsonl").read_text().splitlines()) > 50
+    assert '"accuracy"' in (place / "scores.json").read_text()
+
+
+def test_a_task_of_ones_own_is_one_short_file(place):
+    run_blocks(ROOT / "docs" / "own_task.md", place)
+    assert (place / "runs" / "tickets" / "all_results.json").is_file()
+    assert len((place / "tickets.py").read_text().splitlines()) < 60
+    told = shell("ftkit evaluate runs/tickets --data tickets.csv", place)
+    assert '"matthews_correlation"' in told
+    (place / "tickets.py").rename(place / "gone.py")
+    with pytest.raises(AssertionError, match=r"no file 'tickets.py'"):
+        shell("ftkit evaluate runs/tickets --data tickets.csv", place)
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    assert NOT_RUN_HERE in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1] == NOT_RUN_HERE
+
+
+def test_every_link_leads_somewhere():
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
