@@ -92,7 +92,7 @@ def report(
         title=plan.directory.path.absolute().name,
         task_name=plan.task.name,
         kind=plan.task.kind,
-        problem_type=plan.labels.problem_type,
+        problem_type=plan.kind.scored_as(plan.task, plan.config.data),
         label_names=plan.labels.names,
         checkpoint=plan.spec.name,
         family=plan.spec.family,
@@ -116,11 +116,7 @@ def example(plan: Plan, evaluated: Mapping[str, Evaluation]) -> dict[str, Any] |
         return None
     name = list(evaluated)[-1]
     first, predicted = plan.splits[name].examples[0], evaluated[name].predictions[0]
-    return {
-        "text": first.text,
-        "expected": first.label,
-        "predicted": plan.kind.readable(predicted, plan.labels),
-    }
+    return plan.kind.shown_example(first, predicted, plan.labels)
 
 
 def truncation_warnings(encoded: Mapping[str, Encoded]) -> list[str]:

@@ -90,8 +90,11 @@ def prepare(config: RunConfig) -> Plan:
     spec = inspect_checkpoint(config.model)
     adapter_class = find_adapter(task.kind, spec.family, spec.name)
     splits = read_splits(kind, task, config.data, columns, seed=config.seed)
-    labels = kind.fit_labels(splits["train"], task, config.data)
     problems = Problems()
+    splits, data = kind.resolve(splits, task, config.data, problems)
+    problems.raise_if_any()
+    config = config.model_copy(update={"data": data})
+    labels = kind.fit_labels(splits["train"], task, config.data)
     kind.check(splits, labels, task, config.data, problems)
     problems.raise_if_any()
     return Plan(

@@ -104,6 +104,22 @@ class TokenExample:
     line: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class TextToTextExample:
+    """A text, and the text that is to be written for it, such as its translation.
+
+    Attributes:
+        id: the row's `id` column, else its 0-based position in the file.
+        target: None when the row is only to be predicted.
+        line: where the row begins in its file, for messages.
+    """
+
+    id: str | int
+    source: str
+    target: str | None = None
+    line: int = 0
+
+
 ExampleT = TypeVar("ExampleT")
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 CORE_TOPICS = ("delivery", "refund", "damage", "address", "cancel", "payment", "account", "product")
 NOUN_SLOTS = ("decor", "kitchen", "furniture", "clothing", "toy", "gadget", "garden_item", "paper_item")
 BACKGROUND_SHARE = 0.12  # of the messages: enough household talk to give nouns a second context
-SENTENCE_COUNTS = (1, 1, 2, 2, 3, 4)
+SENTENCE_COUNTS = (1, 2, 2, 3, 4)
 TYPO_SHARE = 0.015  # of the longer words
 CONTRACTION_SHARE = 0.6  # of the places where one is possible
 JOINTS = (", ", ", and ", " and ", " - ", ", so ", " because ", ", but ", "; ", " ... ")

@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from runs import run_config
 
 import ftkit
 from ftkit import strict_yaml
+from runs import run_config
 
 
 def test_two_processes_score_what_one_scores(checkpoint, tmp_path):

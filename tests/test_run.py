@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import SETTINGS, TEXTS, run_config, write_csv
 
 import ftkit
 from ftkit.engine import checkpoints
+from runs import SETTINGS, TEXTS, run_config, write_csv
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ end-of-sequence token: so a text must not smuggle one in.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftkit.adapters.adapter import Arrays, Batch, Built, Encoded, Prediction
-from ftkit.errors import CheckpointError
+from ftkit.adapters.loading import load_with_head
 from ftkit.models.checkpoint import CheckpointSpec
 from ftkit.models.tokenizers import load_tokenizer, max_input_length
 from ftkit.types import LabelSpace, Split, TextExample
@@ -114,28 +113,17 @@ class EncoderClassifier:
         Raises:
             CheckpointError: its weights cannot be read, or more than a head is missing.
         """
-        import torch
         from transformers import AutoModelForSequenceClassification
 
-        with _loading_errors(self.spec):
-            model, report = AutoModelForSequenceClassification.from_pretrained(
-                self.spec.path,
-                **self.spec.loading_arguments,
-                dtype=torch.float32,
-                use_safetensors=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # another number of labels: the head is new, and reported as such
-                num_labels=len(self.labels),
-                id2label=self.labels.id2label,
-                label2id=self.labels.label2id,
-                problem_type=self.labels.problem_type,
-            )
-        mismatched = {item[0] for item in report["mismatched_keys"]}
-        new = frozenset(report["missing_keys"]) | mismatched
-        _check_only_head_is_new(model, new, mismatched, self.spec)
-        model.config.get_text_config().pad_token_id = self.tokenizer.pad_token_id
-        model.config.pad_token_id = self.tokenizer.pad_token_id
-        return Built(model=model, new_parameters=new)
+        return load_with_head(
+            AutoModelForSequenceClassification,
+            self.spec,
+            pad_token_id=self.tokenizer.pad_token_id,
+            num_labels=len(self.labels),
+            id2label=self.labels.id2label,
+            label2id=self.labels.label2id,
+            problem_type=self.labels.problem_type,
+        )
 
     def count_items(self, encoded: Encoded) -> int:
         """One loss term a row."""
@@ -270,37 +258,3 @@ def _check_classifier_exists(spec: CheckpointSpec) -> None:
         f"model.checkpoint: transformers has no text classifier for checkpoints of type {spec.model_type!r}, such as "
         f"{spec.name!r}. Start from another one: BERT, RoBERTa, GPT-2, Llama, T5 and BART have one."
     )
-
-
-@contextlib.contextmanager
-def _loading_errors(spec: CheckpointSpec) -> Iterator[None]:
-    """Turns what goes wrong while weights load into one message."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise CheckpointError(
-            f"model.checkpoint: cannot load the weights of {spec.name!r}: {reason} "
-            "Check that its model.safetensors is complete, or copy it again."
-        ) from None
-
-
-def _check_only_head_is_new(
-    model: PreTrainedModel, new: frozenset[str], mismatched: set[str], spec: CheckpointSpec
-) -> None:
-    """Refuses a checkpoint that lacks weights of the body: training would silently start from noise."""
-    body = f"{model.base_model_prefix}."
-    body_names = {name for name, _ in model.named_parameters() if name.startswith(body)}
-    missing = sorted(name for name in new if name.startswith(body) and ".pooler." not in name)
-    if mismatched & body_names:
-        raise CheckpointError(
-            f"model.checkpoint: {spec.name!r} holds weights of other shapes than its config.json says, such as "
-            f"{sorted(mismatched & body_names)[0]}. The two files do not belong together."
-        )
-    if missing:
-        raise CheckpointError(
-            f"model.checkpoint: {spec.name!r} lacks {len(missing)} of the {len(body_names)} parameters of the model's "
-            f"body, such as {missing[0]}. Its weights do not belong to its config.json."
-        )

@@ -17,6 +17,11 @@ TABLE: dict[Kind, dict[Family, str]] = {
         "decoder": "ftkit.adapters.classify:DecoderClassifier",
         "encoder-decoder": "ftkit.adapters.classify:EncoderDecoderClassifier",
     },
+    "token-classification": {
+        "encoder": "ftkit.adapters.tag:Tagger",
+        "decoder": "ftkit.adapters.tag:Tagger",
+        "encoder-decoder": "ftkit.adapters.tag:Tagger",
+    },
 }
 
 

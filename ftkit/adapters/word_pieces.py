@@ -38,6 +38,7 @@ class WordEncoder:
 
     Attributes:
         special: what goes around the pieces of a text.
+        nothing: the token of a word that has no piece.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
@@ -52,14 +53,14 @@ class WordEncoder:
         self.tokenizer, self.name = tokenizer, name
         self.special = _special_tokens(tokenizer)
         self._space = self._find_space()
-        self._nothing = self._token_for_nothing()
+        self.nothing = self._token_for_nothing()
         self._known: dict[str, tuple[int, ...]] = {}
 
     def pieces(self, word: str) -> tuple[int, ...]:
         """Returns a word's token ids, at least one."""
         known = self._known.get(word)
         if known is None:
-            known = self._known[word] = tuple(self._ids(self._space + word)) or (self._nothing,)
+            known = self._known[word] = tuple(self._ids(self._space + word)) or (self.nothing,)
         return known
 
     def learn(self, words: Sequence[str]) -> None:
@@ -69,7 +70,7 @@ class WordEncoder:
             return
         encoded = self.tokenizer([self._space + word for word in new], add_special_tokens=False, verbose=False)
         for word, ids in zip(new, encoded["input_ids"], strict=True):
-            self._known[word] = tuple(ids) or (self._nothing,)
+            self._known[word] = tuple(ids) or (self.nothing,)
 
     def _ids(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]

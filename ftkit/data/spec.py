@@ -27,7 +27,19 @@ class HubSource(BaseModel):
         return ":".join(part for part in (self.hub, self.name, self.split) if part)
 
 
-Source = str | HubSource
+class ParallelSource(BaseModel):
+    """Two text files of one text a line: line N of the one belongs to line N of the other."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str = Field(description="The texts to translate, one a line.")
+    target: str = Field(description="Their translations, one a line.")
+
+    def __str__(self) -> str:
+        return f"{self.source} | {self.target}"
+
+
+Source = str | HubSource | ParallelSource
 
 
 class DataSpec(BaseModel):
@@ -35,7 +47,9 @@ class DataSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    train: Source = Field(description="csv, tsv, jsonl, json, parquet or txt file, or {hub: ..., split: ...}.")
+    train: Source = Field(
+        description="csv, tsv, jsonl, json, parquet, txt or tmx file, {hub: ..., split: ...}, or {source: ..., target: ...}."
+    )
     validation: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="A file, a Hub split, or the fraction of train to hold out (stratified, seeded)."
     )
@@ -43,7 +57,7 @@ class DataSpec(BaseModel):
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="Role -> column, such as {text: body, label: intent}. Roles: text, text_pair, label, id; for "
-        "token-classification tokens, tags, text, spans, id.",
+        "token-classification tokens, tags, text, spans, id; for translation source, target, id.",
     )
     problem_type: ProblemType | None = Field(
         None, description="What the labels are; single_label_classification unless said otherwise."
@@ -69,6 +83,19 @@ class DataSpec(BaseModel):
     )
     window_overlap: int | None = Field(
         None, ge=0, description="Token classification: tokens that windows of a long text share. Default: a quarter."
+    )
+    source_lang: str | None = Field(
+        None, description="Translation: the language of the sources, as the tokenizer spells it, such as en or en_XX."
+    )
+    target_lang: str | None = Field(None, description="Translation: the language of the targets.")
+    prompt_template: str | None = Field(
+        None, description="What a model reads, with {source} where the text goes. Decoders need one, or a chat template."
+    )
+    max_target_length: int | None = Field(
+        None, gt=1, description="Tokens kept of each target in training. Default: as many as the checkpoint can write."
+    )
+    bleu_tokenizer: str | None = Field(
+        None, description="sacreBLEU's tokenizer. Default: that of the target language; 13a for most."
     )
     encoding: str = Field("utf-8", description="Encoding of text files.")
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="Cell separator of csv files.")

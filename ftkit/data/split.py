@@ -7,16 +7,16 @@ import random
 from collections.abc import Sequence
 
 from ftkit.errors import DataError
-from ftkit.types import TextExample
+from ftkit.types import ExampleT
 
 
 def hold_out(
-    examples: Sequence[TextExample], fraction: float, seed: int
-) -> tuple[list[TextExample], list[TextExample]]:
+    examples: Sequence[ExampleT], fraction: float, seed: int
+) -> tuple[list[ExampleT], list[ExampleT]]:
     """Splits examples in two, with each label in both parts in about the same share.
 
     Examples with one label are stratified by it and every label keeps at least one training example;
-    numbers (regression) and sets of labels are drawn at random. Both parts keep the original order.
+    numbers (regression), sets of labels and tagged sentences are drawn at random. Both parts keep the original order.
 
     The draw uses only `random.Random(seed).random()`, the one method whose sequence Python promises to keep
     between versions and platforms.
@@ -39,7 +39,8 @@ def hold_out(
     draws = [generator.random() for _ in examples]
     groups: dict[str | None, list[int]] = {}
     for position, example in enumerate(examples):
-        label = example.label if isinstance(example.label, str) else None
+        label = getattr(example, "label", None)
+        label = label if isinstance(label, str) else None
         groups.setdefault(label, []).append(position)
     for members in groups.values():
         members.sort(key=draws.__getitem__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -65,7 +66,31 @@ class _UnixLineEnds:
         self._file.write(row.removesuffix("\r\n") + "\n")
 
 
-WRITERS: dict[str, Callable[[TextIO], Writer]] = {"jsonl": JsonlWriter, "csv": CsvWriter}
+class ConllWriter:
+    """One word and its tag a line, between them a tab; a blank line after each sentence, as scorers read it.
+
+    A tab or line break within a word becomes a space: either would end it.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Writes one row.
+
+        Raises:
+            UserError: it holds no words and tags.
+        """
+        if "words" not in row or "tags" not in row:
+            raise UserError("The format conll holds words with tags; these predictions have none. Choose jsonl.")
+        for word, tag in zip(row["words"], row["tags"], strict=True):
+            self._file.write(f"{_LINE_PARTS.sub(' ', word)}\t{tag}\n")
+        self._file.write("\n")
+
+
+_LINE_PARTS = re.compile(r"[\t\r\n]")
+
+WRITERS: dict[str, Callable[[TextIO], Writer]] = {"jsonl": JsonlWriter, "csv": CsvWriter, "conll": ConllWriter}
 """Format -> writer; the extension of a file is its format."""
 
 

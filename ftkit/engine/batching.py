@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+from ftkit.errors import DataError
+
 # Lengths are blurred by up to this share before they are sorted, so that neighbours change from epoch to epoch.
 # On banking77 (at 1.25 tokens a word) in batches of 64, two rows of a batch meet again in the next epoch with
 # probability 0.12, at 4 % padding; 0.1 would give 0.07 at 8 %.
@@ -110,6 +112,11 @@ class LengthBatchSampler(Sampler[list[int]]):
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
         self.count = num_batches(lengths, limits, world_size)
+        if self.count % world_size:
+            raise DataError(
+                f"{len(lengths)} training rows cannot be shared out evenly among {world_size} processes. Start fewer "
+                "processes, or raise train.max_tokens_per_batch."
+            )
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses which epoch's order comes next."""

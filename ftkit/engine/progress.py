@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import psutil
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -18,6 +19,9 @@ class ProgressCallback(TrainerCallback):
 
     Args:
         primary_metric: shown after each evaluation, such as `accuracy`.
+
+    Attributes:
+        first_step_seconds: from the start of the process to the end of the first optimizer step.
     """
 
     def __init__(self, primary_metric: str) -> None:
@@ -25,6 +29,7 @@ class ProgressCallback(TrainerCallback):
         self.progress: Progress | None = None
         self.last_line = 0.0
         self.started = 0.0
+        self.first_step_seconds: float | None = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -40,6 +45,8 @@ class ProgressCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Moves the bar."""
+        if self.first_step_seconds is None:
+            self.first_step_seconds = time.time() - psutil.Process().create_time()
         if self.progress is not None:
             self.progress.update(self.task, completed=state.global_step)
 

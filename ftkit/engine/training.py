@@ -69,13 +69,14 @@ def train(
     Raises:
         RunError: the loss or a weight stopped being a number.
     """
-    scorer = plan.kind.make_scorer(plan.metrics, plan.labels)
+    scorer = plan.kind.make_scorer(plan.metrics, plan.labels, plan.config.data)
     limits, eval_limits = batch_limits(plan.config)
 
     def evaluate_model() -> dict[str, Any]:
         split, rows = plan.splits["validation"], encoded["validation"]
         return evaluate(built.model, adapter, split, rows, scorer, eval_limits).metrics
 
+    progress = ProgressCallback(plan.primary_metric)
     trainer = FtkitTrainer(
         model=built.model,
         args=arguments,
@@ -84,13 +85,17 @@ def train(
         limits=limits,
         evaluate_model=evaluate_model if "validation" in encoded else None,
         save_total_limit=plan.config.train.save_total_limit,
-        callbacks=_callbacks(plan),
+        callbacks=[progress, *_callbacks(plan)],
     )
     metrics = trainer.train(resume_from_checkpoint=_resume_point(plan)).metrics
     model = trainer.finished_model()
     return Trained(
         model=model,
-        metrics={**metrics, **_facts(trainer, encoded["train"], model)},
+        metrics={
+            **metrics,
+            **_facts(trainer, encoded["train"], model),
+            "first_step_seconds": progress.first_step_seconds,
+        },
         log_history=trainer.state.log_history,
         scorer=scorer,
         eval_limits=eval_limits,
@@ -105,7 +110,7 @@ def batch_limits(config: RunConfig) -> tuple[BatchLimits, BatchLimits]:
 
 
 def _callbacks(plan: Plan) -> list[TrainerCallback]:
-    callbacks: list[TrainerCallback] = [ProgressCallback(plan.primary_metric)]
+    callbacks: list[TrainerCallback] = []
     patience = plan.config.train.early_stopping_patience
     if patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))

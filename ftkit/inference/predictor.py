@@ -14,7 +14,7 @@ from ftkit.config import RunConfig
 from ftkit.data.check import Problems
 from ftkit.data.readers import ReadOptions, fingerprint, open_table
 from ftkit.data.spec import Source
-from ftkit.errors import DataError, UserError
+from ftkit.errors import UserError
 from ftkit.metrics import DEFAULT_METRICS
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.spec import ModelSpec
@@ -68,7 +68,8 @@ class Predictor:
         """
         if isinstance(inputs, str):
             raise UserError("predict expects a list of texts, got one text. Write predict([text]).")
-        examples = [_example(position, item) for position, item in enumerate(inputs)]
+        kind = kind_module(self._facts.kind)
+        examples = [kind.input_example(position, item) for position, item in enumerate(inputs)]
         predictions = self._predict_examples(examples, "inputs")
         return [{name: value for name, value in row.items() if name != "id"} for row in predictions]
 
@@ -96,11 +97,14 @@ class Predictor:
         examples = kind.read_examples(table, task, self._facts.columns, self.config.data, with_labels=True)
         split = Split("test", table.source, list(examples), fingerprint(source))
         problems = Problems()
+        splits, _ = kind.resolve({"test": split}, task, self.config.data, problems)
+        problems.raise_if_any()
+        split = splits["test"]
         kind.check({"test": split}, self.labels, task, self.config.data, problems)
         kind.check_known_labels(split, self.labels, problems)
         problems.raise_if_any()
         names = self.config.metrics or task.metrics or DEFAULT_METRICS[kind.scored_as(task, self.config.data)]
-        scorer = kind.make_scorer(names, self.labels)
+        scorer = kind.make_scorer(names, self.labels, self.config.data)
         rows = self.adapter.encode_prompt(split)
         outcome = evaluate(self.model, self.adapter, split, rows, scorer, self._limits())
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
@@ -128,13 +132,15 @@ class Predictor:
                 raise
             return kind_module(self._facts.kind).TASK
 
-    def _predict_examples(self, examples: Iterable[TextExample], source: str) -> Iterator[Prediction]:
+    def _predict_examples(self, examples: Iterable[Any], source: str) -> Iterator[Prediction]:
         from ftkit.engine.evaluation import WINDOW, predict_windows
 
         stream = iter(examples)
         while chunk := list(itertools.islice(stream, WINDOW)):
             split = Split("input", source, chunk)
-            _check_texts(split)
+            problems = Problems()
+            kind_module(self._facts.kind).check_inputs(split, problems)
+            problems.raise_if_any()
             rows = self.adapter.encode_prompt(split)
             for _, _, arrays in predict_windows(self.model, self.adapter, rows, self._limits()):
                 for example, prediction in zip(chunk, self.adapter.decode(arrays, chunk), strict=True):
@@ -158,18 +164,3 @@ def _device(device: str | torch.device | None) -> torch.device:
     if device is not None:
         return torch.device(device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _example(position: int, item: Input) -> TextExample:
-    parts = [item] if isinstance(item, str) else list(item)
-    if len(parts) not in (1, 2) or not all(isinstance(part, str) for part in parts):
-        raise DataError(f"inputs, item {position}: expected a text or a pair of texts, got {item!r}.")
-    return TextExample(id=position, text=parts[0], text_pair=parts[1] if len(parts) == 2 else None, line=position)
-
-
-def _check_texts(split: Split) -> None:
-    from ftkit.data.check import check_texts
-
-    problems = Problems()
-    check_texts(split, problems)
-    problems.raise_if_any()

@@ -64,7 +64,13 @@ def _outputs(model: PreTrainedModel, adapter: Adapter, sample: Split, limits: Ba
     from ftkit.engine.evaluation import evaluating, predict_windows
 
     with evaluating(model):
-        return next(predict_windows(model, adapter, adapter.encode_prompt(sample), limits))[2]
+        arrays = next(predict_windows(model, adapter, adapter.encode_prompt(sample), limits))[2]
+    return {name: _flat(array) for name, array in arrays.items()}
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    """Returns arrays of arrays, such as one for each sentence, as one; other arrays as they are."""
+    return np.concatenate(list(array)) if array.dtype == object and len(array) else array
 
 
 def _on(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:

@@ -61,6 +61,7 @@ HUB_PREFIX = "hub:"
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
 _RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
 _F1 = ("f1", "f1_macro", "f1_micro", "f1_weighted")
+_ENTITY_KEYS = ("precision", "recall", "f1", "precision_macro", "recall_macro", "f1_macro")
 
 METRICS: dict[str, MetricEntry] = {
     "accuracy": MetricEntry(
@@ -68,6 +69,7 @@ METRICS: dict[str, MetricEntry] = {
         keys={
             "single_label_classification": ("accuracy",),
             "multi_label_classification": ("accuracy", "hamming_loss"),
+            "token-classification": ("accuracy",),
         },
     ),
     "precision": MetricEntry(
@@ -106,6 +108,17 @@ METRICS: dict[str, MetricEntry] = {
         reference="ftkit.metrics.regression:MeanSquaredError",
         keys={"regression": ("mse", "rmse", "mae")},
     ),
+    "seqeval": MetricEntry(
+        reference="ftkit.metrics.entities:Seqeval",
+        keys={"token-classification": _ENTITY_KEYS},
+    ),
+    "conlleval": MetricEntry(
+        reference="ftkit.metrics.entities:Conlleval",
+        keys={"token-classification": tuple(f"conlleval_{key}" for key in _ENTITY_KEYS)},
+    ),
+    "bleu": MetricEntry(reference="ftkit.metrics.texts:Bleu", keys={"translation": ("bleu",)}),
+    "chrf++": MetricEntry(reference="ftkit.metrics.texts:ChrfPlusPlus", keys={"translation": ("chrf++",)}),
+    "ter": MetricEntry(reference="ftkit.metrics.texts:Ter", keys={"translation": ("ter",)}),
 }
 """Metric name -> what computes it, what it suits and which keys it yields."""
 
@@ -113,6 +126,8 @@ DEFAULT_METRICS: dict[ScoreType, tuple[str, ...]] = {
     "single_label_classification": ("accuracy", "precision", "recall", "f1"),
     "multi_label_classification": ("accuracy", "precision", "recall", "f1"),
     "regression": ("pearson", "spearman", "mse"),
+    "token-classification": ("seqeval", "conlleval", "accuracy"),
+    "translation": ("bleu", "chrf++", "ter"),
 }
 """What is computed when neither the config nor the task names metrics: all that needs no scores."""
 
@@ -126,10 +141,14 @@ PRIMARY_METRIC: dict[ScoreType, str] = {
     # Defined even while a model still predicts a constant, where a correlation is None, and it cannot
     # prefer a checkpoint that has the right order on the wrong scale.
     "regression": "mse",
+    # What papers on entities report: micro, and of the two conventions the stricter.
+    "token-classification": "f1",
+    # What papers on translation report; chrf++ where words are long or have no spaces between them.
+    "translation": "bleu",
 }
 """The key that picks the best checkpoint; the default metrics of the problem type always compute it."""
 
-_LOWER_IS_BETTER = frozenset({"loss", "mse", "rmse", "mae"})
+_LOWER_IS_BETTER = frozenset({"loss", "mse", "rmse", "mae", "ter"})
 _EXTERNAL_HINT = "'hub:owner/name' or the path of an evaluate module is accepted too."
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError, did_you_mean, name_list
-from ftkit.models.spec import ModelSpec
+from ftkit.models.spec import Attention, ModelSpec
 from ftkit.types import Family
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class CheckpointSpec:
         max_positions: tokens the model can read at once; None when it has no fixed limit.
         vocab_size: rows of the embedding table.
         architectures: the classes it was saved from, such as `("BertForMaskedLM",)`.
+        attention: how it is to read: what the user declared, else what its config says; encoders see the whole text.
     """
 
     name: str
@@ -42,6 +43,7 @@ class CheckpointSpec:
     max_positions: int | None
     vocab_size: int
     architectures: tuple[str, ...]
+    attention: Attention = "bidirectional"
 
     @property
     def loading_arguments(self) -> dict[str, Any]:
@@ -70,7 +72,26 @@ def inspect_checkpoint(model: ModelSpec) -> CheckpointSpec:
         max_positions=_max_positions(text_config),
         vocab_size=text_config.vocab_size,
         architectures=tuple(config.architectures or ()),
+        attention=_attention(model, config),
     )
+
+
+def _attention(model: ModelSpec, config: PretrainedConfig) -> Attention:
+    """Returns how the checkpoint is to read; transformers reads `is_causal` from its config.
+
+    Raises:
+        CheckpointError: the user declared it for a checkpoint that is no decoder.
+    """
+    family = family_of(config)
+    if family != "decoder":
+        if model.attention is not None:
+            raise CheckpointError(
+                f"model.attention: {model.checkpoint!r} is of family {family}, whose encoder reads both directions "
+                "anyway; the key is for decoders. Leave it out."
+            )
+        return "bidirectional"
+    is_causal = getattr(config.get_text_config(), "is_causal", True)
+    return model.attention or ("causal" if is_causal else "bidirectional")
 
 
 def resolve_path(checkpoint: str) -> str:
@@ -116,6 +137,10 @@ def _read_config(model: ModelSpec, path: str) -> PretrainedConfig:
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().split("\n")[0]
         remedy = "Check the spelling, the network, and (for a gated repository) the HF_TOKEN environment variable."
+        folder = Path(path).parent
+        if folder.is_dir() and str(folder) != ".":
+            siblings = [str(entry) for entry in folder.iterdir()]
+            remedy = f"There is no such folder either.{did_you_mean(path, siblings)} {remedy}"
         if Path(path).is_dir():
             remedy = "Check its config.json, or copy the checkpoint again."
         if "trust_remote_code" in str(error):

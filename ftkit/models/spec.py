@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+Attention = Literal["causal", "bidirectional"]
+"""Whether a token sees only what stands before it, or the whole text."""
 
 
 class ModelSpec(BaseModel):
@@ -14,4 +19,8 @@ class ModelSpec(BaseModel):
     revision: str | None = Field(None, description="Branch, tag or commit of the checkpoint's repository.")
     trust_remote_code: bool = Field(
         False, strict=True, description="Allow the checkpoint's own Python code to run on this machine."
+    )
+    attention: Attention | None = Field(
+        None,
+        description="How a decoder reads: causal, or bidirectional (unmasked). Default: as the checkpoint's config says.",
     )

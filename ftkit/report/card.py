@@ -121,6 +121,7 @@ def _text_values(content: ReportContent, config: dict[str, Any]) -> dict[str, An
         "label_names": [shorten(name, _MAX_LABEL) for name in names],
         "num_labels": len(content.label_names),
         "reads_pairs": _reads_pairs(content),
+        "label_piece": _label_piece(content, config),
         "splits": [(split.name, count_text(len(split))) for split in splits],
         "scores": {
             metric_name(key): [score_text(column.get(key)) for column in columns]
@@ -140,12 +141,26 @@ def _headline(content: ReportContent) -> str | None:
     if split is None:
         return None
     value = score_text(content.score(split, content.primary_metric))
-    return f"{metric_name(content.primary_metric)} {value} on {split.name} ({count_text(len(split))} rows)"
+    reading = _reading(content, split)
+    return f"{metric_name(content.primary_metric)} {value} on {split.name} ({count_text(len(split))} rows{reading})"
+
+
+def _label_piece(content: ReportContent, config: dict[str, Any]) -> str:
+    """Returns where a tagger's tags are read: the first piece of a word, of causal decoders the last."""
+    declared = (config.get("data") or {}).get("label_piece")
+    is_causal = content.family == "decoder" and (config.get("model") or {}).get("attention") != "bidirectional"
+    return f"its {declared or ('last' if is_causal else 'first')} piece"
+
+
+def _reading(content: ReportContent, split: EvaluatedSplit) -> str:
+    """Returns how a tagger's entities were read, without which its F1 says little: `, strict IOB2`."""
+    mode, scheme = (content.results.get(f"{split.prefix}_{key}") for key in ("mode", "scheme"))
+    return f", {mode} {scheme}" if mode and scheme else ""
 
 
 def _reads_pairs(content: ReportContent) -> bool:
     split = content.headline
-    return split is not None and split.split.examples[0].text_pair is not None
+    return split is not None and getattr(split.split.examples[0], "text_pair", None) is not None
 
 
 def _data(content: ReportContent) -> Iterator[tuple[str, str, str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ftkit.types import Kind, ProblemType, Split
+from ftkit.types import Kind, ScoreType, Split
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class EvaluatedSplit:
 
     Attributes:
         name: `validation`, `test`, ...
-        predictions: label ids (N,), or {0,1} indicators (N, L), or numbers (N,) for regression.
+        predictions: label ids (N,), or {0,1} indicators (N, L), or numbers (N,) for regression; of a tagger tag
+            ids, (N,) of arrays (W,), as are then the confidences.
         references: what was expected, in the same shape.
         confidences: probability of the predicted label (N,), single label only; None where there is none.
     """
@@ -51,6 +52,7 @@ class ReportContent:
     Attributes:
         title: the name of the run, such as the base name of its folder.
         kind: the Hub's pipeline tag of the task.
+        problem_type: what decides the metrics: of a classifier its problem type, else the kind.
         label_names: in output order; one pseudo-name for regression.
         checkpoint: the Hub id or folder that training started from.
         config_yaml: the resolved config.
@@ -65,7 +67,7 @@ class ReportContent:
     title: str
     task_name: str
     kind: Kind
-    problem_type: ProblemType
+    problem_type: ScoreType
     label_names: tuple[str, ...]
     checkpoint: str
     family: str

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.data.files import atomic_write_text
-from ftkit.report import curves, plots, tables
+from ftkit.report import curves, entities, plots, tables
 from ftkit.report.config_text import shareable_yaml
 from ftkit.report.content import EvaluatedSplit, ReportContent, number
 from ftkit.report.intervals import baseline, interval
@@ -63,8 +63,14 @@ def write_page(path: str | Path, content: ReportContent) -> None:
 
 def _subtitle(content: ReportContent) -> str:
     task = content.task_name if content.task_name == content.kind else f"{content.task_name} ({content.kind})"
+    if _is_tagger(content):
+        facts = [content.results.get(f"{split.prefix}_{key}") for split in content.evaluated[-1:] for key in _READING]
+        return " · ".join([task, *(str(fact) for fact in facts if fact)])
     problem = content.problem_type.replace("_", " ").replace("single label", "single-label")
     return f"{task} · {problem.replace('multi label', 'multi-label')}"
+
+
+_READING = ("scheme", "mode")  # how entities are read from tags: what makes an F1 comparable with another
 
 
 # --- headline -----------------------------------------------------------------------------------------------
@@ -124,12 +130,15 @@ def _other_scores(content: ReportContent, split: EvaluatedSplit, write: Write) -
 
 def _headline_notes(content: ReportContent, split: EvaluatedSplit, value: float | None, write: Write) -> Iterator[str]:
     metric = content.primary_metric
-    bounds = interval(split, metric, value, num_labels=len(content.label_names))
+    if _is_tagger(content):
+        bounds = entities.f1_interval(content, split, value)
+    else:
+        bounds = interval(split, metric, value, num_labels=len(content.label_names))
     if bounds:
         yield f"95% interval {write(bounds[0])} to {write(bounds[1])}"
-    if metric == "accuracy" and value is not None:
+    if metric == "accuracy" and value is not None and not _is_tagger(content):
         yield f"{round(value * len(split)):,} of {len(split):,} rows are right"
-    floor = baseline(split, metric)
+    floor = None if _is_tagger(content) else baseline(split, metric)
     if floor is not None:
         answer = "the most frequent label" if metric == "accuracy" else "the mean"
         yield f"always answering {answer} gives {write(floor)}"
@@ -209,6 +218,7 @@ def _proof(content: ReportContent) -> dict[str, Any] | None:
 def _split_section(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any]:
     """Returns plots and tables of one split's predictions."""
     per_label = content.per_label(split)
+    num_errors, errors = _errors(content, split)
     return {
         "name": split.name,
         "plots": _plots(content, split),
@@ -216,8 +226,9 @@ def _split_section(content: ReportContent, split: EvaluatedSplit) -> dict[str, A
         "is_matrix": len(content.label_names) <= plots.MAX_MATRIX_LABELS,
         "labels": tables.label_rows(per_label),
         "num_labels": len(per_label),
-        "errors_caption": _errors_caption(content, split),
-        "errors": tables.error_rows(content, split),
+        "units": "entities" if _is_tagger(content) else "rows",
+        "errors_caption": _errors_caption(content, split, num_errors),
+        "errors": errors,
         "error_titles": _ERROR_TITLES[content.problem_type],
     }
 
@@ -226,19 +237,32 @@ _ERROR_TITLES = {
     "single_label_classification": ("Most confident errors", "Confidence"),
     "multi_label_classification": ("Rows with the most wrong labels", "Wrong labels"),
     "regression": ("Largest errors", "Error"),
+    "token-classification": ("Most confident errors", "Confidence"),
 }
 
 
-def _errors_caption(content: ReportContent, split: EvaluatedSplit) -> str:
+def _errors(content: ReportContent, split: EvaluatedSplit) -> tuple[int, list[tables.ErrorRow]]:
+    """Returns how many rows (of a tagger: entities) went wrong, and the worst of them."""
+    if _is_tagger(content):
+        return entities.entity_errors(content, split)
     num_rows = len(split) if content.problem_type == "regression" else tables.num_wrong(split)
+    return num_rows, tables.error_rows(content, split)
+
+
+def _errors_caption(content: ReportContent, split: EvaluatedSplit, num_errors: int) -> str:
     which = "" if content.problem_type == "regression" else "wrong "
-    shown = min(num_rows, tables.MAX_ERROR_ROWS)
+    shown = min(num_errors, tables.MAX_ERROR_ROWS)
+    units = "entities" if _is_tagger(content) else "rows"
     source = source_name(split.split.source)
-    return f"{shown} of {num_rows:,} {which}rows. Lines are those of {source}; long texts are cut."
+    return f"{shown} of {num_errors:,} {which}{units}. Lines are those of {source}; long texts are cut."
 
 
 def _is_single(content: ReportContent) -> bool:
     return content.problem_type == "single_label_classification"
+
+
+def _is_tagger(content: ReportContent) -> bool:
+    return content.problem_type == "token-classification"
 
 
 def _plots(content: ReportContent, split: EvaluatedSplit) -> list[tuple[str, str]]:

@@ -14,6 +14,9 @@ MISSING = "–"
 _METRIC_NAMES = {
     "accuracy": "Accuracy",
     "f1": "F1",
+    "conlleval_f1": "F1, conlleval",
+    "conlleval_precision": "Precision, conlleval",
+    "conlleval_recall": "Recall, conlleval",
     "hamming_loss": "Hamming loss",
     "loss": "Loss",
     "mae": "Mean absolute error",

@@ -17,6 +17,7 @@ __all__ = ["ENTRY_POINTS", "KINDS", "Task", "find_task", "kind_module"]
 
 KINDS: dict[Kind, str] = {
     "text-classification": "ftkit.tasks.text_classification",
+    "token-classification": "ftkit.tasks.token_classification",
 }
 """Kind -> the module that reads its examples, makes its labels and checks both."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data.check import Problems, check_splits
+from ftkit.data.check import Problems, check_splits, check_texts
 from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
-from ftkit.errors import ConfigError, did_you_mean, name_list
+from ftkit.errors import ConfigError, DataError, did_you_mean, name_list
 from ftkit.tasks.task import Task
 from ftkit.types import Label, LabelSpace, ProblemType, Row, ScoreType, Split, TextExample, natural_sort
 
@@ -49,7 +49,7 @@ def scored_as(task: Task, spec: DataSpec) -> ScoreType:
     return problem_type_of(task, spec)
 
 
-def make_scorer(names: Sequence[str], labels: LabelSpace) -> Scorer:
+def make_scorer(names: Sequence[str], labels: LabelSpace, spec: DataSpec) -> Scorer:
     """Returns what computes the metrics of a run."""
     from ftkit.metrics.scorer import Scorer
 
@@ -152,6 +152,25 @@ def _number(cell: Any) -> Label:
         return str(cell)
 
 
+def input_example(position: int, item: Any) -> TextExample:
+    """Returns an input of `Predictor.predict` as an example: a text, or a pair of texts.
+
+    Raises:
+        DataError: it is neither.
+    """
+    parts = [item] if isinstance(item, str) else list(item)
+    if len(parts) not in (1, 2) or not all(isinstance(part, str) for part in parts):
+        raise DataError(f"inputs, item {position}: expected a text or a pair of texts, got {item!r}.")
+    return TextExample(id=position, text=parts[0], text_pair=parts[1] if len(parts) == 2 else None, line=position)
+
+
+def resolve(
+    splits: Mapping[str, Split], task: Task, spec: DataSpec, problems: Problems
+) -> tuple[Mapping[str, Split], DataSpec]:
+    """Returns splits and spec as they are: labels are read as they will be used."""
+    return splits, spec
+
+
 def fit_labels(train: Split, task: Task, spec: DataSpec) -> LabelSpace:
     """Returns the label names in output order: as declared, else those of train, sorted naturally."""
     problem_type = problem_type_of(task, spec)
@@ -182,6 +201,11 @@ def check(splits: Mapping[str, Split], labels: LabelSpace, task: Task, spec: Dat
         declared=declared_labels(task, spec),
         problems=problems,
     )
+
+
+def check_inputs(split: Split, problems: Problems) -> None:
+    """Reports rows that cannot be predicted: those without a text."""
+    check_texts(split, problems)
 
 
 def check_known_labels(split: Split, labels: LabelSpace, problems: Problems) -> None:
@@ -254,3 +278,8 @@ def readable(prediction: Any, labels: LabelSpace) -> Label:
     if labels.problem_type == "multi_label_classification":
         return tuple(name for name, chosen in zip(labels.names, prediction, strict=True) if chosen)
     return labels.names[int(prediction)]
+
+
+def shown_example(example: TextExample, predicted: Any, labels: LabelSpace) -> dict[str, Any]:
+    """Returns `text`, `expected` and `predicted` of one example, for the end of a run on the screen."""
+    return {"text": example.text, "expected": example.label, "predicted": readable(predicted, labels)}

@@ -54,7 +54,7 @@ def scored_as(task: Task, spec: DataSpec) -> ScoreType:
     return "token-classification"
 
 
-def make_scorer(names: Sequence[str], labels: LabelSpace) -> TagScorer:
+def make_scorer(names: Sequence[str], labels: LabelSpace, spec: DataSpec) -> TagScorer:
     """Returns what computes the metrics of a run."""
     from ftkit.metrics.tagging import TagScorer
 

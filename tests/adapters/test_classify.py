@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from torch.nn import functional
 
+import tiny
 from ftkit.adapters import table
 from ftkit.adapters.adapter import Adapter
 from ftkit.engine.batching import pad

@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from runs import TEXTS, run_config, write_csv
 
 import ftkit
 from ftkit.cli import main
+from runs import TEXTS, run_config, write_csv
 
 
 @pytest.fixture(scope="module")

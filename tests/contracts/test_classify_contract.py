@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny
 import torch
 
+import tiny
 from ftkit.adapters.adapter import Adapter, Batch, Encoded, Prediction
 from ftkit.engine.batching import pad
 from ftkit.types import Label, LabelSpace, Split, natural_sort

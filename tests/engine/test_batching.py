@@ -21,6 +21,7 @@ from ftkit.engine.batching import (
     padding_share,
     plan_epoch,
 )
+from ftkit.errors import DataError
 
 arrays_of_lengths = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(np.array)
 limits_of_a_batch = st.builds(BatchLimits, max_rows=st.integers(1, 16), max_tokens=st.integers(1, 200))
@@ -261,3 +262,10 @@ def test_the_mask_gives_the_rows_back(rows: list[list[int]], left: bool) -> None
     kept = [ids[mask.bool()].tolist() for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)]
     assert kept == rows
     assert batch["input_ids"].shape == (len(rows), max(map(len, rows)))
+
+
+def test_rows_that_cannot_be_shared_out_are_refused():
+    """Three rows that each fill a batch are no even number of batches for two processes."""
+    lengths = np.full(3, 10)
+    with pytest.raises(DataError, match="3 training rows cannot be shared out evenly among 2 processes"):
+        LengthBatchSampler(lengths, BatchLimits(max_rows=1, max_tokens=100), seed=0, rank=0, world_size=2)

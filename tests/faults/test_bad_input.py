@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from runs import TEXTS, run_config, write_csv
 
 from ftkit import strict_yaml
 from ftkit.cli import main
+from runs import TEXTS, run_config, write_csv
 
 
 def text_file(name: str, content: str | bytes):

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 
+import tiny
 from ftkit.errors import CheckpointError
 from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
 from ftkit.models.spec import ModelSpec
@@ -206,6 +206,16 @@ def test_weights_without_a_layer(model_type: str, layer: str, count: str, copy: 
     message = refusal(folder, build)
     assert f"lacks {count} parameters of the model's body" in message
     assert layer in message
+
+
+@pytest.mark.parametrize(
+    ("model_type", "key"), [("bert", "num_hidden_layers"), ("gpt2", "n_layer"), ("t5", "num_layers")]
+)
+def test_weights_with_a_layer_too_many(model_type: str, key: str, copy: BrokenCopy) -> None:
+    folder = copy(model_type)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, key: 1}))
+    assert "parameters of layers that its config.json does not have" in refusal(folder, build)
 
 
 def test_weights_of_another_model(copy: BrokenCopy) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ftkit.data.readers.table import ReadOptions, RowStream, Table
-from ftkit.data.spec import HubSource, Source
+from ftkit.data.spec import HubSource, ParallelSource, Source
 from ftkit.errors import DataError, closest_name, name_list
 
 __all__ = ["READERS", "ReadOptions", "RowStream", "Table", "fingerprint", "open_table", "resolve"]
@@ -23,6 +23,7 @@ READERS: dict[str, str] = {
     ".conll": "ftkit.data.readers.conll:read",
     ".bio": "ftkit.data.readers.conll:read",
     ".iob": "ftkit.data.readers.conll:read",
+    ".tmx": "ftkit.data.readers.tmx:read",
 }
 """File extension -> `module:function`, imported when first needed; the function takes a path and options."""
 
@@ -43,6 +44,10 @@ def open_table(source: Source, options: ReadOptions | None = None) -> Table:
         from ftkit.data.readers import hub
 
         return hub.read(source)
+    if isinstance(source, ParallelSource):
+        from ftkit.data.readers import parallel
+
+        return parallel.read(resolve(source.source), resolve(source.target), options or ReadOptions())
     path = resolve(source)
     return _reader(path)(path, options or ReadOptions())
 
@@ -53,6 +58,8 @@ def fingerprint(source: Source) -> str:
         from ftkit.data.readers import hub
 
         return hub.fingerprint(source)
+    if isinstance(source, ParallelSource):
+        return f"{fingerprint(source.source)} | {fingerprint(source.target)}"
     digest = hashlib.sha256()
     with open(resolve(source), "rb") as file:
         while chunk := file.read(1 << 20):

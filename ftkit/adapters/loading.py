@@ -1,0 +1,91 @@
+"""Checkpoint -> model with a new head: loaded in float32, with nothing but the head new."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ftkit.adapters.adapter import Built
+from ftkit.errors import CheckpointError
+from ftkit.models.checkpoint import CheckpointSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def load_with_head(auto_class: Any, spec: CheckpointSpec, *, pad_token_id: int, **config: Any) -> Built:
+    """Loads a checkpoint with the head of an auto class.
+
+    Args:
+        auto_class: such as `AutoModelForTokenClassification`.
+        pad_token_id: written into the model's config; heads that look for the last token read it there.
+        config: what the model's config is to say, such as `num_labels`.
+
+    Raises:
+        CheckpointError: its weights cannot be read, or more than a head is missing.
+    """
+    import torch
+
+    with _loading_errors(spec):
+        model, report = auto_class.from_pretrained(
+            spec.path,
+            **spec.loading_arguments,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # another number of labels: the head is new, and reported as such
+            **config,
+        )
+    mismatched = {item[0] for item in report["mismatched_keys"]}
+    new = frozenset(report["missing_keys"]) | mismatched
+    _check_only_head_is_new(model, new, mismatched, spec)
+    _check_no_layer_is_left(report["unexpected_keys"], spec)
+    model.config.get_text_config().pad_token_id = pad_token_id
+    model.config.pad_token_id = pad_token_id
+    return Built(model=model, new_parameters=new)
+
+
+@contextlib.contextmanager
+def _loading_errors(spec: CheckpointSpec) -> Iterator[None]:
+    """Turns what goes wrong while weights load into one message."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(
+            f"model.checkpoint: cannot load the weights of {spec.name!r}: {reason} "
+            "Check that its model.safetensors is complete, or copy it again."
+        ) from None
+
+
+def _check_only_head_is_new(
+    model: PreTrainedModel, new: frozenset[str], mismatched: set[str], spec: CheckpointSpec
+) -> None:
+    """Refuses a checkpoint that lacks weights of the body: training would silently start from noise."""
+    body = f"{model.base_model_prefix}."
+    body_names = {name for name, _ in model.named_parameters() if name.startswith(body)}
+    missing = sorted(name for name in new if name.startswith(body) and ".pooler." not in name)
+    if mismatched & body_names:
+        raise CheckpointError(
+            f"model.checkpoint: {spec.name!r} holds weights of other shapes than its config.json says, such as "
+            f"{sorted(mismatched & body_names)[0]}. The two files do not belong together."
+        )
+    if missing:
+        raise CheckpointError(
+            f"model.checkpoint: {spec.name!r} lacks {len(missing)} of the {len(body_names)} parameters of the model's "
+            f"body, such as {missing[0]}. Its weights do not belong to its config.json."
+        )
+
+
+def _check_no_layer_is_left(unexpected: Iterable[str], spec: CheckpointSpec) -> None:
+    """Refuses a checkpoint with more layers than its config.json says; an unused head is what is to be expected."""
+    left = sorted(name for name in unexpected if re.search(r"(^|\.)(layers?|h|blocks?)\.\d+\.", name))
+    if left:
+        raise CheckpointError(
+            f"model.checkpoint: {spec.name!r} holds {len(left)} parameters of layers that its config.json does not "
+            f"have, such as {left[0]}. The two files do not belong together."
+        )

@@ -1,0 +1,63 @@
+"""sacreBLEU's metrics as `evaluate.Metric` classes: `Bleu`, `ChrfPlusPlus` and `Ter`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import datasets
+import evaluate
+
+from ftkit.metrics.array_metric import ArrayMetric, Scores
+from ftkit.metrics.translation import sacrebleu_metric
+
+_TEXT = datasets.Value("string")
+_INPUTS = """
+Args:
+    predictions: texts.
+    references: as many texts.
+"""
+
+
+class _TextMetric(ArrayMetric):
+    """A metric of written and expected texts."""
+
+    key: ClassVar[str]
+    description_text: str
+    citation_text: str
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=self.description_text,
+            citation=self.citation_text,
+            inputs_description=_INPUTS,
+            features=datasets.Features({"predictions": _TEXT, "references": _TEXT}),
+        )
+
+    def _compute(self, predictions: Sequence[str], references: Sequence[str], tokenizer: str = "13a") -> Scores:
+        metric = sacrebleu_metric(self.key, tokenizer)
+        return self._finite({self.key: metric.corpus_score(list(predictions), [list(references)]).score})
+
+
+class Bleu(_TextMetric):
+    """Corpus BLEU of words, with the tokenizer that is asked for."""
+
+    key = "bleu"
+    description_text = "sacreBLEU, from 0 to 100."
+    citation_text = "Papineni et al. (2002), P02-1040; Post (2018), W18-6319."
+
+
+class ChrfPlusPlus(_TextMetric):
+    """F-score of character 6-grams and word bigrams; it needs no tokenizer."""
+
+    key = "chrf++"
+    description_text = "chrF++, from 0 to 100."
+    citation_text = "Popovic (2017), W17-4770."
+
+
+class Ter(_TextMetric):
+    """Edits per word of the reference; lower is better."""
+
+    key = "ter"
+    description_text = "Translation edit rate: 0 is a perfect match."
+    citation_text = "Snover et al. (2006), 2006.amta-papers.25."

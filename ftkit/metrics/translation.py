@@ -1,0 +1,106 @@
+"""Scores of translations, by sacreBLEU itself: BLEU, chrF++ and TER as WMT reports them.
+
+Texts are scored as they are: case, spaces and punctuation untouched. BLEU (Papineni et al. 2002) counts words, so it
+depends on a tokenizer; sacreBLEU (Post 2018, W18-6319) names it and everything else in a signature.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike
+
+from ftkit.errors import ConfigError, did_you_mean, name_list
+from ftkit.metrics import available_keys, check_metric_names
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.base import Metric
+
+TOKENIZERS = ("13a", "intl", "zh", "ja-mecab", "ko-mecab", "flores200", "flores101", "spm", "char", "none")
+"""What `data.bleu_tokenizer` may name."""
+
+# https://github.com/mjpost/sacrebleu#tokenization: what WMT uses for these languages.
+_OF_LANGUAGE = {"zh": "zh", "zho": "zh", "yue": "zh", "ja": "ja-mecab", "jpn": "ja-mecab", "ko": "ko-mecab", "kor": "ko-mecab"}
+# Written without spaces between words, where 13a would take a clause for a word.
+_WITHOUT_SPACES = ("th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bo", "bod", "dz", "dzo", "shn")
+_NEEDS = {"ja-mecab": ("MeCab", "sacrebleu[ja]"), "ko-mecab": ("mecab_ko", "sacrebleu[ko]")}
+_NEEDS |= dict.fromkeys(("flores200", "flores101", "spm"), ("sentencepiece", "sentencepiece"))
+
+
+def bleu_tokenizer(target_lang: str | None, declared: str | None = None) -> str:
+    """Returns sacreBLEU's tokenizer for a target language, such as `zh`, `zh_CN` or `zho_Hans`.
+
+    Raises:
+        ConfigError: the declared one does not exist, or one needs a package that is not installed.
+    """
+    if declared is not None and declared not in TOKENIZERS:
+        raise ConfigError(
+            f"data.bleu_tokenizer: sacreBLEU has no tokenizer {declared!r}.{did_you_mean(declared, TOKENIZERS)} "
+            f"There is {name_list(TOKENIZERS)}."
+        )
+    name = declared or _usual_tokenizer(target_lang)
+    module, package = _NEEDS.get(name, (None, None))
+    if module is not None and importlib.util.find_spec(module) is None:
+        raise ConfigError(
+            f"BLEU for target_lang {target_lang!r} is counted with sacreBLEU's tokenizer {name}, which needs a package "
+            f"that is not installed.\nFix: pip install '{package}', or name another under data.bleu_tokenizer (char "
+            "needs nothing)."
+        )
+    return name
+
+
+def _usual_tokenizer(target_lang: str | None) -> str:
+    language = (target_lang or "").replace("-", "_").partition("_")[0].lower()
+    return _OF_LANGUAGE.get(language) or ("flores200" if language in _WITHOUT_SPACES else "13a")
+
+
+def sacrebleu_metric(name: str, tokenizer: str = "13a") -> Metric:
+    """Returns sacreBLEU's metric behind one of ftkit's names."""
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
+
+    return {"bleu": lambda: BLEU(tokenize=tokenizer), "chrf++": lambda: CHRF(word_order=2), "ter": TER}[name]()
+
+
+class TranslationScorer:
+    """Computes the metrics of a model that writes texts: the counterpart of `Scorer`.
+
+    Attributes:
+        names: the metrics, as given.
+        tokenizer: sacreBLEU's, for BLEU.
+        notes: key -> why its value in the last result means little.
+    """
+
+    needs_scores = False
+
+    def __init__(self, names: Sequence[str], *, target_lang: str | None, tokenizer: str | None = None) -> None:
+        """Checks the names and finds the tokenizer.
+
+        Raises:
+            ConfigError: for a metric or tokenizer that is unknown, unsuited or cannot be used.
+        """
+        check_metric_names(names, "translation")
+        self.names, self.tokenizer = tuple(names), bleu_tokenizer(target_lang, tokenizer)
+        self.keys = available_keys(names, "translation")
+        self.notes: dict[str, str] = {}
+
+    def compute(
+        self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None = None
+    ) -> dict[str, Any]:
+        """Returns each metric from 0 to 100 (TER from 0 up) with its `..._signature`, and `bleu_tokenizer`.
+
+        Args:
+            predictions: texts (N,).
+            references: texts (N,).
+            scores: not used.
+        """
+        written, expected = list(predictions), list(references)  # type: ignore[arg-type]
+        result: dict[str, Any] = {}
+        for name in self.names:
+            metric = sacrebleu_metric(name, self.tokenizer)
+            result[name] = float(metric.corpus_score(written, [expected]).score)
+            result[f"{name}_signature"] = str(metric.get_signature())
+        return result | ({"bleu_tokenizer": self.tokenizer} if "bleu" in self.names else {})
