@@ -33,16 +33,24 @@ def train(config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] |
     return execute(load_config(config, overrides))
 
 
-def load(run: str | Path, *, device: str | torch.device | None = None) -> Predictor:
+def load(
+    run: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    num_beams: int | None = None,
+    max_new_tokens: int | None = None,
+) -> Predictor:
     """Loads a finished run for prediction: `ftkit.load("runs/x").predict(["..."])`.
 
     Args:
         run: a run directory.
         device: such as `cpu` or `cuda:1`; the first GPU if there is one, by default.
+        num_beams: of a model that writes texts; by default as the run was scored.
+        max_new_tokens: of a model that writes texts; by default what the targets of train suggested.
 
     Raises:
         UserError: it is not a finished run.
     """
     from ftkit.inference.predictor import Predictor
 
-    return Predictor(run, device=device)
+    return Predictor(run, device=device, num_beams=num_beams, max_new_tokens=max_new_tokens)

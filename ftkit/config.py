@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from ftkit import strict_yaml
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, did_you_mean, name_list
+from ftkit.models.generation import GenerationSpec
 from ftkit.models.spec import ModelSpec
 from ftkit.train_spec import MANAGED, RENAMED, TrainSpec
 from ftkit.tuners.spec import TunerSpec
@@ -48,6 +49,7 @@ class RunConfig(BaseModel):
     data: DataSpec
     tuner: TunerSpec = TunerSpec()
     train: TrainSpec = TrainSpec()
+    generation: GenerationSpec | None = Field(None, description="How texts are written, in kinds that write texts.")
     metrics: tuple[str, ...] | None = Field(
         None, description="Metric names, such as accuracy, f1 or hub:owner/name. Default: the task's own."
     )
@@ -250,6 +252,7 @@ def _model_at(path: KeyPath) -> type[BaseModel]:
         "data": DataSpec,
         "tuner": TunerSpec,
         "train": TrainSpec,
+        "generation": GenerationSpec,
     }
     return sections.get(str(path[0]), RunConfig) if len(path) > 1 else RunConfig
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def evaluate(plan: Plan, trained: Trained, adapter: Adapter, rows: Encoded, name: str) -> Evaluation:
-    """Scores one split and writes `predictions/<split>.jsonl`, a row for each input row, in input order."""
+    """Scores one split and writes `predictions/<split>.jsonl`, a row for each input row, in input order.
+
+    Where texts are written they also go to `predictions/<split>.txt`, one a line, as other scorers read them.
+    """
     from ftkit.data.writers import open_writer
     from ftkit.engine import evaluation
 
@@ -28,17 +32,21 @@ def evaluate(plan: Plan, trained: Trained, adapter: Adapter, rows: Encoded, name
     )
     if not is_main_process():
         return scored()
-    with open_writer(plan.directory.staging / PREDICTIONS / f"{name}.jsonl") as writer:
+    formats = ("jsonl", "txt") if adapter.writes_text else ("jsonl",)
+    folder = plan.directory.staging / PREDICTIONS
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(open_writer(folder / f"{name}.{format}")) for format in formats]
 
         def write(examples: Sequence[Any], arrays: Mapping[str, Any]) -> None:
             for example, prediction in zip(examples, adapter.decode(dict(arrays), examples), strict=True):
-                writer.write({"id": example.id, **prediction})
+                for writer in writers:
+                    writer.write({"id": example.id, **prediction})
 
         return scored(on_window=write)
 
 
 def collect_results(
-    plan: Plan, trained: Trained, encoded: Mapping[str, Encoded], evaluated: Mapping[str, Evaluation]
+    plan: Plan, trained: Trained, adapter: Adapter, encoded: Mapping[str, Encoded], evaluated: Mapping[str, Evaluation]
 ) -> dict[str, Any]:
     """Puts `all_results.json` together."""
     from ftkit.report.results import data_facts, environment, prefixed
@@ -48,7 +56,17 @@ def collect_results(
         prefix = "eval" if name == "validation" else name
         results |= prefixed(evaluated[name].metrics, prefix) if name in evaluated else {}
         results |= {f"{prefix}_samples": len(rows), f"{prefix}_truncated_samples": rows.num_truncated}
+        if adapter.writes_text:
+            results |= _shares_cut(prefix, rows)
     return results | {"data": data_facts(plan.splits), "environment": environment()}
+
+
+def _shares_cut(prefix: str, rows: Encoded) -> dict[str, float]:
+    """Returns the shares of sources and, in training, of targets that were cut off."""
+    shares = {f"{prefix}_truncated_sources_share": rows.num_truncated / len(rows)}
+    if prefix == "train":
+        shares["train_truncated_targets_share"] = rows.num_truncated_targets / len(rows)
+    return shares
 
 
 def save(plan: Plan, trained: Trained, adapter: Adapter) -> None:
@@ -56,7 +74,7 @@ def save(plan: Plan, trained: Trained, adapter: Adapter) -> None:
     from ftkit.data.files import atomic_write_text
 
     trained.model.save_pretrained(plan.directory.staging)
-    adapter.tokenizer.save_pretrained(plan.directory.staging)
+    adapter.save_tokenizer(plan.directory.staging)
     atomic_write_text(plan.directory.staging / CONFIG_FILE, plan.resolved_config(adapter).to_yaml())
 
 
@@ -87,13 +105,12 @@ def report(
     from ftkit.report.content import EvaluatedSplit, ReportContent
     from ftkit.report.page import write_page
 
-    assert plan.labels is not None
     content = ReportContent(
         title=plan.directory.path.absolute().name,
         task_name=plan.task.name,
         kind=plan.task.kind,
         problem_type=plan.kind.scored_as(plan.task, plan.config.data),
-        label_names=plan.labels.names,
+        label_names=() if plan.labels is None else plan.labels.names,
         checkpoint=plan.spec.name,
         family=plan.spec.family,
         config_yaml=plan.config.to_yaml(),
@@ -121,9 +138,13 @@ def example(plan: Plan, evaluated: Mapping[str, Evaluation]) -> dict[str, Any] |
 
 def truncation_warnings(encoded: Mapping[str, Encoded]) -> list[str]:
     """Returns one sentence for each split of which something was cut."""
-    return [
-        f"{rows.num_truncated / len(rows):.1%} of {name} ({rows.num_truncated:,} rows) is longer than the model reads "
-        "and was cut."
+    cut = [
+        (f"{name} ({count:,} rows)", count / len(rows), what)
         for name, rows in encoded.items()
-        if rows.num_truncated
+        for count, what in (
+            (rows.num_truncated, "longer than the model reads and was cut"),
+            (rows.num_truncated_targets, "longer in its target than the model writes; the target was cut"),
+        )
+        if count
     ]
+    return [f"{share:.1%} of {rows} is {what}." for rows, share, what in cut]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ftkit.adapters.table import find_adapter
 from ftkit.config import RunConfig, RunFacts
 from ftkit.data.check import Problems
+from ftkit.errors import ConfigError
 from ftkit.metrics import DEFAULT_METRICS, PRIMARY_METRIC, check_metric_key, check_metric_names
 from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
+from ftkit.models.generation import GenerationSpec
 from ftkit.run_directory import RunDirectory
 from ftkit.tasks import Task, find_task, kind_module
+from ftkit.tasks.kind import KindModule
 from ftkit.tasks.splits import read_splits
-from ftkit.types import LabelSpace, ScoreType, Split
+from ftkit.types import WRITING_KINDS, LabelSpace, ScoreType, Split
 from ftkit.version import __version__
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class Plan:
     config: RunConfig
     directory: RunDirectory
     task: Task
-    kind: ModuleType
+    kind: KindModule
     spec: CheckpointSpec
     adapter_class: type[Adapter]
     columns: Mapping[str, str]
@@ -69,7 +71,7 @@ class Plan:
             family=self.spec.family,
             columns=dict(self.columns),
             max_length=adapter.max_length,
-            adapter_options=dict(self.adapter_options),
+            adapter_options={**self.adapter_options, **adapter.fitted_options},
             prepared=self.task.prepare is not None,
         )
         return self.config.model_copy(update={"run": facts, "resume": False, "overwrite": False})
@@ -89,9 +91,14 @@ def prepare(config: RunConfig) -> Plan:
     metrics, primary_metric = choose_metrics(config, task, kind.scored_as(task, config.data))
     spec = inspect_checkpoint(config.model)
     adapter_class = find_adapter(task.kind, spec.family, spec.name)
-    splits = read_splits(kind, task, config.data, columns, seed=config.seed)
+    if config.model.attention is not None and task.kind != "token-classification":
+        raise ConfigError(
+            f"model.attention: {task.kind} reads a decoder as its checkpoint says; the key is for "
+            "token-classification. Leave it out."
+        )
     problems = Problems()
-    splits, data = kind.resolve(splits, task, config.data, problems)
+    as_read = read_splits(kind, task, config.data, columns, seed=config.seed)
+    splits, data = kind.resolve(as_read, task, config.data, problems)
     problems.raise_if_any()
     config = config.model_copy(update={"data": data})
     labels = kind.fit_labels(splits["train"], task, config.data)
@@ -107,17 +114,30 @@ def prepare(config: RunConfig) -> Plan:
         columns=columns,
         splits=splits,
         labels=labels,
-        adapter_options=kind.adapter_options(
-            splits["train"],
-            labels,
-            config.data,
-            class_weights=config.train.class_weights,
-            label_smoothing=config.train.label_smoothing_factor or 0.0,
-        ),
+        adapter_options=_adapter_options(config, task, kind, splits["train"], labels),
         metrics=metrics,
         primary_metric=primary_metric,
         warnings=tuple(problems.warnings),
     )
+
+
+def _adapter_options(
+    config: RunConfig, task: Task, kind: KindModule, train: Split, labels: LabelSpace | None
+) -> dict[str, Any]:
+    """Returns what the adapter is made with.
+
+    Raises:
+        ConfigError: a setting that means nothing in this kind of task.
+    """
+    settings: dict[str, Any] = {
+        "class_weights": config.train.class_weights,
+        "label_smoothing": config.train.label_smoothing_factor or 0.0,
+    }
+    if task.kind in WRITING_KINDS:
+        settings["generation"] = (config.generation or GenerationSpec()).model_dump(exclude_none=True)
+    elif config.generation is not None:
+        raise ConfigError(f"generation: nothing is written in {task.kind}. Leave the section out.")
+    return kind.adapter_options(train, labels, config.data, **settings)
 
 
 def choose_metrics(config: RunConfig, task: Task, scored_as: ScoreType) -> tuple[tuple[str, ...], str]:

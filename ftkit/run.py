@@ -75,7 +75,7 @@ def execute(config: RunConfig) -> RunResult:
         for name, split in encoded.items()
         if name != "train"
     }
-    results = outcome.collect_results(plan, trained, encoded, evaluated)
+    results = outcome.collect_results(plan, trained, adapter, encoded, evaluated)
 
     # Save, load again from disk and compare, report; only then is it a finished run.
     if process.is_main_process:

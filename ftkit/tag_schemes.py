@@ -211,7 +211,7 @@ def _prefix(position: int, start: int, stop: int, tags: list[str], label: str, s
         return "B" if is_first and position > 0 and entity_type(tags[position - 1]) == label else "I"
     if scheme == "IOB2":
         return "B" if is_first else "I"
-    _, inside, end, single = PREFIXES[scheme]
+    inside, end, single = list(PREFIXES[scheme])[1:]
     if is_first:
         return single if is_last else "B"
     return end if is_last else inside

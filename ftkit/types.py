@@ -21,6 +21,9 @@ Kind = Literal[
 ]
 """What a task is, in the Hub's own pipeline tags."""
 
+WRITING_KINDS: tuple[Kind, ...] = ("translation", "summarization", "text-generation")
+"""The kinds whose predictions are texts that a model writes."""
+
 Family = Literal["encoder", "decoder", "encoder-decoder"]
 """How a checkpoint reads and writes: BERT-like, GPT-like, T5-like."""
 

@@ -23,16 +23,16 @@ TYPO_SHARE = 0.015  # of the longer words
 CONTRACTION_SHARE = 0.6  # of the places where one is possible
 JOINTS = (", ", ", and ", " and ", " - ", ", so ", " because ", ", but ", "; ", " ... ")
 HOLE = re.compile(r"\{(\w+)\}|\[([^\[\]]*)\]")
-NOT_FORMS = "is are was were do does did has have had would could should".split()
+NEGATED = ("is", "are", "was", "were", "do", "does", "did", "has", "have", "had", "would", "could", "should")
 CONTRACTIONS = {
-    **{f"{verb} not": f"{verb}n't" for verb in NOT_FORMS},
-    **{f"{who} have": f"{who}'ve" for who in "i we you they".split()},
-    **{f"{who} will": f"{who}'ll" for who in "i we you they it".split()},
-    **{f"{who} is": f"{who}'s" for who in "it that there what where who here".split()},
+    **{f"{verb} not": f"{verb}n't" for verb in NEGATED},
+    **{f"{who} have": f"{who}'ve" for who in ("i", "we", "you", "they")},
+    **{f"{who} will": f"{who}'ll" for who in ("i", "we", "you", "they", "it")},
+    **{f"{who} is": f"{who}'s" for who in ("it", "that", "there", "what", "where", "who", "here")},
     **{"i am": "i'm", "we are": "we're", "they are": "they're", "you are": "you're"},
     **{"i would": "i'd", "we would": "we'd", "cannot": "can't", "will not": "won't"},
 }
-CONTRACTIBLE = re.compile(r"\b(" + "|".join(CONTRACTIONS) + r")\b(?! n't)")
+CONTRACTIBLE = re.compile(r"\b(" + "|".join(CONTRACTIONS) + r")\b")
 
 WORDS_TEXT = """
     name: anna, tom, priya, omar, lucy, ben, sofia, jack, mina, peter, carla, hugo, nina, sam, ines, leo
@@ -1186,7 +1186,7 @@ def _plural(noun: str) -> str:
     """Put a noun into the plural by the ordinary rules; the few nouns that break them do no harm."""
     if noun.endswith(("ves", "ings")) or (noun.endswith("s") and not noun.endswith("ss")):
         return noun
-    if noun.endswith("f") and noun.endswith(("shelf", "scarf")):
+    if noun.endswith(("shelf", "scarf")):
         return noun[:-1] + "ves"
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return noun[:-1] + "ies"
@@ -1241,9 +1241,11 @@ def _misspell(word: str, rng: random.Random) -> str:
 
 def _contract(text: str, rng: random.Random) -> str:
     """Shorten many of the long forms, "i am" to "i'm", as people do."""
-    return CONTRACTIBLE.sub(
-        lambda match: CONTRACTIONS[match[1]] if rng.random() < CONTRACTION_SHARE else match[1], text
-    )
+
+    def shorten(match: re.Match[str]) -> str:
+        return CONTRACTIONS[match[1]] if rng.random() < CONTRACTION_SHARE else match[1]
+
+    return CONTRACTIBLE.sub(shorten, text)
 
 
 def _roughen(text: str, rng: random.Random) -> str:
@@ -1262,7 +1264,10 @@ def _join(sentences: list[str], rng: random.Random) -> str:
     """String sentences together, now and then into a longer one."""
     text = sentences[0]
     for sentence in sentences[1:]:
-        text = text.rstrip(".?") + rng.choice(JOINTS) + sentence if rng.random() < 0.3 else f"{text} {sentence}"
+        if rng.random() < 0.3:
+            text = text.rstrip(".?") + rng.choice(JOINTS) + sentence
+        else:
+            text = f"{text} {sentence}"
     return text
 
 

@@ -74,6 +74,7 @@ class Recipe:
         config: the sizes and special ids, in the words of this model type's config.
         dropouts: the config keys that hold dropout probabilities.
         spare_rows: embedding rows without a token, as T5, Qwen and Pythia checkpoints have them.
+        config_type: the model type of its config where it is not the checkpoint's name here.
     """
 
     tokenizer: Callable[[], PreTrainedTokenizerBase]
@@ -81,6 +82,7 @@ class Recipe:
     config: dict[str, Any]
     dropouts: tuple[str, ...]
     spare_rows: int = 0
+    config_type: str | None = None
 
 
 def make_checkpoint(model_type: str, folder: Path, *, dropout: float = 0.0, seed: int = 0) -> Path:
@@ -95,10 +97,10 @@ def make_checkpoint(model_type: str, folder: Path, *, dropout: float = 0.0, seed
     import torch
     import transformers
 
-    recipe = RECIPES[model_type]
+    recipe = (RECIPES | WRITERS)[model_type]
     tokenizer = recipe.tokenizer()
     config = transformers.AutoConfig.for_model(
-        model_type,
+        recipe.config_type or model_type,
         vocab_size=len(tokenizer) + recipe.spare_rows,
         **_special_ids(model_type, tokenizer),
         **recipe.config,
@@ -138,13 +140,13 @@ def _special_ids(model_type: str, tokenizer: PreTrainedTokenizerBase) -> dict[st
     """The ids that configs of this type state; few decoders state a pad id."""
     from transformers import AutoConfig
 
-    usual = AutoConfig.for_model(model_type)
+    usual = AutoConfig.for_model((RECIPES | WRITERS)[model_type].config_type or model_type)
     ids = {f"{name}_id": getattr(tokenizer, f"{name}_id") for name in tokenizer.SPECIAL_TOKENS_ATTRIBUTES[:7]}
     # An encoder's text begins with [CLS] and ends with [SEP], whatever the config calls them.
     ids["bos_token_id"] = ids["cls_token_id"] if ids["bos_token_id"] is None else ids["bos_token_id"]
     ids["eos_token_id"] = ids["sep_token_id"] if ids["eos_token_id"] is None else ids["eos_token_id"]
     stated = {name for name in ids if getattr(usual, name, None) is not None}
-    stated |= set() if MODEL_TYPES[model_type] == "encoder" else {"eos_token_id"}
+    stated |= set() if MODEL_TYPES.get(model_type) == "encoder" else {"eos_token_id"}
     return {name: ids[name] for name in sorted(stated) if ids[name] is not None}
 
 
@@ -316,6 +318,36 @@ def _mbart_tokenizer() -> PreTrainedTokenizerBase:
     return MBartTokenizer(vocab=vocab, src_lang="en_XX", model_max_length=MAX_POSITIONS)
 
 
+def _marian_tokenizer() -> PreTrainedTokenizerBase:
+    """a </s> over unigrams, one vocabulary for both languages."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.Unigram(_unigrams(["<pad>", "</s>", "<unk>"], []), unk_id=2))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A $B </s>", special_tokens=[("</s>", 1)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=MAX_POSITIONS,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+def _nllb_tokenizer() -> PreTrainedTokenizerBase:
+    """eng_Latn a </s>: the language comes first, on both sides."""
+    from transformers import NllbTokenizer
+
+    codes = ["deu_Latn", "eng_Latn", "fra_Latn"]
+    vocab = _ids(["<s>", "<pad>", "</s>", "<unk>", "▁", *CHARACTERS, *("".join(pair) for pair in _merges("▁"))])
+    return NllbTokenizer(vocab=vocab, merges=_merges("▁"), extra_special_tokens=codes, model_max_length=MAX_POSITIONS)
+
+
 # --- recipes ---
 
 # Larger than the usual 0.02: at this width random weights must be large for inputs to make a difference.
@@ -455,3 +487,13 @@ RECIPES: dict[str, Recipe] = {
     "mbart": Recipe(_mbart_tokenizer, "MBartForConditionalGeneration", _BART_SIZES, _BART_DROPOUTS),
 }
 assert RECIPES.keys() == MODEL_TYPES.keys()
+
+WRITERS: dict[str, Recipe] = {
+    "marian": Recipe(
+        _marian_tokenizer, "MarianMTModel", {**_BART_SIZES, "decoder_start_token_id": 0}, _BART_DROPOUTS
+    ),
+    "nllb": Recipe(
+        _nllb_tokenizer, "M2M100ForConditionalGeneration", _BART_SIZES, _BART_DROPOUTS, config_type="m2m_100"
+    ),
+}
+"""Checkpoints that translate and that transformers has no classifier for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -42,7 +43,8 @@ class Encoded:
     Attributes:
         rows: a datasets.Dataset with `input_ids`, what else the model reads, and `labels` where known.
         lengths: tokens of each row, (R,).
-        num_truncated: examples of which something was cut off.
+        num_truncated: examples of which something was cut off; where texts are written, of which the source was cut.
+        num_truncated_targets: examples of which the target was cut off.
         first_rows: where an example may take several rows (a long document read in windows), the first row of
             each example and, last, the number of rows: (N + 1,). None: one row each.
         pads_left: prompts to be continued are padded on the left.
@@ -53,6 +55,7 @@ class Encoded:
     num_truncated: int
     first_rows: np.ndarray | None = None
     pads_left: bool = False
+    num_truncated_targets: int = 0
 
     def __len__(self) -> int:
         """Number of examples."""
@@ -63,6 +66,30 @@ class Encoded:
         if self.first_rows is None:
             return np.arange(start, stop)
         return np.arange(self.first_rows[start], self.first_rows[stop])
+
+
+class AdapterBase:
+    """What most adapters have in common.
+
+    Attributes:
+        writes_text: whether predictions are texts that the model writes token by token.
+    """
+
+    writes_text: ClassVar[bool] = False
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def fitted_options(self) -> Mapping[str, Any]:
+        """Options that were read off the training data; saved with the run beside those it was made with."""
+        return {}
+
+    def for_validation(self) -> Any:
+        """Returns the adapter that scores the model while it is trained."""
+        return self
+
+    def save_tokenizer(self, folder: Path) -> None:
+        """Writes the files from which inference makes the same tokenizer."""
+        self.tokenizer.save_pretrained(folder)
 
 
 class Adapter(Protocol):
@@ -79,6 +106,7 @@ class Adapter(Protocol):
     """
 
     version: ClassVar[int]
+    writes_text: ClassVar[bool]
     spec: CheckpointSpec
     labels: LabelSpace | None
     max_length: int | None
@@ -86,6 +114,15 @@ class Adapter(Protocol):
 
     @property
     def padding(self) -> Mapping[str, int]: ...  # noqa: D102
+
+    # --- see AdapterBase ---
+
+    @property
+    def fitted_options(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    def for_validation(self) -> Adapter: ...  # noqa: D102
+
+    def save_tokenizer(self, folder: Path) -> None: ...  # noqa: D102
 
     # --- training ---
 

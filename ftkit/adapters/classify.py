@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from ftkit.adapters.adapter import Arrays, Batch, Built, Encoded, Prediction
+from ftkit.adapters.adapter import AdapterBase, Arrays, Batch, Built, Encoded, Prediction
 from ftkit.adapters.loading import load_with_head
+from ftkit.errors import CheckpointError
 from ftkit.models.checkpoint import CheckpointSpec
 from ftkit.models.tokenizers import load_tokenizer, max_input_length
 from ftkit.types import LabelSpace, Split, TextExample
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 ENCODE_CHUNK = 2_000  # texts handed to the tokenizer at once: it works on all cores within a chunk
 
 
-class EncoderClassifier:
+class EncoderClassifier(AdapterBase):
     """BERT, RoBERTa, DeBERTa, ModernBERT, ELECTRA ...: the whole adapter; the other families change details."""
 
     version: ClassVar[int] = 1

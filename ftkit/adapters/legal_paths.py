@@ -28,7 +28,7 @@ class LegalPaths:
         self._may_end = np.array([may_follow(tag, None, scheme) for tag in tags])
         self._may_follow = np.array([[may_follow(one, other, scheme) for other in tags] for one in tags])
 
-    def best(self, log_probs_WL: np.ndarray) -> np.ndarray:  # noqa: N803
+    def best(self, log_probs_WL: np.ndarray) -> np.ndarray:
         """Returns the tags of one text.
 
         Args:
@@ -46,7 +46,7 @@ class LegalPaths:
         inside = self._may_follow[path[:-1], path[1:]].all()
         return bool(self._may_begin[path[0]] and self._may_end[path[-1]] and inside)
 
-    def _search(self, log_probs_WL: np.ndarray) -> np.ndarray:  # noqa: N803
+    def _search(self, log_probs_WL: np.ndarray) -> np.ndarray:
         steps_LL = np.where(self._may_follow, 0.0, _FORBIDDEN)
         best_L = log_probs_WL[0] + np.where(self._may_begin, 0.0, _FORBIDDEN)
         came_from = np.zeros(log_probs_WL.shape, np.int64)

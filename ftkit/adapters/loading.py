@@ -28,7 +28,7 @@ def load_with_head(auto_class: Any, spec: CheckpointSpec, *, pad_token_id: int, 
     """
     import torch
 
-    with _loading_errors(spec):
+    with loading_errors(spec):
         model, report = auto_class.from_pretrained(
             spec.path,
             **spec.loading_arguments,
@@ -48,7 +48,7 @@ def load_with_head(auto_class: Any, spec: CheckpointSpec, *, pad_token_id: int, 
 
 
 @contextlib.contextmanager
-def _loading_errors(spec: CheckpointSpec) -> Iterator[None]:
+def loading_errors(spec: CheckpointSpec) -> Iterator[None]:
     """Turns what goes wrong while weights load into one message."""
     from safetensors import SafetensorError
 

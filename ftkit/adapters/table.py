@@ -22,6 +22,10 @@ TABLE: dict[Kind, dict[Family, str]] = {
         "decoder": "ftkit.adapters.tag:Tagger",
         "encoder-decoder": "ftkit.adapters.tag:Tagger",
     },
+    "translation": {
+        "decoder": "ftkit.adapters.generate:DecoderGenerator",
+        "encoder-decoder": "ftkit.adapters.generate:EncoderDecoderGenerator",
+    },
 }
 
 

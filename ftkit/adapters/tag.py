@@ -7,19 +7,20 @@ not seen the word there, so it is read at the last.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
-from ftkit.adapters.adapter import Arrays, Batch, Built, Encoded, Prediction
+from ftkit.adapters.adapter import AdapterBase, Arrays, Batch, Built, Encoded, Prediction
 from ftkit.adapters.legal_paths import LegalPaths
 from ftkit.adapters.loading import load_with_head
 from ftkit.adapters.windows import cut_windows
 from ftkit.adapters.word_pieces import WordEncoder
 from ftkit.console import warn
-from ftkit.errors import CheckpointError, ConfigError, did_you_mean
+from ftkit.errors import CheckpointError, ConfigError
 from ftkit.models.checkpoint import CheckpointSpec
 from ftkit.models.tokenizers import load_tokenizer, max_input_length
 from ftkit.tag_schemes import Scheme, strict_entities
@@ -34,7 +35,7 @@ DEFAULT_OVERLAP = 4  # windows share a quarter: context enough on both sides, a 
 Row = dict[str, list[int]]
 
 
-class Tagger:
+class Tagger(AdapterBase):
     """BERT, RoBERTa, DeBERTa ...; GPT-2, Llama, Qwen ...; the encoders of T5, mT5 ...
 
     Attributes:
@@ -68,14 +69,19 @@ class Tagger:
         self._paths = LegalPaths(labels.names, scheme)
         if self._capacity is not None and self._capacity < 1:
             raise ConfigError(
-                f"data.max_length: {self.max_length} tokens leave no room beside the {self.words.special.count} special "
-                "tokens of this tokenizer. Say more."
+                f"data.max_length: {self.max_length} tokens leave no room beside the {self.words.special.count} "
+                "special tokens of this tokenizer. Say more."
             )
 
     @property
     def padding(self) -> Mapping[str, int]:
         """Column -> padding value."""
         return {"input_ids": self.tokenizer.pad_token_id, "labels": NO_LOSS, "word_positions": 0}
+
+    @property
+    def fitted_options(self) -> Mapping[str, Any]:
+        """The piece that bears the tag: by default it follows from the attention, and the run records it."""
+        return {"label_piece": self.label_piece}
 
     @property
     def _capacity(self) -> int | None:
@@ -221,7 +227,7 @@ class Tagger:
         counts = [len(positions) for positions in rows["word_positions"]]
         scores = [row[:count] for row, count in zip(arrays["scores"], counts, strict=True)]
         predictions, confidences = [], []
-        for first, last in zip(first_rows[:-1], first_rows[1:], strict=True):
+        for first, last in itertools.pairwise(first_rows):
             log_probs_WL = np.concatenate(scores[first:last])
             path = self._paths.best(log_probs_WL)
             predictions.append(path)
@@ -282,7 +288,7 @@ def _check_head_exists(spec: CheckpointSpec) -> None:
     }
     raise CheckpointError(
         f"model.checkpoint: token classification has no head for a {spec.model_type!r} checkpoint in transformers, so "
-        f"{spec.name!r} cannot be tagged with.{did_you_mean(spec.model_type, KNOWN)} Of family {spec.family} it works "
+        f"{spec.name!r} cannot be tagged with. Of family {spec.family} it works "
         f"for {examples[spec.family]} ..."
     )
 

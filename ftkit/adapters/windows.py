@@ -48,7 +48,8 @@ def _spans(borders: np.ndarray, capacity: int | None, overlap: int) -> list[tupl
     num_words = len(borders) - 1
     if capacity is None or borders[-1] <= capacity:
         return [(0, num_words)]
-    spans, start = [], 0
+    spans: list[tuple[int, int]] = []
+    start = 0
     while True:
         stop = int(np.searchsorted(borders, borders[start] + capacity, side="right")) - 1
         if stop >= num_words:

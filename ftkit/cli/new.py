@@ -13,7 +13,9 @@ from ftkit.errors import DataError, UserError, did_you_mean, name_list
 
 def command(
     out: Annotated[str, typer.Argument(help="A folder that does not exist yet, or is empty.")],
-    more: Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="More texts for the tokenizer.")] = None,
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="More texts for the tokenizer.")
+    ] = None,
     architecture: Annotated[str, typer.Option(help="marian, t5, bert or gpt2.")] = "marian",
     size: Annotated[str, typer.Option(help="tiny or small.")] = "tiny",
     tokenizer_data: Annotated[
@@ -72,7 +74,9 @@ def _check(out: str, files: Sequence[str], dropout: float, vocab_size: int | Non
 
 def _check_choice(option: str, value: str, choices: list[str]) -> None:
     if value not in choices:
-        raise UserError(f"{option}: there is no {value!r}.{did_you_mean(value, choices)} There is {name_list(choices)}.")
+        raise UserError(
+            f"{option}: there is no {value!r}.{did_you_mean(value, choices)} There is {name_list(choices)}."
+        )
 
 
 def _open(file: str) -> Any:

@@ -13,9 +13,11 @@ def command(
     text_pair: Annotated[
         list[str] | None, typer.Option(help="The second text of a pair, one for each --text.")
     ] = None,
-    input: Annotated[str | None, typer.Option(help="A file: csv, tsv, jsonl, json, parquet or txt.")] = None,
+    input: Annotated[str | None, typer.Option(help="A file: csv, tsv, jsonl, json, parquet, txt or conll.")] = None,
     output: Annotated[str | None, typer.Option(help="Where to write; standard output if left out.")] = None,
-    format: Annotated[str | None, typer.Option(help="jsonl or csv; by the output's extension if left out.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="jsonl, csv or conll; by the output's extension if left out.")
+    ] = None,
 ) -> None:
     """Predict texts or the rows of a file: one JSON object a row, in input order."""
     from ftkit.errors import UserError

@@ -89,7 +89,8 @@ class DataSpec(BaseModel):
     )
     target_lang: str | None = Field(None, description="Translation: the language of the targets.")
     prompt_template: str | None = Field(
-        None, description="What a model reads, with {source} where the text goes. Decoders need one, or a chat template."
+        None,
+        description="What a model reads, with {source} where the text goes. Decoders need one, or a chat template.",
     )
     max_target_length: int | None = Field(
         None, gt=1, description="Tokens kept of each target in training. Default: as many as the checkpoint can write."

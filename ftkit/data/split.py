@@ -10,9 +10,7 @@ from ftkit.errors import DataError
 from ftkit.types import ExampleT
 
 
-def hold_out(
-    examples: Sequence[ExampleT], fraction: float, seed: int
-) -> tuple[list[ExampleT], list[ExampleT]]:
+def hold_out(examples: Sequence[ExampleT], fraction: float, seed: int) -> tuple[list[ExampleT], list[ExampleT]]:
     """Splits examples in two, with each label in both parts in about the same share.
 
     Examples with one label are stratified by it and every label keeps at least one training example;

@@ -88,9 +88,31 @@ class ConllWriter:
         self._file.write("\n")
 
 
+class TxtWriter:
+    """The written text of each row, one a line; a line break within one becomes a space."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Writes one row.
+
+        Raises:
+            UserError: it holds no written text.
+        """
+        if not isinstance(row.get("prediction"), str):
+            raise UserError("The format txt holds written texts; these predictions have none. Choose jsonl.")
+        self._file.write(" ".join(row["prediction"].splitlines()) + "\n")
+
+
 _LINE_PARTS = re.compile(r"[\t\r\n]")
 
-WRITERS: dict[str, Callable[[TextIO], Writer]] = {"jsonl": JsonlWriter, "csv": CsvWriter, "conll": ConllWriter}
+WRITERS: dict[str, Callable[[TextIO], Writer]] = {
+    "jsonl": JsonlWriter,
+    "csv": CsvWriter,
+    "conll": ConllWriter,
+    "txt": TxtWriter,
+}
 """Format -> writer; the extension of a file is its format."""
 
 

@@ -106,6 +106,21 @@ def gather(predicted: list[tuple[np.ndarray, Arrays]]) -> list[tuple[np.ndarray,
     return gather_object(predicted)
 
 
+@torch.inference_mode()
+def mean_loss(model: PreTrainedModel, adapter: Adapter, encoded: Encoded, limits: BatchLimits) -> float:
+    """Returns the loss per item over rows made by `adapter.encode`: of texts, with each token's true predecessors."""
+    losses = []
+    batches = cut(encoded.lengths, np.argsort(encoded.lengths, kind="stable"), limits)
+    with evaluating(model):
+        for batch in share_of(batches):
+            inputs = pad(encoded.rows.__getitems__(batch.tolist()), adapter.padding)
+            inputs = {name: tensor.to(model.device, non_blocking=True) for name, tensor in inputs.items()}
+            labels = inputs.pop("labels")
+            losses.append((batch, {"loss": adapter.loss(model(**inputs), labels).cpu().numpy()}))
+    total = sum(float(arrays["loss"].sum()) for _, arrays in gather(losses))
+    return total / adapter.count_items(encoded)
+
+
 @contextlib.contextmanager
 def evaluating(model: Module) -> Iterator[None]:
     """Switches dropout off, and back to what it was."""
@@ -135,7 +150,7 @@ def evaluate(
         encoded: the rows of the split, made by `adapter.encode_prompt`.
         on_window: called with each window's examples and their arrays, in order.
     """
-    keep = {"predictions", "loss", "confidences"} | ({"scores"} if scorer.needs_scores else set())
+    keep = {"predictions", "loss", "confidences", "cut_off"} | ({"scores"} if scorer.needs_scores else set())
     kept: list[Arrays] = []
     with evaluating(model):
         for start, stop, arrays in predict_windows(model, adapter, encoded, limits, shared=True):
@@ -147,4 +162,7 @@ def evaluate(
     metrics = scorer.compute(found["predictions"], references, found.get("scores"))
     if "loss" in found:
         metrics = {"loss": float(found["loss"].sum() / adapter.count_items(encoded)), **metrics}
+    if adapter.writes_text:
+        loss = mean_loss(model, adapter, adapter.encode(split), limits)
+        metrics = {"loss": loss, **metrics, "cut_off_share": float(found["cut_off"].mean())}
     return Evaluation(metrics, found["predictions"], references, found.get("confidences"))

@@ -74,7 +74,7 @@ def train(
 
     def evaluate_model() -> dict[str, Any]:
         split, rows = plan.splits["validation"], encoded["validation"]
-        return evaluate(built.model, adapter, split, rows, scorer, eval_limits).metrics
+        return evaluate(built.model, adapter.for_validation(), split, rows, scorer, eval_limits).metrics
 
     progress = ProgressCallback(plan.primary_metric)
     trainer = FtkitTrainer(

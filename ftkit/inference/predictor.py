@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.spec import ModelSpec
 from ftkit.run_directory import open_run
 from ftkit.tasks import Task, find_task, kind_module
-from ftkit.types import Split, TextExample
+from ftkit.types import WRITING_KINDS, Split
 
 if TYPE_CHECKING:
     import torch
@@ -39,12 +39,21 @@ class Predictor:
         labels: label names in the order of the model's outputs.
     """
 
-    def __init__(self, run: str | Path, *, device: str | torch.device | None = None) -> None:
+    def __init__(
+        self,
+        run: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        num_beams: int | None = None,
+        max_new_tokens: int | None = None,
+    ) -> None:
         """Loads a run.
 
         Args:
             run: a run directory.
             device: such as `cpu` or `cuda:1`; the first GPU if there is one, by default.
+            num_beams: of a model that writes texts; by default as the run was scored.
+            max_new_tokens: of a model that writes texts; by default what the targets of train suggested.
 
         Raises:
             UserError: it is not a finished run.
@@ -53,18 +62,23 @@ class Predictor:
 
         quiet_libraries()
         self.folder, self.config = open_run(run)
-        self.adapter = load_adapter(self.folder, self.config)
+        search = {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
+        self.adapter = load_adapter(
+            self.folder, self.config, {name: value for name, value in search.items() if value is not None}
+        )
         self.labels = self.adapter.labels
         self.model = self.adapter.build().model.eval().to(_device(device))
 
     def predict(self, inputs: Sequence[Input]) -> list[Prediction]:
-        """Predicts texts, or pairs of texts.
+        """Predicts texts, pairs of texts or lists of words, whichever the task takes.
 
         Args:
-            inputs: texts; or for a task on pairs, `(text, text_pair)` tuples.
+            inputs: texts; for a task on pairs `(text, text_pair)` tuples; for token classification texts or lists of
+                words.
 
         Returns:
-            One object each: `label`, `score` and `scores`; for regression `score`.
+            One object each: `label`, `score` and `scores`; for regression `score`; for token classification `words`,
+            `tags` and `entities`.
         """
         if isinstance(inputs, str):
             raise UserError("predict expects a list of texts, got one text. Write predict([text]).")
@@ -121,7 +135,10 @@ class Predictor:
         return BatchLimits(train.per_device_eval_batch_size, train.max_tokens_per_batch)
 
     def _read_options(self) -> ReadOptions:
-        return ReadOptions(encoding=self.config.data.encoding, delimiter=self.config.data.delimiter)
+        data = self.config.data
+        languages = (data.source_lang, data.target_lang)
+        extensions = tuple(f".{language}" for language in languages if language is not None)
+        return ReadOptions(encoding=data.encoding, delimiter=data.delimiter, text_extensions=extensions)
 
     def _task(self) -> Task:
         """Returns the run's task; where its code has gone, the kind's own, unless it prepared rows."""
@@ -147,15 +164,28 @@ class Predictor:
                     yield {"id": example.id, **prediction}
 
 
-def load_adapter(folder: Path, config: RunConfig) -> Adapter:
-    """Makes a run's adapter from its directory alone: tokenizer, labels, limits and options as they were saved."""
+def load_adapter(folder: Path, config: RunConfig, search: Mapping[str, int] | None = None) -> Adapter:
+    """Makes a run's adapter from its directory alone: tokenizer, labels, limits and options as they were saved.
+
+    Args:
+        search: settings that win over the run's own, in kinds that write texts.
+
+    Raises:
+        UserError: there are such settings, and nothing is written.
+    """
     facts = config.run
     assert facts is not None
+    options = dict(facts.adapter_options)
+    if search and facts.kind not in WRITING_KINDS:
+        raise UserError(f"{', '.join(search)}: nothing is written in {facts.kind}. Leave it out.")
+    if search:
+        options["generation"] = {**options["generation"], **search}
+        options["max_new_tokens"] = search.get("max_new_tokens", options["max_new_tokens"])
     saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     labels = kind_module(facts.kind).saved_labels(saved)
     spec = inspect_checkpoint(ModelSpec(checkpoint=str(folder), trust_remote_code=config.model.trust_remote_code))
     adapter_class = find_adapter(facts.kind, spec.family, str(folder))
-    return adapter_class(spec, labels, max_length=facts.max_length, **facts.adapter_options)  # type: ignore[call-arg]
+    return adapter_class(spec, labels, max_length=facts.max_length, **options)  # type: ignore[call-arg]
 
 
 def _device(device: str | torch.device | None) -> torch.device:

@@ -61,16 +61,20 @@ def prove(
 
 
 def _outputs(model: PreTrainedModel, adapter: Adapter, sample: Split, limits: BatchLimits) -> Arrays:
-    from ftkit.engine.evaluation import evaluating, predict_windows
+    from ftkit.engine.evaluation import evaluating, mean_loss, predict_windows
 
     with evaluating(model):
         arrays = next(predict_windows(model, adapter, adapter.encode_prompt(sample), limits))[2]
+    if adapter.writes_text:
+        # Equal texts can hide small differences; the loss cannot.
+        arrays["loss"] = np.array([mean_loss(model, adapter, adapter.encode(sample), limits)])
     return {name: _flat(array) for name, array in arrays.items()}
 
 
 def _flat(array: np.ndarray) -> np.ndarray:
     """Returns arrays of arrays, such as one for each sentence, as one; other arrays as they are."""
-    return np.concatenate(list(array)) if array.dtype == object and len(array) else array
+    holds_arrays = array.dtype == object and len(array) and isinstance(array[0], np.ndarray)
+    return np.concatenate(list(array)) if holds_arrays else array
 
 
 def _on(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
@@ -79,4 +83,6 @@ def _on(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:
+    if one.dtype == object:
+        return 0.0  # texts: equal or not, which is compared as a whole
     return float(np.abs(one.astype(np.float64) - other.astype(np.float64)).max(initial=0.0))

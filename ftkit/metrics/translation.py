@@ -22,7 +22,15 @@ TOKENIZERS = ("13a", "intl", "zh", "ja-mecab", "ko-mecab", "flores200", "flores1
 """What `data.bleu_tokenizer` may name."""
 
 # https://github.com/mjpost/sacrebleu#tokenization: what WMT uses for these languages.
-_OF_LANGUAGE = {"zh": "zh", "zho": "zh", "yue": "zh", "ja": "ja-mecab", "jpn": "ja-mecab", "ko": "ko-mecab", "kor": "ko-mecab"}
+_OF_LANGUAGE = {
+    "zh": "zh",
+    "zho": "zh",
+    "yue": "zh",
+    "ja": "ja-mecab",
+    "jpn": "ja-mecab",
+    "ko": "ko-mecab",
+    "kor": "ko-mecab",
+}
 # Written without spaces between words, where 13a would take a clause for a word.
 _WITHOUT_SPACES = ("th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bo", "bod", "dz", "dzo", "shn")
 _NEEDS = {"ja-mecab": ("MeCab", "sacrebleu[ja]"), "ko-mecab": ("mecab_ko", "sacrebleu[ko]")}
@@ -97,7 +105,8 @@ class TranslationScorer:
             references: texts (N,).
             scores: not used.
         """
-        written, expected = list(predictions), list(references)  # type: ignore[arg-type]
+        written: list[Any] = list(predictions)  # type: ignore[arg-type]
+        expected: list[Any] = list(references)  # type: ignore[arg-type]
         result: dict[str, Any] = {}
         for name in self.names:
             metric = sacrebleu_metric(name, self.tokenizer)

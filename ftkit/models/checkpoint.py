@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.resources
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError, did_you_mean, name_list
+from ftkit.models import encoder_decoder
 from ftkit.models.spec import Attention, ModelSpec
 from ftkit.types import Family
 
@@ -32,6 +35,10 @@ class CheckpointSpec:
         vocab_size: rows of the embedding table.
         architectures: the classes it was saved from, such as `("BertForMaskedLM",)`.
         attention: how it is to read: what the user declared, else what its config says; encoders see the whole text.
+        decoder_start_token_id: what the decoder of an encoder-decoder reads first.
+        max_target_positions: tokens that it can write at once; None when it has no fixed limit.
+        prefixes: what T5 reads before a source, by task, such as `translation_en_to_de`.
+        decoder: the checkpoint that writes, where two are joined into one model.
     """
 
     name: str
@@ -44,6 +51,10 @@ class CheckpointSpec:
     vocab_size: int
     architectures: tuple[str, ...]
     attention: Attention = "bidirectional"
+    decoder_start_token_id: int | None = None
+    max_target_positions: int | None = None
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+    decoder: CheckpointSpec | None = None
 
     @property
     def loading_arguments(self) -> dict[str, Any]:
@@ -57,11 +68,13 @@ def inspect_checkpoint(model: ModelSpec) -> CheckpointSpec:
     Raises:
         CheckpointError: there is no such checkpoint, it holds no safetensors weights, or its family is unknown.
     """
+    if model.decoder is not None:
+        return _joined(model, model.decoder)
     path = resolve_path(model.checkpoint)
     config = _read_config(model, path)
     if Path(path).is_dir():
         check_weights(Path(path))
-    text_config = config.get_text_config()
+    reads, writes = encoder_decoder.sides(config)
     return CheckpointSpec(
         name=model.checkpoint,
         path=path,
@@ -69,11 +82,37 @@ def inspect_checkpoint(model: ModelSpec) -> CheckpointSpec:
         trust_remote_code=model.trust_remote_code,
         family=family_of(config),
         model_type=config.model_type,
-        max_positions=_max_positions(text_config),
-        vocab_size=text_config.vocab_size,
+        max_positions=_max_positions(reads),
+        vocab_size=reads.vocab_size,
         architectures=tuple(config.architectures or ()),
         attention=_attention(model, config),
+        decoder_start_token_id=getattr(config, "decoder_start_token_id", None),
+        max_target_positions=_max_positions(writes) if config.is_encoder_decoder else None,
+        prefixes=_prefixes(config),
     )
+
+
+def _joined(model: ModelSpec, decoder: str) -> CheckpointSpec:
+    """Returns an encoder and a decoder as one checkpoint of family encoder-decoder."""
+    reads = inspect_checkpoint(model.model_copy(update={"decoder": None}))
+    writes = inspect_checkpoint(
+        ModelSpec(checkpoint=decoder, trust_remote_code=model.trust_remote_code)
+        if decoder != model.checkpoint
+        else model.model_copy(update={"decoder": None})
+    )
+    encoder_decoder.check_can_be_joined(reads, writes)
+    return dataclasses.replace(
+        reads,
+        family="encoder-decoder",
+        model_type=encoder_decoder.MODEL_TYPE,
+        max_target_positions=writes.max_positions,
+        decoder=writes,
+    )
+
+
+def _prefixes(config: PretrainedConfig) -> dict[str, str]:
+    tasks = getattr(config, "task_specific_params", None) or {}
+    return {name: str(values["prefix"]) for name, values in tasks.items() if values.get("prefix")}
 
 
 def _attention(model: ModelSpec, config: PretrainedConfig) -> Attention:
@@ -191,6 +230,8 @@ def family_of(config: PretrainedConfig) -> Family:
         return "encoder"
     if config.model_type in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return "decoder"
+    if config.model_type in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+        return "encoder-decoder"  # the encoder of a T5 alone, as its token classifier is saved
     raise CheckpointError(
         f"model.checkpoint: a {config.model_type!r} checkpoint is not a text model that ftkit knows. "
         "Known are encoders (BERT, RoBERTa ...), decoders (GPT-2, Llama ...) and encoder-decoders (T5, BART ...)."

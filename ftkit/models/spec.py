@@ -16,11 +16,16 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     checkpoint: str = Field(min_length=1, description="Hub id, local folder, or ftkit:bert (the built-in demo).")
+    decoder: str | None = Field(
+        None,
+        min_length=1,
+        description="A second checkpoint that writes what the first, an encoder, has read: BERT2BERT.",
+    )
     revision: str | None = Field(None, description="Branch, tag or commit of the checkpoint's repository.")
     trust_remote_code: bool = Field(
         False, strict=True, description="Allow the checkpoint's own Python code to run on this machine."
     )
     attention: Attention | None = Field(
         None,
-        description="How a decoder reads: causal, or bidirectional (unmasked). Default: as the checkpoint's config says.",
+        description="How a decoder reads: causal, or bidirectional (unmasked). Default: as the checkpoint says.",
     )

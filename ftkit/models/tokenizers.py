@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit.errors import CheckpointError
@@ -44,6 +45,25 @@ def load_tokenizer(spec: CheckpointSpec) -> PreTrainedTokenizerBase:
     ensure_pad_token(tokenizer, spec)
     tokenizer.padding_side = "right"
     return tokenizer
+
+
+TARGET_TOKENIZER = "target_tokenizer"  # its folder inside a checkpoint that reads and writes with different ones
+
+
+def load_target_tokenizer(spec: CheckpointSpec, tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """Returns the tokenizer of what is written; for most checkpoints it is that of what is read.
+
+    Raises:
+        CheckpointError: as `load_tokenizer`.
+    """
+    if spec.decoder is not None:
+        return tokenizer if spec.decoder.path == spec.path else load_tokenizer(spec.decoder)
+    folder = Path(spec.path) / TARGET_TOKENIZER
+    if not folder.is_dir():
+        return tokenizer
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
 
 
 def ensure_pad_token(tokenizer: PreTrainedTokenizerBase, spec: CheckpointSpec) -> None:

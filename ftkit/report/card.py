@@ -117,6 +117,8 @@ def _text_values(content: ReportContent, config: dict[str, Any]) -> dict[str, An
         "kind": content.kind,
         "task_name": content.task_name,
         "problem_type": content.problem_type,
+        **{key: (config.get("data") or {}).get(key) for key in ("source_lang", "target_lang", "prompt_template")},
+        "bleu_signature": content.results.get(f"{_headline_prefix(content)}bleu_signature"),
         "headline": _headline(content),
         "label_names": [shorten(name, _MAX_LABEL) for name in names],
         "num_labels": len(content.label_names),
@@ -133,6 +135,11 @@ def _text_values(content: ReportContent, config: dict[str, Any]) -> dict[str, An
         "environment": flat_texts(content.results.get("environment") or {}),
         "proof": _proof(content),
     }
+
+
+def _headline_prefix(content: ReportContent) -> str:
+    """Returns what the headline's results are named after, such as `test_`."""
+    return f"{content.headline.prefix}_" if content.headline is not None else ""
 
 
 def _headline(content: ReportContent) -> str | None:

@@ -26,7 +26,10 @@ def f1_interval(content: ReportContent, split: EvaluatedSplit, value: float | No
     if value is None or content.primary_metric not in ("f1", "conlleval_f1"):
         return None
     counts = np.array(
-        [(len(set(expected) & set(found)), len(found) + len(expected)) for _, expected, found in _entities(content, split)]
+        [
+            (len(set(expected) & set(found)), len(found) + len(expected))
+            for _, expected, found in _entities(content, split)
+        ]
     ).reshape(-1, 2)
     if abs(_f1(counts.sum(axis=0)) - value) > 1e-6:
         return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.data.files import atomic_write_text
-from ftkit.report import curves, entities, plots, tables
+from ftkit.report import curves, entities, plots, tables, written
 from ftkit.report.config_text import shareable_yaml
 from ftkit.report.content import EvaluatedSplit, ReportContent, number
 from ftkit.report.intervals import baseline, interval
@@ -26,6 +26,7 @@ from ftkit.report.texts import (
     value_text,
     without_paths,
 )
+from ftkit.types import WRITING_KINDS
 
 
 def write_page(path: str | Path, content: ReportContent) -> None:
@@ -63,6 +64,9 @@ def write_page(path: str | Path, content: ReportContent) -> None:
 
 def _subtitle(content: ReportContent) -> str:
     task = content.task_name if content.task_name == content.kind else f"{content.task_name} ({content.kind})"
+    if _writes(content):
+        signatures = [content.results.get(f"{split.prefix}_bleu_signature") for split in content.evaluated[-1:]]
+        return " · ".join([task, *(f"BLEU {signature}" for signature in signatures if signature)])
     if _is_tagger(content):
         facts = [content.results.get(f"{split.prefix}_{key}") for split in content.evaluated[-1:] for key in _READING]
         return " · ".join([task, *(str(fact) for fact in facts if fact)])
@@ -132,13 +136,15 @@ def _headline_notes(content: ReportContent, split: EvaluatedSplit, value: float 
     metric = content.primary_metric
     if _is_tagger(content):
         bounds = entities.f1_interval(content, split, value)
+    elif _writes(content):
+        bounds = written.bleu_interval(content, split, value)
     else:
         bounds = interval(split, metric, value, num_labels=len(content.label_names))
     if bounds:
         yield f"95% interval {write(bounds[0])} to {write(bounds[1])}"
     if metric == "accuracy" and value is not None and not _is_tagger(content):
         yield f"{round(value * len(split)):,} of {len(split):,} rows are right"
-    floor = None if _is_tagger(content) else baseline(split, metric)
+    floor = None if _is_tagger(content) or _writes(content) else baseline(split, metric)
     if floor is not None:
         answer = "the most frequent label" if metric == "accuracy" else "the mean"
         yield f"always answering {answer} gives {write(floor)}"
@@ -164,7 +170,7 @@ def _facts(content: ReportContent) -> Iterator[tuple[str, str]]:
     """Yields name and text of what was run."""
     results = content.results
     yield "Checkpoint", f"{checkpoint_name(content.checkpoint)} ({content.family})"
-    if content.problem_type != "regression":
+    if content.label_names and content.problem_type != "regression":
         yield "Labels", count_text(len(content.label_names))
     yield "Parameters", _parameters(results)
     yield "Training time", duration_text(number(results.get("train_runtime")))
@@ -238,6 +244,7 @@ _ERROR_TITLES = {
     "multi_label_classification": ("Rows with the most wrong labels", "Wrong labels"),
     "regression": ("Largest errors", "Error"),
     "token-classification": ("Most confident errors", "Confidence"),
+    "translation": ("Texts furthest from the expected ones", "chrF++"),
 }
 
 
@@ -245,6 +252,8 @@ def _errors(content: ReportContent, split: EvaluatedSplit) -> tuple[int, list[ta
     """Returns how many rows (of a tagger: entities) went wrong, and the worst of them."""
     if _is_tagger(content):
         return entities.entity_errors(content, split)
+    if _writes(content):
+        return written.worst_texts(content, split)
     num_rows = len(split) if content.problem_type == "regression" else tables.num_wrong(split)
     return num_rows, tables.error_rows(content, split)
 
@@ -261,6 +270,10 @@ def _is_single(content: ReportContent) -> bool:
     return content.problem_type == "single_label_classification"
 
 
+def _writes(content: ReportContent) -> bool:
+    return content.kind in WRITING_KINDS
+
+
 def _is_tagger(content: ReportContent) -> bool:
     return content.problem_type == "token-classification"
 
@@ -270,7 +283,7 @@ def _plots(content: ReportContent, split: EvaluatedSplit) -> list[tuple[str, str
     found: list[tuple[str | None, str]] = []
     if content.problem_type == "regression":
         found += [(plots.scatter_plot(split), ""), (plots.error_histogram(split), "")]
-    else:
+    elif not _writes(content):
         found.append((plots.label_f1_bars(content.per_label(split), split.name), ""))
     if split.confidences is not None and _is_single(content):
         is_right = split.predictions == split.references

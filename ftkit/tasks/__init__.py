@@ -8,8 +8,10 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 from ftkit.errors import ConfigError, did_you_mean, name_list
+from ftkit.tasks.kind import KindModule
 from ftkit.tasks.task import Task
 from ftkit.types import Kind
 
@@ -18,17 +20,18 @@ __all__ = ["ENTRY_POINTS", "KINDS", "Task", "find_task", "kind_module"]
 KINDS: dict[Kind, str] = {
     "text-classification": "ftkit.tasks.text_classification",
     "token-classification": "ftkit.tasks.token_classification",
+    "translation": "ftkit.tasks.translation",
 }
 """Kind -> the module that reads its examples, makes its labels and checks both."""
 
 ENTRY_POINTS = "ftkit.tasks"
 
 
-def kind_module(kind: Kind) -> ModuleType:
+def kind_module(kind: Kind) -> KindModule:
     """Returns the module of a kind: its TASK, and how rows become examples."""
     if kind not in KINDS:
         raise ConfigError(f"task: the kind {kind!r} is not there yet; there is {name_list(KINDS)}.")
-    return importlib.import_module(KINDS[kind])
+    return cast("KindModule", importlib.import_module(KINDS[kind]))
 
 
 def find_task(name: str) -> Task:

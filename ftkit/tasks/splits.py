@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import ModuleType
 
 from ftkit.data.readers import ReadOptions, fingerprint, open_table
 from ftkit.data.spec import DataSpec, Source
 from ftkit.data.split import hold_out
+from ftkit.tasks.kind import KindModule
 from ftkit.tasks.task import Task
 from ftkit.types import Split
 
 
 def read_splits(
-    kind: ModuleType, task: Task, spec: DataSpec, columns: Mapping[str, str], *, seed: int
+    kind: KindModule, task: Task, spec: DataSpec, columns: Mapping[str, str], *, seed: int
 ) -> dict[str, Split]:
     """Returns `train`, and `validation` and `test` where the config has them, in this order.
 
@@ -40,7 +40,7 @@ def read_splits(
 
 
 def _read(
-    name: str, source: Source, kind: ModuleType, task: Task, spec: DataSpec, columns: Mapping[str, str]
+    name: str, source: Source, kind: KindModule, task: Task, spec: DataSpec, columns: Mapping[str, str]
 ) -> Split:
     table = open_table(source, ReadOptions(encoding=spec.encoding, delimiter=spec.delimiter))
     examples = kind.read_examples(table, task, columns, spec, with_labels=True)

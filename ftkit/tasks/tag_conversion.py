@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -256,7 +257,7 @@ def _report_illegal(
 
 
 def _report_merged(entities: Sequence[Entity], example: TokenExample, split: Split, problems: Problems) -> None:
-    for one, other in zip(entities, entities[1:], strict=False):
+    for one, other in itertools.pairwise(entities):
         if one.stop == other.start and one.label == other.label:
             problems.warn(
                 f"{split.name}: two entities of one type touch; in the scheme IO they are one",

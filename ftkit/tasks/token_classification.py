@@ -15,7 +15,7 @@ from ftkit.errors import ConfigError, DataError, did_you_mean, name_list
 from ftkit.tag_schemes import OUTSIDE, conlleval_entities, entity_type, parse, tag_names
 from ftkit.tasks.tag_conversion import DEFAULT_SCHEME, resolve
 from ftkit.tasks.task import Task
-from ftkit.types import LabelSpace, Row, ScoreType, Split, TokenExample, natural_sort
+from ftkit.types import LabelSpace, ScoreType, Split, TokenExample, natural_sort
 
 if TYPE_CHECKING:
     from ftkit.metrics.tagging import TagScorer
@@ -27,6 +27,8 @@ TASK = Task(
     kind="token-classification",
     columns={"tokens": "tokens", "tags": "tags", "text": "text", "spans": "spans"},
 )
+
+WORDS_EXAMPLE = '{"tokens": ["Anna", "left"], "tags": ["B-PER", "O"]}'
 
 ROLES: Mapping[str, str] = {
     "tokens": "the words, as a list",
@@ -93,9 +95,8 @@ def read_examples(
         try:
             parts = _parts(cells, columns, with_labels)
         except span_cells.WrongSpan as error:
-            raise DataError(
-                f"{table.source}, line {row.line}: {error}.\nFix: write it like {span_cells.EXAMPLE}"
-            ) from None
+            shape = WORDS_EXAMPLE if columns["tokens"] in cells else span_cells.EXAMPLE
+            raise DataError(f"{table.source}, line {row.line}: {error}.\nFix: write it like {shape}") from None
         yield TokenExample(id=position if id_cell is None else id_cell, line=row.line, **parts)
 
 

@@ -142,6 +142,20 @@ def test_a_wrong_call_is_told(run, command, arguments, parts):
         assert part in told
 
 
+def test_check_says_what_would_be_trained_and_writes_nothing(checkpoint, tmp_path, command):
+    from ftkit import strict_yaml
+
+    config = run_config(tmp_path, checkpoint("gpt2"))
+    (tmp_path / "run.yaml").write_text(strict_yaml.dump(config))
+    before = sorted(tmp_path.rglob("*"))
+    code, out, told = command("check", tmp_path / "run.yaml")
+    assert code == 0
+    for part in ("gpt2 of family decoder", "24 rows of", "4: card, food, sport, weather", "nothing was written"):
+        assert part in out
+    assert "leak" in told, "validation repeats rows of train"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_tasks_schema_and_env(command):
     assert "text-classification" in command("tasks")[1]
     assert json.loads(command("schema")[1])["properties"]["task"]

@@ -48,8 +48,9 @@ def open_table(source: Source, options: ReadOptions | None = None) -> Table:
         from ftkit.data.readers import parallel
 
         return parallel.read(resolve(source.source), resolve(source.target), options or ReadOptions())
-    path = resolve(source)
-    return _reader(path)(path, options or ReadOptions())
+    path, options = resolve(source), options or ReadOptions()
+    is_text = path.suffix.lower() not in READERS and path.suffix in options.text_extensions
+    return _reader(path.with_suffix(".txt") if is_text else path)(path, options)
 
 
 def fingerprint(source: Source) -> str:

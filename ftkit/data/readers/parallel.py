@@ -19,8 +19,10 @@ def read(source: Path, target: Path, options: ReadOptions) -> Table:
     their end are not rows.
 
     Raises:
-        DataError: one file has more lines than the other, or neither has any.
+        DataError: one file has more lines than the other, neither has any, or both are the same.
     """
+    if source == target:
+        raise DataError(f"{source} is named both as source and as target. Name the file with the translations.")
     name = f"{source} | {target}"
 
     def rows() -> Iterator[Row]:

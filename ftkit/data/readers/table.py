@@ -16,10 +16,12 @@ class ReadOptions:
     Attributes:
         encoding: a Python codec name; a UTF-8 byte order mark is accepted and dropped.
         delimiter: cell separator of csv and tsv files; None takes the format's own.
+        text_extensions: extensions of files with one text a line beside `.txt`, such as `.de`.
     """
 
     encoding: str = "utf-8"
     delimiter: str | None = None
+    text_extensions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,118 @@
+"""Checkpoint -> model that writes text: loaded in float32, with its search settings."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ftkit.adapters.adapter import Built
+from ftkit.adapters.loading import loading_errors
+from ftkit.errors import CheckpointError
+from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.encoder_decoder import join
+from ftkit.models.generation import GenerationSpec
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig, PreTrainedModel
+
+
+def check_can_generate(spec: CheckpointSpec) -> None:
+    """Refuses a checkpoint whose type has no model that writes text, before anything is read.
+
+    Raises:
+        CheckpointError: naming what can be used instead.
+    """
+    from transformers.models.auto import modeling_auto
+
+    by_family: dict[str, Mapping[str, str]] = {
+        "encoder-decoder": modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+        "decoder": modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    }
+    names = by_family.get(spec.family, {})
+    if spec.trust_remote_code or spec.model_type in names:
+        return
+    raise CheckpointError(
+        f"model.checkpoint: transformers has no model that writes text for checkpoints of type {spec.model_type!r}, "
+        f"such as {spec.name!r}. Start from Marian, T5, BART, mBART, NLLB, GPT-2, Llama or Qwen, or join two with "
+        "model.decoder."
+    )
+
+
+def load_generator(spec: CheckpointSpec) -> Built:
+    """Loads a checkpoint with its language modelling head.
+
+    Raises:
+        CheckpointError: its weights cannot be read, or some are missing.
+    """
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    if spec.decoder is not None:
+        return _load_joined(spec, spec.decoder)
+    auto_class: Any = AutoModelForSeq2SeqLM if spec.family == "encoder-decoder" else AutoModelForCausalLM
+    with loading_errors(spec):
+        model, report = auto_class.from_pretrained(spec.path, **spec.loading_arguments, **_loading())
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise CheckpointError(
+            f"model.checkpoint: {spec.name!r} lacks {len(missing)} parameters that writing text needs, such as "
+            f"{missing[0]}: what was saved is not a {type(model).__name__}. Name a checkpoint that was pretrained to "
+            "write, or join two with model.decoder."
+        )
+    _freeze_poolers(model)
+    return Built(model=model, new_parameters=frozenset())
+
+
+def _loading() -> dict[str, Any]:
+    import torch
+
+    return {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+
+
+def _load_joined(spec: CheckpointSpec, decoder: CheckpointSpec) -> Built:
+    with loading_errors(spec):
+        model, new = join(spec, decoder, _loading())
+    _freeze_poolers(model)
+    return Built(model=model, new_parameters=frozenset(new))
+
+
+def _freeze_poolers(model: PreTrainedModel) -> None:
+    """An encoder's pooler takes no part in writing; processes that train together would wait for its gradients."""
+    for name, parameter in model.named_parameters():
+        if name.startswith("encoder.pooler."):
+            parameter.requires_grad = False
+
+
+def generation_config(
+    model: PreTrainedModel,
+    search: GenerationSpec,
+    *,
+    max_new_tokens: int | None,
+    pad_token_id: int,
+    eos_token_id: int,
+    special: dict[str, int],
+) -> GenerationConfig:
+    """Returns the checkpoint's own generation config with the search of the run, made exact: nothing is sampled."""
+    config = copy.deepcopy(model.generation_config)
+    ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    values: dict[str, Any] = {
+        "do_sample": False,
+        **dict.fromkeys(("temperature", "top_p", "top_k", "typical_p", "min_p"), None),
+        "num_beams": search.num_beams,
+        "max_new_tokens": max_new_tokens,
+        "max_length": None,
+        "min_length": None,
+        "pad_token_id": pad_token_id,
+        "eos_token_id": list(dict.fromkeys([eos_token_id, *(end for end in ends if end is not None)])),
+        "use_cache": True,
+        **special,
+    }
+    if len(values["eos_token_id"]) == 1:
+        values["eos_token_id"] = eos_token_id
+    for name in ("length_penalty", "no_repeat_ngram_size"):
+        if getattr(search, name) is not None:
+            values[name] = getattr(search, name)
+    for name, value in values.items():
+        setattr(config, name, value)
+    config._from_model_config = False
+    return config

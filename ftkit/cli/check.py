@@ -1,0 +1,33 @@
+"""`ftkit check CONFIG [key=value ...]`: everything that is checked before a run, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    config: Annotated[str, typer.Argument(help="A YAML file, such as task_configs/quickstart.yaml.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Such as data.test=null.")
+    ] = None,
+) -> None:
+    """Check config, checkpoint and data without reading weights or writing anything."""
+    from ftkit.config import load_config, parse_overrides
+    from ftkit.console import warn
+    from ftkit.preflight import prepare
+
+    plan = prepare(load_config(config, parse_overrides(overrides or [])))
+    for warning in plan.warnings:
+        warn(warning)
+    typer.echo(f"task        {plan.task.name} ({plan.task.kind})")
+    typer.echo(f"checkpoint  {plan.spec.name}, {plan.spec.model_type} of family {plan.spec.family}")
+    for name, split in plan.splits.items():
+        typer.echo(f"{name:<11} {len(split):,} rows of {split.source}")
+    if plan.labels is not None:
+        names = ", ".join(plan.labels.names[:12])
+        more = f" (+{len(plan.labels) - 12} more)" if len(plan.labels) > 12 else ""
+        typer.echo(f"labels      {len(plan.labels)}: {names}{more}")
+    typer.echo(f"metrics     {', '.join(plan.metrics)}; the best checkpoint by {plan.primary_metric}")
+    typer.echo("The run is possible; nothing was written.")

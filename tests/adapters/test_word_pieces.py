@@ -1,0 +1,159 @@
+"""Words become pieces and can be found again, for every tokenizer and every text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import tiny
+from ftkit.adapters.tag import Tagger
+from ftkit.adapters.word_pieces import WordEncoder
+from ftkit.models.checkpoint import inspect_checkpoint
+from ftkit.models.spec import ModelSpec
+from ftkit.tag_schemes import tag_names
+from ftkit.types import LabelSpace, Split, TokenExample
+
+LABELS = LabelSpace(tag_names(("x",), "IOB2"))
+MODEL_TYPES = [name for name in tiny.MODEL_TYPES if name not in ("opt", "bart", "mbart")]
+TRICKY = (
+    "👍🏽",  # an emoji of two code points
+    "👩\u200d👩\u200d👧",
+    "e\u0301te\u0301",  # combining marks
+    "\u200b",  # nothing is left of these in normalisation
+    "\ufe0f",
+    "\u00ad",
+    "שלום",  # from right to left
+    "مرحبا",
+    "北京",
+    "हिन्दी",
+    "İstanbul",
+    "ﬁn",  # a ligature that normalisation takes apart
+    "don't",
+    "#nfl",
+    "http://t.co/" + "x" * 40,
+    " ",
+    "\t",
+    "a b",  # a word with a space inside
+    "[SEP]",
+    "</s>",
+    "<|endoftext|>",
+    "\x00",
+)
+words = st.one_of(st.sampled_from(TRICKY), st.sampled_from(tiny.WORDS), st.text(min_size=1, max_size=12))
+
+
+@pytest.fixture(scope="module")
+def encoder(checkpoint: Callable[[str], Path]) -> Callable[[str], WordEncoder]:
+    made: dict[str, WordEncoder] = {}
+
+    def make(model_type: str) -> WordEncoder:
+        if model_type not in made:
+            made[model_type] = tagger_of(checkpoint(model_type)).words
+        return made[model_type]
+
+    return make
+
+
+def tagger_of(folder: Path, **options: object) -> Tagger:
+    return Tagger(inspect_checkpoint(ModelSpec(checkpoint=str(folder))), LABELS, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sentence=st.lists(words, min_size=1, max_size=12))
+def test_every_word_has_pieces_and_one_place(
+    model_type: str, sentence: list[str], encoder: Callable[[str], WordEncoder], checkpoint: Callable[[str], Path]
+) -> None:
+    """Words -> pieces -> words is the identity: the pieces of a row fall apart into those of its words, in order."""
+    tagger = Tagger.__new__(Tagger)
+    tagger.__dict__ |= _shared(model_type, checkpoint).__dict__
+    split = Split("input", "x", [TokenExample(id=0, words=tuple(sentence), tags=("O",) * len(sentence))])
+    encoded = tagger.encode_prompt(split)
+    found: list[str] = []
+    words_of = iter(sentence)
+    special = tagger.words.special
+    for row in encoded.rows.to_list():
+        assert len(row["input_ids"]) <= tiny.MAX_POSITIONS or tagger.max_length is None
+        for position in row["word_positions"]:
+            word = next(words_of)
+            pieces = list(tagger.words.pieces(word))
+            assert pieces
+            start = position if tagger.label_piece == "first" else position - len(pieces) + 1
+            if len(pieces) <= tagger._capacity if tagger._capacity else True:
+                assert row["input_ids"][start : start + len(pieces)] == pieces
+            assert len(special.before) <= position < len(row["input_ids"]) - len(special.after)
+            found.append(word)
+        marked = [place for place, label in enumerate(row["labels"]) if label != -100]
+        assert marked == row["word_positions"]
+    assert found == sentence
+
+
+_MADE: dict[str, Tagger] = {}
+
+
+def _shared(model_type: str, checkpoint: Callable[[str], Path]) -> Tagger:
+    if model_type not in _MADE:
+        _MADE[model_type] = tagger_of(checkpoint(model_type))
+    return _MADE[model_type]
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_words_have_the_pieces_that_they_have_in_a_text(
+    model_type: str, encoder: Callable[[str], WordEncoder]
+) -> None:
+    """Apart from its first word, which has no space before it, a text's pieces are those of its words."""
+    text = "please block the card today"
+    found = [id_ for word in text.split()[1:] for id_ in encoder(model_type).pieces(word)]
+    whole = encoder(model_type).tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert whole[-len(found) :] == found
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_learning_many_words_at_once_gives_the_same(model_type: str, checkpoint: Callable[[str], Path]) -> None:
+    sentence = [*TRICKY, *tiny.WORDS]
+    one, many = (tagger_of(checkpoint(model_type)).words for _ in range(2))
+    many.learn(sentence)
+    assert [many.pieces(word) for word in sentence] == [one.pieces(word) for word in sentence]
+
+
+@pytest.mark.parametrize(
+    ("model_type", "before", "after"),
+    [
+        ("bert", ["[CLS]"], ["[SEP]"]),
+        ("roberta", ["<s>"], ["</s>"]),
+        ("gpt2", [], []),
+        ("llama", ["<s>"], []),
+        ("t5", [], ["</s>"]),
+    ],
+)
+def test_special_tokens(
+    model_type: str, before: list[str], after: list[str], encoder: Callable[[str], WordEncoder]
+) -> None:
+    words = encoder(model_type)
+    assert words.tokenizer.convert_ids_to_tokens(list(words.special.before)) == before
+    assert words.tokenizer.convert_ids_to_tokens(list(words.special.after)) == after
+
+
+@pytest.mark.parametrize(
+    ("model_type", "pieces"),
+    [
+        ("bert", ["my", "z", "##q"]),
+        ("roberta", ["Ġmy", "Ġ", "z", "q"]),
+        ("gpt2", ["Ġmy", "Ġ", "z", "q"]),
+        ("llama", ["▁my", "▁", "z", "q"]),
+        ("t5", ["▁my", "▁", "z", "q"]),
+    ],
+)
+def test_literal_pieces(model_type: str, pieces: list[str], encoder: Callable[[str], WordEncoder]) -> None:
+    words = encoder(model_type)
+    ids = [*words.pieces("my"), *words.pieces("zq")]
+    assert words.tokenizer.convert_ids_to_tokens(ids) == pieces
+
+
+def test_a_word_that_vanishes_is_the_unknown_token(encoder: Callable[[str], WordEncoder]) -> None:
+    words = encoder("bert")
+    assert words.pieces("\u200b") == (words.tokenizer.unk_token_id,)

@@ -1,0 +1,248 @@
+"""What every model that writes text keeps to, whatever its checkpoint. A new family only adds data."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from ftkit.adapters.adapter import Adapter
+from ftkit.adapters.table import find_adapter
+from ftkit.engine.batching import BatchLimits, pad
+from ftkit.engine.evaluation import predict_windows
+from ftkit.models.checkpoint import inspect_checkpoint
+from ftkit.models.spec import ModelSpec
+from ftkit.types import Split, TextToTextExample
+
+SOURCES = [text for text, _ in tiny.EXAMPLES[:8]]
+# One of the vocabularies knows no capital letters.
+TARGETS = [" ".join(reversed(text.lower().split())) for text in SOURCES]
+PAIRS = list(zip(SOURCES, TARGETS, strict=True))
+MAX_STEPS, LEARNING_RATE = 200, 5e-3
+LIMITS = BatchLimits(64, 4096)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A checkpoint that writes.
+
+    Attributes:
+        model: its name in `tiny`; of a joined one, what reads.
+        decoder: what writes, of a joined one.
+        options: what the adapter is made with.
+        row: tokens of the pair ("card", "rain"): what is read, `|`, and what is to be written.
+        start: what an encoder-decoder's decoder reads first.
+    """
+
+    model: str
+    row: str
+    start: str | None = None
+    decoder: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+MBART = {"source_lang": "en_XX", "target_lang": "de_DE"}
+NLLB = {"source_lang": "eng_Latn", "target_lang": "deu_Latn"}
+TEMPLATE = {"prompt_template": "{source} is"}
+
+CASES = {
+    "marian": Case("marian", "▁card </s> | ▁rain </s>", start="<pad>"),
+    "t5": Case("t5", "▁add ▁card </s> | ▁rain </s>", start="<pad>", options={"prompt_template": "add {source}"}),
+    "bart": Case("bart", "<s> c a r d </s> | <s> r a i n </s>", start="</s>"),
+    "mbart": Case("mbart", "▁card </s> en_XX | ▁rain </s>", start="de_DE", options=MBART),
+    "nllb": Case("nllb", "eng_Latn ▁card </s> | deu_Latn ▁rain </s>", start="</s>", options=NLLB),
+    "gpt2": Case("gpt2", "c a r d Ġis | Ġrain <|endoftext|>", options=TEMPLATE),
+    "llama": Case("llama", "<s> ▁card ▁is | ▁rain </s>", options=TEMPLATE),
+    "qwen2": Case("qwen2", "c a r d Ġis | Ġrain <|endoftext|>", options=TEMPLATE),
+    "bert2bert": Case("bert", "[CLS] card [SEP] | rain [SEP]", start="[CLS]", decoder="bert"),
+    "bert2gpt": Case("bert", "[CLS] card [SEP] | r a i n <|endoftext|>", start="<|endoftext|>", decoder="gpt2"),
+}
+every_case = pytest.mark.parametrize("name", CASES)
+Trained = tuple[Adapter, Any]
+
+
+def make_split(pairs: Sequence[tuple[str, str]], name: str = "train") -> Split:
+    examples = [TextToTextExample(index, *pair, line=index + 1) for index, pair in enumerate(pairs)]
+    return Split(name, "pairs.tsv", examples)
+
+
+def make_adapter(name: str, checkpoint: Callable[[str], Path], **options: Any) -> Adapter:
+    case = CASES[name]
+    decoder = None if case.decoder is None else str(checkpoint(case.decoder))
+    spec = inspect_checkpoint(ModelSpec(checkpoint=str(checkpoint(case.model)), decoder=decoder))
+    adapter = find_adapter("translation", spec.family, spec.name)(spec, None, **{**case.options, **options})
+    return adapter
+
+
+@torch.inference_mode()
+def write(adapter: Adapter, model: Any, sources: Sequence[str]) -> list[str]:
+    split = make_split([(source, "") for source in sources], "input")
+    encoded = adapter.encode_prompt(split)
+    found: list[str] = []
+    for _, _, arrays in predict_windows(model, adapter, encoded, LIMITS):
+        found += [row["prediction"] for row in adapter.decode(arrays, split.examples)]
+    return found
+
+
+@pytest.fixture(scope="module")
+def trained(checkpoint: Callable[[str], Path]) -> Callable[[str], Trained]:
+    """`trained("t5")` is an adapter and its model after it has learnt eight pairs by heart; made once."""
+    made: dict[str, Trained] = {}
+
+    def train(name: str) -> Trained:
+        if name not in made:
+            made[name] = learn_by_heart(make_adapter(name, checkpoint))
+        return made[name]
+
+    return train
+
+
+def learn_by_heart(adapter: Adapter) -> Trained:
+    torch.manual_seed(0)
+    encoded = adapter.encode(make_split(PAIRS))
+    model: Any = adapter.build().model.eval()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
+    batch = pad(encoded.rows.to_list(), adapter.padding)
+    labels = batch.pop("labels")
+    quick = adapter.for_validation()
+    for step in range(MAX_STEPS):
+        loss = adapter.loss(model(**batch), labels).sum() / adapter.count_items(encoded)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if step % 10 == 9 and loss < 0.1 and write(quick, model, SOURCES) == TARGETS:
+            return adapter, model
+    pytest.fail(f"not learnt in {MAX_STEPS} steps: {write(quick, model, SOURCES)}")
+
+
+@every_case
+def test_learns_eight_pairs_by_heart(name: str, trained: Callable[[str], Trained]) -> None:
+    adapter, model = trained(name)
+    assert write(adapter, model, SOURCES) == TARGETS  # with beams, as the final score
+
+
+@every_case
+def test_writes_the_same_alone_and_in_a_padded_batch(name: str, trained: Callable[[str], Trained]) -> None:
+    adapter, model = trained(name)
+    sources = [*SOURCES, "rain", "the cold rain and the salt in the soup " * 2]
+    together = write(adapter, model, sources)
+    assert [write(adapter, model, [source])[0] for source in sources] == together
+    assert write(adapter, model, sources[::-1])[::-1] == together
+
+
+@every_case
+def test_rows(name: str, checkpoint: Callable[[str], Path]) -> None:
+    adapter: Any = make_adapter(name, checkpoint)
+    row = adapter.encode(make_split([("card", "rain")])).rows[0]
+    read, write_ = (part.split() for part in CASES[name].row.split(" | "))
+    target_tokenizer = adapter.target_tokenizer
+    labels = [id_ for id_ in row["labels"] if id_ != -100]
+    assert target_tokenizer.convert_ids_to_tokens(labels) == write_
+    ids = row["input_ids"]
+    if "decoder_input_ids" in row:
+        expected = [CASES[name].start, *write_[:-1]]
+        assert target_tokenizer.convert_ids_to_tokens(row["decoder_input_ids"]) == expected
+    else:
+        assert row["labels"][: len(read)] == [-100] * len(read)
+        ids = ids[: len(read)]
+    assert adapter.tokenizer.convert_ids_to_tokens(ids) == read
+
+
+@every_case
+def test_a_prompt_never_holds_the_target(name: str, checkpoint: Callable[[str], Path]) -> None:
+    adapter = make_adapter(name, checkpoint)
+    with_target = adapter.encode_prompt(make_split(PAIRS)).rows.to_list()
+    without = adapter.encode_prompt(make_split([(source, "") for source in SOURCES])).rows.to_list()
+    assert with_target == without
+    assert with_target[0].keys() == {"input_ids"}
+
+
+@every_case
+def test_search_is_saved_with_the_model(name: str, trained: Callable[[str], Trained]) -> None:
+    adapter, model = trained(name)
+    config = model.generation_config
+    longest = max(len(labels) for labels in _targets(adapter))
+    assert config.max_new_tokens == int(np.ceil(longest * 1.25))
+    assert config.max_length is None
+    assert (config.num_beams, adapter.for_validation().num_beams) == (4, 1)
+    assert config.do_sample is False
+    assert config.pad_token_id is not None
+    if name == "nllb":
+        assert config.forced_bos_token_id == adapter.tokenizer.convert_tokens_to_ids("deu_Latn")
+
+
+def _targets(adapter: Adapter) -> list[list[int]]:
+    rows = adapter.encode(make_split(PAIRS)).rows["labels"]
+    return [[id_ for id_ in row if id_ != -100] for row in rows]
+
+
+@pytest.mark.parametrize("name", ["bert2bert", "bert2gpt"])
+def test_cross_attention_is_new(name: str, checkpoint: Callable[[str], Path]) -> None:
+    built = make_adapter(name, checkpoint).build()
+    names = {parameter for parameter, _ in built.model.named_parameters()}
+    cross = {parameter for parameter in names if "crossattention" in parameter or "ln_cross_attn" in parameter}
+    assert cross
+    assert cross <= built.new_parameters <= names
+    assert all(parameter.requires_grad for key, parameter in built.model.named_parameters() if key in cross)
+
+
+# --- what is saved ---
+
+RELOAD = """
+import json, sys
+from ftkit.adapters.table import find_adapter
+from ftkit.models.checkpoint import inspect_checkpoint
+from ftkit.models.spec import ModelSpec
+sys.path.insert(0, sys.argv[1])
+import test_generate_contract as contract
+
+found = {}
+for name, (folder, options) in json.load(sys.stdin).items():
+    spec = inspect_checkpoint(ModelSpec(checkpoint=folder))
+    adapter = find_adapter("translation", spec.family, folder)(spec, None, **options)
+    found[name] = contract.write(adapter, adapter.build().model.eval(), contract.SOURCES)
+json.dump(found, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def reloaded(trained: Callable[[str], Trained], tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What a new process writes with every saved model; one process for all."""
+    saved = {}
+    for name, case in CASES.items():
+        adapter, model = trained(name)
+        folder = tmp_path_factory.mktemp(f"saved-{name}")
+        model.save_pretrained(folder)
+        adapter.save_tokenizer(folder)
+        saved[name] = (str(folder), {**case.options, **adapter.fitted_options})
+    tests = Path(__file__).resolve().parent
+    process = subprocess.run(
+        [sys.executable, "-c", RELOAD, str(tests)],
+        input=json.dumps(saved),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**_environment(), "PYTHONPATH": str(tests.parent)},
+    )
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return dict(os.environ)
+
+
+@every_case
+def test_writes_the_same_after_reloading(name: str, reloaded: dict[str, list[str]]) -> None:
+    assert reloaded[name] == TARGETS
