@@ -136,13 +136,18 @@ def example(plan: Plan, evaluated: Mapping[str, Evaluation]) -> dict[str, Any] |
     return plan.kind.shown_example(first, predicted, plan.labels)
 
 
+_CUT = "longer than the model reads and was cut"
+# A document is read in windows; what can still be too long is one word, which then loses pieces but not its tag.
+_WORD_CUT = "a text with a word longer than the model reads; the word is tagged by the pieces that fit"
+
+
 def truncation_warnings(encoded: Mapping[str, Encoded]) -> list[str]:
     """Returns one sentence for each split of which something was cut."""
     cut = [
         (f"{name} ({count:,} rows)", count / len(rows), what)
         for name, rows in encoded.items()
         for count, what in (
-            (rows.num_truncated, "longer than the model reads and was cut"),
+            (rows.num_truncated, _CUT if rows.first_rows is None else _WORD_CUT),
             (rows.num_truncated_targets, "longer in its target than the model writes; the target was cut"),
         )
         if count

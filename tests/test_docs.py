@@ -106,3 +106,18 @@ def test_every_link_leads_somewhere():
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_a_translator_from_nothing(place):
+    pairs = {
+        "en": ["A dog is in the house.", "Two men are on the street.", "The child is in the garden."],
+        "de": ["Ein Hund ist in dem Haus.", "Zwei Männer sind auf der Straße.", "Das Kind ist in dem Garten."],
+    }
+    (place / "data" / "multi30k").mkdir(parents=True)
+    for split, times in (("train", 8), ("val", 1), ("test_2016_flickr", 1)):
+        for language, texts in pairs.items():
+            (place / "data" / "multi30k" / f"{split}.{language}").write_text("\n".join(texts * times) + "\n")
+    config = place / "task_configs" / "translation__multi30k__full.yaml"
+    config.write_text(config.read_text().replace("num_train_epochs: 20", "num_train_epochs: 1"))
+    run_blocks(ROOT / "docs" / "translation.md", place)
+    assert len((place / "translated.de.txt").read_text().splitlines()) == 3

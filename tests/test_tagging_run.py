@@ -285,3 +285,13 @@ def test_a_slow_tokenizer_is_named_and_aligned_all_the_same(checkpoint, tmp_path
     (found,) = ftkit.load(result.output_dir, device="cpu").predict(["שלום 👍🏽 café"])
     assert len(found["tags"]) == 3
     assert np.isfinite(result.metrics["test_loss"])
+
+
+def test_a_word_longer_than_the_model_is_told(checkpoint, tmp_path, capsys):
+    config = tagging_config(tmp_path, checkpoint("bert"), max_length=40)
+    long = tmp_path / "train.conll"
+    long.write_text(conll([*SENTENCES, (f"rain {'qz' * 40}", "B-what O")]))
+    config["train"]["num_train_epochs"] = 1
+    result = ftkit.train(config)
+    assert "14.3% of train (1 rows) is a text with a word longer than the model reads" in capsys.readouterr().err
+    assert result.metrics["train_truncated_samples"] == 1

@@ -489,9 +489,7 @@ RECIPES: dict[str, Recipe] = {
 assert RECIPES.keys() == MODEL_TYPES.keys()
 
 WRITERS: dict[str, Recipe] = {
-    "marian": Recipe(
-        _marian_tokenizer, "MarianMTModel", {**_BART_SIZES, "decoder_start_token_id": 0}, _BART_DROPOUTS
-    ),
+    "marian": Recipe(_marian_tokenizer, "MarianMTModel", {**_BART_SIZES, "decoder_start_token_id": 0}, _BART_DROPOUTS),
     "nllb": Recipe(
         _nllb_tokenizer, "M2M100ForConditionalGeneration", _BART_SIZES, _BART_DROPOUTS, config_type="m2m_100"
     ),

@@ -43,7 +43,8 @@ class Encoded:
     Attributes:
         rows: a datasets.Dataset with `input_ids`, what else the model reads, and `labels` where known.
         lengths: tokens of each row, (R,).
-        num_truncated: examples of which something was cut off; where texts are written, of which the source was cut.
+        num_truncated: examples of which something was cut off: of documents read in windows, part of a single word;
+            where texts are written, part of the source.
         num_truncated_targets: examples of which the target was cut off.
         first_rows: where an example may take several rows (a long document read in windows), the first row of
             each example and, last, the number of rows: (N + 1,). None: one row each.

@@ -122,8 +122,8 @@ def _chat_template(
     """Returns the tokenizer's chat template around a request, as text."""
     if not tokenizer.chat_template:
         raise ConfigError(
-            f"data.prompt_template is missing: {spec.name!r} is a decoder without a chat template, so it has to be told "
-            "where a source ends and its translation begins.\n"
+            f"data.prompt_template is missing: {spec.name!r} is a decoder without a chat template, so it has to be "
+            "told where a source ends and its translation begins.\n"
             'Fix: for example  prompt_template: "{source_lang}: {source}\\n{target_lang}:"'
         )
     if source_lang is None or target_lang is None:

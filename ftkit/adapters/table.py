@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from ftkit.errors import ConfigError
-from ftkit.types import FAMILIES, Family, Kind
+from ftkit.types import FAMILIES, WRITING_KINDS, Family, Kind
 
 if TYPE_CHECKING:
     from ftkit.adapters.adapter import Adapter
@@ -38,8 +38,10 @@ def find_adapter(kind: Kind, family: Family, checkpoint: str) -> type[Adapter]:
     cells = TABLE.get(kind, {})
     if family not in cells:
         exist = "; ".join(f"{name}: {', '.join(row)}" for name, row in TABLE.items())
+        joined = kind in WRITING_KINDS and family == "encoder"
         raise ConfigError(
             f"{kind} does not work with {checkpoint!r}, a checkpoint of family {family}. There is: {exist}."
+            + (f"\nFix: give it a decoder, such as model.decoder: {checkpoint}" if joined else "")
         )
     module, _, name = cells[family].partition(":")
     return getattr(importlib.import_module(module), name)

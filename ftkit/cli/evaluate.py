@@ -10,6 +10,9 @@ import typer
 def command(
     run: Annotated[str, typer.Argument(help="A finished run directory.")],
     data: Annotated[str, typer.Option(help="A labelled file with the columns that the run was trained on.")],
+    target: Annotated[
+        str | None, typer.Option(help="Where --data is a file of texts to translate: their translations, one a line.")
+    ] = None,
     output: Annotated[str | None, typer.Option(help="Write the metrics there as JSON too.")] = None,
 ) -> None:
     """Score a run on a labelled file."""
@@ -17,8 +20,10 @@ def command(
 
     from ftkit.api import load
     from ftkit.data.files import atomic_write_json, json_safe
+    from ftkit.data.spec import ParallelSource
 
-    metrics = load(run).evaluate(data)
+    source = data if target is None else ParallelSource(source=data, target=target)
+    metrics = load(run).evaluate(source)
     if output is not None:
         atomic_write_json(output, metrics)
     typer.echo(json.dumps(json_safe(metrics), indent=2, ensure_ascii=False))

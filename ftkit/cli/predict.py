@@ -16,8 +16,10 @@ def command(
     input: Annotated[str | None, typer.Option(help="A file: csv, tsv, jsonl, json, parquet, txt or conll.")] = None,
     output: Annotated[str | None, typer.Option(help="Where to write; standard output if left out.")] = None,
     format: Annotated[
-        str | None, typer.Option(help="jsonl, csv or conll; by the output's extension if left out.")
+        str | None, typer.Option(help="jsonl, csv, conll or txt; by the output's extension if left out.")
     ] = None,
+    num_beams: Annotated[int | None, typer.Option(min=1, help="Beams, where texts are written; 1 is greedy.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens written at most, for each text.")] = None,
 ) -> None:
     """Predict texts or the rows of a file: one JSON object a row, in input order."""
     from ftkit.errors import UserError
@@ -32,7 +34,7 @@ def command(
     from ftkit.api import load
     from ftkit.data.writers import open_writer
 
-    predictor = load(run)
+    predictor = load(run, num_beams=num_beams, max_new_tokens=max_new_tokens)
     if input is not None:
         rows = predictor.predict_source(input)
     else:

@@ -53,7 +53,7 @@ _SURE = 2  # words of one language more than of the other, before a text counts 
 
 
 def base_language(code: str | None) -> str | None:
-    """Returns the two letters of a language code, `en` for `en_XX`, `eng_Latn` and `en-GB`; None if it is not known."""
+    """Returns the two letters of a language code, `en` for `en_XX`, `eng_Latn` and `en-GB`; None if not known."""
     if code is None:
         return None
     first = code.replace("-", "_").partition("_")[0].lower()

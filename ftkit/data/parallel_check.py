@@ -89,8 +89,8 @@ def check_languages(split: Split, source_lang: str | None, target_lang: str | No
         )
         return
     for side, language, wrong in (("source", source_lang, target_lang), ("target", target_lang, source_lang)):
-        _report(split, side, str(language), str(wrong), sides[side], problems)
-        _check_whole_column(split, side, str(language), problems)
+        if not _is_another_language(split, side, str(language), problems):
+            _report(split, side, str(language), str(wrong), sides[side], problems)
 
 
 def _report(
@@ -105,19 +105,21 @@ def _report(
         )
 
 
-def _check_whole_column(split: Split, side: str, language: str, problems: Problems) -> None:
+def _is_another_language(split: Split, side: str, language: str, problems: Problems) -> bool:
     """Reports a column in a third language."""
     texts = [text for row in islice(split.examples, _SAMPLE) if (text := getattr(row, side))]
     found, expected = closest(texts), base_language(language)
-    if found is None or expected is None or found == expected or len(texts) < WORDS_OF_A_SENTENCE:
-        return
-    if sum(is_rather(text, found, expected) for text in texts) >= MANY * len(texts):
-        problems.error(
-            f"{split.name}: the {side}s look like {found}, not like {language}",
-            where=split.where(split.examples[0]),
-            remedy=f"check data and data.{side}_lang",
-            kind=f"{split.name}: {side} language",
-        )
+    if found is None or expected is None or found == expected:
+        return False
+    if sum(is_rather(text, found, expected) for text in texts) < MANY * len(texts):
+        return False
+    problems.error(
+        f"{split.name}: the {side}s look like {found}, not like {language}",
+        where=split.where(split.examples[0]),
+        remedy=f"check data and data.{side}_lang",
+        kind=f"{split.name}: {side} language",
+    )
+    return True
 
 
 def check_leaks(train: Split, others: Sequence[Split], problems: Problems) -> None:

@@ -48,7 +48,8 @@ class DataSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     train: Source = Field(
-        description="csv, tsv, jsonl, json, parquet, txt or tmx file, {hub: ..., split: ...}, or {source: ..., target: ...}."
+        description="csv, tsv, jsonl, json, parquet, txt, conll or tmx file, {hub: ..., split: ...}, or "
+        "{source: ..., target: ...}: two text files."
     )
     validation: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="A file, a Hub split, or the fraction of train to hold out (stratified, seeded)."

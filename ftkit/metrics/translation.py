@@ -52,9 +52,9 @@ def bleu_tokenizer(target_lang: str | None, declared: str | None = None) -> str:
     module, package = _NEEDS.get(name, (None, None))
     if module is not None and importlib.util.find_spec(module) is None:
         raise ConfigError(
-            f"BLEU for target_lang {target_lang!r} is counted with sacreBLEU's tokenizer {name}, which needs a package "
-            f"that is not installed.\nFix: pip install '{package}', or name another under data.bleu_tokenizer (char "
-            "needs nothing)."
+            f"BLEU for target_lang {target_lang!r} is counted with sacreBLEU's tokenizer {name}, which needs a "
+            f"package that is not installed.\nFix: pip install '{package}', or name another under data.bleu_tokenizer "
+            "(char needs nothing)."
         )
     return name
 

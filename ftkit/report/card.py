@@ -25,7 +25,7 @@ from ftkit.report.texts import (
 )
 
 # Where the Hub's metrics have another id than ftkit's key without its averaging.
-_METRIC_IDS = {"pearson": "pearsonr", "spearman": "spearmanr"}
+_METRIC_IDS = {"pearson": "pearsonr", "spearman": "spearmanr", "chrf++": "chrf"}
 _MAX_LABELS = 100
 _MAX_LABEL = 80
 

@@ -13,6 +13,9 @@ MISSING = "–"
 
 _METRIC_NAMES = {
     "accuracy": "Accuracy",
+    "bleu": "BLEU",
+    "chrf++": "chrF++",
+    "cut_off_share": "Share of texts cut off",
     "f1": "F1",
     "conlleval_f1": "F1, conlleval",
     "conlleval_precision": "Precision, conlleval",
@@ -28,6 +31,8 @@ _METRIC_NAMES = {
     "rmse": "Root mean squared error",
     "roc_auc": "ROC AUC",
     "spearman": "Spearman correlation",
+    "ter": "TER",
+    "truncated_sources_share": "Share of sources cut",
 }
 _AVERAGES = ("macro", "micro", "weighted")
 

@@ -46,8 +46,7 @@ def worst_texts(content: ReportContent, split: EvaluatedSplit) -> tuple[int, lis
     metric = sacrebleu_metric("chrf++")
     wrong = [row for row in range(len(split)) if split.predictions[row] != split.references[row]]
     scores = {
-        row: float(metric.sentence_score(split.predictions[row], [split.references[row]]).score)
-        for row in wrong
+        row: float(metric.sentence_score(split.predictions[row], [split.references[row]]).score) for row in wrong
     }
     worst = sorted(wrong, key=scores.__getitem__)[:MAX_ERROR_ROWS]
     return len(wrong), [_error_row(split, row, scores[row]) for row in worst]

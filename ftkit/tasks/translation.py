@@ -173,7 +173,14 @@ def input_example(position: int, item: Any) -> TextToTextExample:
 
 
 def check(splits: Mapping[str, Split], labels: None, task: Task, spec: DataSpec, problems: Problems) -> None:
-    """Reports everything that is wrong with the pairs of a run, by file and line."""
+    """Reports everything that is wrong with the pairs of a run, by file and line.
+
+    Raises:
+        ConfigError: sacreBLEU's tokenizer for the target language cannot be used.
+    """
+    from ftkit.metrics.translation import bleu_tokenizer
+
+    bleu_tokenizer(spec.target_lang, spec.bleu_tokenizer)
     for split in splits.values():
         check_size(split, problems)
     check_pairs(splits, spec.source_lang, spec.target_lang, problems)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny
@@ -46,59 +47,42 @@ TRICKY = (
 words = st.one_of(st.sampled_from(TRICKY), st.sampled_from(tiny.WORDS), st.text(min_size=1, max_size=12))
 
 
+def tagger_of(folder: Path) -> Tagger:
+    return Tagger(inspect_checkpoint(ModelSpec(checkpoint=str(folder))), LABELS)
+
+
 @pytest.fixture(scope="module")
-def encoder(checkpoint: Callable[[str], Path]) -> Callable[[str], WordEncoder]:
-    made: dict[str, WordEncoder] = {}
-
-    def make(model_type: str) -> WordEncoder:
-        if model_type not in made:
-            made[model_type] = tagger_of(checkpoint(model_type)).words
-        return made[model_type]
-
-    return make
+def tagger(checkpoint: Callable[[str], Path]) -> Callable[[str], Tagger]:
+    """`tagger("bert")`, made once."""
+    return functools.cache(lambda model_type: tagger_of(checkpoint(model_type)))
 
 
-def tagger_of(folder: Path, **options: object) -> Tagger:
-    return Tagger(inspect_checkpoint(ModelSpec(checkpoint=str(folder))), LABELS, **options)  # type: ignore[arg-type]
+@pytest.fixture(scope="module")
+def encoder(tagger: Callable[[str], Tagger]) -> Callable[[str], WordEncoder]:
+    return lambda model_type: tagger(model_type).words
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(sentence=st.lists(words, min_size=1, max_size=12))
 def test_every_word_has_pieces_and_one_place(
-    model_type: str, sentence: list[str], encoder: Callable[[str], WordEncoder], checkpoint: Callable[[str], Path]
+    model_type: str, sentence: list[str], tagger: Callable[[str], Tagger]
 ) -> None:
-    """Words -> pieces -> words is the identity: the pieces of a row fall apart into those of its words, in order."""
-    tagger = Tagger.__new__(Tagger)
-    tagger.__dict__ |= _shared(model_type, checkpoint).__dict__
+    """Words -> pieces -> words is the identity: a text's rows hold the pieces of its words, in order, whole."""
+    tag = tagger(model_type)
     split = Split("input", "x", [TokenExample(id=0, words=tuple(sentence), tags=("O",) * len(sentence))])
-    encoded = tagger.encode_prompt(split)
-    found: list[str] = []
-    words_of = iter(sentence)
-    special = tagger.words.special
-    for row in encoded.rows.to_list():
-        assert len(row["input_ids"]) <= tiny.MAX_POSITIONS or tagger.max_length is None
+    special, rest = tag.words.special, iter(sentence)
+    for row in tag.encode_prompt(split).rows.to_list():
+        assert tag.max_length is None or len(row["input_ids"]) <= tag.max_length
+        assert [place for place, label in enumerate(row["labels"]) if label != -100] == row["word_positions"]
         for position in row["word_positions"]:
-            word = next(words_of)
-            pieces = list(tagger.words.pieces(word))
+            pieces = list(tag.words.pieces(next(rest)))
             assert pieces
-            start = position if tagger.label_piece == "first" else position - len(pieces) + 1
-            if len(pieces) <= tagger._capacity if tagger._capacity else True:
-                assert row["input_ids"][start : start + len(pieces)] == pieces
-            assert len(special.before) <= position < len(row["input_ids"]) - len(special.after)
-            found.append(word)
-        marked = [place for place, label in enumerate(row["labels"]) if label != -100]
-        assert marked == row["word_positions"]
-    assert found == sentence
-
-
-_MADE: dict[str, Tagger] = {}
-
-
-def _shared(model_type: str, checkpoint: Callable[[str], Path]) -> Tagger:
-    if model_type not in _MADE:
-        _MADE[model_type] = tagger_of(checkpoint(model_type))
-    return _MADE[model_type]
+            start = position if tag.label_piece == "first" else position - len(pieces) + 1
+            assert row["input_ids"][start : start + len(pieces)] == pieces
+            assert len(special.before) <= start
+            assert start + len(pieces) <= len(row["input_ids"]) - len(special.after)
+    assert next(rest, None) is None
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
