@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from ftkit import strict_yaml
-from ftkit.data.spec import DataSpec
+from ftkit.data.spec import DataSpec, HubSource, ParallelSource
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.spec import ModelSpec
@@ -231,7 +231,7 @@ def _problem(path: KeyPath, item: Any, raw: dict[str, Any]) -> str:
     """Returns one problem: `expected ...` to be joined with others of the same key, or a whole sentence."""
     kind, context = item["type"], item.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown_key(path)
+        return _unknown_key(path, _value(raw, path[:-1]))
     if kind == "missing":
         return f"this key is missing. {_field_help(path)}"
     if kind == "literal_error":
@@ -257,9 +257,17 @@ def _model_at(path: KeyPath) -> type[BaseModel]:
     return sections.get(str(path[0]), RunConfig) if len(path) > 1 else RunConfig
 
 
-def _unknown_key(path: KeyPath) -> str:
-    """Says what an unknown key should have been."""
+def _unknown_key(path: KeyPath, section: Any) -> str:
+    """Says what an unknown key should have been.
+
+    Args:
+        section: what holds the key.
+    """
     key = str(path[-1])
+    if path[0] == "data" and len(path) == 3 and isinstance(section, dict):
+        source = ParallelSource if section.keys() & {"source", "target"} else HubSource
+        keys = list(source.model_fields)
+        return f"no such key.{did_you_mean(key, keys)} Keys here: {name_list(keys)}."
     if path[0] == "train" and key in RENAMED:
         return f"no such key today; say {RENAMED[key]}."
     if path[0] == "train" and key in MANAGED:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import sacrebleu
-import tiny
 import yaml
 
 import ftkit
+import tiny
 from ftkit.cli import main
 
 PAIRS = [(text, " ".join(reversed(text.lower().split()))) for text, _ in tiny.EXAMPLES]
@@ -263,6 +263,7 @@ def swapped(folder: Path, config: dict[str, Any]) -> None:
     [
         ("marian", shorter_target, "train.en has 16 lines"),
         ("marian", swapped, "source and target are swapped"),
+        ("marian", change(data__train={"source": "a.en", "taget": "a.de"}), "Did you mean 'target'?"),
         ("marian", change(generation={"num_beam": 4}), "Did you mean 'num_beams'?"),
         ("marian", change(train__class_weights="balanced"), "a translation has no classes"),
         ("marian", change(data__bleu_tokenizer="13"), "Did you mean '13a'?"),

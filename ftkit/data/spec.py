@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from ftkit.tag_schemes import Repair, Scheme
 from ftkit.types import ProblemType
@@ -39,7 +40,18 @@ class ParallelSource(BaseModel):
         return f"{self.source} | {self.target}"
 
 
-Source = str | HubSource | ParallelSource
+def _sort_of(value: Any) -> str:
+    """Decides what a mapping is meant to be by its keys, so that a mistake in it is told as one mistake."""
+    keys = set(value) if isinstance(value, Mapping) else set()
+    if isinstance(value, ParallelSource) or keys & {"source", "target"}:
+        return "two files"
+    return "dataset" if keys or isinstance(value, HubSource) else "file"
+
+
+Source = Annotated[
+    Annotated[str, Tag("file")] | Annotated[HubSource, Tag("dataset")] | Annotated[ParallelSource, Tag("two files")],
+    Discriminator(_sort_of),
+]
 
 
 class DataSpec(BaseModel):

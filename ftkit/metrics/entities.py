@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import datasets
 import evaluate
 
 from ftkit.metrics.array_metric import ArrayMetric, Scores
-from ftkit.metrics.tagging import count_entities, entity_scores
-from ftkit.tag_schemes import Scheme, conlleval_entities, strict_entities
+from ftkit.metrics.tagging import Sentences, score_entities
+from ftkit.tag_schemes import Scheme
 
 _TAGS = datasets.List(datasets.Value("string"))
 _INPUTS = """
@@ -17,8 +15,6 @@ Args:
     predictions: the tags of each sentence, such as [["B-PER", "O"]].
     references: as many, each as long.
 """
-
-Sentences = Sequence[Sequence[str]]
 
 
 class _EntityMetric(ArrayMetric):
@@ -44,7 +40,7 @@ class Seqeval(_EntityMetric):
 
     def _compute(self, predictions: Sentences, references: Sentences, scheme: Scheme = "IOB2") -> Scores:
         self.notes = {}
-        return {**entity_scores(count_entities(references, predictions, lambda tags: strict_entities(tags, scheme)))}
+        return {**score_entities(references, predictions, scheme).overall}
 
 
 class Conlleval(_EntityMetric):
@@ -55,5 +51,5 @@ class Conlleval(_EntityMetric):
 
     def _compute(self, predictions: Sentences, references: Sentences) -> Scores:
         self.notes = {}
-        scores = entity_scores(count_entities(references, predictions, conlleval_entities))
-        return {f"conlleval_{name}": value for name, value in scores.items()}
+        scores = score_entities(references, predictions, None)
+        return {f"conlleval_{name}": value for name, value in scores.overall.items()}

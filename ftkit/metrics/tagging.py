@@ -1,15 +1,15 @@
-"""Entity precision, recall and F1 as papers report them, and token accuracy.
+"""Entity precision, recall and F1 as papers report them, by seqeval itself, and token accuracy.
 
 Two conventions. Strict counts an entity only where the tags follow their scheme to the letter (seqeval,
 `mode="strict"`). The conlleval convention reads an entity also from tags that break the scheme (Tjong Kim Sang and
 Buchholz 2000, W00-0726; seqeval's default). Both need type and both borders to be right. Micro pools all entities;
-macro is the mean over the types that the references or the predictions hold, as in seqeval.
+macro is the mean over the types that the references or the predictions hold.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,61 +17,97 @@ from numpy.typing import ArrayLike
 
 from ftkit.metrics import METRICS, available_keys, check_metric_names
 from ftkit.metrics.label_arrays import Array
-from ftkit.tag_schemes import Entity, Scheme, conlleval_entities, entity_type, recognise, strict_entities
+from ftkit.tag_schemes import OUTSIDE, PREFIXES, Scheme, entity_type, parse, recognise, strict_entities, tags_of
 from ftkit.types import LabelSpace
 
-Read = Callable[[Sequence[str]], list[Entity]]
+Sentences = Sequence[Sequence[str]]
+
+_NAMES = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
+_NO_ENTITY = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+_MODES = {"seqeval": "strict", "conlleval": "conlleval"}  # metric -> what its numbers are called in results
+_AVERAGES = ("micro avg", "macro avg", "weighted avg")
 
 
-class Counts(NamedTuple):
-    """Entities of each type: right, predicted, and in the references."""
+class EntityScores(NamedTuple):
+    """What seqeval says of predicted entities.
 
-    hits: Counter[str]
-    predicted: Counter[str]
-    expected: Counter[str]
+    Attributes:
+        overall: precision, recall, f1 (micro), and the same with `_macro`; what has nothing to divide by is 0.
+        per_type: each type that references or predictions hold -> precision, recall, f1 and support.
+        support: entities in the references.
+    """
 
-    @property
-    def types(self) -> list[str]:
-        """The types that references or predictions hold."""
-        return sorted(self.predicted.keys() | self.expected.keys())
+    overall: dict[str, float]
+    per_type: dict[str, dict[str, float]]
+    support: int
 
 
-def count_entities(references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]], read: Read) -> Counts:
-    """Counts the entities of sentences.
+def score_entities(references: Sentences, predictions: Sentences, scheme: Scheme | None) -> EntityScores:
+    """Scores the entities of sentences.
+
+    Example, strict IOB2: `B-A O B-A I-A` is expected, `I-A O B-A I-A` predicted: precision 1, recall 1/2, F1 2/3. By
+    the conlleval convention all three are 1.
 
     Args:
         references: tags of each sentence.
         predictions: as many, each as long.
-        read: tags of a sentence -> its entities.
+        scheme: of the tags, for strict scores; None for the conlleval convention, which is one for all schemes.
+
+    Raises:
+        ValueError: not as many predictions as references, or one is longer or shorter.
     """
-    counts = Counts(Counter(), Counter(), Counter())
-    for expected_tags, predicted_tags in zip(references, predictions, strict=True):
-        expected, predicted = set(read(expected_tags)), set(read(predicted_tags))
-        counts.expected.update(entity.label for entity in expected)
-        counts.predicted.update(entity.label for entity in predicted)
-        counts.hits.update(entity.label for entity in expected & predicted)
-    return counts
+    from seqeval import scheme as their_schemes
+    from seqeval.metrics import classification_report
+
+    if scheme in ("IO", "IOB1"):
+        # seqeval has no IO, and its IOB1 misreads what is illegal: in B-A B-A, where no entity may begin, it finds
+        # one, and the A that follows I-A in I-A B-A B-B it loses. Of both IOB2 says the same without a doubt.
+        references, predictions = (
+            [tags_of(strict_entities(tags, scheme), len(tags), "IOB2") for tags in sentences]
+            for sentences in (references, predictions)
+        )
+        scheme = "IOB2"
+    types: dict[str, int] = {}
+    expected, predicted = (_spelt(sentences, scheme, types) for sentences in (references, predictions))
+    options = {"mode": "strict", "scheme": getattr(their_schemes, scheme)} if scheme else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # without any entity the macro average is that of nothing
+        report = classification_report(expected, predicted, output_dict=True, zero_division=0, **options)
+    micro, macro, _ = (report.pop(name) for name in _AVERAGES)
+    overall = {name: float(micro[key]) for name, key in _NAMES.items()}
+    overall |= {f"{name}_macro": float(np.nan_to_num(macro[key])) for name, key in _NAMES.items()}
+    labels = list(types)
+    per_type = {
+        labels[int(number)]: {name: float(row[key]) for name, key in _NAMES.items()} | {"support": int(row["support"])}
+        for number, row in report.items()
+    }
+    return EntityScores(overall, per_type, int(micro["support"]))
 
 
-def entity_scores(counts: Counts) -> dict[str, float]:
-    """Returns precision, recall and F1, micro and macro; what has nothing to divide by is 0, as in seqeval.
+def _spelt(sentences: Sentences, scheme: Scheme | None, types: dict[str, int]) -> list[list[str]]:
+    """Returns tags that seqeval reads as they are meant: `B-creative-work` is `B-0` if that is the first type.
 
-    Example: two types, A with 1 hit of 2 predicted and 1 expected, B with 0 of 0 and 1: micro precision 1/2, recall
-    1/2; macro precision (1/2 + 0) / 2 = 1/4, recall (1 + 0) / 2, F1 (2/3 + 0) / 2.
+    Types become numbers, since seqeval's strict mode takes hyphens off their ends: -LRB- would be LRB. Strict, a tag
+    without a prefix of the scheme is O. Else it is inside, and L and U are E and S, which are all that seqeval's
+    default mode knows.
+
+    Args:
+        sentences: tags of each sentence.
+        scheme: IOB2, IOBES or BILOU for strict reading, None for the conlleval convention.
+        types: type -> its number; new types are added.
     """
-    totals = tuple(part.total() for part in counts)
-    per_type = [_scores(*(part[name] for part in counts)) for name in counts.types]
-    macro = np.mean(per_type, axis=0) if per_type else np.zeros(3)
-    names = ("precision", "recall", "f1")
-    scores = dict(zip(names, _scores(*totals), strict=True))
-    return scores | {f"{name}_macro": float(value) for name, value in zip(names, macro, strict=True)}
 
+    def spelt(tag: str) -> str:
+        prefix, label = parse(tag)
+        if scheme is None:
+            letter = prefix or "I"
+        else:
+            letter = tag[0] if prefix and tag[0] in PREFIXES[scheme] else OUTSIDE
+        return OUTSIDE if letter == OUTSIDE else f"{letter}-{types.setdefault(label, len(types))}"
 
-def _scores(hits: int, predicted: int, expected: int) -> tuple[float, float, float]:
-    precision = hits / predicted if predicted else 0.0
-    recall = hits / expected if expected else 0.0
-    f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
-    return precision, recall, f1
+    spellings = {tag: spelt(tag) for tag in sorted({tag for tags in sentences for tag in tags})}
+    # seqeval takes no empty list of sentences.
+    return [[spellings[tag] for tag in tags] for tags in sentences] or [[]]
 
 
 class TagScorer:
@@ -117,36 +153,29 @@ class TagScorer:
         expected, predicted = self._tags(references), self._tags(predictions)
         self.notes = {}
         result: dict[str, Any] = {}
-        readers: dict[str, Read] = {"seqeval": self._strict, "conlleval": conlleval_entities}
-        counts = {name: count_entities(expected, predicted, readers[name]) for name in self.names if name in readers}
+        found = {
+            name: score_entities(expected, predicted, self.scheme if name == "seqeval" else None)
+            for name in self.names
+            if name in _MODES
+        }
         for name in self.names:
-            if name in counts:
-                values = entity_scores(counts[name])
+            if name in found:
                 prefix = "" if name == "seqeval" else f"{name}_"
-                result |= {f"{prefix}{key}": value for key, value in values.items()}
-                if not counts[name].expected:
+                result |= {f"{prefix}{key}": value for key, value in found[name].overall.items()}
+                if not found[name].support:
                     self.notes[f"{prefix}f1"] = "the references hold no entity"
             elif name in METRICS:
                 result["accuracy"] = _accuracy(expected, predicted)
-        if counts:
-            main = next(iter(counts))
-            result |= {"mode": "strict" if main == "seqeval" else main, "scheme": self.scheme}
-            result["per_label"] = self._per_type(counts[main])
+        if found:
+            main = next(iter(found))
+            result |= {"mode": _MODES[main], "scheme": self.scheme}
+            rows = found[main].per_type
+            result["per_label"] = {name: rows.get(name, {**_NO_ENTITY}) for name in self.types}
         return result
-
-    def _strict(self, tags: Sequence[str]) -> list[Entity]:
-        return strict_entities(tags, self.scheme)
 
     def _tags(self, sentences: ArrayLike) -> list[list[str]]:
         names: Array = np.asarray(self.labels.names, object)
         return [names[np.asarray(ids, np.int64)].tolist() for ids in sentences]  # type: ignore[union-attr]
-
-    def _per_type(self, counts: Counts) -> dict[str, dict[str, float]]:
-        keys = ("precision", "recall", "f1", "support")
-        return {
-            name: dict(zip(keys, (*_scores(*(part[name] for part in counts)), counts.expected[name]), strict=True))
-            for name in self.types
-        }
 
 
 def _accuracy(references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]]) -> float | None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 
+import tiny
 from ftkit.adapters.languages import language_codes
 from ftkit.adapters.table import find_adapter
 from ftkit.errors import CheckpointError, ConfigError
@@ -185,6 +185,11 @@ def test_lengths_can_be_set(checkpoint: Callable[[str], Path]) -> None:
     assert row["input_ids"][-1] == adapter.tokenizer.eos_token_id
     config = adapter.build().model.generation_config
     assert (config.max_new_tokens, config.num_beams) == (7, 2)
+
+
+def test_nothing_is_written_beyond_the_positions(checkpoint: Callable[[str], Path]) -> None:
+    adapter = make_adapter(checkpoint("bart"), generation={"max_new_tokens": 10_000})
+    assert adapter.max_new_tokens == tiny.MAX_POSITIONS - 1
 
 
 # --- checkpoints that cannot write ---

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tiny
 
+import tiny
 from ftkit.cli import main
 
 TEXTS = [text for text, _ in tiny.EXAMPLES] + ["Größe: 5 €, naïve Käufer", "日本語", "a  b\tc"]

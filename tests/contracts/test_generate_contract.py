@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny
 import torch
 
+import tiny
 from ftkit.adapters.adapter import Adapter
 from ftkit.adapters.table import find_adapter
 from ftkit.engine.batching import BatchLimits, pad

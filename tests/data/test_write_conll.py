@@ -19,7 +19,9 @@ def test_a_word_and_its_tag_a_line(tmp_path: Path) -> None:
 
 def test_rows_without_tags_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "out.conll"
-    with pytest.raises(UserError, match="holds words with tags; these predictions have none"):
-        with open_writer(path) as writer:
-            writer.write({"id": 0, "label": "a"})
+    with (
+        pytest.raises(UserError, match="holds words with tags; these predictions have none"),
+        open_writer(path) as writer,
+    ):
+        writer.write({"id": 0, "label": "a"})
     assert not path.exists()

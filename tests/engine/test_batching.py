@@ -84,7 +84,7 @@ def test_no_rows_make_no_batches() -> None:
 def test_every_epoch_has_equally_many_batches(
     lengths: np.ndarray, limits: BatchLimits, seed: int, multiple_of: int
 ) -> None:
-    expected = num_batches(lengths, limits, multiple_of)
+    expected = num_batches(lengths, limits, seed=seed, multiple_of=multiple_of)
     for epoch in range(4):
         assert len(plan_epoch(lengths, limits, seed=seed, epoch=epoch, multiple_of=multiple_of)) == expected
 
@@ -121,7 +121,7 @@ def test_the_order_within_an_epoch_does_not_follow_the_lengths() -> None:
 def test_little_padding_on_short_texts(limits: BatchLimits) -> None:
     lengths = short_texts(4_000)
     shares = [padding_share(lengths, plan_epoch(lengths, limits, seed=0, epoch=epoch)) for epoch in range(3)]
-    assert max(shares) < 0.05
+    assert max(shares) < 0.15, "the blur that keeps batches from holding one length only costs about 13%"
     as_they_come = cut(lengths, np.arange(len(lengths)), limits)
     assert padding_share(lengths, as_they_come) > 0.4
 
@@ -130,7 +130,8 @@ def test_little_padding_on_banking77(real_data: Path) -> None:
     with (real_data / "banking77" / "train.csv").open(encoding="utf-8", newline="") as file:
         lengths = np.array([len(row["text"].split()) for row in csv.DictReader(file)])
     batches = plan_epoch(lengths, BatchLimits(max_rows=64, max_tokens=4_096), seed=0, epoch=0)
-    assert padding_share(lengths, batches) < 0.05
+    assert padding_share(lengths, batches) < 0.15
+    assert np.mean([len(set(lengths[batch])) for batch in batches]) > 3, "a batch mixes lengths"
 
 
 # --- several ranks ---
@@ -140,7 +141,7 @@ def test_little_padding_on_banking77(real_data: Path) -> None:
 @modest
 def test_ranks_share_an_epoch_out(lengths: np.ndarray, limits: BatchLimits, seed: int, world_size: int) -> None:
     # With fewer rows than batches to hand out, no plan gives every rank equally many.
-    assume(num_batches(lengths, limits, world_size) % world_size == 0)
+    assume(num_batches(lengths, limits, seed=seed, multiple_of=world_size) % world_size == 0)
     samplers = [
         LengthBatchSampler(lengths, limits, seed=seed, rank=rank, world_size=world_size) for rank in range(world_size)
     ]
