@@ -153,3 +153,13 @@ def truncation_warnings(encoded: Mapping[str, Encoded]) -> list[str]:
         if count
     ]
     return [f"{share:.1%} of {rows} is {what}." for rows, share, what in cut]
+
+
+def cut_off_warnings(evaluated: Mapping[str, Evaluation]) -> list[str]:
+    """Returns one sentence for each split of which written texts had not ended at their longest."""
+    shares = {name: found.metrics.get("cut_off_share") for name, found in evaluated.items()}
+    return [
+        f"{share:.1%} of the texts written for {name} did not end within generation.max_new_tokens and were cut off."
+        for name, share in shares.items()
+        if share
+    ]

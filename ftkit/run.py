@@ -75,13 +75,15 @@ def execute(config: RunConfig) -> RunResult:
         for name, split in encoded.items()
         if name != "train"
     }
+    for warning in (cut_off := outcome.cut_off_warnings(evaluated)):
+        warn(warning)
     results = outcome.collect_results(plan, trained, adapter, encoded, evaluated)
 
     # Save, load again from disk and compare, report; only then is it a finished run.
     if process.is_main_process:
         outcome.save(plan, trained, adapter)
         results["proof"] = outcome.prove(plan, trained, adapter)
-        outcome.report(plan, trained, evaluated, results, warnings)
+        outcome.report(plan, trained, evaluated, results, [*warnings, *cut_off])
         plan.directory.publish(results)
     process.wait_for_everyone()
     return RunResult(plan.directory.path, results, plan.primary_metric, outcome.example(plan, evaluated))

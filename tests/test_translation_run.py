@@ -124,6 +124,8 @@ def test_report_and_card(run: ftkit.RunResult) -> None:
     assert "AutoModelForSeq2SeqLM" in card
     metadata = yaml.safe_load(card.split("---")[1])
     assert metadata["pipeline_tag"] == "translation"
+    assert "cut_off_share" not in metadata["metrics"]
+    assert metadata["model-index"][0]["results"][-1]["dataset"]["name"] == "test.en | test.de"
     assert {"type": "bleu", "name": "BLEU", "value": run.metrics["test_bleu"]} in metadata["model-index"][0][
         "results"
     ][-1]["metrics"]

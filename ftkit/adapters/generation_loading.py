@@ -102,6 +102,7 @@ def generation_config(
         "max_new_tokens": max_new_tokens,
         "max_length": None,
         "min_length": None,
+        "forced_eos_token_id": None,  # it would make a text that was cut off look as if it had ended
         "pad_token_id": pad_token_id,
         "eos_token_id": list(dict.fromkeys([eos_token_id, *(end for end in ends if end is not None)])),
         "use_cache": True,

@@ -61,7 +61,7 @@ def score_entities(references: Sentences, predictions: Sentences, scheme: Scheme
 
     if scheme in ("IO", "IOB1"):
         # seqeval has no IO, and its IOB1 misreads what is illegal: in B-A B-A, where no entity may begin, it finds
-        # one, and the A that follows I-A in I-A B-A B-B it loses. Of both IOB2 says the same without a doubt.
+        # one, and the A that follows I-A in I-A B-A B-B it loses. In IOB2 the entities that are there say so.
         references, predictions = (
             [tags_of(strict_entities(tags, scheme), len(tags), "IOB2") for tags in sentences]
             for sentences in (references, predictions)

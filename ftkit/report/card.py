@@ -84,7 +84,11 @@ def _index_dataset(split: EvaluatedSplit, hub: dict[str, str] | None) -> dict[st
     """Returns the dataset of a Hub split; of a file its format, as `load_dataset` calls it, and base name."""
     if hub is None:
         name = source_name(split.split.source) or split.name
-        return {"type": PurePath(name).suffix[1:] or "text", "name": name, "split": split.name}
+        return {
+            "type": ("" if " | " in name else PurePath(name).suffix[1:]) or "text",
+            "name": name,
+            "split": split.name,
+        }
     dataset = {"type": hub["hub"], "name": hub["hub"], "config": hub.get("name"), "split": hub.get("split")}
     dataset["revision"] = hub.get("revision")
     return {key: value for key, value in dataset.items() if value is not None}

@@ -125,7 +125,10 @@ def number(value: Any) -> float | None:
 
 
 # What all_results.json tells of a split beside its scores.
-_NO_SCORES = ("samples", "truncated_samples", "runtime", "samples_per_second", "steps_per_second")
+_NO_SCORES = (
+    *("samples", "truncated_samples", "runtime", "samples_per_second", "steps_per_second"),
+    *("truncated_sources_share", "cut_off_share"),
+)
 
 
 def _is_score(name: str, value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,5 +54,6 @@ def _others(results: Mapping[str, Any], prefix: str, primary_metric: str) -> str
 
 
 def _hint(example: Mapping[str, Any] | None) -> str:
-    text = " ".join(str(example["text"]).split())[:60] if example else "..."
+    words = str(example["text"]).split() if example else ["..."]
+    text = textwrap.shorten(" ".join(words), width=60, placeholder="") or words[0][:60]
     return text.replace("\\", "").replace('"', "'").replace("$", "").replace("`", "'")

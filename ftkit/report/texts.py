@@ -15,7 +15,6 @@ _METRIC_NAMES = {
     "accuracy": "Accuracy",
     "bleu": "BLEU",
     "chrf++": "chrF++",
-    "cut_off_share": "Share of texts cut off",
     "f1": "F1",
     "conlleval_f1": "F1, conlleval",
     "conlleval_precision": "Precision, conlleval",
@@ -32,7 +31,6 @@ _METRIC_NAMES = {
     "roc_auc": "ROC AUC",
     "spearman": "Spearman correlation",
     "ter": "TER",
-    "truncated_sources_share": "Share of sources cut",
 }
 _AVERAGES = ("macro", "micro", "weighted")
 
@@ -141,6 +139,8 @@ def without_paths(text: str) -> str:
 
 def source_name(source: str) -> str:
     """Returns a file's base name; a Hub dataset (`owner/name:split`) as it is."""
+    if " | " in source:  # parallel text
+        return " | ".join(map(source_name, source.split(" | ")))
     is_hub = ":" in source and not is_absolute(source) and not source.startswith(".")
     return source if is_hub else without_paths(source) if " " in source else base_name(source)
 

@@ -28,7 +28,9 @@ def test_line_n_belongs_to_line_n(tmp_path: Path) -> None:
         (2, {"source": "Two  cats \u2028 x", "target": "Zwei Katzen, „ja“"}),
     ]
     assert open_table(source).columns == ("source", "target")
-    assert len(fingerprint(source)) == 2 * 64 + 3
+    before = fingerprint(source)
+    (tmp_path / "train.de").write_text("changed")
+    assert fingerprint(source) != before
 
 
 def test_blank_lines_shift_nothing(tmp_path: Path) -> None:

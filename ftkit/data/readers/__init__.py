@@ -60,7 +60,8 @@ def fingerprint(source: Source) -> str:
 
         return hub.fingerprint(source)
     if isinstance(source, ParallelSource):
-        return f"{fingerprint(source.source)} | {fingerprint(source.target)}"
+        both = fingerprint(source.source) + fingerprint(source.target)
+        return hashlib.sha256(both.encode()).hexdigest()
     digest = hashlib.sha256()
     with open(resolve(source), "rb") as file:
         while chunk := file.read(1 << 20):
