@@ -23,6 +23,9 @@ from ftkit.errors import DataError
 JITTER = 0.15
 
 
+NUM_STRATA = 8  # a little less than the ten steps over which Adam's momentum (beta 0.9) averages
+
+
 @dataclass(frozen=True)
 class BatchLimits:
     """How large a batch may be. One example longer than `max_tokens` makes a batch of its own.
@@ -102,7 +105,21 @@ def plan_epoch(
         if len(batches) <= count:
             break
     batches = split_to_count(batches, count)
-    return [batches[index] for index in np.random.default_rng([seed, epoch, 1]).permutation(len(batches))]
+    return in_even_order(batches, lengths, np.random.default_rng([seed, epoch, 1]))
+
+
+def in_even_order(batches: list[np.ndarray], lengths: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """Shuffles batches so that every few steps see short, middling and long examples alike.
+
+    A batch of one length is a biased sample. The optimizer's momentum averages about ten steps, so it is the steps
+    in a row that should be a fair sample: they are drawn as rounds of one random batch from each of several strata.
+    """
+    by_length = sorted(batches, key=lambda batch: float(lengths[batch].mean()))
+    strata = [rng.permutation(stratum).tolist() for stratum in np.array_split(np.arange(len(batches)), NUM_STRATA)]
+    order: list[int] = []
+    while any(strata):
+        order += rng.permutation([stratum.pop() for stratum in strata if stratum]).tolist()
+    return [by_length[index] for index in order]
 
 
 class LengthBatchSampler(Sampler[list[int]]):

@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ftkit.engine.batching import (
+    NUM_STRATA,
     BatchLimits,
     LengthBatchSampler,
     cut,
@@ -114,6 +115,17 @@ def test_the_order_within_an_epoch_does_not_follow_the_lengths() -> None:
     batches = plan_epoch(lengths, BatchLimits(max_rows=32, max_tokens=1_024), seed=0, epoch=0)
     means = [lengths[batch].mean() for batch in batches]
     assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
+
+
+def test_every_few_steps_are_a_fair_sample_of_lengths() -> None:
+    lengths = short_texts(4_000)
+    batches = plan_epoch(lengths, BatchLimits(max_rows=16, max_tokens=1_024), seed=0, epoch=0)
+    rounds = [batches[start : start + NUM_STRATA] for start in range(0, len(batches) - NUM_STRATA, NUM_STRATA)]
+    means = [np.concatenate([lengths[batch] for batch in few]).mean() for few in rounds]
+    shuffled = lengths.std() / np.sqrt(NUM_STRATA)  # what batches of one length in any order would give
+    assert np.std(means) < shuffled / 2
+    firsts = [int(np.argsort([lengths[batch].mean() for batch in few])[0]) for few in rounds]
+    assert len(set(firsts)) == NUM_STRATA, "the shortest batch of a round stands at any place"
 
 
 # Batches bounded by their tokens, and by their rows.
