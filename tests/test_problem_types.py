@@ -64,7 +64,7 @@ def test_several_labels_in_one_cell_and_rows_without_any(checkpoint, tmp_path):
 @pytest.mark.parametrize("family", ["bert", "gpt2"])
 def test_a_number(checkpoint, tmp_path, family):
     rows = [{"text": text, "label": (len(text) - 25) / 10} for text, _ in TEXTS]
-    settings = {"data.problem_type": "regression", "train.num_train_epochs": 20}
+    settings = {"data.problem_type": "regression", "train.num_train_epochs": 60}
     run = ftkit.train(config_for(tmp_path, checkpoint(family), rows, **settings))
     assert run.primary_metric == "mse"
     scores = np.array([row["score"] for row in predictions(run)])
