@@ -121,9 +121,10 @@ def main() -> None:
         compute_metrics=lambda found: scores("validation", found.predictions),
     )
     results = dict(trainer.train().metrics)
-    for name in ("validation", "test"):
-        found = scores(name, trainer.predict(encoded[name]).predictions) if name == "test" else trainer.evaluate()
-        results |= {f"{name}_{key.removeprefix('eval_')}": value for key, value in found.items()}
+    results |= {f"validation_{key.removeprefix('eval_')}": value for key, value in trainer.evaluate().items()}
+    trainer.compute_metrics = None  # it knows the validation rows only
+    found = scores("test", trainer.predict(encoded["test"]).predictions)
+    results |= {f"test_{key}": value for key, value in found.items()}
     results |= {"seed": arguments.seed}
     folder = Path(arguments.output)
     folder.mkdir(parents=True, exist_ok=True)
