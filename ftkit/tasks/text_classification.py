@@ -9,6 +9,7 @@ from ftkit.data.check import Problems, check_splits, check_texts
 from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, DataError, did_you_mean, name_list
+from ftkit.tasks.settings import check_roles, check_smoothing, given_weights
 from ftkit.tasks.task import Task
 from ftkit.types import Label, LabelSpace, ProblemType, Row, ScoreType, Split, TextExample, natural_sort
 
@@ -38,9 +39,7 @@ def columns_of(task: Task, spec: DataSpec) -> dict[str, str]:
     Raises:
         ConfigError: a role does not exist.
     """
-    for role in spec.columns:
-        if role not in ROLES:
-            raise ConfigError(f"data.columns: no role {role!r}.{did_you_mean(role, ROLES)} Roles: {name_list(ROLES)}.")
+    check_roles(spec.columns, ROLES)
     return {**TASK.columns, **task.columns, **spec.columns}
 
 
@@ -240,8 +239,7 @@ def adapter_options(
     if labels.problem_type == "regression" and (class_weights or label_smoothing):
         setting = "class_weights" if class_weights else "label_smoothing_factor"
         raise ConfigError(f"train.{setting}: a regression has no classes. Leave it out.")
-    if not 0 <= label_smoothing < 1:
-        raise ConfigError(f"train.label_smoothing_factor: expected 0 or more and less than 1, got {label_smoothing}.")
+    check_smoothing(label_smoothing)
     return {"class_weights": _weights(train, labels, class_weights), "label_smoothing": label_smoothing}
 
 
@@ -249,12 +247,7 @@ def _weights(train: Split, labels: LabelSpace, setting: str | Mapping[str, float
     if setting is None:
         return None
     if isinstance(setting, Mapping):
-        for name, weight in setting.items():
-            if name not in labels:
-                raise ConfigError(f"train.class_weights: no label {name!r}.{did_you_mean(name, labels.names)}")
-            if not weight > 0:
-                raise ConfigError(f"train.class_weights: {name!r} needs a weight above 0, got {weight}.")
-        return [setting.get(name, 1.0) for name in labels.names]
+        return given_weights(setting, labels, noun="label")
     counts = dict.fromkeys(labels.names, 0)
     for example in train.examples:
         for name in example.label if isinstance(example.label, tuple) else (str(example.label),):

@@ -11,8 +11,9 @@ from ftkit.data.check import Problems, check_size
 from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
 from ftkit.data.words import word_offsets
-from ftkit.errors import ConfigError, DataError, did_you_mean, name_list
+from ftkit.errors import DataError, did_you_mean, name_list
 from ftkit.tag_schemes import OUTSIDE, conlleval_entities, entity_type, parse, tag_names
+from ftkit.tasks.settings import check_roles, check_smoothing, given_weights
 from ftkit.tasks.tag_conversion import DEFAULT_SCHEME, resolve
 from ftkit.tasks.task import Task
 from ftkit.types import LabelSpace, ScoreType, Split, TokenExample, natural_sort
@@ -45,9 +46,7 @@ def columns_of(task: Task, spec: DataSpec) -> dict[str, str]:
     Raises:
         ConfigError: a role does not exist.
     """
-    for role in spec.columns:
-        if role not in ROLES:
-            raise ConfigError(f"data.columns: no role {role!r}.{did_you_mean(role, ROLES)} Roles: {name_list(ROLES)}.")
+    check_roles(spec.columns, ROLES)
     return {**TASK.columns, **task.columns, **spec.columns}
 
 
@@ -291,8 +290,7 @@ def adapter_options(
     Raises:
         ConfigError: a weight for a tag that does not exist, or a setting that means nothing here.
     """
-    if not 0 <= label_smoothing < 1:
-        raise ConfigError(f"train.label_smoothing_factor: expected 0 or more and less than 1, got {label_smoothing}.")
+    check_smoothing(label_smoothing)
     return {
         "scheme": spec.tag_scheme or DEFAULT_SCHEME,
         "label_piece": spec.label_piece,
@@ -307,12 +305,7 @@ def _weights(train: Split, labels: LabelSpace, setting: str | Mapping[str, float
     if setting is None:
         return None
     if isinstance(setting, Mapping):
-        for name, weight in setting.items():
-            if name not in labels:
-                raise ConfigError(f"train.class_weights: no tag {name!r}.{did_you_mean(name, labels.names)}")
-            if not weight > 0:
-                raise ConfigError(f"train.class_weights: {name!r} needs a weight above 0, got {weight}.")
-        return [setting.get(name, 1.0) for name in labels.names]
+        return given_weights(setting, labels, noun="tag")
     counts = Counter(tag for example in train.examples for tag in example.tags)
     return [counts.total() / (len(labels) * counts[name]) if counts[name] else 1.0 for name in labels.names]
 

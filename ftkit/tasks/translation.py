@@ -9,7 +9,8 @@ from ftkit.data.check import Problems, check_size
 from ftkit.data.parallel_check import check_pairs
 from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
-from ftkit.errors import ConfigError, DataError, did_you_mean, name_list
+from ftkit.errors import ConfigError, DataError, name_list
+from ftkit.tasks.settings import check_roles
 from ftkit.tasks.task import Task
 from ftkit.types import LabelSpace, ScoreType, Split, TextToTextExample
 
@@ -37,9 +38,7 @@ def columns_of(task: Task, spec: DataSpec) -> dict[str, str]:
     Raises:
         ConfigError: a role does not exist.
     """
-    for role in spec.columns:
-        if role not in ROLES:
-            raise ConfigError(f"data.columns: no role {role!r}.{did_you_mean(role, ROLES)} Roles: {name_list(ROLES)}.")
+    check_roles(spec.columns, ROLES)
     return {**TASK.columns, **task.columns, **spec.columns}
 
 
