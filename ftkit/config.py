@@ -22,6 +22,17 @@ KeyPath = tuple[str | int, ...]
 CONFIG_FILE = "ftkit.yaml"
 
 
+class BaseFacts(BaseModel):
+    """Which checkpoint a trained adapter belongs to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = Field(description="Hub id, or the folder it was loaded from.")
+    commit: str | None = Field(None, description="Of the repository on the Hub.")
+    fingerprint: str | None = Field(None, description="Of a local checkpoint's weights.")
+    adapter_sha256: str = Field(description="Of the trained adapter's weights.")
+
+
 class RunFacts(BaseModel):
     """What a run found out, for inference; written into its ftkit.yaml and ignored when a run is started."""
 
@@ -35,6 +46,7 @@ class RunFacts(BaseModel):
     max_length: int | None
     adapter_options: dict[str, Any] = Field(description="What the task adapter was made with.")
     prepared: bool = Field(description="The task prepares rows with code of its own.")
+    base: BaseFacts | None = Field(None, description="Of a run that saved an adapter rather than a whole model.")
 
 
 class RunConfig(BaseModel):

@@ -7,10 +7,11 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.config import CONFIG_FILE
+from ftkit.config import CONFIG_FILE, RunConfig
 from ftkit.console import is_main_process
 from ftkit.preflight import Plan
 from ftkit.run_directory import PREDICTIONS
+from ftkit.trained_adapter import base_facts
 
 if TYPE_CHECKING:
     from ftkit.adapters.adapter import Adapter, Encoded
@@ -73,9 +74,21 @@ def save(plan: Plan, trained: Trained, adapter: Adapter) -> None:
     """Writes what plain transformers loads, and the resolved config."""
     from ftkit.data.files import atomic_write_text
 
-    trained.model.save_pretrained(plan.directory.staging)
-    adapter.save_tokenizer(plan.directory.staging)
-    atomic_write_text(plan.directory.staging / CONFIG_FILE, plan.resolved_config(adapter).to_yaml())
+    folder = plan.directory.staging
+    if plan.config.tuner.is_full:
+        trained.model.save_pretrained(folder)
+    else:
+        from ftkit.tuners.saving import save_adapter
+
+        save_adapter(trained.model, folder, revision=plan.spec.revision)
+    adapter.save_tokenizer(folder)
+    atomic_write_text(folder / CONFIG_FILE, _resolved_config(plan, trained, adapter).to_yaml())
+
+
+def _resolved_config(plan: Plan, trained: Trained, adapter: Adapter) -> RunConfig:
+    """Returns the config with what inference needs to know, the base of a trained adapter among it."""
+    base = None if plan.config.tuner.is_full else base_facts(plan.spec, trained.model, plan.directory.staging)
+    return plan.resolved_config(adapter, base)
 
 
 def prove(plan: Plan, trained: Trained, adapter: Adapter) -> dict[str, Any]:
@@ -85,7 +98,7 @@ def prove(plan: Plan, trained: Trained, adapter: Adapter) -> dict[str, Any]:
     split = plan.splits.get("validation") or plan.splits["train"]
     return proof.prove(
         plan.directory.staging,
-        plan.resolved_config(adapter),
+        _resolved_config(plan, trained, adapter),
         model=trained.model,
         adapter=adapter,
         split=split,

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftkit.adapters.table import find_adapter
-from ftkit.config import RunConfig, RunFacts
+from ftkit.config import BaseFacts, RunConfig, RunFacts
 from ftkit.data.check import Problems
 from ftkit.errors import ConfigError
 from ftkit.metrics import DEFAULT_METRICS, PRIMARY_METRIC, check_metric_key, check_metric_names
 from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
 from ftkit.models.generation import GenerationSpec
+from ftkit.models.quantization import check_quantization
 from ftkit.run_directory import RunDirectory
 from ftkit.tasks import Task, find_task, kind_module
 from ftkit.tasks.kind import KindModule
 from ftkit.tasks.splits import read_splits
+from ftkit.train_spec import stated_precision
+from ftkit.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
+from ftkit.tuners.suits import check_suits
 from ftkit.types import WRITING_KINDS, LabelSpace, ScoreType, Split
 from ftkit.version import __version__
 
 if TYPE_CHECKING:
-    from ftkit.adapters.adapter import Adapter
+    from ftkit.adapters.adapter import Adapter, Built
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Plan:
         metrics: names of the metrics to compute.
         primary_metric: the key that picks the best checkpoint.
         warnings: what the user should know about the data.
+        start_from: a trained adapter on the same checkpoint, whose weights the run starts from.
     """
 
     config: RunConfig
@@ -51,6 +57,7 @@ class Plan:
     metrics: tuple[str, ...]
     primary_metric: str
     warnings: tuple[str, ...]
+    start_from: TrainedAdapter | None = None
 
     def make_adapter(self) -> Adapter:
         """Returns the task adapter, with the checkpoint's tokenizer loaded."""
@@ -62,7 +69,27 @@ class Plan:
         """Split -> digest of what was read."""
         return {name: split.fingerprint for name, split in self.splits.items()}
 
-    def resolved_config(self, adapter: Adapter) -> RunConfig:
+    def tune(self, built: Built) -> Built:
+        """Returns the model with only those weights trainable that are to move; see ftkit.tuners."""
+        from ftkit.tuners.apply import apply_tuner
+
+        tuner, kind, family = self.config.tuner, self.task.kind, self.spec.family
+        model = apply_tuner(built.model, built.new_parameters, tuner, kind=kind, family=family)
+        if self.start_from is not None:
+            from ftkit.tuners.saving import continue_from
+
+            continue_from(model, self.start_from.folder, with_head=self.keeps_head)
+        return dataclasses.replace(built, model=model)
+
+    @property
+    def keeps_head(self) -> bool:
+        """Whether the head of the trained adapter that the run starts from predicts the same labels."""
+        found, labels = self.start_from, self.labels
+        if found is None or found.kind != self.task.kind:
+            return False
+        return labels is None or list(found.label_names) == [labels.id2label[index] for index in range(len(labels))]
+
+    def resolved_config(self, adapter: Adapter, base: BaseFacts | None) -> RunConfig:
         """Returns the config with what inference needs to know."""
         facts = RunFacts(
             ftkit_version=__version__,
@@ -73,6 +100,7 @@ class Plan:
             max_length=adapter.max_length,
             adapter_options={**self.adapter_options, **adapter.fitted_options},
             prepared=self.task.prepare is not None,
+            base=base,
         )
         return self.config.model_copy(update={"run": facts, "resume": False, "overwrite": False})
 
@@ -89,8 +117,12 @@ def prepare(config: RunConfig) -> Plan:
     kind = kind_module(task.kind)
     columns = kind.columns_of(task, config.data)
     metrics, primary_metric = choose_metrics(config, task, kind.scored_as(task, config.data))
+    stated_precision(config.train)
     spec = inspect_checkpoint(config.model)
     adapter_class = find_adapter(task.kind, spec.family, spec.name)
+    check_suits(config.tuner, task.kind, spec.family, spec.name)
+    spec, quantization_warnings = _quantized(spec, config)
+    start_from = _trained_adapter(config, spec)
     if config.model.attention is not None and task.kind != "token-classification":
         raise ConfigError(
             f"model.attention: {task.kind} reads a decoder as its checkpoint says; the key is for "
@@ -117,8 +149,48 @@ def prepare(config: RunConfig) -> Plan:
         adapter_options=_adapter_options(config, task, kind, splits["train"], labels),
         metrics=metrics,
         primary_metric=primary_metric,
-        warnings=tuple(problems.warnings),
+        warnings=(*quantization_warnings, *problems.warnings),
+        start_from=start_from,
     )
+
+
+def _quantized(spec: CheckpointSpec, config: RunConfig) -> tuple[CheckpointSpec, list[str]]:
+    """Returns the checkpoint as the tuner wants its weights kept, and what is to be told about that.
+
+    Raises:
+        ConfigError: that cannot be done here, or not with two joined checkpoints.
+    """
+    bits = config.tuner.quantization
+    if bits is not None and spec.decoder is not None:
+        raise ConfigError("tuner.quantization: two joined checkpoints are kept in full precision. Leave the key out.")
+    warning = check_quantization(bits)
+    return dataclasses.replace(spec, quantization=bits), [] if warning is None else [warning]
+
+
+def _trained_adapter(config: RunConfig, spec: CheckpointSpec) -> TrainedAdapter | None:
+    """Returns the trained adapter that the run starts from.
+
+    Raises:
+        UserError: it is none, belongs to another base, or was made by another tuner.
+    """
+    if config.model.adapter is None:
+        return None
+    found = open_trained_adapter(config.model.adapter)
+    check_base(spec, found.base, found.folder)
+    if config.tuner != found.config.tuner:
+        before = ", ".join(
+            f"{key}: {value}" for key, value in found.config.tuner.model_dump(exclude_none=True).items()
+        )
+        raise ConfigError(
+            f"model.adapter: {found.folder} was trained with another tuner. To start from it, say\n"
+            f"  tuner: {{{before}}}"
+        )
+    if config.tuner.method == "pissa":
+        raise ConfigError(
+            f"model.adapter: {found.folder} holds a change by pissa, which is saved as a plain LoRA and cannot be "
+            "continued as pissa. Merge it (ftkit merge) and start from the merged checkpoint."
+        )
+    return found
 
 
 def _adapter_options(

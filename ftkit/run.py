@@ -11,6 +11,7 @@ from ftkit import outcome
 from ftkit.config import RunConfig
 from ftkit.console import note, warn
 from ftkit.preflight import prepare
+from ftkit.tuners.counts import count_parameters
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ def execute(config: RunConfig) -> RunResult:
         for name, split in plan.splits.items()
     }
 
-    # Build: the checkpoint, with the head that the task needs.
-    built = adapter.build()
+    # Build: the checkpoint, with the head that the task needs; the tuner freezes what is to stay.
+    built = plan.tune(adapter.build())
     rows = ", ".join(f"{len(split):,} {name}" for name, split in encoded.items())
-    size = f"{built.model.num_parameters() / 1e6:.1f} M parameters"
+    size = count_parameters(built.model)
     note(f"{plan.task.name} from {plan.spec.name} ({plan.spec.family}, {size}); rows: {rows}")
     warnings = [*plan.warnings, *outcome.truncation_warnings(encoded)]
     for warning in warnings:

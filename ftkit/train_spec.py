@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from ftkit.errors import FtkitError
+from ftkit.errors import ConfigError, FtkitError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+"""What a model computes in while it is trained; its weights are float32 in any case."""
 
 MANAGED: Mapping[str, str] = {
     "output_dir": "say output_dir at the top level",
@@ -27,7 +30,7 @@ MANAGED: Mapping[str, str] = {
     "do_predict": "give data.test",
     "remove_unused_columns": "ftkit keeps only what the model reads",
     "label_names": "ftkit sets it",
-    "train_sampling_strategy": "batches are always grouped by length, in a seeded order",
+    "train_sampling_strategy": "batches are drawn at random, seeded, and computed in parts of near-equal lengths",
     "length_column_name": "ftkit measures lengths itself",
     "prediction_loss_only": "ftkit sets it",
     "include_for_metrics": "ftkit sets it",
@@ -44,7 +47,7 @@ MANAGED: Mapping[str, str] = {
 RENAMED: Mapping[str, str] = {
     "evaluation_strategy": "eval_strategy",
     "warmup_ratio": "warmup_steps (a value below 1 is a share of all steps)",
-    "group_by_length": "nothing: batches are always grouped by length",
+    "group_by_length": "nothing: a batch is always computed in parts of near-equal lengths",
     "no_cuda": "use_cpu",
     "use_mps_device": "nothing: the device is found",
     "per_gpu_train_batch_size": "per_device_train_batch_size",
@@ -71,16 +74,31 @@ RENAMED: Mapping[str, str] = {
 """Names of older releases, or of other tools, and today's name."""
 
 
+DEFAULT_ROWS = 32  # of short texts: the batch of most published recipes
+DEFAULT_TOKENS = 4096  # long texts make smaller batches, within memory
+
+
 class FtkitTrainOptions(BaseModel):
     """What ftkit adds to TrainingArguments, and the defaults it changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    # 32 short texts is the batch of most published recipes; the token budget keeps long ones within memory.
-    per_device_train_batch_size: int = Field(32, gt=0, description="At most so many examples in a batch.")
+    per_device_train_batch_size: int | None = Field(
+        None,
+        gt=0,
+        description="So many examples in a batch. Unset: about max_tokens_per_batch tokens if that is set, else 32 "
+        "examples, or fewer where those are long (4096 tokens).",
+    )
     per_device_eval_batch_size: int = Field(64, gt=0, description="At most so many examples in an eval batch.")
-    max_tokens_per_batch: int = Field(
-        4096, gt=0, description="At most so many tokens in a batch, padding included. Examples are never cut for it."
+    max_tokens_per_batch: int | None = Field(
+        None,
+        gt=0,
+        description="About so many tokens in a batch, unless its examples are counted. At most so many, padding "
+        "included, are computed at once (4096 unless set). Examples are never cut for it.",
+    )
+    precision: Literal["auto"] | Precision = Field(
+        "auto",
+        description="What is computed in: fp32, bf16 or fp16. auto tries the first two on a few steps of a longer run.",
     )
     class_weights: Literal["balanced"] | dict[str, float] | None = Field(
         None, description="balanced (inverse to frequency), or {label: weight} with 1 for labels left out."
@@ -91,6 +109,11 @@ class FtkitTrainOptions(BaseModel):
     report_to: str | list[str] = Field("none", description="Trackers to log to, such as tensorboard or wandb.")
     logging_steps: float = Field(10, gt=0, description="Log every so many optimizer steps.")
     save_total_limit: int = Field(2, gt=0, description="Checkpoints kept; the best is always among them.")
+
+    @property
+    def max_tokens_at_once(self) -> int:
+        """Padded tokens of one forward pass: what bounds memory, in training and in evaluation."""
+        return self.max_tokens_per_batch or DEFAULT_TOKENS
 
 
 _STRATEGY = Literal["no", "steps", "epoch"]
@@ -181,3 +204,24 @@ def training_arguments_kwargs(spec: TrainSpec) -> dict[str, Any]:
     names = training_argument_fields()
     values = spec.model_dump()
     return {name: value for name, value in values.items() if name in names and value is not None}
+
+
+def stated_precision(spec: TrainSpec) -> Precision | None:
+    """Returns the precision that a config asks for, in ftkit's words or in transformers'; None leaves it open.
+
+    Raises:
+        ConfigError: it asks for two.
+    """
+    stated: dict[str, Precision] = {}
+    if spec.precision != "auto":
+        stated[f"train.precision: {spec.precision}"] = spec.precision
+    for flag, name in ((spec.bf16, "bf16"), (spec.fp16, "fp16")):
+        if flag:
+            stated[f"train.{name}: true"] = name  # type: ignore[assignment]
+        elif flag is False and spec.precision == name:
+            raise ConfigError(f"train.precision: {name} and train.{name}: false contradict one another. Say one.")
+    if len(set(stated.values())) > 1:
+        raise ConfigError(f"{' and '.join(stated)} contradict one another. Say one.")
+    if stated:
+        return next(iter(stated.values()))
+    return "fp32" if spec.bf16 is False else None

@@ -8,7 +8,7 @@ import pytest
 
 import ftkit
 from ftkit import strict_yaml
-from runs import run_config
+from runs import TEXTS, run_config, write_csv
 
 
 def test_two_processes_score_what_one_scores(checkpoint, tmp_path):
@@ -16,8 +16,11 @@ def test_two_processes_score_what_one_scores(checkpoint, tmp_path):
     settings = {"train.num_train_epochs": 3, "train.max_grad_norm": 0.0}
     one = run_config(tmp_path / "one", checkpoint("bert"), **settings, **{"train.gradient_accumulation_steps": 2})
     two = run_config(tmp_path / "two", checkpoint("bert"), **settings)
-    for config in (one, two):
-        config["train"]["per_device_train_batch_size"] = 6
+    # The batch with the one long text is computed in two parts, while the other process computes one.
+    texts = [(f"{text} " * 8 if index == 0 else text, label) for index, (text, label) in enumerate(TEXTS[:24])]
+    for folder, config in (("one", one), ("two", two)):
+        config["train"] |= {"per_device_train_batch_size": 6, "include_num_input_tokens_seen": "non_padding"}
+        config["data"]["train"] = str(write_csv(tmp_path / folder / "train.csv", texts))
     (tmp_path / "run.yaml").write_text(strict_yaml.dump(two))
     launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
     command = [
@@ -37,6 +40,8 @@ def test_two_processes_score_what_one_scores(checkpoint, tmp_path):
     assert results["num_processes"] == 2
     assert results["proof"]["same_predictions"] is True
     assert results["num_steps"] == expected["num_steps"]
+    for metrics in (results, expected):
+        assert metrics["train_samples_per_second"] * metrics["train_runtime"] == pytest.approx(3 * 24, rel=0.01)
     assert results["test_loss"] == pytest.approx(expected["test_loss"], abs=1e-3)
     assert results["test_accuracy"] == expected["test_accuracy"]
     predictions = (tmp_path / "two" / "run" / "predictions" / "test.jsonl").read_text().splitlines()

@@ -129,6 +129,13 @@ def test_a_run_can_be_moved(finished, tmp_path):
     )
 
 
+def test_the_speed_counts_the_rows_that_were_trained_on(checkpoint, tmp_path):
+    settings = {"train.max_steps": 3, "train.per_device_train_batch_size": 6, "train.eval_strategy": "no"}
+    metrics = ftkit.train(run_config(tmp_path, checkpoint("bert"), **settings)).metrics
+    assert metrics["num_steps"] == 3
+    assert metrics["train_samples_per_second"] * metrics["train_runtime"] == pytest.approx(3 * 6, rel=0.01)
+
+
 def test_the_same_config_gives_the_same_weights(finished, checkpoint, tmp_path):
     again = ftkit.train(run_config(tmp_path, checkpoint("bert")))
     one, other = (run.output_dir / "model.safetensors" for run in (finished, again))

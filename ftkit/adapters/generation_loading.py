@@ -12,6 +12,7 @@ from ftkit.errors import CheckpointError
 from ftkit.models.checkpoint import CheckpointSpec
 from ftkit.models.encoder_decoder import join
 from ftkit.models.generation import GenerationSpec
+from ftkit.models.quantization import quantization_arguments
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel
@@ -51,7 +52,8 @@ def load_generator(spec: CheckpointSpec) -> Built:
         return _load_joined(spec, spec.decoder)
     auto_class: Any = AutoModelForSeq2SeqLM if spec.family == "encoder-decoder" else AutoModelForCausalLM
     with loading_errors(spec):
-        model, report = auto_class.from_pretrained(spec.path, **spec.loading_arguments, **_loading())
+        quantization = quantization_arguments(spec, auto_class)
+        model, report = auto_class.from_pretrained(spec.path, **spec.loading_arguments, **quantization, **_loading())
     missing = sorted(report["missing_keys"])
     if missing:
         raise CheckpointError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.adapters.adapter import Built
 from ftkit.errors import CheckpointError
 from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.quantization import quantization_arguments
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -32,6 +33,7 @@ def load_with_head(auto_class: Any, spec: CheckpointSpec, *, pad_token_id: int, 
         model, report = auto_class.from_pretrained(
             spec.path,
             **spec.loading_arguments,
+            **quantization_arguments(spec, auto_class, **config),
             dtype=torch.float32,
             use_safetensors=True,
             output_loading_info=True,

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate.utils import parse_flag_from_env
 
 from ftkit.config import RunConfig
 from ftkit.errors import ConfigError
 from ftkit.metrics import greater_is_better
-from ftkit.train_spec import training_arguments_kwargs
+from ftkit.train_spec import stated_precision, training_arguments_kwargs
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -30,7 +31,7 @@ def training_arguments(
     from transformers import TrainingArguments
 
     kwargs = training_arguments_kwargs(config.train)
-    kwargs = {**_defaults(kwargs, primary_metric, has_validation), **kwargs, **_fixed(config, checkpoints)}
+    kwargs = {**_defaults(config, kwargs, primary_metric, has_validation), **kwargs, **_fixed(config, checkpoints)}
     _check(kwargs, config.train.early_stopping_patience, has_validation)
     if str(kwargs.get("metric_for_best_model")).removeprefix("eval_") == "loss":
         kwargs.setdefault("greater_is_better", False)
@@ -40,13 +41,17 @@ def training_arguments(
         raise ConfigError(f"train: transformers refuses these arguments: {error}") from None
 
 
-def _defaults(kwargs: dict[str, Any], primary_metric: str, has_validation: bool) -> dict[str, Any]:
+def _defaults(
+    config: RunConfig, kwargs: dict[str, Any], primary_metric: str, has_validation: bool
+) -> dict[str, Any]:
     strategy = kwargs.get("eval_strategy", "epoch" if has_validation else "no")
     save_strategy = strategy if strategy != "no" else "epoch"
     defaults: dict[str, Any] = {"eval_strategy": strategy, "save_strategy": save_strategy}
     if not torch.accelerator.is_available():
         # Without this word, processes that were launched together on CPUs would not find one another.
         defaults["use_cpu"] = True
+    if not config.tuner.is_full:
+        defaults["learning_rate"] = config.tuner.facts.learning_rate
     if strategy == "steps" and "eval_steps" in kwargs:
         defaults["save_steps"] = kwargs["eval_steps"]
     if strategy != "no" and kwargs.get("save_strategy", save_strategy) in (strategy, "best"):
@@ -57,9 +62,16 @@ def _defaults(kwargs: dict[str, Any], primary_metric: str, has_validation: bool)
     return defaults
 
 
+def is_sharded(arguments: TrainingArguments) -> bool:
+    """Tells whether FSDP or DeepSpeed shares out the model itself among the processes."""
+    return bool(arguments.fsdp or arguments.deepspeed_plugin or parse_flag_from_env("ACCELERATE_USE_FSDP"))
+
+
 def _fixed(config: RunConfig, checkpoints: Path) -> dict[str, Any]:
     """What ftkit does itself, and better: its own progress, rotation and NaN guard."""
+    precision = stated_precision(config.train)
     return {
+        **({precision: True} if precision in ("bf16", "fp16") else {}),
         "output_dir": str(checkpoints),
         "seed": config.seed,
         "disable_tqdm": True,

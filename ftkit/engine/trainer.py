@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallb
 
 from ftkit.adapters.adapter import Adapter, Encoded
 from ftkit.engine import checkpoints
-from ftkit.engine.batching import BatchLimits, LengthBatchSampler, pad
+from ftkit.engine.batching import RandomBatchSampler, StepSize, pad_parts
 from ftkit.engine.guards import FiniteGuard, check_weights_are_finite
+from ftkit.engine.precision import unwrap_forward
 
 Metrics = dict[str, Any]
 
@@ -25,7 +27,7 @@ class FtkitTrainer(Trainer):
 
     Args:
         adapter: gives the padding and the loss.
-        limits: bounds of a batch on one rank.
+        size: what one rank computes in a batch.
         evaluate_model: scores the model on the validation rows; None without validation data.
         save_total_limit: checkpoints kept; rotation happens only after a new checkpoint is whole.
     """
@@ -37,7 +39,7 @@ class FtkitTrainer(Trainer):
         args: TrainingArguments,
         adapter: Adapter,
         train: Encoded,
-        limits: BatchLimits,
+        size: StepSize,
         evaluate_model: Callable[[], Metrics] | None,
         save_total_limit: int,
         callbacks: list[TrainerCallback],
@@ -55,12 +57,13 @@ class FtkitTrainer(Trainer):
         # The loss below is already divided by the items of a whole optimizer step.
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = False
-        self.adapter, self.encoded, self.limits = adapter, train, limits
+        self.adapter, self.encoded, self.size = adapter, train, size
         self.evaluate_model, self.num_checkpoints = evaluate_model, save_total_limit
         self.guard = FiniteGuard()
-        self.batch_sampler = LengthBatchSampler(
+        self.num_rows_of_rank = 0
+        self.batch_sampler = RandomBatchSampler(
             train.lengths,
-            limits,
+            size,
             seed=args.data_seed if args.data_seed is not None else args.seed,
             rank=args.process_index,
             world_size=args.world_size,
@@ -73,7 +76,7 @@ class FtkitTrainer(Trainer):
         loader = DataLoader(
             self.encoded.rows,
             batch_sampler=self.batch_sampler,
-            collate_fn=lambda rows: pad(rows, self.adapter.padding),
+            collate_fn=partial(pad_parts, padding=self.adapter.padding, size=self.size),
             num_workers=self.args.dataloader_num_workers,
             pin_memory=self.args.dataloader_pin_memory and self.args.device.type == "cuda",
             persistent_workers=self.args.dataloader_persistent_workers,
@@ -90,9 +93,9 @@ class FtkitTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Returns the batch's summed loss over the mean number of items in an optimizer step.
+        """Returns the summed loss of a part of a batch over the mean number of items in an optimizer step.
 
-        Batches differ in size. Dividing each by its own size would weigh the examples of small batches more;
+        Parts and batches differ in size. Dividing each by its own size would weigh the examples of small ones more;
         with one divisor for all, the gradients of an epoch add up as those of equal batches would. Gradients are
         averaged over ranks, so the loss is multiplied by their number.
         """
@@ -101,11 +104,30 @@ class FtkitTrainer(Trainer):
         loss = self.adapter.loss(outputs, labels).sum() / self.items_per_step * self.args.world_size
         return (loss, outputs) if return_outputs else loss
 
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """One forward and backward pass, watched for NaN."""
-        loss = super().training_step(*args, **kwargs)
+    def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Forward and backward passes over the parts of a batch, watched for NaN; ranks meet in the last."""
+        *before, last = inputs["parts"]
+        self.num_rows_of_rank += sum(len(part["input_ids"]) for part in inputs["parts"])
+        losses = []
+        for part in before:
+            with self.accelerator.no_sync(model):
+                losses.append(super().training_step(model, part, *args, **kwargs))
+        losses.append(super().training_step(model, last, *args, **kwargs))
+        loss = torch.stack(losses).sum()
         self.guard.watch(loss)
         return loss
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Returns the operations of a batch, part by part."""
+        return sum(super(FtkitTrainer, self).floating_point_ops(part) for part in inputs["parts"])
+
+    def _track_num_input_tokens(self, inputs: dict[str, Any]) -> None:
+        """Counts the tokens of all parts together: ranks add up their counts, but differ in the number of parts."""
+        if self.args.include_num_input_tokens_seen != "no":
+            names = inputs["parts"][0]
+            super()._track_num_input_tokens(
+                {name: torch.cat([part[name].flatten() for part in inputs["parts"]]) for name in names}
+            )
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Metrics:
         """Scores the validation rows by the same code as the final evaluation."""
@@ -124,9 +146,16 @@ class FtkitTrainer(Trainer):
         self.guard.check(self.state.global_step)
         super().log(logs, start_time)
 
+    def num_rows_trained(self) -> int:
+        """Returns how many rows all ranks have trained on in this process; a row counts once an epoch."""
+        count = torch.tensor(self.num_rows_of_rank, device=self.args.device)
+        return int(self.accelerator.reduce(count, reduction="sum"))
+
     def finished_model(self) -> PreTrainedModel:
         """Returns the trained model in float32, without what Accelerate wrapped around it."""
-        return self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
+        model = self.accelerator.unwrap_model(self.model_wrapped)
+        unwrap_forward(model)
+        return model
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Saves a checkpoint, seals it with a manifest, and only then deletes older ones."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,16 @@ from ftkit.adapters.adapter import Adapter, Built, Encoded
 from ftkit.config import RunConfig
 from ftkit.console import note, warn
 from ftkit.engine import checkpoints
-from ftkit.engine.arguments import training_arguments
-from ftkit.engine.batching import BatchLimits, padding_share, plan_epoch
+from ftkit.engine.arguments import is_sharded, training_arguments
+from ftkit.engine.batching import PART_COST, BatchLimits, StepSize, padding_share, parts, plan_epoch
 from ftkit.engine.evaluation import evaluate
+from ftkit.engine.precision import check_precision, choose_precision, full_precision
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
 from ftkit.engine.trainer import FtkitTrainer
 from ftkit.preflight import Plan
+from ftkit.train_spec import DEFAULT_ROWS, DEFAULT_TOKENS
+from ftkit.tuners.counts import count_parameters
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainingArguments
@@ -49,7 +53,7 @@ def start_engine(plan: Plan) -> TrainingArguments:
     """Makes the training arguments, which finds the device and joins the other processes, and seeds everything.
 
     Raises:
-        ConfigError: transformers refuses a setting.
+        ConfigError: transformers refuses a setting, or the device does not have the precision that was asked for.
     """
     quiet_libraries()
     has_validation = "validation" in plan.splits
@@ -57,6 +61,7 @@ def start_engine(plan: Plan) -> TrainingArguments:
     arguments = training_arguments(
         plan.config, checkpoints_folder, primary_metric=plan.primary_metric, has_validation=has_validation
     )
+    check_precision(plan, arguments)
     set_seed(plan.config.seed)  # the new head is drawn from it
     return arguments
 
@@ -70,22 +75,25 @@ def train(
         RunError: the loss or a weight stopped being a number.
     """
     scorer = plan.kind.make_scorer(plan.metrics, plan.labels, plan.config.data)
-    limits, eval_limits = batch_limits(plan.config)
+    eval_limits = evaluation_limits(plan.config)
 
     def evaluate_model() -> dict[str, Any]:
         split, rows = plan.splits["validation"], encoded["validation"]
-        return evaluate(built.model, adapter.for_validation(), split, rows, scorer, eval_limits).metrics
+        with full_precision(built.model):
+            return evaluate(built.model, adapter.for_validation(), split, rows, scorer, eval_limits).metrics
 
+    size = step_size(plan.config, arguments)
+    precision = choose_precision(plan, arguments, adapter, built.model, encoded["train"], size)
     progress = ProgressCallback(plan.primary_metric)
     trainer = FtkitTrainer(
         model=built.model,
         args=arguments,
         adapter=adapter,
         train=encoded["train"],
-        limits=limits,
+        size=size,
         evaluate_model=evaluate_model if "validation" in encoded else None,
         save_total_limit=plan.config.train.save_total_limit,
-        callbacks=[progress, *_callbacks(plan)],
+        callbacks=[progress, *_callbacks(plan, built)],
     )
     metrics = trainer.train(resume_from_checkpoint=_resume_point(plan)).metrics
     model = trainer.finished_model()
@@ -93,7 +101,8 @@ def train(
         model=model,
         metrics={
             **metrics,
-            **_facts(trainer, encoded["train"], model),
+            **_facts(trainer, encoded["train"], model, metrics["train_runtime"]),
+            **precision.facts,
             "first_step_seconds": progress.first_step_seconds,
         },
         log_history=trainer.state.log_history,
@@ -102,15 +111,30 @@ def train(
     )
 
 
-def batch_limits(config: RunConfig) -> tuple[BatchLimits, BatchLimits]:
-    """Returns the bounds of a batch in training, and in evaluation."""
-    rows = config.train.per_device_train_batch_size, config.train.per_device_eval_batch_size
-    train, evaluation = (BatchLimits(max_rows, config.train.max_tokens_per_batch) for max_rows in rows)
-    return train, evaluation
+def step_size(config: RunConfig, arguments: TrainingArguments) -> StepSize:
+    """Returns what a rank computes in a batch: the rows, or else the tokens, that the config says, or the defaults."""
+    rows, tokens = config.train.per_device_train_batch_size, config.train.max_tokens_per_batch
+    # The ranks of a sharded model must make equally many forward passes: one each.
+    sharded = is_sharded(arguments)
+    return StepSize(
+        rows=rows or (None if tokens else DEFAULT_ROWS),
+        tokens=None if rows else tokens or DEFAULT_TOKENS,
+        max_tokens_at_once=math.inf if sharded else config.train.max_tokens_at_once,
+        part_cost=PART_COST if arguments.device.type == "cpu" and not sharded else math.inf,
+    )
 
 
-def _callbacks(plan: Plan) -> list[TrainerCallback]:
+def evaluation_limits(config: RunConfig) -> BatchLimits:
+    """Returns the bounds of a batch in evaluation."""
+    return BatchLimits(config.train.per_device_eval_batch_size, config.train.max_tokens_at_once)
+
+
+def _callbacks(plan: Plan, built: Built) -> list[TrainerCallback]:
     callbacks: list[TrainerCallback] = []
+    if plan.config.tuner.method == "adalora":
+        from ftkit.tuners.rank_allocation import RankAllocation
+
+        callbacks.append(RankAllocation(built.model))
     patience = plan.config.train.early_stopping_patience
     if patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
@@ -127,12 +151,17 @@ def _resume_point(plan: Plan) -> str | None:
     return str(folder)
 
 
-def _facts(trainer: FtkitTrainer, train: Encoded, model: PreTrainedModel) -> dict[str, Any]:
-    batches = plan_epoch(train.lengths, trainer.limits, seed=trainer.batch_sampler.seed, epoch=0)
+def _facts(trainer: FtkitTrainer, train: Encoded, model: PreTrainedModel, seconds: float) -> dict[str, Any]:
+    counts = count_parameters(model)
+    plan = {"seed": trainer.batch_sampler.seed, "multiple_of": trainer.args.world_size}
+    batches = plan_epoch(train.lengths, trainer.size, epoch=0, **plan)
+    split = [batch[part] for batch in batches for part in parts(train.lengths[batch], trainer.size)]
     return {
-        "num_parameters": model.num_parameters(),
-        "num_trainable_parameters": model.num_parameters(only_trainable=True),
-        "padding_share": padding_share(train.lengths, batches),
+        "num_parameters": counts.total,
+        "num_trainable_parameters": counts.trainable,
+        "padding_share": padding_share(train.lengths, split),
+        # transformers multiplies steps by a batch size that is not the one of these batches.
+        "train_samples_per_second": round(trainer.num_rows_trained() / seconds, 3),
         "num_steps": trainer.state.global_step,
         "best_step": trainer.state.best_global_step,
         "seed": trainer.args.seed,

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.adapters.adapter import Adapter, Prediction
-from ftkit.adapters.table import find_adapter
-from ftkit.config import RunConfig
+from ftkit.adapters.adapter import Prediction
 from ftkit.data.check import Problems
 from ftkit.data.readers import ReadOptions, fingerprint, open_table
 from ftkit.data.spec import Source
 from ftkit.errors import UserError
-from ftkit.metrics import DEFAULT_METRICS
-from ftkit.models.checkpoint import inspect_checkpoint
-from ftkit.models.spec import ModelSpec
+from ftkit.inference.loading import load_adapter, load_model
+from ftkit.metrics import DEFAULT_METRICS, PRIMARY_METRIC
+from ftkit.models.quantization import move
 from ftkit.run_directory import open_run
 from ftkit.tasks import Task, find_task, kind_module
-from ftkit.types import WRITING_KINDS, Split
+from ftkit.tasks.splits import read_splits
+from ftkit.types import Split
 
 if TYPE_CHECKING:
     import torch
@@ -46,6 +44,7 @@ class Predictor:
         device: str | torch.device | None = None,
         num_beams: int | None = None,
         max_new_tokens: int | None = None,
+        full_precision: bool = False,
     ) -> None:
         """Loads a run.
 
@@ -54,6 +53,7 @@ class Predictor:
             device: such as `cpu` or `cuda:1`; the first GPU if there is one, by default.
             num_beams: of a model that writes texts; by default as the run was scored.
             max_new_tokens: of a model that writes texts; by default what the targets of train suggested.
+            full_precision: do not quantise the base of a trained adapter, though it was trained so.
 
         Raises:
             UserError: it is not a finished run.
@@ -63,11 +63,10 @@ class Predictor:
         quiet_libraries()
         self.folder, self.config = open_run(run)
         search = {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
-        self.adapter = load_adapter(
-            self.folder, self.config, {name: value for name, value in search.items() if value is not None}
-        )
+        chosen = {name: value for name, value in search.items() if value is not None}
+        self.adapter = load_adapter(self.folder, self.config, chosen, full_precision=full_precision)
         self.labels = self.adapter.labels
-        self.model = self.adapter.build().model.eval().to(_device(device))
+        self.model = move(load_model(self.folder, self.config, self.adapter), _device(device))
 
     def predict(self, inputs: Sequence[Input]) -> list[Prediction]:
         """Predicts texts, pairs of texts or lists of words, whichever the task takes.
@@ -104,12 +103,25 @@ class Predictor:
         Raises:
             DataError: rows without a text or a label, or with a label that the run does not know.
         """
-        from ftkit.engine.evaluation import evaluate
+        return self.score(self.labelled(source))
 
+    def labelled(self, source: Source) -> Split:
+        """Reads a labelled file or Hub split, checked as `evaluate` does."""
         kind, task = kind_module(self._facts.kind), self._task()
         table = open_table(source, self._read_options())
         examples = kind.read_examples(table, task, self._facts.columns, self.config.data, with_labels=True)
-        split = Split("test", table.source, list(examples), fingerprint(source))
+        return self._checked(Split("test", table.source, list(examples), fingerprint(source)))
+
+    def held_out(self) -> Split:
+        """Returns the rows that the run held out of its training file for validation."""
+        task = self._task()
+        splits = read_splits(
+            kind_module(self._facts.kind), task, self.config.data, self._facts.columns, seed=self.config.seed
+        )
+        return self._checked(splits["validation"])
+
+    def _checked(self, split: Split) -> Split:
+        kind, task = kind_module(self._facts.kind), self._task()
         problems = Problems()
         splits, _ = kind.resolve({"test": split}, task, self.config.data, problems)
         problems.raise_if_any()
@@ -117,22 +129,38 @@ class Predictor:
         kind.check({"test": split}, self.labels, task, self.config.data, problems)
         kind.check_known_labels(split, self.labels, problems)
         problems.raise_if_any()
+        return split
+
+    def score(self, split: Split) -> dict[str, Any]:
+        """Scores the run on labelled rows; see `evaluate`."""
+        from ftkit.engine.evaluation import evaluate
+
+        kind, task = kind_module(self._facts.kind), self._task()
         names = self.config.metrics or task.metrics or DEFAULT_METRICS[kind.scored_as(task, self.config.data)]
         scorer = kind.make_scorer(names, self.labels, self.config.data)
         rows = self.adapter.encode_prompt(split)
-        outcome = evaluate(self.model, self.adapter, split, rows, scorer, self._limits())
+        outcome = evaluate(self.model, self.adapter, split, rows, scorer, self.limits)
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
         return {**outcome.metrics, "samples": len(split), "data": data}
+
+    @property
+    def primary_metric(self) -> str:
+        """The metric that a run of this kind is judged by, unless its config names another."""
+        kind, task = kind_module(self._facts.kind), self._task()
+        scored_as = kind.scored_as(task, self.config.data)
+        return self.config.train.metric_for_best_model or task.primary_metric or PRIMARY_METRIC[scored_as]
 
     @property
     def _facts(self) -> Any:
         return self.config.run
 
-    def _limits(self) -> BatchLimits:
+    @property
+    def limits(self) -> BatchLimits:
+        """Bounds of a batch."""
         from ftkit.engine.batching import BatchLimits
 
         train = self.config.train
-        return BatchLimits(train.per_device_eval_batch_size, train.max_tokens_per_batch)
+        return BatchLimits(train.per_device_eval_batch_size, train.max_tokens_at_once)
 
     def _read_options(self) -> ReadOptions:
         data = self.config.data
@@ -159,33 +187,9 @@ class Predictor:
             kind_module(self._facts.kind).check_inputs(split, problems)
             problems.raise_if_any()
             rows = self.adapter.encode_prompt(split)
-            for _, _, arrays in predict_windows(self.model, self.adapter, rows, self._limits()):
+            for _, _, arrays in predict_windows(self.model, self.adapter, rows, self.limits):
                 for example, prediction in zip(chunk, self.adapter.decode(arrays, chunk), strict=True):
                     yield {"id": example.id, **prediction}
-
-
-def load_adapter(folder: Path, config: RunConfig, search: Mapping[str, int] | None = None) -> Adapter:
-    """Makes a run's adapter from its directory alone: tokenizer, labels, limits and options as they were saved.
-
-    Args:
-        search: settings that win over the run's own, in kinds that write texts.
-
-    Raises:
-        UserError: there are such settings, and nothing is written.
-    """
-    facts = config.run
-    assert facts is not None
-    options = dict(facts.adapter_options)
-    if search and facts.kind not in WRITING_KINDS:
-        raise UserError(f"{', '.join(search)}: nothing is written in {facts.kind}. Leave it out.")
-    if search:
-        options["generation"] = {**options["generation"], **search}
-        options["max_new_tokens"] = search.get("max_new_tokens", options["max_new_tokens"])
-    saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    labels = kind_module(facts.kind).saved_labels(saved)
-    spec = inspect_checkpoint(ModelSpec(checkpoint=str(folder), trust_remote_code=config.model.trust_remote_code))
-    adapter_class = find_adapter(facts.kind, spec.family, str(folder))
-    return adapter_class(spec, labels, max_length=facts.max_length, **options)  # type: ignore[call-arg]
 
 
 def _device(device: str | torch.device | None) -> torch.device:

@@ -10,11 +10,11 @@ import numpy as np
 from ftkit.adapters.adapter import Adapter, Arrays
 from ftkit.config import RunConfig
 from ftkit.errors import RunError
-from ftkit.inference.predictor import load_adapter
+from ftkit.inference.loading import load_adapter, load_model
+from ftkit.models.quantization import move
 from ftkit.types import Split
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel
 
     from ftkit.engine.batching import BatchLimits
@@ -42,7 +42,7 @@ def prove(
     sample = Split("proof", split.source, split.examples[:SAMPLE_ROWS])
     reloaded = load_adapter(folder, config)
     expected = _outputs(model, adapter, sample, limits)
-    found = _outputs(_on(reloaded.build().model, model.device), reloaded, sample, limits)
+    found = _outputs(move(load_model(folder, config, reloaded), model.device), reloaded, sample, limits)
     difference = max(_difference(expected[name], found[name]) for name in expected)
     same = bool(np.array_equal(expected["predictions"], found["predictions"]))
     floating = expected["predictions"].dtype.kind == "f"
@@ -75,11 +75,6 @@ def _flat(array: np.ndarray) -> np.ndarray:
     """Returns arrays of arrays, such as one for each sentence, as one; other arrays as they are."""
     holds_arrays = array.dtype == object and len(array) and isinstance(array[0], np.ndarray)
     return np.concatenate(list(array)) if holds_arrays else array
-
-
-def _on(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
-    model.to(device)  # type: ignore[arg-type]
-    return model
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:

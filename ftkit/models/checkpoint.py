@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError, did_you_mean, name_list
 from ftkit.models import encoder_decoder
+from ftkit.models.quantization import Quantization
 from ftkit.models.spec import Attention, ModelSpec
 from ftkit.types import Family
 
@@ -39,6 +40,8 @@ class CheckpointSpec:
         max_target_positions: tokens that it can write at once; None when it has no fixed limit.
         prefixes: what T5 reads before a source, by task, such as `translation_en_to_de`.
         decoder: the checkpoint that writes, where two are joined into one model.
+        tokenizer_path: where the tokenizer lies, if not with the weights: an adapter's run keeps its own.
+        quantization: keep its weights in fewer bits; they are not trained then.
     """
 
     name: str
@@ -55,6 +58,8 @@ class CheckpointSpec:
     max_target_positions: int | None = None
     prefixes: Mapping[str, str] = field(default_factory=dict)
     decoder: CheckpointSpec | None = None
+    tokenizer_path: str | None = None
+    quantization: Quantization | None = None
 
     @property
     def loading_arguments(self) -> dict[str, Any]:

@@ -25,6 +25,9 @@ class ModelSpec(BaseModel):
     trust_remote_code: bool = Field(
         False, strict=True, description="Allow the checkpoint's own Python code to run on this machine."
     )
+    adapter: str | None = Field(
+        None, min_length=1, description="A run with a trained adapter on this checkpoint, to start from."
+    )
     attention: Attention | None = Field(
         None,
         description="How a decoder reads: causal, or bidirectional (unmasked). Default: as the checkpoint says.",

@@ -24,7 +24,10 @@ def load_tokenizer(spec: CheckpointSpec) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(spec.path, **spec.loading_arguments)
+        if spec.tokenizer_path is not None:
+            tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer_path, trust_remote_code=spec.trust_remote_code)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(spec.path, **spec.loading_arguments)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         reason = str(error).strip().split("\n")[0]
         raise CheckpointError(
@@ -56,11 +59,11 @@ def load_target_tokenizer(spec: CheckpointSpec, tokenizer: PreTrainedTokenizerBa
     Raises:
         CheckpointError: as `load_tokenizer`.
     """
-    if spec.decoder is not None:
-        return tokenizer if spec.decoder.path == spec.path else load_tokenizer(spec.decoder)
-    folder = Path(spec.path) / TARGET_TOKENIZER
+    folder = Path(spec.tokenizer_path or spec.path) / TARGET_TOKENIZER
     if not folder.is_dir():
-        return tokenizer
+        if spec.decoder is None or spec.tokenizer_path is not None or spec.decoder.path == spec.path:
+            return tokenizer
+        return load_tokenizer(spec.decoder)
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder)

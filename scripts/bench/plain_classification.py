@@ -5,47 +5,29 @@ files and the hyperparameters as flags. It knows nothing of ftkit: the benchmark
 """
 
 import argparse
-import json
-import time
-from pathlib import Path
 
-STARTED = time.perf_counter()
-
-import numpy as np  # noqa: E402
-from datasets import load_dataset  # noqa: E402
-from transformers import (  # noqa: E402
+import numpy as np
+from datasets import load_dataset
+from plain_parts import CountingCollator, FirstStep
+from sides import add_text_flags, add_training_flags, write_results
+from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     DataCollatorWithPadding,
     Trainer,
-    TrainerCallback,
     TrainingArguments,
 )
 
-
-class FirstStep(TrainerCallback):
-    """Remembers when the first optimizer step ended, in seconds since the script started."""
-
-    seconds: float | None = None
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if self.seconds is None:
-            self.seconds = time.perf_counter() - STARTED
+RUN_GLUE_LENGTH = 128  # the default --max_seq_length of transformers' run_glue.py
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", required=True)
+    add_training_flags(parser, epochs=3, batch_size=32, learning_rate=2e-4)
     parser.add_argument("--train", required=True)
     parser.add_argument("--test", required=True)
-    parser.add_argument("--text", default="text")
-    parser.add_argument("--label", default="category")
-    parser.add_argument("--epochs", type=float, default=3)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--learning-rate", type=float, default=2e-4)
-    parser.add_argument("--max-steps", type=int, default=-1)
-    parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--output", required=True, help="folder for the results")
+    add_text_flags(parser)
+    parser.add_argument("--pad-to-max-length", action="store_true", help="fill every text up to 128, as run_glue does")
     return parser.parse_args()
 
 
@@ -55,9 +37,10 @@ def main() -> None:
     names = sorted(set(data["train"][arguments.label]))
     label2id = {name: index for index, name in enumerate(names)}
     tokenizer = AutoTokenizer.from_pretrained(arguments.checkpoint)
+    padding = {"padding": "max_length", "max_length": RUN_GLUE_LENGTH} if arguments.pad_to_max_length else {}
 
     def preprocess(batch):
-        encoded = tokenizer(batch[arguments.text], truncation=True)
+        encoded = tokenizer(batch[arguments.text], truncation=True, **padding)
         encoded["labels"] = [label2id[name] for name in batch[arguments.label]]
         return encoded
 
@@ -65,7 +48,7 @@ def main() -> None:
     model = AutoModelForSequenceClassification.from_pretrained(
         arguments.checkpoint, num_labels=len(names), id2label=dict(enumerate(names)), label2id=label2id
     )
-    first_step = FirstStep()
+    first_step, collator = FirstStep(), CountingCollator(DataCollatorWithPadding(tokenizer=tokenizer))
     trainer = Trainer(
         model=model,
         args=TrainingArguments(
@@ -84,17 +67,14 @@ def main() -> None:
         train_dataset=encoded["train"],
         eval_dataset=encoded["test"],
         processing_class=tokenizer,
-        data_collator=DataCollatorWithPadding(tokenizer=tokenizer),
+        data_collator=collator,
         compute_metrics=lambda p: {"accuracy": float((np.argmax(p.predictions, axis=1) == p.label_ids).mean())},
         callbacks=[first_step],
     )
-    results = trainer.train().metrics
+    results = trainer.train().metrics | {"padding_share": collator.padding_share}
     results |= trainer.evaluate(metric_key_prefix="test")
     results |= {"first_step_seconds": first_step.seconds, "seed": arguments.seed}
-    folder = Path(arguments.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
-    print(json.dumps(results))
+    write_results(arguments.output, results)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ counts as O. It knows nothing of ftkit: the benchmarks compare against it.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
+from plain_parts import CountingCollator, FirstStep
 from seqeval.metrics import accuracy_score, f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
+from sides import add_training_flags, write_results
 from transformers import (
     AutoModelForTokenClassification,
     AutoTokenizer,
@@ -24,16 +25,11 @@ from transformers import (
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", required=True)
+    add_training_flags(parser, epochs=4, batch_size=16, learning_rate=2e-4)
     parser.add_argument("--train", required=True)
-    parser.add_argument("--validation", required=True)
+    parser.add_argument("--validation", help="scored each epoch to pick the best; left out, the last weights are kept")
     parser.add_argument("--test", required=True)
-    parser.add_argument("--epochs", type=float, default=4)
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--learning-rate", type=float, default=2e-4)
-    parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--best-by", default="f1", help="what picks the best epoch: f1 or loss (the recipe's default)")
-    parser.add_argument("--output", required=True, help="folder for the results")
     return parser.parse_args()
 
 
@@ -52,7 +48,8 @@ def read_conll(path: str) -> Dataset:
 
 def main() -> None:
     arguments = parse_arguments()
-    data = {name: read_conll(getattr(arguments, name)) for name in ("train", "validation", "test")}
+    files = {"train": arguments.train, "validation": arguments.validation, "test": arguments.test}
+    data = {name: read_conll(file) for name, file in files.items() if file is not None}
     names = sorted({tag for tags in data["train"]["tags"] for tag in tags})
     label2id = {name: index for index, name in enumerate(names)}
     tokenizer = AutoTokenizer.from_pretrained(arguments.checkpoint)
@@ -94,6 +91,12 @@ def main() -> None:
             "accuracy": accuracy_score(expected, found),
         }
 
+    if arguments.validation is None:
+        best = {"eval_strategy": "no", "save_strategy": "no"}
+    else:
+        best = {"eval_strategy": "epoch", "save_strategy": "epoch", "save_total_limit": 1}
+        best |= {"load_best_model_at_end": True, "metric_for_best_model": arguments.best_by}
+    first_step, collator = FirstStep(), CountingCollator(DataCollatorForTokenClassification(tokenizer=tokenizer))
     trainer = Trainer(
         model=AutoModelForTokenClassification.from_pretrained(
             arguments.checkpoint, num_labels=len(names), id2label=dict(enumerate(names)), label2id=label2id
@@ -104,32 +107,28 @@ def main() -> None:
             per_device_train_batch_size=arguments.batch_size,
             per_device_eval_batch_size=arguments.batch_size,
             num_train_epochs=arguments.epochs,
+            max_steps=arguments.max_steps,
             weight_decay=0.01,
-            eval_strategy="epoch",
-            save_strategy="epoch",
-            save_total_limit=1,
-            load_best_model_at_end=True,
-            metric_for_best_model=arguments.best_by,
+            **best,
             seed=arguments.seed,
             disable_tqdm=True,
             logging_steps=100,
         ),
         train_dataset=encoded["train"],
-        eval_dataset=encoded["validation"],
+        eval_dataset=encoded.get("validation"),
         processing_class=tokenizer,
-        data_collator=DataCollatorForTokenClassification(tokenizer=tokenizer),
+        data_collator=collator,
         compute_metrics=lambda found: scores("validation", found.predictions),
+        callbacks=[first_step],
     )
-    results = dict(trainer.train().metrics)
-    results |= {f"validation_{key.removeprefix('eval_')}": value for key, value in trainer.evaluate().items()}
+    results = trainer.train().metrics | {"padding_share": collator.padding_share}
+    if arguments.validation is not None:
+        results |= {f"validation_{key.removeprefix('eval_')}": value for key, value in trainer.evaluate().items()}
     trainer.compute_metrics = None  # it knows the validation rows only
     found = scores("test", trainer.predict(encoded["test"]).predictions)
     results |= {f"test_{key}": value for key, value in found.items()}
-    results |= {"seed": arguments.seed}
-    folder = Path(arguments.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
-    print(json.dumps(results))
+    results |= {"first_step_seconds": first_step.seconds, "seed": arguments.seed}
+    write_results(arguments.output, results)
 
 
 if __name__ == "__main__":

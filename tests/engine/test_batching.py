@@ -1,33 +1,60 @@
-"""What every plan of batches keeps to, and what a padded batch holds."""
+"""What every plan of batches keeps to, and how a batch is split into parts."""
 
 from __future__ import annotations
 
 import csv
+import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftkit.engine.batching import (
-    NUM_STRATA,
+    PART_COST,
     BatchLimits,
-    LengthBatchSampler,
+    RandomBatchSampler,
+    StepSize,
     cut,
     num_batches,
-    pad,
     padding_share,
+    parts,
     plan_epoch,
 )
 from ftkit.errors import DataError
 
+NO_BOUND = math.inf
+
 arrays_of_lengths = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(np.array)
 limits_of_a_batch = st.builds(BatchLimits, max_rows=st.integers(1, 16), max_tokens=st.integers(1, 200))
+row_counts, token_counts = st.integers(1, 16), st.integers(1, 200)
+bounds_of_memory = st.integers(1, 200) | st.just(NO_BOUND)
+part_costs = st.integers(0, 100) | st.just(math.inf)
+sizes_of_a_step = st.builds(
+    lambda counts, bound, cost: StepSize(*counts, bound, cost),
+    st.one_of(
+        st.tuples(row_counts, st.none()), st.tuples(st.none(), token_counts), st.tuples(row_counts, token_counts)
+    ),
+    bounds_of_memory,
+    part_costs,
+)
 seeds = st.integers(0, 2**32 - 1)
 modest = settings(max_examples=60, deadline=None)
+
+
+def by_rows(rows: int) -> StepSize:
+    return StepSize(rows=rows, tokens=None, max_tokens_at_once=4_096)
+
+
+def by_tokens(tokens: int) -> StepSize:
+    return StepSize(rows=None, tokens=tokens, max_tokens_at_once=tokens)
+
+
+def bounded(max_tokens_at_once: float, part_cost: float) -> StepSize:
+    return StepSize(rows=32, tokens=None, max_tokens_at_once=max_tokens_at_once, part_cost=part_cost)
 
 
 def short_texts(num_texts: int) -> np.ndarray:
@@ -36,139 +63,166 @@ def short_texts(num_texts: int) -> np.ndarray:
     return np.clip(lengths.round().astype(np.int64), 3, 90)
 
 
+def as_lists(batches: list[np.ndarray]) -> list[list[int]]:
+    return [batch.tolist() for batch in batches]
+
+
 # --- one epoch ---
 
 
-@given(arrays_of_lengths, limits_of_a_batch, seeds, st.integers(0, 5))
+@given(arrays_of_lengths, sizes_of_a_step, seeds, st.integers(0, 5), st.integers(1, 4))
 @modest
-def test_every_row_comes_exactly_once(lengths: np.ndarray, limits: BatchLimits, seed: int, epoch: int) -> None:
-    batches = plan_epoch(lengths, limits, seed=seed, epoch=epoch)
+def test_every_row_comes_exactly_once(
+    lengths: np.ndarray, size: StepSize, seed: int, epoch: int, multiple_of: int
+) -> None:
+    batches = plan_epoch(lengths, size, seed=seed, epoch=epoch, multiple_of=min(multiple_of, len(lengths)))
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    assert all(len(batch) for batch in batches)
 
 
-@given(arrays_of_lengths, limits_of_a_batch, seeds, st.integers(1, 4))
+@given(arrays_of_lengths, row_counts, seeds, st.integers(1, 4))
 @modest
-def test_limits_are_kept(lengths: np.ndarray, limits: BatchLimits, seed: int, multiple_of: int) -> None:
-    for batch in plan_epoch(lengths, limits, seed=seed, epoch=0, multiple_of=multiple_of):
-        num_tokens = len(batch) * lengths[batch].max()
-        assert 1 <= len(batch) <= limits.max_rows
-        assert num_tokens <= limits.max_tokens or len(batch) == 1
+def test_batches_of_rows_are_equal_shares(lengths: np.ndarray, rows: int, seed: int, multiple_of: int) -> None:
+    multiple_of = min(multiple_of, len(lengths))
+    batches = plan_epoch(lengths, by_rows(rows), seed=seed, epoch=0, multiple_of=multiple_of)
+    num_rows = [len(batch) for batch in batches]
+    assert max(num_rows) - min(num_rows) <= 1
+    assert len(batches) % multiple_of == 0
+    if multiple_of == 1:
+        assert len(batches) == math.ceil(len(lengths) / rows)
+        assert max(num_rows) <= rows
 
 
-def test_a_row_longer_than_the_budget_is_alone() -> None:
-    lengths = np.array([5, 100, 5, 5])
-    batches = plan_epoch(lengths, BatchLimits(max_rows=8, max_tokens=20), seed=0, epoch=0)
-    assert [1] in [batch.tolist() for batch in batches]
-    assert sorted(len(batch) for batch in batches) == [1, 3]
+def test_batches_of_rows_are_just_as_large_as_asked_for() -> None:
+    batches = plan_epoch(short_texts(320), by_rows(32), seed=0, epoch=0, multiple_of=2)
+    assert [len(batch) for batch in batches] == [32] * 10
 
 
-def test_the_example_of_the_module() -> None:
-    lengths, limits = np.array([3, 9, 4, 8]), BatchLimits(max_rows=8, max_tokens=18)
-    batches = cut(lengths, np.argsort(lengths), limits)
-    assert [lengths[batch].tolist() for batch in batches] == [[3, 4], [8, 9]]
-    assert padding_share(lengths, batches) == pytest.approx(2 / 26)
-    as_they_come = cut(lengths, np.arange(4), BatchLimits(max_rows=2, max_tokens=18))
-    assert padding_share(lengths, as_they_come) == pytest.approx(10 / 34)
+@given(arrays_of_lengths, token_counts, seeds, st.integers(1, 4))
+@modest
+def test_batches_of_tokens_are_near_equal_shares(
+    lengths: np.ndarray, tokens: int, seed: int, multiple_of: int
+) -> None:
+    multiple_of = min(multiple_of, len(lengths))
+    batches = plan_epoch(lengths, by_tokens(tokens), seed=seed, epoch=0, multiple_of=multiple_of)
+    share = lengths.sum() / len(batches)
+    if len(batches) < len(lengths) and multiple_of == 1:
+        assert share <= tokens
+    if lengths.max() < share:  # else a row can be longer than a batch
+        assert all(abs(lengths[batch].sum() - share) <= lengths.max() for batch in batches)
 
 
-def test_no_rows_make_no_batches() -> None:
-    nothing = np.array([], np.int64)
-    assert cut(nothing, nothing, BatchLimits(max_rows=8, max_tokens=20)) == []
-    assert padding_share(nothing, []) == 0.0
+def test_batches_of_tokens_differ_in_rows_rather_than_in_tokens() -> None:
+    lengths = short_texts(6_400)
+    batches = plan_epoch(lengths, by_tokens(2_048), seed=0, epoch=0)
+    num_tokens = [int(lengths[batch].sum()) for batch in batches]
+    assert max(num_tokens) - min(num_tokens) <= 2 * lengths.max(), "equal shares of the rows differ by 500"
+    assert len({len(batch) for batch in batches}) > 1
+
+
+def test_a_row_longer_than_two_shares_leaves_no_batch_empty() -> None:
+    lengths = np.array([5, 5, 5, 100, 5, 5, 5, 5])
+    for seed in range(5):
+        batches = plan_epoch(lengths, by_tokens(20), seed=seed, epoch=0)
+        assert [len(batch) for batch in batches] == [2, 1, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("length", "num_rows", "count"),
+    [
+        (10, 32, 10),  # short texts: 32 rows, far from 400 tokens
+        (50, 8, 40),  # long ones: 400 tokens
+    ],
+)
+def test_of_rows_and_tokens_what_makes_more_batches_counts(length: int, num_rows: int, count: int) -> None:
+    size = StepSize(rows=32, tokens=400, max_tokens_at_once=400)
+    batches = plan_epoch(np.full(320, length), size, seed=0, epoch=0)
+    assert [len(batch) for batch in batches] == [num_rows] * count
+
+
+def test_ranks_do_not_turn_shares_of_rows_into_shares_of_tokens() -> None:
+    size = StepSize(rows=32, tokens=4_096, max_tokens_at_once=4_096)
+    num_rows = [len(batch) for batch in plan_epoch(short_texts(320), size, seed=0, epoch=0, multiple_of=4)]
+    assert sorted(num_rows) == [26] * 4 + [27] * 8, "10 batches of 32, rounded up to 12"
+
+
+@given(arrays_of_lengths, seeds)
+@modest
+def test_a_row_stands_in_any_batch_whatever_its_length(lengths: np.ndarray, seed: int) -> None:
+    """The order does not know the lengths: with rows counted, other lengths make the same batches."""
+    size = by_rows(4)
+    assert as_lists(plan_epoch(lengths, size, seed=seed, epoch=0)) == as_lists(
+        plan_epoch(np.sort(lengths), size, seed=seed, epoch=0)
+    )
+
+
+@pytest.mark.parametrize("size", [by_rows(32), by_tokens(512)])
+def test_batches_are_a_fair_sample_of_lengths(size: StepSize) -> None:
+    lengths = short_texts(6_400)
+    batches = plan_epoch(lengths, size, seed=0, epoch=0)
+    means = np.array([lengths[batch].mean() for batch in batches])
+    expected = lengths.std() / math.sqrt(len(lengths) / len(batches))
+    assert means.std() == pytest.approx(expected, rel=0.2), "as of rows drawn at random"
+    assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
 
 
 # --- several epochs ---
 
 
-@given(arrays_of_lengths, limits_of_a_batch, seeds, st.integers(1, 4))
+@given(arrays_of_lengths, sizes_of_a_step, seeds, st.integers(1, 4))
 @modest
 def test_every_epoch_has_equally_many_batches(
-    lengths: np.ndarray, limits: BatchLimits, seed: int, multiple_of: int
+    lengths: np.ndarray, size: StepSize, seed: int, multiple_of: int
 ) -> None:
-    expected = num_batches(lengths, limits, seed=seed, multiple_of=multiple_of)
+    multiple_of = min(multiple_of, len(lengths))
+    expected = num_batches(lengths, size, multiple_of=multiple_of)
+    assert expected % multiple_of == 0
     for epoch in range(4):
-        assert len(plan_epoch(lengths, limits, seed=seed, epoch=epoch, multiple_of=multiple_of)) == expected
+        assert len(plan_epoch(lengths, size, seed=seed, epoch=epoch, multiple_of=multiple_of)) == expected
 
 
-def as_lists(batches: list[np.ndarray]) -> list[list[int]]:
-    return [batch.tolist() for batch in batches]
-
-
-@given(arrays_of_lengths, limits_of_a_batch, seeds, st.integers(0, 5))
+@given(arrays_of_lengths, sizes_of_a_step, seeds, st.integers(0, 5))
 @modest
-def test_an_epoch_repeats_exactly(lengths: np.ndarray, limits: BatchLimits, seed: int, epoch: int) -> None:
-    first, second = (as_lists(plan_epoch(lengths, limits, seed=seed, epoch=epoch)) for _ in range(2))
+def test_an_epoch_repeats_exactly(lengths: np.ndarray, size: StepSize, seed: int, epoch: int) -> None:
+    first, second = (as_lists(plan_epoch(lengths, size, seed=seed, epoch=epoch)) for _ in range(2))
     assert first == second
 
 
 def test_epochs_and_seeds_differ_in_order_and_in_neighbours() -> None:
-    lengths, limits = short_texts(400), BatchLimits(max_rows=16, max_tokens=512)
-    plans = [as_lists(plan_epoch(lengths, limits, seed=seed, epoch=epoch)) for seed, epoch in [(0, 0), (0, 1), (1, 0)]]
+    lengths, size = short_texts(400), by_rows(16)
+    plans = [as_lists(plan_epoch(lengths, size, seed=seed, epoch=epoch)) for seed, epoch in [(0, 0), (0, 1), (1, 0)]]
     for one, other in [(0, 1), (0, 2), (1, 2)]:
-        assert plans[one] != plans[other]
-        shared = {frozenset(batch) for batch in plans[one]} & {frozenset(batch) for batch in plans[other]}
-        assert len(shared) < len(plans[one]) / 10
-
-
-def test_the_order_within_an_epoch_does_not_follow_the_lengths() -> None:
-    lengths = short_texts(2_000)
-    batches = plan_epoch(lengths, BatchLimits(max_rows=32, max_tokens=1_024), seed=0, epoch=0)
-    means = [lengths[batch].mean() for batch in batches]
-    assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
-
-
-def test_every_few_steps_are_a_fair_sample_of_lengths() -> None:
-    lengths = short_texts(4_000)
-    batches = plan_epoch(lengths, BatchLimits(max_rows=16, max_tokens=1_024), seed=0, epoch=0)
-    rounds = [batches[start : start + NUM_STRATA] for start in range(0, len(batches) - NUM_STRATA, NUM_STRATA)]
-    means = [np.concatenate([lengths[batch] for batch in few]).mean() for few in rounds]
-    shuffled = lengths.std() / np.sqrt(NUM_STRATA)  # what batches of one length in any order would give
-    assert np.std(means) < shuffled / 2
-    firsts = [int(np.argsort([lengths[batch].mean() for batch in few])[0]) for few in rounds]
-    assert len(set(firsts)) == NUM_STRATA, "the shortest batch of a round stands at any place"
-
-
-# Batches bounded by their tokens, and by their rows.
-@pytest.mark.parametrize("limits", [BatchLimits(max_rows=256, max_tokens=1_024), BatchLimits(32, 4_096)])
-def test_little_padding_on_short_texts(limits: BatchLimits) -> None:
-    lengths = short_texts(4_000)
-    shares = [padding_share(lengths, plan_epoch(lengths, limits, seed=0, epoch=epoch)) for epoch in range(3)]
-    assert max(shares) < 0.15, "the blur that keeps batches from holding one length only costs about 13%"
-    as_they_come = cut(lengths, np.arange(len(lengths)), limits)
-    assert padding_share(lengths, as_they_come) > 0.4
-
-
-def test_little_padding_on_banking77(real_data: Path) -> None:
-    with (real_data / "banking77" / "train.csv").open(encoding="utf-8", newline="") as file:
-        lengths = np.array([len(row["text"].split()) for row in csv.DictReader(file)])
-    batches = plan_epoch(lengths, BatchLimits(max_rows=64, max_tokens=4_096), seed=0, epoch=0)
-    assert padding_share(lengths, batches) < 0.15
-    assert np.mean([len(set(lengths[batch])) for batch in batches]) > 3, "a batch mixes lengths"
+        assert not {frozenset(batch) for batch in plans[one]} & {frozenset(batch) for batch in plans[other]}
 
 
 # --- several ranks ---
 
 
-@given(arrays_of_lengths, limits_of_a_batch, seeds, st.integers(1, 4))
-@modest
-def test_ranks_share_an_epoch_out(lengths: np.ndarray, limits: BatchLimits, seed: int, world_size: int) -> None:
-    # With fewer rows than batches to hand out, no plan gives every rank equally many.
-    assume(num_batches(lengths, limits, seed=seed, multiple_of=world_size) % world_size == 0)
-    samplers = [
-        LengthBatchSampler(lengths, limits, seed=seed, rank=rank, world_size=world_size) for rank in range(world_size)
-    ]
-    for epoch in range(2):
+@given(arrays_of_lengths, sizes_of_a_step, seeds)
+@settings(max_examples=25, deadline=None)
+def test_any_number_of_ranks_up_to_the_rows_shares_an_epoch_out(
+    lengths: np.ndarray, size: StepSize, seed: int
+) -> None:
+    for world_size in range(1, len(lengths) + 1):
+        samplers = [
+            RandomBatchSampler(lengths, size, seed=seed, rank=rank, world_size=world_size)
+            for rank in range(world_size)
+        ]
         for sampler in samplers:
-            sampler.set_epoch(epoch)
+            sampler.set_epoch(1)
         batches = [list(sampler) for sampler in samplers]
-        assert [len(of_rank) for of_rank in batches] == [len(sampler) for sampler in samplers]
-        assert len({len(sampler) for sampler in samplers}) == 1
+        assert {len(of_rank) for of_rank in batches} == {len(sampler) for sampler in samplers} == {len(samplers[0])}
         rows = [row for of_rank in batches for batch in of_rank for row in batch]
         assert sorted(rows) == list(range(len(lengths)))
 
 
+def test_more_ranks_than_rows_are_refused() -> None:
+    with pytest.raises(DataError, match="3 training rows cannot be shared out among 4 processes. Start fewer"):
+        RandomBatchSampler(np.full(3, 10), by_rows(1), seed=0, rank=0, world_size=4)
+
+
 def test_a_sampler_repeats_its_epoch_until_it_is_told_the_next() -> None:
-    sampler = LengthBatchSampler(short_texts(200), BatchLimits(max_rows=8, max_tokens=256), seed=0)
+    sampler = RandomBatchSampler(short_texts(200), by_rows(8), seed=0)
     first = list(sampler)
     assert list(sampler) == first
     sampler.set_epoch(1)
@@ -177,23 +231,115 @@ def test_a_sampler_repeats_its_epoch_until_it_is_told_the_next() -> None:
     assert list(sampler) == first
 
 
-# --- gradients ---
+# --- parts of a batch ---
 
 
-@given(arrays_of_lengths, limits_of_a_batch, seeds)
-@settings(max_examples=20, deadline=None)
-def test_an_epoch_of_unequal_batches_has_the_gradient_of_equal_ones(
-    lengths: np.ndarray, limits: BatchLimits, seed: int
+def test_the_example_of_the_module() -> None:
+    lengths = np.array([3, 9, 4, 8])
+    assert padding_share(lengths, [np.arange(4)]) == pytest.approx(12 / 36)
+    split = parts(lengths, bounded(NO_BOUND, part_cost=9))
+    assert as_lists(split) == [[0, 2], [3, 1]]
+    assert padding_share(lengths, split) == pytest.approx(2 / 26)
+    assert as_lists(parts(lengths, bounded(NO_BOUND, part_cost=11))) == [[0, 2, 3, 1]]
+
+
+def partitions(rows: list[int]) -> Iterator[list[list[int]]]:
+    """Yields every way to split rows into parts, neighbours in length or not."""
+    if not rows:
+        yield []
+        return
+    first, *others = rows
+    for split in partitions(others):
+        yield [[first], *split]
+        for index, part in enumerate(split):
+            yield [*split[:index], [first, *part], *split[index + 1 :]]
+
+
+def price(lengths: list[int], split: list[list[int]], part_cost: float) -> tuple[float, float]:
+    """What a split costs; where a part costs infinitely much, the number of parts comes first and padding second."""
+    tokens = sum(len(part) * max(lengths[row] for row in part) for part in split)
+    return (len(split), tokens) if math.isinf(part_cost) else (0, tokens + part_cost * len(split))
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.integers(1, 40) | st.just(NO_BOUND), part_costs)
+@settings(max_examples=150, deadline=None)
+def test_no_split_is_cheaper(lengths: list[int], bound: float, part_cost: float) -> None:
+    def fits(part: list[int]) -> bool:
+        return len(part) == 1 or len(part) * max(lengths[row] for row in part) <= bound
+
+    allowed = [split for split in partitions(list(range(len(lengths)))) if all(fits(part) for part in split)]
+    found = as_lists(parts(lengths, bounded(bound, part_cost)))
+    assert all(fits(part) for part in found)
+    assert price(lengths, found, part_cost) == min(price(lengths, split, part_cost) for split in allowed)
+
+
+@given(arrays_of_lengths, bounds_of_memory, part_costs)
+@modest
+def test_parts_hold_every_row_once_from_short_to_long_within_memory(
+    lengths: np.ndarray, bound: float, part_cost: float
 ) -> None:
-    """One divisor for all batches weighs every row alike; dividing each by its own size would not."""
-    num_rows = len(lengths)
-    inputs = torch.randn(num_rows, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    targets = inputs.sum(dim=1) ** 2
-    batches = plan_epoch(lengths, limits, seed=seed, epoch=0)
-    items_per_step = num_rows / len(batches)
-    unequal = gradient(inputs, targets, batches, items_per_step) / len(batches)
-    equal = gradient(inputs, targets, list(np.arange(num_rows).reshape(-1, 1)), 1) / num_rows
-    torch.testing.assert_close(unequal, equal)
+    split = parts(lengths, bounded(bound, part_cost))
+    rows = np.concatenate(split)
+    assert sorted(rows.tolist()) == list(range(len(lengths)))
+    assert lengths[rows].tolist() == sorted(lengths.tolist())
+    assert all(0 < len(part) * lengths[part].max() <= bound or len(part) == 1 for part in split)
+
+
+def test_rows_of_one_length_are_split_where_memory_asks_for_it() -> None:
+    """Five rows of 4 tokens: two parts of 3 and 2 would hold 12 tokens, so that two at once make three parts."""
+    for part_cost in (0, PART_COST, math.inf):
+        split = parts([4] * 5, bounded(10, part_cost))
+        assert sorted(len(part) for part in split) == [1, 2, 2]
+
+
+def test_without_a_bound_an_infinite_cost_makes_one_part() -> None:
+    assert as_lists(parts([3, 900, 1, 3], bounded(NO_BOUND, math.inf))) == [[2, 0, 3, 1]]
+
+
+def test_one_long_row_does_not_split_the_short_ones_where_only_memory_counts() -> None:
+    """With the row of 512 tokens only 8 rows fit at once: it goes alone, and the others stay together."""
+    split = parts([20] * 31 + [512], bounded(4_096, math.inf))
+    assert [len(part) for part in split] == [31, 1]
+
+
+@pytest.mark.parametrize("num_rows", [1, 2])
+def test_a_row_longer_than_memory_is_alone(num_rows: int) -> None:
+    assert [len(part) for part in parts([100] * num_rows, bounded(20, PART_COST))] == [1] * num_rows
+
+
+# --- padding that parts save ---
+
+
+def shares_of_padding(lengths: np.ndarray, size: StepSize) -> tuple[float, float]:
+    """Returns the share of padding in whole batches, and in their parts."""
+    batches = plan_epoch(lengths, size, seed=0, epoch=0)
+    split = [batch[part] for batch in batches for part in parts(lengths[batch], size)]
+    return padding_share(lengths, batches), padding_share(lengths, split)
+
+
+# Batches bounded by their tokens, and by their rows. A part costs 48 tokens, so small batches make few of them.
+@pytest.mark.parametrize(
+    ("size", "most"), [(by_tokens(1_024), 0.14), (by_rows(64), 0.14), (by_rows(32), 0.18), (by_rows(8), 0.26)]
+)
+def test_little_padding_on_short_texts(size: StepSize, most: float) -> None:
+    whole, split = shares_of_padding(short_texts(4_000), size)
+    assert split < most
+    assert whole > 0.4
+
+
+def test_little_padding_on_banking77(real_data: Path) -> None:
+    with (real_data / "banking77" / "train.csv").open(encoding="utf-8", newline="") as file:
+        lengths = np.array([len(row["text"].split()) for row in csv.DictReader(file)])
+    whole, split = shares_of_padding(lengths, by_rows(64))
+    assert split < 0.16
+    assert whole > 0.7
+
+
+def test_no_rows_make_no_padding() -> None:
+    assert padding_share(np.array([], np.int64), []) == 0.0
+
+
+# --- gradients ---
 
 
 def gradient(
@@ -207,78 +353,49 @@ def gradient(
     return weights.grad
 
 
-# --- padding ---
-
-ROWS: list[dict[str, Any]] = [
-    {"input_ids": [5, 6, 7], "token_type_ids": [0, 0, 1], "labels": 2},
-    {"input_ids": [8], "token_type_ids": [1], "labels": 0},
-]
-PADDING = {"input_ids": 9, "token_type_ids": 0}
-
-
-def test_pads_on_the_right() -> None:
-    batch = pad(ROWS, PADDING)
-    assert {name: tensor.tolist() for name, tensor in batch.items()} == {
-        "input_ids": [[5, 6, 7], [8, 9, 9]],
-        "attention_mask": [[1, 1, 1], [1, 0, 0]],
-        "token_type_ids": [[0, 0, 1], [1, 0, 0]],
-        "labels": [2, 0],
-    }
-    assert {tensor.dtype for tensor in batch.values()} == {torch.int64}
-
-
-def test_pads_on_the_left() -> None:
-    batch = pad(ROWS, PADDING, left=True)
-    assert batch["input_ids"].tolist() == [[5, 6, 7], [9, 9, 8]]
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [0, 0, 1]]
-    assert batch["token_type_ids"].tolist() == [[0, 0, 1], [0, 0, 1]]
-
-
-def test_a_pad_id_within_a_row_is_not_masked() -> None:
-    batch = pad([{"input_ids": [9, 5, 9]}, {"input_ids": [9]}], {"input_ids": 9})
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-
-
-def test_label_rows_of_their_own_width_are_padded_by_their_own_value() -> None:
-    rows = [{"input_ids": [5, 6, 7], "labels": [1, 2]}, {"input_ids": [8], "labels": [3, 4, 5, 6]}]
-    batch = pad(rows, {"input_ids": 0, "labels": -100})
-    assert batch["labels"].tolist() == [[1, 2, -100, -100], [3, 4, 5, 6]]
-    assert batch["attention_mask"].shape == (2, 3)
-
-
-@pytest.mark.parametrize(
-    ("labels", "dtype", "shape"),
-    [
-        ([1, 0], torch.int64, (2,)),
-        ([0.5, -1.0], torch.float32, (2,)),
-        ([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]], torch.float32, (2, 3)),
-    ],
-)
-def test_label_dtypes_are_those_that_losses_take(
-    labels: list[Any], dtype: torch.dtype, shape: tuple[int, ...]
+@given(arrays_of_lengths, sizes_of_a_step, seeds)
+@settings(max_examples=20, deadline=None)
+def test_parts_and_unequal_batches_have_the_gradient_of_whole_and_equal_ones(
+    lengths: np.ndarray, size: StepSize, seed: int
 ) -> None:
-    rows = [{"input_ids": [5], "labels": label} for label in labels]
-    batch = pad(rows, {"input_ids": 0})
-    assert batch["labels"].dtype == dtype
-    assert batch["labels"].shape == shape
-    assert batch["labels"].tolist() == labels
+    """One divisor for all batches weighs every row alike; dividing each by its own size would not."""
+    num_rows = len(lengths)
+    inputs = torch.randn(num_rows, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    targets = inputs.sum(dim=1) ** 2
+    batches = plan_epoch(lengths, size, seed=seed, epoch=0)
+    items_per_step = num_rows / len(batches)
+    for batch in batches:
+        split = [batch[part] for part in parts(lengths[batch], size)]
+        summed = gradient(inputs, targets, split, items_per_step)
+        torch.testing.assert_close(summed, gradient(inputs, targets, [batch], items_per_step))
+    epoch = gradient(inputs, targets, batches, items_per_step) / len(batches)
+    torch.testing.assert_close(epoch, gradient(inputs, targets, list(np.arange(num_rows).reshape(-1, 1)), num_rows))
 
 
-def test_rows_without_labels_make_a_batch_without() -> None:
-    assert pad([{"input_ids": [5]}], PADDING).keys() == {"input_ids", "attention_mask"}
+# --- batches for evaluation ---
 
 
-@given(st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=9), min_size=1, max_size=6), st.booleans())
+@given(arrays_of_lengths, limits_of_a_batch)
 @modest
-def test_the_mask_gives_the_rows_back(rows: list[list[int]], left: bool) -> None:
-    batch = pad([{"input_ids": row} for row in rows], {"input_ids": 0}, left=left)
-    kept = [ids[mask.bool()].tolist() for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)]
-    assert kept == rows
-    assert batch["input_ids"].shape == (len(rows), max(map(len, rows)))
+def test_cut_keeps_the_order_and_the_limits(lengths: np.ndarray, limits: BatchLimits) -> None:
+    order = np.argsort(lengths, kind="stable")
+    batches = cut(lengths, order, limits)
+    assert np.concatenate(batches).tolist() == order.tolist()
+    for batch in batches:
+        assert 1 <= len(batch) <= limits.max_rows
+        assert len(batch) * lengths[batch].max() <= limits.max_tokens or len(batch) == 1
 
 
-def test_rows_that_cannot_be_shared_out_are_refused():
-    """Three rows that each fill a batch are no even number of batches for two processes."""
-    lengths = np.full(3, 10)
-    with pytest.raises(DataError, match="3 training rows cannot be shared out evenly among 2 processes"):
-        LengthBatchSampler(lengths, BatchLimits(max_rows=1, max_tokens=100), seed=0, rank=0, world_size=2)
+def test_cut_fills_batches_as_far_as_the_limits_allow() -> None:
+    lengths = np.array([3, 9, 4, 8])
+    batches = cut(lengths, np.argsort(lengths), BatchLimits(max_rows=8, max_tokens=18))
+    assert [lengths[batch].tolist() for batch in batches] == [[3, 4], [8, 9]]
+    as_they_come = cut(lengths, np.arange(4), BatchLimits(max_rows=3, max_tokens=99))
+    assert as_lists(as_they_come) == [[0, 1, 2], [3]]
+    with_a_long_row = cut(np.array([5, 100, 5, 5]), np.arange(4), BatchLimits(max_rows=8, max_tokens=20))
+    assert as_lists(with_a_long_row) == [[0], [1], [2, 3]]
+
+
+def test_no_rows_make_no_batches() -> None:
+    nothing = np.array([], np.int64)
+    assert cut(nothing, nothing, BatchLimits(max_rows=8, max_tokens=20)) == []

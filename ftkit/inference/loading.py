@@ -1,0 +1,78 @@
+"""A run directory -> the task adapter and the model it trained: a whole checkpoint, or an adapter on its base."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftkit.adapters.adapter import Adapter
+from ftkit.adapters.table import find_adapter
+from ftkit.config import RunConfig
+from ftkit.errors import UserError
+from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
+from ftkit.models.spec import ModelSpec
+from ftkit.tasks import kind_module
+from ftkit.trained_adapter import TrainedAdapter, check_adapter_weights
+from ftkit.types import WRITING_KINDS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def load_adapter(
+    folder: Path, config: RunConfig, search: Mapping[str, int] | None = None, *, full_precision: bool = False
+) -> Adapter:
+    """Makes a run's task adapter from its directory alone: tokenizer, labels, limits and options as they were saved.
+
+    Args:
+        search: settings that win over the run's own, in kinds that write texts.
+        full_precision: do not quantise the base of a trained adapter, though it was trained so.
+
+    Raises:
+        UserError: there are such settings, and nothing is written; or the base of a trained adapter is not there.
+    """
+    facts = config.run
+    assert facts is not None
+    options = dict(facts.adapter_options)
+    if search and facts.kind not in WRITING_KINDS:
+        raise UserError(f"{', '.join(search)}: nothing is written in {facts.kind}. Leave it out.")
+    if search:
+        options["generation"] = {**options["generation"], **search}
+        options["max_new_tokens"] = search.get("max_new_tokens", options["max_new_tokens"])
+    saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    labels = kind_module(facts.kind).saved_labels(saved)
+    spec = _spec(folder, config, full_precision=full_precision)
+    adapter_class = find_adapter(facts.kind, spec.family, str(folder))
+    return adapter_class(spec, labels, max_length=facts.max_length, **options)  # type: ignore[call-arg]
+
+
+def load_model(folder: Path, config: RunConfig, adapter: Adapter) -> PreTrainedModel:
+    """Loads what a run trained, for prediction.
+
+    Args:
+        adapter: what `load_adapter` gave.
+
+    Raises:
+        CheckpointError: weights are missing or damaged.
+    """
+    assert config.run is not None
+    model = adapter.build().model
+    if config.run.base is not None:
+        from ftkit.tuners.saving import attach_adapter
+
+        check_adapter_weights(folder, config.run.base)
+        model = attach_adapter(model, folder)
+    return model.eval()
+
+
+def _spec(folder: Path, config: RunConfig, *, full_precision: bool) -> CheckpointSpec:
+    """Returns what the weights are loaded from: the run itself, or the base of its trained adapter."""
+    assert config.run is not None
+    if config.run.base is None:
+        return inspect_checkpoint(ModelSpec(checkpoint=str(folder), trust_remote_code=config.model.trust_remote_code))
+    base = TrainedAdapter(folder, config, config.run, config.run.base).base_spec()
+    quantization = None if full_precision else config.tuner.quantization
+    return dataclasses.replace(base, tokenizer_path=str(folder), quantization=quantization)

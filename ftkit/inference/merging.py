@@ -1,0 +1,139 @@
+"""`ftkit merge`: a trained adapter and its base become one plain checkpoint, and the difference is measured."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ftkit.config import CONFIG_FILE
+from ftkit.data.files import atomic_write_json, atomic_write_text
+from ftkit.data.spec import Source
+from ftkit.errors import DataError, RunError, UserError
+from ftkit.inference.predictor import Predictor
+from ftkit.run_directory import RESULTS_FILE
+from ftkit.trained_adapter import open_trained_adapter
+from ftkit.tuners.merge import check_can_be_merged, merge
+from ftkit.tuners.spec import TunerSpec
+from ftkit.types import Split
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+SAMPLE_ROWS = 256  # whose logits are compared
+ALLOWED = 1e-2  # of logits: sums in another order differ by some 1e-6, a broken merge by whole numbers
+
+
+def merge_run(run: str | Path, out: str | Path, *, data: Source | None = None) -> dict[str, Any]:
+    """Merges a trained adapter into its base, and writes the result as a run that every command accepts.
+
+    Args:
+        run: the run directory of a trained adapter.
+        out: a folder that does not exist yet, or is empty.
+        data: labelled rows to compare both on; by default the run's own validation data, else its test data.
+
+    Returns:
+        What was measured: `rows`, `max_logit_difference`, and each metric as `adapter_<name>` and `merged_<name>`.
+
+    Raises:
+        UserError: it is no trained adapter, cannot be merged, or there is nothing to compare on.
+        RunError: the merged model computes something else; nothing was written.
+    """
+    target = Path(out).expanduser()
+    if target.is_file() or (target.is_dir() and any(target.iterdir())):
+        raise UserError(f"{out} already exists and is not empty. Choose another folder; nothing was written.")
+    trained = open_trained_adapter(run)
+    check_can_be_merged(trained.config.tuner)
+    predictor = Predictor(run, full_precision=True)
+    split = _split(predictor, data)
+    before, logits = predictor.score(split), _logits(predictor, split)
+    predictor.model = merge(predictor.model)
+    after, merged_logits = predictor.score(split), _logits(predictor, split)
+    difference = max(float(np.abs(one - other).max()) for one, other in zip(logits, merged_logits, strict=True))
+    if not difference <= ALLOWED:
+        raise RunError(
+            f"The merged model's logits differ from the adapter's by {difference:.3g}, more than {ALLOWED:g}. "
+            "Nothing was written; use the adapter as it is."
+        )
+    report = {
+        "merged_from": str(trained.folder),
+        "base": trained.base.path,
+        "compared_on": split.source,
+        "rows": len(split),
+        "max_logit_difference": difference,
+        "primary_metric": predictor.primary_metric,
+        "base_was_quantized": trained.config.tuner.quantization,
+        **{f"adapter_{name}": value for name, value in _numbers(before).items()},
+        **{f"merged_{name}": value for name, value in _numbers(after).items()},
+    }
+    _write(predictor, target, report)
+    return report
+
+
+def _split(predictor: Predictor, data: Source | None) -> Split:
+    """Returns labelled rows: those named, or the run's own."""
+    spec = predictor.config.data
+    try:
+        if data is not None:
+            return predictor.labelled(data)
+        if isinstance(spec.validation, float):
+            return predictor.held_out()
+        for source in (spec.validation, spec.test):
+            if source is not None:
+                return predictor.labelled(source)
+    except DataError as error:
+        raise UserError(f"The run's own data cannot be read ({error}) Name labelled rows with --data FILE.") from None
+    raise UserError(
+        "The run has no validation or test data to compare adapter and merged model on. Name labelled rows with "
+        "--data FILE."
+    )
+
+
+def _logits(predictor: Predictor, split: Split) -> list[np.ndarray]:
+    """Returns the logits of the first rows, batch by batch, padding included alike in both models."""
+    import torch
+
+    from ftkit.engine.batching import cut, pad
+
+    sample = Split(split.name, split.source, split.examples[:SAMPLE_ROWS])
+    encoded = predictor.adapter.encode(sample)
+    batches = cut(encoded.lengths, np.argsort(encoded.lengths, kind="stable"), predictor.limits)
+    found = []
+    with torch.inference_mode():
+        for batch in batches:
+            inputs = pad(encoded.rows.__getitems__(batch.tolist()), predictor.adapter.padding)
+            inputs = {name: tensor.to(predictor.model.device) for name, tensor in inputs.items() if name != "labels"}
+            found.append(predictor.model(**inputs).logits.float().cpu().numpy())
+    return found
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metrics.items() if isinstance(value, (int, float)) and name != "samples"}
+
+
+def _write(predictor: Predictor, target: Path, report: Mapping[str, Any]) -> None:
+    """Writes the checkpoint beside its place, and moves it there in one step."""
+    facts = predictor.config.run
+    assert facts is not None
+    config = predictor.config.model_copy(
+        update={"tuner": TunerSpec(), "run": facts.model_copy(update={"base": None}), "output_dir": str(target)}
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
+        staging = Path(folder) / "merged"
+        staging.mkdir()
+        _save(predictor.model, staging)
+        predictor.adapter.save_tokenizer(staging)
+        atomic_write_text(staging / CONFIG_FILE, config.to_yaml())
+        atomic_write_json(staging / RESULTS_FILE, dict(report))
+        if target.is_dir():
+            target.rmdir()
+        shutil.move(staging, target)
+
+
+def _save(model: PreTrainedModel, folder: Path) -> None:
+    model.save_pretrained(folder)

@@ -1,0 +1,190 @@
+"""Puts a tuner on a model: freezes what stays, attaches what moves, and keeps the head. Here peft is called."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import ConfigError
+from ftkit.tuners import targets
+from ftkit.tuners.heads import new_modules
+from ftkit.tuners.spec import TunerSpec
+from ftkit.types import Family, Kind
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+ADAPTER_NAME = "default"  # of the adapter in training: peft's and transformers' own code expects this one
+
+# What peft leaves out when there is nothing to attach to any layer; the word is peft's.
+_NO_TARGETS = "dummy-target-modules"
+
+
+def apply_tuner(
+    model: PreTrainedModel, new_parameters: Collection[str], spec: TunerSpec, *, kind: Kind, family: Family
+) -> PreTrainedModel:
+    """Returns the model with only the tuner's weights and the new parameters trainable.
+
+    Args:
+        new_parameters: names of what the checkpoint did not provide.
+
+    Returns:
+        The same model for `full`, else a peft.PeftModel around it.
+
+    Raises:
+        ConfigError: the method, or a name in its options, does not suit this model.
+    """
+    if spec.is_full:
+        return model
+    import peft
+
+    new = new_modules(model, new_parameters)
+    if spec.quantization is not None:
+        model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    config = _config(model, new, spec, kind=kind, family=family)
+    with quiet():
+        try:
+            tuned: Any = peft.get_peft_model(model, config, adapter_name=ADAPTER_NAME)
+        except ValueError as error:
+            reason = str(error).strip().split("\n")[0]
+            raise ConfigError(f"tuner: {spec.method} does not suit this checkpoint; peft says: {reason}") from None
+    _freeze_replaced(tuned)
+    _check_all_new_train(tuned, new)
+    if spec.facts.reads_prompt:
+        drop_virtual_tokens(tuned)
+    tuned.ftkit_new_modules = new
+    tuned.ftkit_principal = _principal_parts(tuned) if spec.method == "pissa" else None
+    return tuned
+
+
+def _principal_parts(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    from ftkit.tuners.principal import principal_parts
+    from ftkit.tuners.saving import adapter_state
+
+    return principal_parts(adapter_state(model))
+
+
+def _config(model: PreTrainedModel, new: list[str], spec: TunerSpec, *, kind: Kind, family: Family) -> Any:
+    import peft
+
+    method = spec.facts
+    assert method.config is not None
+    whole = [*new, *(targets.last_layers(model, spec.option("num_layers")) if "num_layers" in method.options else [])]
+    if spec.method == "bitfit" and not any(name.endswith(".bias") for name in _provided(model, new)):
+        raise ConfigError(
+            f"tuner.method: bitfit trains biases, and {model.config.model_type} checkpoints have none. Choose lora."
+        )
+    if spec.method == "head-only" and not whole:
+        raise ConfigError(
+            "tuner.method: head-only trains what the checkpoint lacks, such as a classifier; for this task it lacks "
+            "nothing. Choose lora, or last-layers."
+        )
+    values: dict[str, Any] = {
+        "task_type": _task_type(kind, family),
+        "base_model_name_or_path": model.name_or_path,
+        **method.fixed,
+    }
+    values["modules_to_save"] = whole or None
+    if "LoraConfig" in method.config:
+        values |= _lora_values(spec)
+    if method.config == "AdaLoraConfig":
+        # The budget falls from 1.5 times the rank to the rank. The schedule is set when the steps are known.
+        values |= {"target_r": values["r"], "init_r": round(1.5 * values.pop("r")), "total_step": 1_000_000}
+    if method.reads_prompt:
+        values["num_virtual_tokens"] = spec.option("num_virtual_tokens")
+        # ELECTRA's and ALBERT's embeddings are narrower than their layers.
+        embeddings: Any = model.get_input_embeddings()
+        values["token_dim"] = embeddings.weight.shape[1]
+    values |= _target_values(model, whole, spec)
+    return getattr(peft, method.config)(**values)
+
+
+def _provided(model: torch.nn.Module, new: list[str]) -> list[str]:
+    """Returns the names of the parameters that the checkpoint holds."""
+    return [name for name, _ in model.named_parameters() if not any(name.startswith(f"{part}.") for part in new)]
+
+
+def _lora_values(spec: TunerSpec) -> dict[str, Any]:
+    if "rank" not in spec.facts.options:
+        return {"r": 1}
+    return {"r": spec.option("rank"), "lora_alpha": spec.option("alpha"), "lora_dropout": spec.option("dropout")}
+
+
+def _target_values(model: PreTrainedModel, whole: list[str], spec: TunerSpec) -> dict[str, Any]:
+    """Returns what peft's config says about targets."""
+    method = spec.facts
+    if method.reads_prompt:
+        return {}
+    if method.targets is None:
+        return {"target_modules": _NO_TARGETS}
+    feedforward: list[str] = []
+    if spec.target_modules is not None:
+        names = targets.named_layers(model, spec.target_modules, whole)
+        feedforward = [name for name in names if name in targets.ia3_layers(model, whole)[1]]
+    elif method.targets == "linear":
+        names = targets.linear_layers(model, whole)
+    elif method.targets == "norms":
+        names = targets.norm_layers(model, whole)
+    else:
+        names, feedforward = targets.ia3_layers(model, whole)
+    if not names:
+        raise ConfigError(
+            f"tuner: nothing was found in this checkpoint for {spec.method} to tune. Name layers in "
+            "tuner.target_modules, or choose another method."
+        )
+    values: dict[str, Any] = {"target_modules": targets.shortened(names, model, whole)}
+    if method.targets == "ia3":
+        values["feedforward_modules"] = targets.shortened(feedforward, model, whole) if feedforward else []
+    by_name = dict(model.named_modules())
+    if method.targets != "norms" and any(type(by_name[name]).__name__ == "Conv1D" for name in names):
+        values["fan_in_fan_out"] = True  # GPT-2 keeps its weights transposed
+    return values
+
+
+def _task_type(kind: Kind, family: Family) -> str:
+    """Returns what peft calls the task: which of its classes loads the adapter."""
+    if kind == "text-classification":
+        return "SEQ_CLS"
+    if kind == "token-classification":
+        return "TOKEN_CLS"
+    return "SEQ_2_SEQ_LM" if family == "encoder-decoder" else "CAUSAL_LM"
+
+
+def _freeze_replaced(model: torch.nn.Module) -> None:
+    """Freezes the originals of modules that are trained as copies: they take no part any more."""
+    for name, parameter in model.named_parameters():
+        if ".original_module." in name:
+            parameter.requires_grad = False
+
+
+def drop_virtual_tokens(model: Any) -> None:
+    """Makes a prompted model return logits for real tokens only, as every other model does."""
+    config = model.active_peft_config
+    count = config.num_virtual_tokens
+
+    def drop(module: torch.nn.Module, args: Any, kwargs: dict[str, Any], outputs: Any) -> Any:
+        ids = kwargs.get("decoder_input_ids", kwargs.get("input_ids"))
+        if ids is not None and outputs.logits.dim() == 3 and outputs.logits.shape[1] == ids.shape[1] + count:
+            outputs.logits = outputs.logits[:, count:]
+        return outputs
+
+    model.register_forward_hook(drop, with_kwargs=True)
+
+
+def _check_all_new_train(model: torch.nn.Module, new: list[str]) -> None:
+    """Makes sure of the head invariant."""
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    lost = [name for name in new if not any(f".{name}.modules_to_save." in other for other in trained)]
+    if lost:
+        raise ConfigError(f"tuner: {', '.join(lost)} is new and would not be trained. Choose another method.")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silences what peft and transformers warn of and ftkit has taken care of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

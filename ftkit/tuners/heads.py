@@ -1,0 +1,42 @@
+"""The head invariant: every parameter that the checkpoint did not provide is trained and saved.
+
+peft saves whole modules. It guesses which are the head from two names, `classifier` and `score`; here they are the
+modules that hold the parameters which the loading report calls new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def new_modules(model: torch.nn.Module, new_parameters: Collection[str]) -> list[str]:
+    """Returns the names of the largest modules that hold nothing but new parameters.
+
+    A parameter that stands beside others which the checkpoint did provide takes its whole module along.
+
+    Args:
+        new_parameters: full names, such as `classifier.dense.weight`; tied names count as well.
+    """
+    new = set(new_parameters)
+    own = {
+        name: {f"{name}.{inner}" if name else inner for inner, _ in module.named_parameters(remove_duplicate=False)}
+        for name, module in model.named_modules()
+    }
+    modules: list[str] = []
+    for name in own:  # parents come before their children
+        if not name or not own[name] or any(_inside(name, found) for found in modules):
+            continue
+        direct = {parameter for parameter in own[name] if "." not in parameter[len(name) + 1 :]}
+        if own[name] <= new or direct & new:
+            modules.append(name)
+    left = sorted(parameter for parameter in new if not any(_inside(parameter, module) for module in modules))
+    assert not [name for name in left if name in own[""]], f"new parameters outside of every module: {left}"
+    return modules
+
+
+def _inside(name: str, module: str) -> bool:
+    return name == module or name.startswith(f"{module}.")

@@ -1,0 +1,146 @@
+"""Which modules of an architecture a method attaches to, read off the model itself wherever that is possible.
+
+peft knows no default targets for distilbert, albert, modernbert, marian, mbart, m2m_100, pegasus or two joined
+models, and only queries and values for others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from ftkit.errors import ConfigError, did_you_mean, name_list
+
+if TYPE_CHECKING:
+    import torch
+
+# Keys and values, and what the feed-forward part writes: IA3 rescales them (arXiv 2205.05638, section 3.3). Which
+# linear layer is which can only be told by its name.
+IA3_ATTENTION = (
+    *("key", "value", "k", "v", "k_proj", "v_proj", "k_lin", "v_lin", "key_proj", "value_proj"),
+    *("c_attn", "Wqkv", "query_key_value", "qkv_proj"),  # queries, keys and values in one
+)
+IA3_FEEDFORWARD = (
+    *("output.dense", "wo", "fc2", "lin2", "down_proj", "mlp.c_proj", "mlp.Wo", "dense_4h_to_h", "ffn_output"),
+)
+
+
+def layer_stacks(model: torch.nn.Module) -> dict[str, int]:
+    """Returns the lists of equal layers that make up the body, with their lengths: `bert.encoder.layer` -> 12."""
+    import torch
+
+    lists = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.ModuleList)}
+    return {
+        name: len(module)
+        for name, module in lists.items()
+        if len(module)
+        and len({type(layer) for layer in module}) == 1
+        and any(_is_linear(inner) for inner in module.modules())
+        and not any(name.startswith(f"{other}.") for other in lists)
+    }
+
+
+def linear_layers(model: torch.nn.Module, new: Collection[str]) -> list[str]:
+    """Returns the full names of all linear layers of the body that the checkpoint provides."""
+    stacks = layer_stacks(model)
+    return [
+        name
+        for name, module in model.named_modules()
+        if _is_linear(module) and _is_inside(name, stacks) and not _is_inside(name, new)
+    ]
+
+
+def norm_layers(model: torch.nn.Module, new: Collection[str]) -> list[str]:
+    """Returns the full names of all normalisation layers that have weights."""
+    return [
+        name
+        for name, module in model.named_modules()
+        if type(module).__name__.lower().endswith(("norm", "rmsnorm"))
+        and any(True for _ in module.parameters())
+        and not _is_inside(name, new)
+    ]
+
+
+def ia3_layers(model: torch.nn.Module, new: Collection[str]) -> tuple[list[str], list[str]]:
+    """Returns the full names of what IA3 rescales, and which of them write the feed-forward part's output."""
+    linear = linear_layers(model, new)
+    feedforward = [name for name in linear if _ends(name, IA3_FEEDFORWARD) and "attention.output" not in name]
+    return [name for name in linear if _ends(name, IA3_ATTENTION)] + feedforward, feedforward
+
+
+def last_layers(model: torch.nn.Module, count: int) -> list[str]:
+    """Returns the names of the last layers of every stack.
+
+    Raises:
+        ConfigError: there are not so many.
+    """
+    stacks = layer_stacks(model)
+    if not stacks:
+        raise ConfigError("tuner.num_layers: no stack of layers was found in this checkpoint. Choose another method.")
+    shortest = min(stacks.values())
+    if count > shortest:
+        raise ConfigError(f"tuner.num_layers: the checkpoint has {shortest} layers, got {count}.")
+    return [f"{name}.{index}" for name, length in stacks.items() for index in range(length - count, length)]
+
+
+def named_layers(model: torch.nn.Module, wanted: Sequence[str], new: Collection[str]) -> list[str]:
+    """Returns the full names of the linear layers that a user means.
+
+    Args:
+        wanted: a layer's last name, such as `query`, or more of its path, or `all-linear`.
+
+    Raises:
+        ConfigError: a name fits no layer; the closest is offered.
+    """
+    import torch
+
+    usable = [
+        name
+        for name, module in model.named_modules()
+        if (_is_linear(module) or isinstance(module, torch.nn.Embedding)) and not _is_inside(name, new)
+    ]
+    found: list[str] = []
+    for target in wanted:
+        fitting = linear_layers(model, new) if target == "all-linear" else [n for n in usable if _ends(n, (target,))]
+        if not fitting:
+            names = sorted({name.rpartition(".")[2] for name in usable})
+            raise ConfigError(
+                f"tuner.target_modules: no layer {target!r} in this checkpoint.{did_you_mean(target, names)} "
+                f"There are {name_list(names)}."
+            )
+        found += fitting
+    return list(dict.fromkeys(found))
+
+
+def shortened(names: Sequence[str], model: torch.nn.Module, new: Collection[str]) -> list[str]:
+    """Returns the shortest ends of some modules' names that mean these modules and no others.
+
+    `query` stands for twelve layers then, and the saved config stays readable.
+
+    Args:
+        new: modules that peft leaves out by itself, as they are trained whole.
+    """
+    chosen = set(names)
+    others = [name for name, _ in model.named_modules() if name not in chosen and not _is_inside(name, new)]
+    short: dict[str, None] = {}
+    for name in names:
+        parts = name.split(".")
+        ends = (".".join(parts[start:]) for start in range(len(parts) - 1, -1, -1))
+        short[next(end for end in ends if not any(_ends(other, (end,)) for other in others))] = None
+    return list(short)
+
+
+def _is_linear(module: torch.nn.Module) -> bool:
+    return type(module).__name__ in _LINEAR
+
+
+# Conv1D is GPT-2's linear layer; the others are bitsandbytes'.
+_LINEAR = frozenset({"Linear", "Conv1D", "Linear4bit", "Linear8bitLt"})
+
+
+def _ends(name: str, ends: Sequence[str]) -> bool:
+    return any(name == end or name.endswith(f".{end}") for end in ends)
+
+
+def _is_inside(name: str, modules: Collection[str]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)

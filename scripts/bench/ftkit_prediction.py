@@ -1,0 +1,15 @@
+"""Prediction with `ftkit.load`: the other side of plain_prediction.py."""
+
+import argparse
+
+from sides import Predict, time_prediction
+
+import ftkit
+
+
+def load(arguments: argparse.Namespace) -> Predict:
+    return ftkit.load(arguments.model).predict
+
+
+if __name__ == "__main__":
+    time_prediction(load, __doc__)

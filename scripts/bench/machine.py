@@ -1,0 +1,63 @@
+"""Prints what this machine can do at best: GFLOP/s of a large matrix product, in float32 and bfloat16, as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from pathlib import Path
+
+import psutil
+import torch
+
+SIZE = {"cpu": 2048, "cuda": 8192}  # large enough to be bound by arithmetic, small enough to be over in a moment
+
+
+def matmul_gflops(dtype: torch.dtype, *, seconds: float, device: torch.device) -> float:
+    """Returns the best of as many square products as fit into some seconds, at least three."""
+    size = SIZE.get(device.type, SIZE["cuda"])
+    one, other = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    best, stop, count = float("inf"), time.perf_counter() + seconds, 0
+    while count < 3 or time.perf_counter() < stop:
+        started = time.perf_counter()
+        product = one @ other
+        product[0, 0].item()  # waits for a GPU
+        best = min(best, time.perf_counter() - started)
+        count += 1
+    return 2 * size**3 / best / 1e9
+
+
+def cpu_name() -> str:
+    """Returns the processor's name, where the system tells it."""
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text(encoding="utf-8").splitlines() if table.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "CPU")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each precision")
+    arguments = parser.parse_args()
+    busy_share = psutil.cpu_percent(interval=arguments.seconds / 2) / 100  # first, while nothing of ours runs
+    device = torch.accelerator.current_accelerator() or torch.device("cpu")
+    peaks = {
+        name: matmul_gflops(dtype, seconds=arguments.seconds, device=device)
+        for name, dtype in (("fp32_gflops", torch.float32), ("bf16_gflops", torch.bfloat16))
+    }
+    facts = {
+        "busy_share": busy_share,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else cpu_name(),
+        "num_threads": torch.get_num_threads(),
+        "num_cores": os.cpu_count(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+    print(json.dumps(facts | peaks))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""The plain baseline: prediction with `transformers.pipeline`, as its documentation shows it."""
+
+import argparse
+from functools import partial
+
+from sides import Predict, time_prediction
+from transformers import pipeline
+
+
+def load(arguments: argparse.Namespace) -> Predict:
+    classify = pipeline("text-classification", model=arguments.model, batch_size=arguments.batch_size)
+    return partial(classify, truncation=True)
+
+
+if __name__ == "__main__":
+    time_prediction(load, __doc__)

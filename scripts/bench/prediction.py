@@ -1,0 +1,54 @@
+"""Prediction with a fine-tuned classifier: ftkit's predictor, and transformers' pipeline at several batch sizes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from classification import sections
+from measure import FIRST_SEED, Benchmark, Variant, Work, run_process
+from settings import Settings, Training, count, ftkit_variant, script
+from slices import Size, Texts, read_texts
+
+BATCH_SIZES = (1, 8, 32, 128)
+ROWS_TO_TRAIN = 512  # enough for answers that differ; how good they are does not matter here
+
+
+def benchmark(settings: Settings) -> Benchmark:
+    folder = settings.output / "data" / "prediction"
+    columns = (settings.text_column, settings.label_column)
+    texts = read_texts(settings.data["prediction"], columns, Size(ROWS_TO_TRAIN, settings.rows), folder)
+    model = train_model(settings.checkpoint, texts, folder)
+    counted = count(str(model), folder, texts.test_texts)
+
+    def variant(name: str, title: str, file: str, batch_size: int = 1) -> Variant:
+        def command(seed: int, folder: Path) -> list[str]:
+            flags = ("--model", model, "--test", texts.test, "--text", texts.columns[0], "--label", texts.columns[1])
+            return script(file, *flags, "--batch-size", batch_size, "--output", folder)
+
+        return Variant(name, title, command)
+
+    return Benchmark(
+        name="prediction",
+        title="Prediction: text classification",
+        facts=f"{len(texts.test_texts):,} texts, by the same model, trained for a moment on {len(texts.texts)} texts.",
+        variants=[
+            variant("ftkit", "ftkit", "ftkit_prediction.py"),
+            *(
+                variant(f"pipeline-{size}", f"pipeline, batch size {size}", "plain_prediction.py", size)
+                for size in BATCH_SIZES
+            ),
+        ],
+        seconds_key="predict_seconds",
+        score_key="test_accuracy",
+        work=Work(counted["items"], counted["tokens"], counted["forward_flops"]),
+    )
+
+
+def train_model(checkpoint: str, texts: Texts, folder: Path) -> Path:
+    """Fine-tunes a classifier, and returns its run directory."""
+    shutil.rmtree(folder / "run", ignore_errors=True)
+    training = Training(checkpoint, epochs=1, batch_size=32, learning_rate=2e-4)
+    data = sections(texts)
+    run_process(ftkit_variant("ftkit", "ftkit", training, data).command(FIRST_SEED, folder), folder / "run.log", {})
+    return folder / "run"

@@ -1,0 +1,69 @@
+"""How large a batch and its parts are, by config and by machine."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from ftkit.config import load_config
+from ftkit.engine.batching import PART_COST, BatchLimits, StepSize
+from ftkit.engine.training import evaluation_limits, step_size
+
+CONFIG = {
+    "task": "text-classification",
+    "model": {"checkpoint": "x"},
+    "data": {"train": "a.csv"},
+    "output_dir": "runs/x",
+}
+
+
+def on(device: str, **arguments: Any) -> Any:
+    return SimpleNamespace(device=torch.device(device), **{"fsdp": None, "deepspeed_plugin": None, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("train", "expected"),
+    [
+        ({}, StepSize(rows=32, tokens=4_096, max_tokens_at_once=4_096)),
+        ({"per_device_train_batch_size": 512}, StepSize(rows=512, tokens=None, max_tokens_at_once=4_096)),
+        ({"max_tokens_per_batch": 1_024}, StepSize(rows=None, tokens=1_024, max_tokens_at_once=1_024)),
+        (
+            {"per_device_train_batch_size": 512, "max_tokens_per_batch": 1_024},
+            StepSize(rows=512, tokens=None, max_tokens_at_once=1_024),
+        ),
+    ],
+)
+def test_rows_if_counted_else_tokens_and_memory_is_always_bounded(train: dict[str, int], expected: StepSize) -> None:
+    config = load_config({**CONFIG, "train": train})
+    assert step_size(config, on("cpu")) == expected
+    assert expected.part_cost == PART_COST
+
+
+def test_a_gpu_makes_parts_for_memory_only() -> None:
+    assert step_size(load_config(CONFIG), on("cuda")) == StepSize(32, 4_096, 4_096, part_cost=math.inf)
+
+
+@pytest.mark.parametrize("arguments", [{"fsdp": True}, {"deepspeed_plugin": object()}])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_sharded_model_computes_a_batch_at_once(arguments: dict[str, Any], device: str) -> None:
+    assert step_size(load_config(CONFIG), on(device, **arguments)) == StepSize(32, 4_096, math.inf, math.inf)
+
+
+def test_a_launcher_can_ask_for_sharding_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    assert step_size(load_config(CONFIG), on("cuda")).max_tokens_at_once == math.inf
+
+
+@pytest.mark.parametrize(
+    ("train", "expected"),
+    [
+        ({"per_device_train_batch_size": 8}, BatchLimits(max_rows=64, max_tokens=4_096)),
+        ({"per_device_eval_batch_size": 8, "max_tokens_per_batch": 512}, BatchLimits(max_rows=8, max_tokens=512)),
+    ],
+)
+def test_limits_of_evaluation(train: dict[str, int], expected: BatchLimits) -> None:
+    assert evaluation_limits(load_config({**CONFIG, "train": train})) == expected

@@ -1,0 +1,128 @@
+"""A batch that is computed in parts trains, and is counted, as one that is computed at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import tiny
+from ftkit.engine.batching import StepSize
+from ftkit.types import LabelSpace
+
+LABELS = [label for _, label in tiny.EXAMPLES]
+TEXTS = [f"{text} {text} {text}" if index % 4 == 0 else text for index, (text, _) in enumerate(tiny.EXAMPLES)]
+IN_PARTS = StepSize(rows=16, tokens=None, max_tokens_at_once=100, part_cost=5)
+AT_ONCE = StepSize(rows=16, tokens=None, max_tokens_at_once=math.inf, part_cost=math.inf)
+
+MakeTrainer = Callable[..., Any]
+
+
+@pytest.fixture
+def make_trainer(checkpoint: Callable[[str], Path], tmp_path: Path) -> MakeTrainer:
+    """`make_trainer(size, max_steps=2)` is a trainer of a tiny bert without dropout on 16 texts."""
+    from transformers import TrainingArguments
+
+    from ftkit.engine.trainer import FtkitTrainer
+
+    def make(size: StepSize, **settings: Any) -> FtkitTrainer:
+        adapter = tiny.make_adapter(checkpoint("bert"), LabelSpace(tuple(sorted(set(LABELS)))))
+        arguments: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "save_strategy": "no", "use_cpu": True}
+        torch.manual_seed(0)
+        return FtkitTrainer(
+            model=adapter.build().model,
+            args=TrainingArguments(output_dir=str(tmp_path), **arguments, **settings),
+            adapter=adapter,
+            train=adapter.encode(tiny.make_split(TEXTS, LABELS)),
+            size=size,
+            evaluate_model=None,
+            save_total_limit=1,
+            callbacks=[],
+        )
+
+    return make
+
+
+def only_batch(trainer: Any) -> dict[str, Any]:
+    (batch,) = trainer.get_train_dataloader()
+    return batch
+
+
+def real_tokens(trainer: Any) -> int:
+    return int(trainer.encoded.lengths.sum())
+
+
+def padded_tokens(batch: dict[str, Any]) -> int:
+    return sum(part["input_ids"].numel() for part in batch["parts"])
+
+
+def test_a_step_in_parts_has_the_loss_and_the_gradients_of_the_same_rows_at_once(make_trainer: MakeTrainer) -> None:
+    found = []
+    for size, several in ((AT_ONCE, False), (IN_PARTS, True)):
+        trainer = make_trainer(size)
+        batch = only_batch(trainer)
+        assert (len(batch["parts"]) > 2) == several
+        assert sum(len(part["labels"]) for part in batch["parts"]) == len(TEXTS)
+        loss = trainer.training_step(trainer.model, batch)
+        found.append((loss, {name: value.grad for name, value in trainer.model.named_parameters()}))
+    (loss, gradients), (loss_in_parts, gradients_in_parts) = found
+    torch.testing.assert_close(loss_in_parts, loss, atol=1e-6, rtol=0)
+    assert max(float(gradient.abs().max()) for gradient in gradients.values()) > 1e-3
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradients_in_parts[name], gradient, atol=1e-6, rtol=0, msg=name)
+
+
+def test_operations_are_those_of_all_parts(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(IN_PARTS)
+    batch = only_batch(trainer)
+    weights = trainer.model.num_parameters(exclude_embeddings=True)
+    assert trainer.floating_point_ops(batch) == 6 * weights * padded_tokens(batch)
+
+
+def test_tokens_seen_are_those_of_all_parts(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(IN_PARTS, max_steps=2, include_num_input_tokens_seen="non_padding")
+    trainer.train()
+    assert trainer.state.num_input_tokens_seen == 2 * real_tokens(trainer)
+
+
+def test_ranks_count_tokens_once_a_batch(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranks wait for one another when they count, and the batches of two ranks differ in the number of their parts."""
+    trainer = make_trainer(IN_PARTS, max_steps=1, include_num_input_tokens_seen="all")
+    counted = []
+    gather = trainer.accelerator.gather
+    monkeypatch.setattr(trainer.accelerator, "gather", lambda tensor: counted.append(int(tensor)) or gather(tensor))
+    batch = only_batch(trainer)
+    trainer._track_num_input_tokens(batch)
+    assert counted == [padded_tokens(batch)]
+
+
+# Newer Pythons warn of any fork beside threads, which is what torch's loader does by default.
+@pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
+def test_worker_processes_make_the_same_batches(make_trainer: MakeTrainer) -> None:
+    size = StepSize(rows=8, tokens=None, max_tokens_at_once=100, part_cost=5)
+    losses = []
+    for num_workers in (0, 1):
+        trainer = make_trainer(size, max_steps=4, dataloader_num_workers=num_workers)
+        losses.append(trainer.train().training_loss)
+        assert trainer.num_rows_trained() == 4 * 8
+    assert losses[0] == losses[1]
+
+
+def test_a_training_step_that_is_not_finite_in_one_part_is_noticed(make_trainer: MakeTrainer) -> None:
+    from ftkit.errors import RunError
+
+    trainer = make_trainer(IN_PARTS)
+    batch = only_batch(trainer)
+    embeddings = trainer.model.get_input_embeddings()
+    with torch.no_grad():
+        only_there = set(batch["parts"][0]["input_ids"].flatten().tolist())
+        for part in batch["parts"][1:]:
+            only_there -= set(part["input_ids"].flatten().tolist())
+        embeddings.weight[only_there.pop()] = math.nan
+    trainer.training_step(trainer.model, batch)
+    with pytest.raises(RunError, match="NaN or infinite"):
+        trainer.guard.check(1)
