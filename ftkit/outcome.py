@@ -59,7 +59,8 @@ def collect_results(
         results |= {f"{prefix}_samples": len(rows), f"{prefix}_truncated_samples": rows.num_truncated}
         if adapter.writes_text:
             results |= _shares_cut(prefix, rows)
-    return results | {"data": data_facts(plan.splits), "environment": environment()}
+    found = {"encoded_from_cache": {name: rows.from_cache for name, rows in encoded.items()}}
+    return results | found | {"data": data_facts(plan.splits), "environment": environment()}
 
 
 def _shares_cut(prefix: str, rows: Encoded) -> dict[str, float]:
@@ -83,6 +84,11 @@ def save(plan: Plan, trained: Trained, adapter: Adapter) -> None:
         save_adapter(trained.model, folder, revision=plan.spec.revision)
     adapter.save_tokenizer(folder)
     atomic_write_text(folder / CONFIG_FILE, _resolved_config(plan, trained, adapter).to_yaml())
+
+
+def saved_megabytes(plan: Plan) -> float:
+    """Returns the size of the saved weights, in millions of bytes."""
+    return sum(file.stat().st_size for file in plan.directory.staging.glob("*.safetensors")) / 1e6
 
 
 def _resolved_config(plan: Plan, trained: Trained, adapter: Adapter) -> RunConfig:

@@ -21,7 +21,7 @@ from ftkit.tasks.kind import KindModule
 from ftkit.tasks.splits import read_splits
 from ftkit.train_spec import stated_precision
 from ftkit.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
-from ftkit.tuners.suits import check_suits
+from ftkit.tuners.suits import check_suits, check_trains
 from ftkit.types import WRITING_KINDS, LabelSpace, ScoreType, Split
 from ftkit.version import __version__
 
@@ -121,6 +121,8 @@ def prepare(config: RunConfig) -> Plan:
     spec = inspect_checkpoint(config.model)
     adapter_class = find_adapter(task.kind, spec.family, spec.name)
     check_suits(config.tuner, task.kind, spec.family, spec.name)
+    check_trains(config.tuner, activation_checkpointing=bool(config.train.activation_checkpointing))
+    spec = spec.beside(config.tuner.prompt_length)
     spec, quantization_warnings = _quantized(spec, config)
     start_from = _trained_adapter(config, spec)
     if config.model.attention is not None and task.kind != "token-classification":
@@ -189,6 +191,11 @@ def _trained_adapter(config: RunConfig, spec: CheckpointSpec) -> TrainedAdapter 
         raise ConfigError(
             f"model.adapter: {found.folder} holds a change by pissa, which is saved as a plain LoRA and cannot be "
             "continued as pissa. Merge it (ftkit merge) and start from the merged checkpoint."
+        )
+    if config.tuner.method == "p-tuning":
+        raise ConfigError(
+            f"model.adapter: {found.folder} holds the virtual tokens that p-tuning's network wrote, not the network, "
+            "and cannot be continued. Start anew, or use prompt, which can be."
         )
     return found
 

@@ -41,13 +41,15 @@ def execute(config: RunConfig) -> RunResult:
     # Check: directory, task, checkpoint, data, labels. No weights are read, nothing is written.
     plan = prepare(config)
 
-    # Encode: the task adapter turns examples into token ids.
+    # Encode: the task adapter turns examples into token ids, unless an earlier run has done so.
     from ftkit.engine import training
+    from ftkit.engine.encoded_cache import EncodedCache
 
     arguments = training.start_engine(plan)
     adapter = plan.make_adapter()
+    cache = EncodedCache(adapter, plan.adapter_options)
     encoded = {
-        name: adapter.encode(split) if name == "train" else adapter.encode_prompt(split)
+        name: cache.encode(split) if name == "train" else cache.encode_prompt(split)
         for name, split in plan.splits.items()
     }
 
@@ -83,6 +85,7 @@ def execute(config: RunConfig) -> RunResult:
     # Save, load again from disk and compare, report; only then is it a finished run.
     if process.is_main_process:
         outcome.save(plan, trained, adapter)
+        results["saved_megabytes"] = outcome.saved_megabytes(plan)
         results["proof"] = outcome.prove(plan, trained, adapter)
         outcome.report(plan, trained, evaluated, results, [*warnings, *cut_off])
         plan.directory.publish(results)

@@ -98,7 +98,7 @@ class FtkitTrainOptions(BaseModel):
     )
     precision: Literal["auto"] | Precision = Field(
         "auto",
-        description="What is computed in: fp32, bf16 or fp16. auto tries the first two on a few steps of a longer run.",
+        description="What is computed in: fp32, bf16 or fp16. auto tries two on a few steps, if a run is long.",
     )
     class_weights: Literal["balanced"] | dict[str, float] | None = Field(
         None, description="balanced (inverse to frequency), or {label: weight} with 1 for labels left out."
@@ -194,6 +194,7 @@ if TYPE_CHECKING:
         use_cpu: bool | None = None
         bf16: bool | None = None
         fp16: bool | None = None
+        activation_checkpointing: bool | None = None
 
 else:
     TrainSpec = _build()

@@ -49,6 +49,7 @@ class Encoded:
         first_rows: where an example may take several rows (a long document read in windows), the first row of
             each example and, last, the number of rows: (N + 1,). None: one row each.
         pads_left: prompts to be continued are padded on the left.
+        from_cache: they were not encoded now, but found on disk.
     """
 
     rows: Dataset
@@ -57,6 +58,7 @@ class Encoded:
     first_rows: np.ndarray | None = None
     pads_left: bool = False
     num_truncated_targets: int = 0
+    from_cache: bool = False
 
     def __len__(self) -> int:
         """Number of examples."""
@@ -88,9 +90,16 @@ class AdapterBase:
         """Returns the adapter that scores the model while it is trained."""
         return self
 
+    def fit(self, train: Encoded) -> None:
+        """Reads off the training rows what `fitted_options` holds; `encode` does so too."""
+
     def save_tokenizer(self, folder: Path) -> None:
         """Writes the files from which inference makes the same tokenizer."""
         self.tokenizer.save_pretrained(folder)
+
+    def use_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Takes an equal tokenizer for its own, so that many adapters keep one in memory."""
+        self.tokenizer = tokenizer
 
 
 class Adapter(Protocol):
@@ -123,7 +132,11 @@ class Adapter(Protocol):
 
     def for_validation(self) -> Adapter: ...  # noqa: D102
 
+    def fit(self, train: Encoded) -> None: ...  # noqa: D102
+
     def save_tokenizer(self, folder: Path) -> None: ...  # noqa: D102
+
+    def use_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None: ...  # noqa: D102
 
     # --- training ---
 

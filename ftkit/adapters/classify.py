@@ -119,7 +119,7 @@ class EncoderClassifier(AdapterBase):
         return load_with_head(
             AutoModelForSequenceClassification,
             self.spec,
-            pad_token_id=self.tokenizer.pad_token_id,
+            tokenizer=self.tokenizer,
             num_labels=len(self.labels),
             id2label=self.labels.id2label,
             label2id=self.labels.label2id,

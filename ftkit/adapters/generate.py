@@ -36,7 +36,7 @@ class EncoderDecoderGenerator(TextGenerator):
         for (source, source_was_cut), (target, target_was_cut) in zip(sources, targets, strict=True):
             row = {"input_ids": source, "decoder_input_ids": [self._start, *target[:-1]], "labels": target}
             length = max(len(source), len(target))
-            yield TrainingRow(row, length, len(target), source_was_cut, target_was_cut)
+            yield TrainingRow(row, length, source_was_cut, target_was_cut)
 
     def _prompts(self, sources: Sequence[str], limit: int | None) -> list[tuple[Ids, bool]]:
         texts = [self.languages.prefix + self.prefix + text + self.suffix for text in sources]
@@ -115,7 +115,7 @@ class DecoderGenerator(TextGenerator):
             was_cut = limit is not None and len(target) > limit
             target = target[:limit] if was_cut else target
             row = {"input_ids": prompt + target, "labels": [NO_LOSS] * len(prompt) + target}
-            yield TrainingRow(row, len(row["labels"]), len(target), prompt_was_cut, was_cut)
+            yield TrainingRow(row, len(row["labels"]), prompt_was_cut, was_cut)
 
     def _prompts(self, sources: Sequence[str], limit: int | None) -> list[tuple[Ids, bool]]:
         return self.prompts.encode(sources, limit)

@@ -10,12 +10,13 @@ from ftkit.adapters.adapter import Built
 from ftkit.adapters.loading import loading_errors
 from ftkit.errors import CheckpointError
 from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.embeddings import embed_added_tokens
 from ftkit.models.encoder_decoder import join
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.quantization import quantization_arguments
 
 if TYPE_CHECKING:
-    from transformers import GenerationConfig, PreTrainedModel
+    from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
 def check_can_generate(spec: CheckpointSpec) -> None:
@@ -40,8 +41,11 @@ def check_can_generate(spec: CheckpointSpec) -> None:
     )
 
 
-def load_generator(spec: CheckpointSpec) -> Built:
+def load_generator(spec: CheckpointSpec, tokenizer: PreTrainedTokenizerBase) -> Built:
     """Loads a checkpoint with its language modelling head.
+
+    Args:
+        tokenizer: its tokenizer, added tokens included.
 
     Raises:
         CheckpointError: its weights cannot be read, or some are missing.
@@ -62,7 +66,7 @@ def load_generator(spec: CheckpointSpec) -> Built:
             "write, or join two with model.decoder."
         )
     _freeze_poolers(model)
-    return Built(model=model, new_parameters=frozenset())
+    return Built(model, embed_added_tokens(model, tokenizer, spec.add_tokens))
 
 
 def _loading() -> dict[str, Any]:

@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, Any
 from ftkit.adapters.adapter import Built
 from ftkit.errors import CheckpointError
 from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.embeddings import embed_added_tokens
 from ftkit.models.quantization import quantization_arguments
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def load_with_head(auto_class: Any, spec: CheckpointSpec, *, pad_token_id: int, **config: Any) -> Built:
+def load_with_head(
+    auto_class: Any, spec: CheckpointSpec, *, tokenizer: PreTrainedTokenizerBase, **config: Any
+) -> Built:
     """Loads a checkpoint with the head of an auto class.
 
     Args:
         auto_class: such as `AutoModelForTokenClassification`.
-        pad_token_id: written into the model's config; heads that look for the last token read it there.
+        tokenizer: its tokens are embedded, and its pad id is written into the model's config; heads that look for the
+            last token read it there.
         config: what the model's config is to say, such as `num_labels`.
 
     Raises:
@@ -44,8 +48,9 @@ def load_with_head(auto_class: Any, spec: CheckpointSpec, *, pad_token_id: int, 
     new = frozenset(report["missing_keys"]) | mismatched
     _check_only_head_is_new(model, new, mismatched, spec)
     _check_no_layer_is_left(report["unexpected_keys"], spec)
-    model.config.get_text_config().pad_token_id = pad_token_id
-    model.config.pad_token_id = pad_token_id
+    model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    model.config.pad_token_id = tokenizer.pad_token_id
+    new |= embed_added_tokens(model, tokenizer, spec.add_tokens)
     return Built(model=model, new_parameters=new)
 
 

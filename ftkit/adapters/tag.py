@@ -28,7 +28,7 @@ from ftkit.types import LabelSpace, Split, TokenExample
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 NO_LOSS = -100
 DEFAULT_OVERLAP = 4  # windows share a quarter: context enough on both sides, a third more tokens to read
@@ -87,6 +87,10 @@ class Tagger(AdapterBase):
     def _capacity(self) -> int | None:
         """Pieces of words that fit into one row."""
         return None if self.max_length is None else self.max_length - self.words.special.count
+
+    def use_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Takes an equal tokenizer for its own, so that many adapters keep one in memory."""
+        self.tokenizer = self.words.tokenizer = tokenizer
 
     # --- examples -> rows ---
 
@@ -181,9 +185,7 @@ class Tagger(AdapterBase):
         )
         if self.spec.family == "decoder" and getattr(config, "is_causal", True) == self.looks_ahead:
             config.is_causal = not self.looks_ahead  # transformers masks by it, and save_pretrained keeps it
-        built = load_with_head(
-            AutoModelForTokenClassification, self.spec, pad_token_id=self.tokenizer.pad_token_id, config=config
-        )
+        built = load_with_head(AutoModelForTokenClassification, self.spec, tokenizer=self.tokenizer, config=config)
         if self.spec.family == "decoder" and self.looks_ahead:
             _check_looks_ahead(built.model, self.spec)
         return built

@@ -35,12 +35,10 @@ class TrainingRow(NamedTuple):
     Attributes:
         columns: what the model reads, and `labels`.
         length: tokens of the longer side, or of prompt and target in one row.
-        target_length: tokens of the target, its end included.
     """
 
     columns: dict[str, Ids]
     length: int
-    target_length: int
     source_was_cut: bool
     target_was_cut: bool
 
@@ -116,14 +114,15 @@ class TextGenerator(AdapterBase):
     def encode(self, split: Split) -> Encoded:
         """Turns pairs into rows with labels; a row is as long as its longer side, as fairseq counts tokens."""
         rows = [row for chunk in _chunks(split.examples, ENCODE_CHUNK) for row in self._training_rows(chunk)]
-        if split.name == "train":
-            self._fit_length(max(row.target_length for row in rows))
-        return _encoded(
+        encoded = _encoded(
             [row.columns for row in rows],
             [row.length for row in rows],
             sum(row.source_was_cut for row in rows),
             num_truncated_targets=sum(row.target_was_cut for row in rows),
         )
+        if split.name == "train":
+            self.fit(encoded)
+        return encoded
 
     def encode_prompt(self, split: Split) -> Encoded:
         """Turns sources into what the model is given to write a target; the target is not looked at."""
@@ -147,9 +146,9 @@ class TextGenerator(AdapterBase):
     def _prompt_limit(self) -> int | None:
         return self.max_length
 
-    def _fit_length(self, longest: int) -> None:
+    def fit(self, train: Encoded) -> None:
         """Derives how long generated texts may be from the longest target, in tokens, unless it was set."""
-        self.max_new_tokens = self._bounded(self.max_new_tokens or math.ceil(longest * SLACK))
+        self.max_new_tokens = self._bounded(self.max_new_tokens or math.ceil(_target_lengths(train).max() * SLACK))
 
     def _bounded(self, num_tokens: int | None) -> int | None:
         """Returns as many tokens as the model can write at most: beyond its positions it would fail."""
@@ -168,7 +167,7 @@ class TextGenerator(AdapterBase):
         Raises:
             CheckpointError: its weights cannot be read, or some are missing.
         """
-        built = load_generator(self.spec)
+        built = load_generator(self.spec, self.tokenizer)
         model = built.model
         model.generation_config = generation_config(
             model,
@@ -194,8 +193,7 @@ class TextGenerator(AdapterBase):
 
     def count_items(self, encoded: Encoded) -> int:
         """Returns the number of target tokens."""
-        column = encoded.rows.with_format("arrow")["labels"]
-        return int(sum(np.count_nonzero(np.asarray(ids.values) != NO_LOSS) for ids in column))
+        return int(_target_lengths(encoded).sum())
 
     def loss(self, outputs: Any, labels: torch.Tensor) -> torch.Tensor:
         """Returns each row's cross-entropy, summed over the tokens of its target: (B,)."""
@@ -253,6 +251,14 @@ class TextGenerator(AdapterBase):
         """Returns `prediction` of each example; an empty source has an empty one."""
         pairs = zip(arrays["predictions"], examples, strict=True)
         return [{"prediction": text if example.source.strip() else ""} for text, example in pairs]
+
+
+def _target_lengths(encoded: Encoded) -> np.ndarray:
+    """Returns the tokens of each row's target, its end included: (R,)."""
+    labels = encoded.rows.with_format("arrow")[:]["labels"].combine_chunks()
+    is_target = labels.flatten().to_numpy() != NO_LOSS
+    ends = np.cumsum(labels.value_lengths().to_numpy())
+    return np.diff(np.cumsum(is_target)[ends - 1], prepend=0)
 
 
 def _chunks(examples: Sequence[TextToTextExample], size: int) -> Iterator[Sequence[TextToTextExample]]:

@@ -1,9 +1,21 @@
-"""`ftkit tasks`: the table of kinds and families, and what works."""
+"""`ftkit tasks`: the table of kinds and families, and what works; with `--tuners`, of tuners too."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
-def command() -> None:
+import typer
+
+if TYPE_CHECKING:
+    from ftkit.adapters.tuner_table import Cell
+
+
+def command(
+    tuners: Annotated[
+        bool, typer.Option("--tuners", help="Also show which tuners work where. Tries each: some seconds.")
+    ] = False,
+) -> None:
     """Show which kinds of task work with which checkpoint families."""
     from rich.table import Table
 
@@ -16,3 +28,34 @@ def command() -> None:
         table.add_row(kind, *("yes" if works(kind, family) else "no" for family in FAMILIES))
     console(stderr=False).print(table)
     console(stderr=False).print("encoder: BERT, RoBERTa ...; decoder: GPT-2, Llama ...; encoder-decoder: T5, BART ...")
+    if tuners:
+        _show_tuners()
+
+
+def _show_tuners() -> None:
+    """Prints a row for each method: on which families it works, kind by kind."""
+    from rich.table import Table
+
+    from ftkit.adapters.table import kinds
+    from ftkit.adapters.tuner_table import tuner_table
+    from ftkit.console import console
+    from ftkit.engine.quiet import quiet_libraries
+    from ftkit.tuners.spec import METHODS
+
+    quiet_libraries()
+    cells = list(tuner_table())
+    table = Table("tuner", "what moves", *kinds())
+    for name, method in METHODS.items():
+        mine = [cell for cell in cells if cell.method == name]
+        table.add_row(name, method.summary, *(_works_on([cell for cell in mine if cell.kind == k]) for k in kinds()))
+    console(stderr=False).print(table)
+    for cell in cells:
+        if cell.why_not is not None:
+            reason = cell.why_not.partition(": ")[2]
+            console(stderr=False).print(f"{cell.method}, {cell.kind}, {cell.family}: {reason}", markup=False)
+
+
+def _works_on(cells: Sequence[Cell]) -> str:
+    """Returns the families on which a method works for one kind."""
+    families = [cell.family for cell in cells if cell.why_not is None]
+    return "all" if len(families) == len(cells) else ", ".join(families) or "no"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from ftkit.engine import checkpoints
 from ftkit.engine.batching import RandomBatchSampler, StepSize, pad_parts
 from ftkit.engine.guards import FiniteGuard, check_weights_are_finite
 from ftkit.engine.precision import unwrap_forward
+from ftkit.tuners.training_state import load_training_state, save_training_state
 
 Metrics = dict[str, Any]
 
@@ -157,17 +159,31 @@ class FtkitTrainer(Trainer):
         unwrap_forward(model)
         return model
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+        """Loads the weights of a checkpoint to train on, and what of the tuner is not among them."""
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        load_training_state(self.model, Path(resume_from_checkpoint))
+
+    def _load_best_model(self) -> None:
+        """Loads the weights of the best checkpoint, and what of the tuner is not among them."""
+        super()._load_best_model()
+        assert self.state.best_model_checkpoint is not None
+        load_training_state(self.model, Path(self.state.best_model_checkpoint))
+
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Saves a checkpoint, seals it with a manifest, and only then deletes older ones."""
         step = self.state.global_step
         self.guard.check(step)
         check_weights_are_finite(model, step)
-        super()._save_checkpoint(model, trial)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Setting `save_embedding_layers`")  # as it should, for new tokens
+            super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             folder = Path(self._get_output_dir(trial))
             # Pickled arguments can hold what should not travel, and nothing reads them.
             (folder / f"{checkpoints.PREFIX}{step}" / "training_args.bin").unlink(missing_ok=True)
+            save_training_state(self.accelerator.unwrap_model(model), folder / f"{checkpoints.PREFIX}{step}")
             checkpoints.write_manifest(folder / f"{checkpoints.PREFIX}{step}")
             checkpoints.rotate(folder, keep=self.num_checkpoints, best=self.state.best_model_checkpoint)
         self.accelerator.wait_for_everyone()

@@ -19,17 +19,26 @@ from ftkit.trained_adapter import TrainedAdapter, check_adapter_weights
 from ftkit.types import WRITING_KINDS
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
+
+    from ftkit.engine.batching import BatchLimits
 
 
 def load_adapter(
-    folder: Path, config: RunConfig, search: Mapping[str, int] | None = None, *, full_precision: bool = False
+    folder: Path,
+    config: RunConfig,
+    search: Mapping[str, int] | None = None,
+    *,
+    full_precision: bool = False,
+    base: CheckpointSpec | None = None,
 ) -> Adapter:
     """Makes a run's task adapter from its directory alone: tokenizer, labels, limits and options as they were saved.
 
     Args:
         search: settings that win over the run's own, in kinds that write texts.
         full_precision: do not quantise the base of a trained adapter, though it was trained so.
+        base: that of a trained adapter, already found and recognised.
 
     Raises:
         UserError: there are such settings, and nothing is written; or the base of a trained adapter is not there.
@@ -44,7 +53,7 @@ def load_adapter(
         options["max_new_tokens"] = search.get("max_new_tokens", options["max_new_tokens"])
     saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     labels = kind_module(facts.kind).saved_labels(saved)
-    spec = _spec(folder, config, full_precision=full_precision)
+    spec = _spec(folder, config, base, full_precision=full_precision)
     adapter_class = find_adapter(facts.kind, spec.family, str(folder))
     return adapter_class(spec, labels, max_length=facts.max_length, **options)  # type: ignore[call-arg]
 
@@ -68,11 +77,28 @@ def load_model(folder: Path, config: RunConfig, adapter: Adapter) -> PreTrainedM
     return model.eval()
 
 
-def _spec(folder: Path, config: RunConfig, *, full_precision: bool) -> CheckpointSpec:
+def batch_limits(config: RunConfig) -> BatchLimits:
+    """Returns the bounds of a batch to predict."""
+    from ftkit.engine.batching import BatchLimits
+
+    return BatchLimits(config.train.per_device_eval_batch_size, config.train.max_tokens_at_once)
+
+
+def pick_device(device: str | torch.device | None) -> torch.device:
+    """Returns the device that was asked for; the first GPU if there is one, by default."""
+    import torch
+
+    if device is not None:
+        return torch.device(device)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _spec(folder: Path, config: RunConfig, base: CheckpointSpec | None, *, full_precision: bool) -> CheckpointSpec:
     """Returns what the weights are loaded from: the run itself, or the base of its trained adapter."""
     assert config.run is not None
     if config.run.base is None:
         return inspect_checkpoint(ModelSpec(checkpoint=str(folder), trust_remote_code=config.model.trust_remote_code))
-    base = TrainedAdapter(folder, config, config.run, config.run.base).base_spec()
+    base = base or TrainedAdapter(folder, config, config.run, config.run.base).base_spec()
     quantization = None if full_precision else config.tuner.quantization
-    return dataclasses.replace(base, tokenizer_path=str(folder), quantization=quantization)
+    base = dataclasses.replace(base, tokenizer_path=str(folder), quantization=quantization)
+    return base.beside(config.tuner.prompt_length)

@@ -12,7 +12,7 @@ from ftkit.data.check import Problems
 from ftkit.data.readers import ReadOptions, fingerprint, open_table
 from ftkit.data.spec import Source
 from ftkit.errors import UserError
-from ftkit.inference.loading import load_adapter, load_model
+from ftkit.inference.loading import batch_limits, load_adapter, load_model, pick_device
 from ftkit.metrics import DEFAULT_METRICS, PRIMARY_METRIC
 from ftkit.models.quantization import move
 from ftkit.run_directory import open_run
@@ -66,7 +66,7 @@ class Predictor:
         chosen = {name: value for name, value in search.items() if value is not None}
         self.adapter = load_adapter(self.folder, self.config, chosen, full_precision=full_precision)
         self.labels = self.adapter.labels
-        self.model = move(load_model(self.folder, self.config, self.adapter), _device(device))
+        self.model = move(load_model(self.folder, self.config, self.adapter), pick_device(device))
 
     def predict(self, inputs: Sequence[Input]) -> list[Prediction]:
         """Predicts texts, pairs of texts or lists of words, whichever the task takes.
@@ -157,10 +157,7 @@ class Predictor:
     @property
     def limits(self) -> BatchLimits:
         """Bounds of a batch."""
-        from ftkit.engine.batching import BatchLimits
-
-        train = self.config.train
-        return BatchLimits(train.per_device_eval_batch_size, train.max_tokens_at_once)
+        return batch_limits(self.config)
 
     def _read_options(self) -> ReadOptions:
         data = self.config.data
@@ -190,11 +187,3 @@ class Predictor:
             for _, _, arrays in predict_windows(self.model, self.adapter, rows, self.limits):
                 for example, prediction in zip(chunk, self.adapter.decode(arrays, chunk), strict=True):
                     yield {"id": example.id, **prediction}
-
-
-def _device(device: str | torch.device | None) -> torch.device:
-    import torch
-
-    if device is not None:
-        return torch.device(device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

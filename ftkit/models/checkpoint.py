@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.errors import CheckpointError, did_you_mean, name_list
+from ftkit.errors import CheckpointError, ConfigError, did_you_mean, name_list
 from ftkit.models import encoder_decoder
 from ftkit.models.quantization import Quantization
 from ftkit.models.spec import Attention, ModelSpec
@@ -41,6 +41,7 @@ class CheckpointSpec:
         prefixes: what T5 reads before a source, by task, such as `translation_en_to_de`.
         decoder: the checkpoint that writes, where two are joined into one model.
         tokenizer_path: where the tokenizer lies, if not with the weights: an adapter's run keeps its own.
+        add_tokens: tokens to be added to its tokenizer, whose embeddings are new.
         quantization: keep its weights in fewer bits; they are not trained then.
     """
 
@@ -60,11 +61,28 @@ class CheckpointSpec:
     decoder: CheckpointSpec | None = None
     tokenizer_path: str | None = None
     quantization: Quantization | None = None
+    add_tokens: tuple[str, ...] = ()
 
     @property
     def loading_arguments(self) -> dict[str, Any]:
         """Keyword arguments that every `from_pretrained` of this checkpoint gets."""
         return {"revision": self.revision or "main", "trust_remote_code": self.trust_remote_code}
+
+    def beside(self, num_virtual_tokens: int) -> CheckpointSpec:
+        """Returns the checkpoint with the positions that so many tokens before every text leave.
+
+        Raises:
+            ConfigError: they leave none.
+        """
+        named = {"max_positions": self.max_positions, "max_target_positions": self.max_target_positions}
+        limits = {name: limit for name, limit in named.items() if limit is not None}
+        left: dict[str, Any] = {name: limit - num_virtual_tokens for name, limit in limits.items()}
+        if min(left.values(), default=2) < 2:
+            raise ConfigError(
+                f"tuner.num_virtual_tokens: {num_virtual_tokens} virtual tokens leave no room for a text: "
+                f"{self.name!r} reads {min(limits.values())} tokens. Say fewer."
+            )
+        return dataclasses.replace(self, **left)
 
 
 def inspect_checkpoint(model: ModelSpec) -> CheckpointSpec:
@@ -94,11 +112,14 @@ def inspect_checkpoint(model: ModelSpec) -> CheckpointSpec:
         decoder_start_token_id=getattr(config, "decoder_start_token_id", None),
         max_target_positions=_max_positions(writes) if config.is_encoder_decoder else None,
         prefixes=_prefixes(config),
+        add_tokens=model.add_tokens or (),
     )
 
 
 def _joined(model: ModelSpec, decoder: str) -> CheckpointSpec:
     """Returns an encoder and a decoder as one checkpoint of family encoder-decoder."""
+    if model.add_tokens:
+        raise CheckpointError("model.add_tokens: tokens cannot be added to two joined checkpoints. Leave the key out.")
     reads = inspect_checkpoint(model.model_copy(update={"decoder": None}))
     writes = inspect_checkpoint(
         ModelSpec(checkpoint=decoder, trust_remote_code=model.trust_remote_code)

@@ -54,8 +54,9 @@ def quantization_arguments(spec: CheckpointSpec, auto_class: Any, **config: Any)
     import torch
     from transformers import AutoConfig, BitsAndBytesConfig
 
+    settled = config.get("config") or AutoConfig.from_pretrained(spec.path, **spec.loading_arguments, **config)
     with torch.device("meta"):
-        outline = auto_class.from_config(AutoConfig.from_pretrained(spec.path, **spec.loading_arguments, **config))
+        outline = auto_class.from_config(settled)
     kept = outside_of_body(outline)
     if spec.quantization == "4bit":
         settings = BitsAndBytesConfig(

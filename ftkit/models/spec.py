@@ -28,6 +28,9 @@ class ModelSpec(BaseModel):
     adapter: str | None = Field(
         None, min_length=1, description="A run with a trained adapter on this checkpoint, to start from."
     )
+    add_tokens: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Words that the tokenizer shall keep whole, such as <order-id>."
+    )
     attention: Attention | None = Field(
         None,
         description="How a decoder reads: causal, or bidirectional (unmasked). Default: as the checkpoint says.",

@@ -40,11 +40,12 @@ def load_tokenizer(spec: CheckpointSpec) -> PreTrainedTokenizerBase:
             f"model.checkpoint: the tokenizer of {spec.name!r} is empty: its files are missing. "
             "Copy tokenizer.json (or the vocabulary files) from where the checkpoint came from."
         )
-    if len(tokenizer) > spec.vocab_size:
+    if len(tokenizer) > spec.vocab_size and not spec.add_tokens:
         raise CheckpointError(
             f"model.checkpoint: the tokenizer of {spec.name!r} has {len(tokenizer)} tokens, the model embeds only "
             f"{spec.vocab_size}. They do not belong together; copy the tokenizer that the model was trained with."
         )
+    tokenizer.add_tokens(list(spec.add_tokens))  # those it knows already stay as they are
     ensure_pad_token(tokenizer, spec)
     tokenizer.padding_side = "right"
     return tokenizer

@@ -54,7 +54,7 @@ def _metadata(content: ReportContent, config: dict[str, Any]) -> dict[str, Any]:
     datasets = [found["hub"] for name in ("train", "validation", "test") if (found := hub_dataset(config, name))]
     metrics = [_metric_id(key) for split in content.evaluated for key in _metric_values(content, split)]
     metadata: dict[str, Any] = {
-        "library_name": "transformers",
+        "library_name": "transformers" if _tuner(config) == "full" else "peft",
         "pipeline_tag": content.kind,
         "tags": list(dict.fromkeys(["ftkit", content.kind])),
         "base_model": content.checkpoint if is_hub_id(content.checkpoint) else None,
@@ -105,6 +105,19 @@ def _metric_id(key: str) -> str:
     return _METRIC_IDS.get(key, key)
 
 
+def _tuner(config: dict[str, Any]) -> str:
+    return (config.get("tuner") or {}).get("method", "full")
+
+
+def _auto_class(content: ReportContent) -> str:
+    """Returns the transformers class that loads the base of an adapter."""
+    if content.kind == "text-classification":
+        return "AutoModelForSequenceClassification"
+    if content.kind == "token-classification":
+        return "AutoModelForTokenClassification"
+    return "AutoModelForCausalLM" if content.family == "decoder" else "AutoModelForSeq2SeqLM"
+
+
 # --- text ---------------------------------------------------------------------------------------------------
 
 
@@ -118,6 +131,9 @@ def _text_values(content: ReportContent, config: dict[str, Any]) -> dict[str, An
         "checkpoint": checkpoint_name(content.checkpoint),
         "checkpoint_is_on_hub": is_hub_id(content.checkpoint),
         "family": content.family,
+        "tuner": _tuner(config),
+        "auto_class": _auto_class(content),
+        "base": checkpoint_name(content.checkpoint),
         "kind": content.kind,
         "task_name": content.task_name,
         "problem_type": content.problem_type,

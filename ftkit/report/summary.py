@@ -31,6 +31,7 @@ def summary(
         f"  {'training':<11}{results['train_samples']:,} rows, {results['num_steps']:,} steps, "
         f"{results['train_runtime']:.0f} s, {results['train_samples_per_second']:.0f} rows/s"
     )
+    lines += _adapter_line(results)
     proof = results.get("proof")
     if proof:
         lines.append(f"  {'proof':<11}reloaded from disk, {proof['rows']} predictions reproduced")
@@ -43,6 +44,15 @@ def summary(
     lines.append(f"  {'run':<11}{output_dir} (open {output_dir / 'report.html'})")
     lines.append(f'  {"try next":<11}ftkit predict {folder} --text "{_hint(example)}"')
     return "\n".join(lines) + "\n"
+
+
+def _adapter_line(results: Mapping[str, Any]) -> list[str]:
+    """Returns what of the model was trained and how large it is on disk, where that is not all of it."""
+    trained, total = results.get("num_trainable_parameters"), results.get("num_parameters")
+    if not trained or trained == total:
+        return []
+    size = f"{results['saved_megabytes']:.1f} MB" if "saved_megabytes" in results else "little"
+    return [f"  {'adapter':<11}{trained:,} of {total:,} parameters trained ({trained / total:.2%}), {size} on disk"]
 
 
 def _others(results: Mapping[str, Any], prefix: str, primary_metric: str) -> str:

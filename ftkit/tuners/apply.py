@@ -7,10 +7,11 @@ import warnings
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ftkit.errors import ConfigError
+from ftkit.errors import ConfigError, name_list
 from ftkit.tuners import targets
 from ftkit.tuners.heads import new_modules
 from ftkit.tuners.spec import TunerSpec
+from ftkit.tuners.virtual_tokens import adjust_prompted_model, check_embeds_alike, virtual_token_values
 from ftkit.types import Family, Kind
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def apply_tuner(
     import peft
 
     new = new_modules(model, new_parameters)
+    frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
     if spec.quantization is not None:
         model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     config = _config(model, new, spec, kind=kind, family=family)
@@ -52,9 +54,13 @@ def apply_tuner(
             reason = str(error).strip().split("\n")[0]
             raise ConfigError(f"tuner: {spec.method} does not suit this checkpoint; peft says: {reason}") from None
     _freeze_replaced(tuned)
-    _check_all_new_train(tuned, new)
+    for parameter in frozen:  # what takes no part in the task; bitfit's biases among it
+        parameter.requires_grad = False
+    _check_all_new_train(tuned, new_parameters)
     if spec.facts.reads_prompt:
-        drop_virtual_tokens(tuned)
+        if spec.method != "prefix":
+            check_embeds_alike(tuned, spec)
+        adjust_prompted_model(tuned)
     tuned.ftkit_new_modules = new
     tuned.ftkit_principal = _principal_parts(tuned) if spec.method == "pissa" else None
     return tuned
@@ -72,7 +78,9 @@ def _config(model: PreTrainedModel, new: list[str], spec: TunerSpec, *, kind: Ki
 
     method = spec.facts
     assert method.config is not None
-    whole = [*new, *(targets.last_layers(model, spec.option("num_layers")) if "num_layers" in method.options else [])]
+    layers = targets.last_layers(model, spec.option("num_layers")) if "num_layers" in method.options else []
+    # New modules inside of these layers, such as cross-attention, are trained with them.
+    whole = [*(name for name in new if not name.startswith(tuple(f"{layer}." for layer in layers))), *layers]
     if spec.method == "bitfit" and not any(name.endswith(".bias") for name in _provided(model, new)):
         raise ConfigError(
             f"tuner.method: bitfit trains biases, and {model.config.model_type} checkpoints have none. Choose lora."
@@ -94,10 +102,7 @@ def _config(model: PreTrainedModel, new: list[str], spec: TunerSpec, *, kind: Ki
         # The budget falls from 1.5 times the rank to the rank. The schedule is set when the steps are known.
         values |= {"target_r": values["r"], "init_r": round(1.5 * values.pop("r")), "total_step": 1_000_000}
     if method.reads_prompt:
-        values["num_virtual_tokens"] = spec.option("num_virtual_tokens")
-        # ELECTRA's and ALBERT's embeddings are narrower than their layers.
-        embeddings: Any = model.get_input_embeddings()
-        values["token_dim"] = embeddings.weight.shape[1]
+        values |= virtual_token_values(model, spec)
     values |= _target_values(model, whole, spec)
     return getattr(peft, method.config)(**values)
 
@@ -123,7 +128,8 @@ def _target_values(model: PreTrainedModel, whole: list[str], spec: TunerSpec) ->
     feedforward: list[str] = []
     if spec.target_modules is not None:
         names = targets.named_layers(model, spec.target_modules, whole)
-        feedforward = [name for name in names if name in targets.ia3_layers(model, whole)[1]]
+        if method.targets == "ia3":
+            feedforward = [name for name in names if name in targets.ia3_layers(model, whole)[1]]
     elif method.targets == "linear":
         names = targets.linear_layers(model, whole)
     elif method.targets == "norms":
@@ -135,9 +141,11 @@ def _target_values(model: PreTrainedModel, whole: list[str], spec: TunerSpec) ->
             f"tuner: nothing was found in this checkpoint for {spec.method} to tune. Name layers in "
             "tuner.target_modules, or choose another method."
         )
-    values: dict[str, Any] = {"target_modules": targets.shortened(names, model, whole)}
+    others = [name for name in names if name not in feedforward]
+    short = targets.shortened(feedforward, model, whole)
+    values: dict[str, Any] = {"target_modules": [*targets.shortened(others, model, whole), *short]}
     if method.targets == "ia3":
-        values["feedforward_modules"] = targets.shortened(feedforward, model, whole) if feedforward else []
+        values["feedforward_modules"] = short
     by_name = dict(model.named_modules())
     if method.targets != "norms" and any(type(by_name[name]).__name__ == "Conv1D" for name in names):
         values["fan_in_fan_out"] = True  # GPT-2 keeps its weights transposed
@@ -160,26 +168,19 @@ def _freeze_replaced(model: torch.nn.Module) -> None:
             parameter.requires_grad = False
 
 
-def drop_virtual_tokens(model: Any) -> None:
-    """Makes a prompted model return logits for real tokens only, as every other model does."""
-    config = model.active_peft_config
-    count = config.num_virtual_tokens
-
-    def drop(module: torch.nn.Module, args: Any, kwargs: dict[str, Any], outputs: Any) -> Any:
-        ids = kwargs.get("decoder_input_ids", kwargs.get("input_ids"))
-        if ids is not None and outputs.logits.dim() == 3 and outputs.logits.shape[1] == ids.shape[1] + count:
-            outputs.logits = outputs.logits[:, count:]
-        return outputs
-
-    model.register_forward_hook(drop, with_kwargs=True)
-
-
-def _check_all_new_train(model: torch.nn.Module, new: list[str]) -> None:
+def _check_all_new_train(model: Any, new_parameters: Collection[str]) -> None:
     """Makes sure of the head invariant."""
-    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    lost = [name for name in new if not any(f".{name}.modules_to_save." in other for other in trained)]
+    prefix, copy = base_prefix(model), f".modules_to_save.{ADAPTER_NAME}"
+    named = model.named_parameters(remove_duplicate=False)
+    trained = {name.removeprefix(prefix).replace(copy, "") for name, parameter in named if parameter.requires_grad}
+    lost = sorted(set(new_parameters) - trained)
     if lost:
-        raise ConfigError(f"tuner: {', '.join(lost)} is new and would not be trained. Choose another method.")
+        raise ConfigError(f"tuner: {name_list(lost)} is new and would not be trained. Choose another method.")
+
+
+def base_prefix(model: Any) -> str:
+    """Returns what stands before the names of the checkpoint's own modules in a peft.PeftModel."""
+    return "base_model." if model.active_peft_config.is_prompt_learning else "base_model.model."
 
 
 @contextlib.contextmanager

@@ -29,9 +29,9 @@ def as_plain_lora(config: Any, state: State, initial: State) -> tuple[Any, dict[
     """
     plain = dict(state)
     for name, tensor in state.items():
-        if ".lora_A." in name:
+        if name.endswith((".lora_A.weight", ".lora_embedding_A")):
             plain[name] = torch.cat([tensor, initial[name].to(tensor.device)], dim=0)
-        elif ".lora_B." in name:
+        elif name.endswith((".lora_B.weight", ".lora_embedding_B")):
             plain[name] = torch.cat([tensor, -initial[name].to(tensor.device)], dim=1)
     config.r, config.lora_alpha, config.init_lora_weights = 2 * config.r, 2 * config.lora_alpha, True
     return config, plain

@@ -45,10 +45,13 @@ class RankAllocation(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Takes ranks away by the schedule; gradients are still there."""
-        step = state.global_step + 1
-        if step <= self.config.tinit and step < self.config.total_step - self.config.tfinal:
-            self.model.base_model.rankallocator.update_ipt(self.model.base_model.model)
+        step, allocator = state.global_step + 1, self.model.base_model.rankallocator
+        last = self.config.total_step - self.config.tfinal
+        if step <= self.config.tinit and step < last:
+            allocator.update_ipt(self.model.base_model.model)
             return
+        if step == last and not allocator.ipt:  # runs of one or two steps have no earlier step to judge by
+            allocator.update_ipt(self.model.base_model.model)
         self.config.rank_pattern = self.ranks
         self.model.base_model.update_and_allocate(step)
         self.ranks, self.config.rank_pattern = self.config.rank_pattern, None

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError, ConfigError
-from ftkit.tuners.apply import ADAPTER_NAME, drop_virtual_tokens, quiet
+from ftkit.tuners.apply import ADAPTER_NAME, base_prefix, quiet
 from ftkit.tuners.principal import as_plain_lora
+from ftkit.tuners.virtual_tokens import adjust_prompted_model
 
 if TYPE_CHECKING:
     import torch
@@ -39,8 +40,9 @@ def save_adapter(model: Any, folder: Path, *, revision: str | None) -> None:
     state = adapter_state(model)
     if model.ftkit_principal is not None:
         config, state = as_plain_lora(config, state, model.ftkit_principal)
-    if config.modules_to_save:
-        config.modules_to_save = list(dict.fromkeys(config.modules_to_save))
+    for key in ("modules_to_save", "target_modules", "feedforward_modules"):  # sets, and peft's own names twice
+        if getattr(config, key, None) and not isinstance(getattr(config, key), str):
+            setattr(config, key, sorted(set(getattr(config, key))))
     save_file(
         {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()},
         folder / WEIGHTS_FILE,
@@ -58,7 +60,13 @@ def adapter_state(model: Any) -> dict[str, torch.Tensor]:
     from peft import get_peft_model_state_dict
 
     with quiet():
-        return get_peft_model_state_dict(model, adapter_name=ADAPTER_NAME, save_embedding_layers=False)
+        state = get_peft_model_state_dict(model, adapter_name=ADAPTER_NAME, save_embedding_layers=False)
+    # Where all biases are tuned peft adds those of modules that were replaced, and of their copies a second time.
+    return {
+        name: tensor
+        for name, tensor in state.items()
+        if ".original_module." not in name and ".modules_to_save." not in name
+    }
 
 
 def attach_adapter(model: PreTrainedModel, folder: str | Path, *, name: str = ADAPTER_NAME) -> Any:
@@ -81,7 +89,7 @@ def attach_adapter(model: PreTrainedModel, folder: str | Path, *, name: str = AD
             raise _unreadable(folder, error) from None
     _check_nothing_missing(folder, [str(warning.message) for warning in caught])
     if tuned.active_peft_config.is_prompt_learning:
-        drop_virtual_tokens(tuned)
+        adjust_prompted_model(tuned)
     return tuned.eval()
 
 
@@ -139,7 +147,7 @@ def continue_from(model: Any, folder: str | Path, *, with_head: bool) -> int:
     from peft import set_peft_model_state_dict
 
     ours, theirs = adapter_state(model), read_state(folder)
-    head = tuple(f"base_model.model.{name}." for name in model.ftkit_new_modules)
+    head = tuple(f"{base_prefix(model)}{name}." for name in model.ftkit_new_modules)
     wanted = {name: tensor for name, tensor in theirs.items() if with_head or not name.startswith(head)}
     strange = sorted(name for name in wanted if name not in ours or ours[name].shape != wanted[name].shape)
     if strange or not wanted:

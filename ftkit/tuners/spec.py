@@ -181,6 +181,11 @@ class TunerSpec(BaseModel):
         value = getattr(self, name)
         return self.facts.options[name] if value is None else value
 
+    @property
+    def prompt_length(self) -> int:
+        """How many positions of the checkpoint virtual tokens take up before a text."""
+        return self.option("num_virtual_tokens") if self.facts.reads_prompt else 0
+
     @model_validator(mode="after")
     def _check_options(self) -> TunerSpec:
         method = METHODS[self.method]

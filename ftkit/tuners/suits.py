@@ -21,6 +21,19 @@ def check_suits(spec: TunerSpec, kind: Kind, family: Family, checkpoint: str) ->
         )
 
 
+def check_trains(spec: TunerSpec, *, activation_checkpointing: bool) -> None:
+    """Refuses settings of training under which a method would learn nothing.
+
+    Raises:
+        ConfigError: saying why, and what to do instead.
+    """
+    if spec.method == "prefix" and activation_checkpointing:
+        raise ConfigError(
+            "train.activation_checkpointing: layers that are computed again read no keys and values from outside, so "
+            "that prefix would learn nothing. Leave it out, or choose lora."
+        )
+
+
 def why_not(spec: TunerSpec, kind: Kind, family: Family) -> str | None:
     """Returns why a method does not suit; None where it does."""
     if not spec.facts.reads_prompt:

@@ -79,7 +79,10 @@ def last_layers(model: torch.nn.Module, count: int) -> list[str]:
         raise ConfigError("tuner.num_layers: no stack of layers was found in this checkpoint. Choose another method.")
     shortest = min(stacks.values())
     if count > shortest:
-        raise ConfigError(f"tuner.num_layers: the checkpoint has {shortest} layers, got {count}.")
+        raise ConfigError(
+            f"tuner.num_layers: the last {count} layers are to be trained, but the checkpoint has {shortest}. "
+            "Say fewer."
+        )
     return [f"{name}.{index}" for name, length in stacks.items() for index in range(length - count, length)]
 
 
@@ -97,7 +100,9 @@ def named_layers(model: torch.nn.Module, wanted: Sequence[str], new: Collection[
     usable = [
         name
         for name, module in model.named_modules()
-        if (_is_linear(module) or isinstance(module, torch.nn.Embedding)) and not _is_inside(name, new)
+        if (_is_linear(module) or isinstance(module, torch.nn.Embedding))
+        and not _is_inside(name, new)
+        and not name.endswith("shared")  # the table that encoder and decoder take theirs from, itself never called
     ]
     found: list[str] = []
     for target in wanted:

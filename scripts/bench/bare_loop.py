@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sides import add_text_flags, add_training_flags, read_csv, write_results
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup
 
 from ftkit.engine.batching import StepSize, padding_share, parts, plan_epoch
 from ftkit.train_spec import DEFAULT_TOKENS
+from sides import add_text_flags, add_training_flags, read_csv, write_results
 
 Batches = list[list[np.ndarray]]  # batch by batch, the row indices of its parts
 
@@ -96,6 +96,7 @@ def main() -> None:
         "train_runtime": seconds,
         "padding_share": padding_share(lengths, [part for batch in epochs[0] for part in batch]),
         "test_accuracy": accuracy(model, test_ids, torch.tensor([index[name] for name in names])),
+        "precision": "fp32",
         "seed": arguments.seed,
     }
     write_results(arguments.output, results)

@@ -17,18 +17,19 @@ def benchmark(settings: Settings) -> Benchmark:
     return Benchmark(
         name="classification",
         title="Training: text classification",
-        facts=f"{len(texts.texts):,} texts, {training.epochs} epochs, batches of {training.batch_size}, learning rate "
-        f"{training.learning_rate:g}; accuracy on {len(texts.test_texts):,} texts.",
+        facts=f"{len(texts.texts):,} texts; {training.told}; score: accuracy on {len(texts.test_texts):,} texts.",
         variants=[
-            ftkit_variant("ftkit", "ftkit", training, sections(texts)),
+            ftkit_variant("ftkit", "ftkit, precision auto", training, sections(texts)),
+            ftkit_variant("ftkit-fp32", "ftkit, precision fp32", training, sections(texts), precision="fp32"),
+            ftkit_variant("ftkit-bf16", "ftkit, precision bf16", training, sections(texts), precision="bf16"),
             plain_variant("plain", "plain Trainer", training, texts),
             plain_variant("plain-128", "plain Trainer, padded to 128", training, texts, "--pad-to-max-length"),
-            Variant("bare-loop", "bare PyTorch loop, fp32", _command("bare_loop.py", training, texts)),
+            Variant("bare-loop", "bare PyTorch loop", _command("bare_loop.py", training, texts)),
         ],
         seconds_key="train_runtime",
         score_key="test_accuracy",
         work=training_work(training, folder, texts.texts),
-        comparisons=[("ftkit", "bare-loop")],
+        comparisons=[("ftkit-fp32", "bare-loop")],
     )
 
 

@@ -2,9 +2,8 @@
 
 import argparse
 
-from sides import Predict, time_prediction
-
 import ftkit
+from sides import Predict, time_prediction
 
 
 def load(arguments: argparse.Namespace) -> Predict:

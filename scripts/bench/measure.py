@@ -125,7 +125,7 @@ def alternate(benchmark: Benchmark, *, repeats: int, output: Path, matmul_second
 
     Args:
         output: a folder for the logs of the processes.
-        matmul_seconds: how long the machine's own peak is measured, each time and precision.
+        matmul_seconds: how long each of the machine's matrix products is measured, each time.
 
     Raises:
         RunError: a process failed.
@@ -211,6 +211,7 @@ def _figures(results: Mapping[str, Any], benchmark: Benchmark) -> dict[str, Any]
         "wall_seconds": results["wall_seconds"],
         "peak_mib": results["peak_mib"],
         "score": results.get(benchmark.score_key),
+        "precision": results.get("precision"),
         "padding_share": results.get("padding_share") if work else None,
         "rate": work.items / seconds if work else None,
         "gflops": work.flops / seconds / 1e9 if work else None,

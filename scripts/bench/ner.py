@@ -22,8 +22,8 @@ def benchmark(settings: Settings) -> Benchmark:
     return Benchmark(
         name="ner",
         title="Training: token classification",
-        facts=f"{len(data.words):,} sentences, {training.epochs} epochs, batches of {training.batch_size}, learning "
-        f"rate {training.learning_rate:g}; strict entity F1 on {data.num_test:,} sentences.",
+        facts=f"{len(data.words):,} sentences; {training.told}; score: strict entity F1 on {data.num_test:,} "
+        "sentences.",
         variants=[
             ftkit_variant("ftkit", "ftkit", training, {"task": "token-classification", "data": files}),
             Variant("plain", "plain Trainer", plain),

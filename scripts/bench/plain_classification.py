@@ -8,8 +8,6 @@ import argparse
 
 import numpy as np
 from datasets import load_dataset
-from plain_parts import CountingCollator, FirstStep
-from sides import add_text_flags, add_training_flags, write_results
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -17,6 +15,9 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
+
+from plain_parts import CountingCollator, FirstStep
+from sides import add_text_flags, add_training_flags, write_results
 
 RUN_GLUE_LENGTH = 128  # the default --max_seq_length of transformers' run_glue.py
 
@@ -73,7 +74,7 @@ def main() -> None:
     )
     results = trainer.train().metrics | {"padding_share": collator.padding_share}
     results |= trainer.evaluate(metric_key_prefix="test")
-    results |= {"first_step_seconds": first_step.seconds, "seed": arguments.seed}
+    results |= {"first_step_seconds": first_step.seconds, "seed": arguments.seed, "precision": "fp32"}
     write_results(arguments.output, results)
 
 

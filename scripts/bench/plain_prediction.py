@@ -3,8 +3,9 @@
 import argparse
 from functools import partial
 
-from sides import Predict, time_prediction
 from transformers import pipeline
+
+from sides import Predict, time_prediction
 
 
 def load(arguments: argparse.Namespace) -> Predict:

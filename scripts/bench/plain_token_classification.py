@@ -10,10 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
-from plain_parts import CountingCollator, FirstStep
 from seqeval.metrics import accuracy_score, f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
-from sides import add_training_flags, write_results
 from transformers import (
     AutoModelForTokenClassification,
     AutoTokenizer,
@@ -21,6 +19,9 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
+
+from plain_parts import CountingCollator, FirstStep
+from sides import add_training_flags, write_results
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -127,7 +128,7 @@ def main() -> None:
     trainer.compute_metrics = None  # it knows the validation rows only
     found = scores("test", trainer.predict(encoded["test"]).predictions)
     results |= {f"test_{key}": value for key, value in found.items()}
-    results |= {"first_step_seconds": first_step.seconds, "seed": arguments.seed}
+    results |= {"first_step_seconds": first_step.seconds, "seed": arguments.seed, "precision": "fp32"}
     write_results(arguments.output, results)
 
 

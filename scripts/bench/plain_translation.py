@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import sacrebleu
 from datasets import Dataset
-from plain_parts import CountingCollator, FirstStep
-from sides import add_training_flags, write_results
 from transformers import (
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
@@ -20,6 +18,9 @@ from transformers import (
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
 )
+
+from plain_parts import CountingCollator, FirstStep
+from sides import add_training_flags, write_results
 
 MAX_LENGTH = 128  # the recipe's, of sources and targets
 
@@ -82,7 +83,7 @@ def main() -> None:
     )
     results = trainer.train().metrics | {"padding_share": collator.padding_share}
     results |= trainer.evaluate(metric_key_prefix="test", max_new_tokens=arguments.max_new_tokens)
-    results |= {"first_step_seconds": first_step.seconds, "seed": arguments.seed}
+    results |= {"first_step_seconds": first_step.seconds, "seed": arguments.seed, "precision": "fp32"}
     write_results(arguments.output, results)
 
 

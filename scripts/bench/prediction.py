@@ -31,7 +31,8 @@ def benchmark(settings: Settings) -> Benchmark:
     return Benchmark(
         name="prediction",
         title="Prediction: text classification",
-        facts=f"{len(texts.test_texts):,} texts, by the same model, trained for a moment on {len(texts.texts)} texts.",
+        facts=f"{len(texts.test_texts):,} texts, by the same model, trained for a moment on {len(texts.texts)} texts; "
+        "score: accuracy.",
         variants=[
             variant("ftkit", "ftkit", "ftkit_prediction.py"),
             *(

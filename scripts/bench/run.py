@@ -24,11 +24,10 @@ import prediction
 import slices
 import startup
 import translation
+from ftkit.errors import FtkitError, UserError
 from measure import Benchmark, Outcome, alternate
 from settings import Settings
 from table import as_json, render, render_all
-
-from ftkit.errors import FtkitError, UserError
 
 BENCHMARKS = {
     "classification": classification.benchmark,

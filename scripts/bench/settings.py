@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from measure import HERE, Variant, Work, run_json
 from slices import Size
 from work import training_flops
@@ -60,6 +61,14 @@ class Training:
     batch_size: int
     learning_rate: float
     max_steps: int | None = None
+
+    @property
+    def told(self) -> str:
+        """What the table says of it."""
+        return (
+            f"epochs: {self.epochs}, batch size: {self.batch_size}, learning rate: {self.learning_rate:g}, weight "
+            f"decay: {WEIGHT_DECAY:g}"
+        )
 
     def flags(self, seed: int, output: Path) -> list[str]:
         """Returns the flags of a plain script."""

@@ -47,7 +47,7 @@ def figures_of(outcome: Outcome) -> Figures:
     reference = outcome.benchmark.variants[0].name
     found = {}
     for name, samples in outcome.samples.items():
-        figures = {figure: [sample[figure] for sample in samples] for figure in samples[0]}
+        figures = {figure: [sample[figure] for sample in samples] for figure in samples[0] if figure != "precision"}
         for precision in ("fp32", "bf16"):
             peak = spread([run[f"{precision}_gflops"] for run in outcome.machine]).median
             if "gflops" in figures:
@@ -66,13 +66,19 @@ def render(outcome: Outcome) -> str:
     for variant in benchmark.variants:
         row = figures[variant.name]
         cells = (shown(row[name], show) if name in row else "" for _, name, show in columns)
-        lines.append(f"| {variant.title} | " + " | ".join(cells) + " |")
+        lines.append(f"| {variant.title}{_precision(outcome, variant.name)} | " + " | ".join(cells) + " |")
     for one, other in benchmark.comparisons:
         titles = {variant.name: variant.title for variant in benchmark.variants}
         if one in titles and other in titles:
             ratio = shown(speedups(outcome, one, other), "{:.2f}x".format)
             lines.append(f"\nSpeed of {titles[one]} against {titles[other]}: {ratio}.")
     return "\n".join([f"## {benchmark.title}", "", benchmark.facts, "", *lines, ""])
+
+
+def _precision(outcome: Outcome, name: str) -> str:
+    """Returns what a side says it computed in, in brackets."""
+    said = sorted({sample["precision"] for sample in outcome.samples[name] if "precision" in sample})
+    return f" ({', '.join(said)})" if said else ""
 
 
 def render_all(outcomes: Sequence[Outcome]) -> str:
@@ -84,9 +90,9 @@ def render_all(outcomes: Sequence[Outcome]) -> str:
     head = [
         "# ftkit and plain transformers, side by side",
         "",
-        f"{machine['device']}, cores: {machine['num_cores']}, threads: {machine['num_threads']}, {machine['platform']}, "
-        f"Python {machine['python']}, torch {machine['torch']}. A large matrix product reaches, in GFLOP/s: "
-        f"{', '.join(peaks)}.",
+        f"{machine['device']}, cores: {machine['num_cores']}, threads: {machine['num_threads']}. "
+        f"{machine['platform']}, Python {machine['python']}, torch {machine['torch']}.",
+        f"A large matrix product reaches, in GFLOP/s: {', '.join(peaks)}.",
         "",
         f"Median of {repeats} repeats, and their range." if repeats > 1 else "One repeat: no range.",
         FORMULA,

@@ -27,8 +27,8 @@ def benchmark(settings: Settings) -> Benchmark:
     return Benchmark(
         name="translation",
         title="Training: translation",
-        facts=f"{len(pairs.texts[0]):,} pairs, {training.epochs} epochs, batches of {training.batch_size}, learning "
-        f"rate {training.learning_rate:g}; BLEU on {pairs.num_test:,} sentences, written greedily.",
+        facts=f"{len(pairs.texts[0]):,} pairs; {training.told}; score: BLEU on {pairs.num_test:,} sentences, written "
+        "greedily.",
         variants=[
             ftkit_variant("ftkit", "ftkit", training, sections(pairs)),
             Variant("plain", "plain Seq2SeqTrainer", plain),

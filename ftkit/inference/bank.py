@@ -1,0 +1,332 @@
+"""The bank: one base in memory, any number of trained adapters on it, requests for any of them in one call."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ftkit.adapters.adapter import Adapter, Arrays, Encoded, Prediction
+from ftkit.data.problems import Problems
+from ftkit.errors import CheckpointError, UserError, did_you_mean, name_list
+from ftkit.inference.loading import batch_limits, load_adapter, pick_device
+from ftkit.inference.predictor import Input
+from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint, resolve_path
+from ftkit.tasks import kind_module
+from ftkit.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
+from ftkit.types import Split
+
+if TYPE_CHECKING:
+    import torch
+
+    from ftkit.engine.batching import BatchLimits
+    from ftkit.inference.shared_body import SharedBody
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")  # all that a fast tokenizer is made from
+
+
+class Request(NamedTuple):
+    """One input for one adapter.
+
+    Attributes:
+        adapter: its name in the bank.
+        input: what `Predictor.predict` takes one of.
+    """
+
+    adapter: str
+    input: Input
+
+
+class BankMemory(NamedTuple):
+    """Bytes of tensors, parameters and buffers.
+
+    Attributes:
+        base: of the weights that adapters share.
+        adapters: of what each has for itself.
+    """
+
+    base: int
+    adapters: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Member:
+    """An adapter in a bank.
+
+    Attributes:
+        model: all of its model; of an adapter that shares a body, its head.
+        body: what it shares forward passes with; None if it runs by itself.
+        num_bytes: of its own tensors.
+    """
+
+    trained: TrainedAdapter
+    adapter: Adapter
+    model: Any
+    body: SharedBody | None
+    num_bytes: int
+
+    @property
+    def limits(self) -> BatchLimits:
+        """Bounds of a batch."""
+        return batch_limits(self.trained.config)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """The requests of a call that are for one adapter.
+
+    Attributes:
+        positions: where they stand in the call.
+        encoded: their rows.
+    """
+
+    name: str
+    member: Member
+    positions: Sequence[int]
+    split: Split
+    encoded: Encoded
+
+
+class AdapterBank:
+    """Holds one base and trained adapters on it, of any kinds, each with its own head and labels.
+
+    Rows of adapters that only add low-rank changes to the base's layers (LoRA, rsLoRA, PiSSA), or train only a head,
+    run through the base in the same batches. Others run by themselves, on the same weights. Several threads may call
+    one bank; it serves one after the other.
+
+    Example:
+        bank = AdapterBank()
+        bank.add("intents", "runs/intents")
+        bank.add("tags", "runs/tags")
+        bank.predict([("intents", "where is my card"), ("tags", ["Bo", "called"])])
+    """
+
+    def __init__(self, base: str | Path | None = None, *, device: str | torch.device | None = None) -> None:
+        """Makes an empty bank; weights are loaded with the first adapter.
+
+        Args:
+            base: Hub id or folder of the checkpoint; by default that of the first adapter.
+            device: such as `cpu` or `cuda:1`; the first GPU if there is one, by default.
+
+        Raises:
+            CheckpointError: there is no such folder.
+        """
+        from ftkit.engine.quiet import quiet_libraries
+        from ftkit.inference.base_weights import BaseWeights
+
+        quiet_libraries()
+        self.device = pick_device(device)
+        self._base = None if base is None else resolve_path(str(base))
+        self._commit: str | None = None
+        self._weights = BaseWeights(self.device)
+        self._members: dict[str, Member] = {}
+        self._bodies: dict[Any, SharedBody] = {}
+        self._tokenizers: Any = weakref.WeakValueDictionary()
+        self._lock = threading.RLock()
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the adapters, in the order in which they were added."""
+        return list(self._members)
+
+    @property
+    def mixed(self) -> list[str]:
+        """Names of the adapters whose rows share forward passes of the base."""
+        return [name for name, member in self._members.items() if member.body is not None]
+
+    def add(self, name: str, run: str | Path) -> None:
+        """Attaches a trained adapter.
+
+        Args:
+            name: what requests call it: 1 to 64 letters, digits, `_` and `-`.
+            run: the directory of a run whose tuner is not full.
+
+        Raises:
+            UserError: the name cannot be used, the run saved a whole model or was not finished, or it belongs to
+                another base. The bank is as it was.
+        """
+        with self._lock:
+            self._check_name(name)
+            trained = open_trained_adapter(run)
+            spec = self._base_of(trained)
+            adapter = load_adapter(trained.folder, trained.config, full_precision=True, base=spec)
+            self._share_tokenizer(adapter, trained.folder)
+            self._members[name] = self._attach(name, trained, adapter)
+            self._base, self._commit = spec.path, self._commit or trained.base.commit
+
+    def remove(self, name: str) -> None:
+        """Takes an adapter out; the base stays, also after the last one.
+
+        Raises:
+            UserError: there is none of this name.
+        """
+        with self._lock:
+            member = self._find(name, "remove")
+            del self._members[name]
+            if member.body is not None:
+                member.body.leave(name)
+
+    def predict(self, requests: Sequence[Request | tuple[str, Input]]) -> list[Prediction]:
+        """Predicts requests for any adapters.
+
+        Args:
+            requests: pairs of an adapter's name and an input, which is a text, a pair of texts or a list of words,
+                whichever its task takes.
+
+        Returns:
+            One object for each request, in their order, as `Predictor.predict` gives it.
+
+        Raises:
+            UserError: a request is no such pair, or names no adapter of the bank.
+            DataError: an input is not what its adapter's task takes.
+        """
+        from ftkit.engine.evaluation import WINDOW
+
+        with self._lock:
+            pairs = [self._request(position, request) for position, request in enumerate(requests)]
+            predictions: list[Prediction] = []
+            for start in range(0, len(pairs), WINDOW):
+                predictions += self._predict(pairs[start : start + WINDOW], start)
+            return predictions
+
+    def memory(self) -> BankMemory:
+        """Returns how many bytes the base and each adapter hold; the objects around the tensors are not counted."""
+        with self._lock:
+            bodies = self._weights.own_bytes(*(body.body for body in self._bodies.values()))
+            adapters = {name: member.num_bytes for name, member in self._members.items()}
+            return BankMemory(self._weights.num_bytes + bodies, adapters)
+
+    # --- adding ---
+
+    def _check_name(self, name: str) -> None:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise UserError(
+                f"An adapter cannot be called {name!r}: a name has 1 to 64 letters (a-z, A-Z), digits, '_' and '-'."
+            )
+        if name in self._members:
+            where = self._members[name].trained.folder
+            raise UserError(f"The bank already has an adapter {name!r}, from {where}. Remove it, or choose another name.")
+
+    def _base_of(self, trained: TrainedAdapter) -> CheckpointSpec:
+        """Returns the bank's base as this adapter reads it.
+
+        Raises:
+            CheckpointError: it is another one than the adapter was trained on.
+        """
+        if self._base is None:
+            return trained.base_spec()
+        spec = inspect_checkpoint(trained.config.model.model_copy(update={"checkpoint": self._base}))
+        try:
+            check_base(spec, trained.base, trained.folder)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error} A bank holds one base: make another AdapterBank for others.") from None
+        commits = {self._commit, trained.base.commit} - {None}
+        if len(commits) > 1:
+            raise CheckpointError(
+                f"The adapter in {trained.folder} was trained on commit {trained.base.commit} of {self._base!r}, the "
+                f"bank's adapters on {self._commit}. A bank holds one base: make another AdapterBank for it."
+            )
+        return spec
+
+    def _share_tokenizer(self, adapter: Adapter, folder: Path) -> None:
+        """Keeps equal tokenizers once: with its vocabulary, one takes several times the memory of a LoRA."""
+        if adapter.writes_text or not adapter.tokenizer.is_fast:
+            return
+        digest = hashlib.sha256()
+        for name in TOKENIZER_FILES:
+            digest.update((folder / name).read_bytes())
+        adapter.use_tokenizer(self._tokenizers.setdefault(digest.digest(), adapter.tokenizer))
+
+    def _attach(self, name: str, trained: TrainedAdapter, adapter: Adapter) -> Member:
+        """Returns the adapter with its model: on a shared body if it can be, else by itself."""
+        from ftkit.inference.mixing import join_body
+        from ftkit.tuners.low_rank import low_rank_parts
+
+        model = self._load(name, trained, adapter)
+        parts = None if adapter.writes_text else low_rank_parts(model)
+        if parts is not None:
+            joined = join_body(name, model, parts, adapter, self._bodies, self._weights)
+            if joined is not None:
+                return Member(trained, adapter, joined.model, joined.body, joined.num_bytes)
+            model = self._load(name, trained, adapter)
+        return Member(trained, adapter, model, None, self._weights.own_bytes(model))
+
+    def _load(self, name: str, trained: TrainedAdapter, adapter: Adapter) -> Any:
+        """Returns an adapter's model, tuned, with the base's own tensors wherever it did not change them."""
+        from ftkit.tuners.saving import attach_adapter
+
+        built = adapter.build()
+        # peft puts an adapter's name among those of modules, where it must mean nothing else.
+        if name in {part for module, _ in built.model.named_modules() for part in module.split(".")}:
+            raise UserError(f"An adapter cannot be called {name!r}: a module of the base is. Choose another name.")
+        self._weights.learn(built)
+        model = attach_adapter(built.model, trained.folder)
+        self._weights.give_to(model)
+        return model.to(self.device).eval()
+
+    # --- predicting ---
+
+    def _request(self, position: int, request: Any) -> Request:
+        if not isinstance(request, tuple) or len(request) != 2:
+            raise UserError(
+                f"requests, item {position}: expected a pair (adapter, input), got {request!r}. "
+                'Write ("intents", "where is my card").'
+            )
+        self._find(request[0], f"requests, item {position}")
+        return Request(*request)
+
+    def _find(self, name: str, where: str) -> Member:
+        if name not in self._members:
+            there = f"There is {name_list(self._members)}." if self._members else "It is empty."
+            raise UserError(
+                f"{where}: no adapter {name!r} in this bank.{did_you_mean(name, self._members)} {there}"
+            )
+        return self._members[name]
+
+    def _predict(self, requests: Sequence[Request], first: int) -> list[Prediction]:
+        """Predicts a window of requests, of which the first stands at a position of the call."""
+        from ftkit.inference.mixing import predict_together
+
+        jobs = self._jobs(requests, first)
+        bodies = {id(job.member.body): job.member.body for job in jobs if job.member.body is not None}
+        arrays: dict[str, Arrays] = {job.name: _alone(job) for job in jobs if job.member.body is None}
+        for body in bodies.values():
+            arrays |= predict_together(body, [job for job in jobs if job.member.body is body])
+        found: list[Any] = [None] * len(requests)
+        for job in jobs:
+            predictions = job.member.adapter.decode(arrays[job.name], job.split.examples)
+            for position, prediction in zip(job.positions, predictions, strict=True):
+                found[position - first] = prediction
+        return found
+
+    def _jobs(self, requests: Sequence[Request], first: int) -> list[Job]:
+        """Returns the requests by adapter, encoded; all inputs are checked before anything is computed."""
+        by_name: dict[str, list[int]] = {}
+        for position, request in enumerate(requests, start=first):
+            by_name.setdefault(request.adapter, []).append(position)
+        problems, splits = Problems(), {}
+        for name, positions in by_name.items():
+            kind = kind_module(self._members[name].trained.kind)
+            examples = [kind.input_example(position, requests[position - first].input) for position in positions]
+            splits[name] = Split("input", "requests", examples)
+            kind.check_inputs(splits[name], problems)
+        problems.raise_if_any()
+        members = self._members
+        return [
+            Job(name, members[name], by_name[name], split, members[name].adapter.encode_prompt(split))
+            for name, split in splits.items()
+        ]
+
+
+def _alone(job: Job) -> Arrays:
+    """Predicts with an adapter that runs by itself."""
+    from ftkit.engine.evaluation import predict_windows
+
+    member = job.member
+    return next(predict_windows(member.model, member.adapter, job.encoded, member.limits))[2]

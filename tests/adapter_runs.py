@@ -1,0 +1,84 @@
+"""Runs of trained adapters, written without training: what moves is drawn at random, so that it makes a difference."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ftkit.adapters.table import find_adapter
+from ftkit.config import CONFIG_FILE, RunFacts, load_config
+from ftkit.models.checkpoint import inspect_checkpoint
+from ftkit.run_directory import RESULTS_FILE
+from ftkit.trained_adapter import base_facts
+from ftkit.tuners.apply import apply_tuner
+from ftkit.tuners.saving import save_adapter
+from ftkit.types import Kind, LabelSpace
+from ftkit.version import __version__
+
+
+def write_adapter_run(
+    folder: Path,
+    checkpoint: Path,
+    tuner: str = "lora",
+    *,
+    kind: Kind = "text-classification",
+    labels: tuple[str, ...] | LabelSpace | None = ("card", "sport", "weather"),
+    seed: int = 0,
+    model: dict[str, Any] | None = None,
+    options: dict[str, Any] | None = None,
+    **adapter_options: Any,
+) -> Path:
+    """Writes the directory of a finished run and returns it.
+
+    Args:
+        tuner: the method.
+        labels: names of the head's outputs; None for kinds that write texts.
+        seed: of what would have been learnt.
+        model: keys of the config's model section besides the checkpoint.
+        options: keys of the config's tuner section besides the method.
+        adapter_options: what the task adapter is made with.
+    """
+    config = load_config(
+        {
+            "task": kind,
+            "model": {"checkpoint": str(checkpoint), **(model or {})},
+            "data": {"train": "train.csv", **_languages(kind)},
+            "tuner": {"method": tuner, **(options or {})},
+            "output_dir": str(folder),
+        }
+    )
+    spec = inspect_checkpoint(config.model)
+    space = LabelSpace(labels) if isinstance(labels, tuple) else labels
+    adapter: Any = find_adapter(kind, spec.family, spec.name)(spec, space, max_length=None, **adapter_options)  # type: ignore[call-arg]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        built = adapter.build()
+        tuned = apply_tuner(built.model, built.new_parameters, config.tuner, kind=kind, family=spec.family)
+        with torch.no_grad():
+            for parameter in tuned.parameters():
+                if parameter.requires_grad:
+                    parameter += 0.2 * torch.randn_like(parameter)
+    folder.mkdir(parents=True)
+    save_adapter(tuned, folder, revision=None)
+    adapter.save_tokenizer(folder)
+    facts = RunFacts(
+        ftkit_version=__version__,
+        task_name=kind,
+        kind=kind,
+        family=spec.family,
+        columns={},
+        max_length=adapter.max_length,
+        adapter_options={**adapter_options, **adapter.fitted_options},
+        prepared=False,
+        base=base_facts(spec, tuned, folder),
+    )
+    (folder / CONFIG_FILE).write_text(config.model_copy(update={"run": facts}).to_yaml())
+    (folder / RESULTS_FILE).write_text(json.dumps({}))
+    return folder
+
+
+def _languages(kind: Kind) -> dict[str, str]:
+    return {"source_lang": "en", "target_lang": "de"} if kind == "translation" else {}
