@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from ftkit.api import load, train
     from ftkit.config import RunConfig, load_config
     from ftkit.errors import CheckpointError, ConfigError, DataError, FtkitError, RunError, UserError
+    from ftkit.inference.bank import AdapterBank, Request
     from ftkit.inference.predictor import Predictor
     from ftkit.run import RunResult
     from ftkit.tasks.task import Task
 
 __all__ = [
+    "AdapterBank",
     "CheckpointError",
     "ConfigError",
     "DataError",
     "FtkitError",
     "Predictor",
+    "Request",
     "RunConfig",
     "RunError",
     "RunResult",
@@ -40,6 +43,8 @@ _HOMES = {
     "train": "ftkit.api",
     "RunConfig": "ftkit.config",
     "load_config": "ftkit.config",
+    "AdapterBank": "ftkit.inference.bank",
+    "Request": "ftkit.inference.bank",
     "Predictor": "ftkit.inference.predictor",
     "RunResult": "ftkit.run",
     "Task": "ftkit.tasks.task",

@@ -37,20 +37,26 @@ def load(
     run: str | Path,
     *,
     device: str | torch.device | None = None,
+    precision: str = "fp32",
     num_beams: int | None = None,
     max_new_tokens: int | None = None,
 ) -> Predictor:
     """Loads a finished run for prediction: `ftkit.load("runs/x").predict(["..."])`.
 
     Args:
-        run: a run directory.
+        run: a run directory, or what `ftkit export` made of one.
         device: such as `cpu` or `cuda:1`; the first GPU if there is one, by default.
+        precision: fp32 for the run's own predictions; bf16, or int8 on a CPU; auto measures whether bf16 is faster.
         num_beams: of a model that writes texts; by default as the run was scored.
         max_new_tokens: of a model that writes texts; by default what the targets of train suggested.
 
     Raises:
-        UserError: it is not a finished run.
+        UserError: it is not a finished run, or cannot compute in that precision.
     """
-    from ftkit.inference.predictor import Predictor
+    from ftkit.run_directory import is_export
 
-    return Predictor(run, device=device, num_beams=num_beams, max_new_tokens=max_new_tokens)
+    if is_export(run):
+        from ftkit.inference.onnx_predictor import OnnxPredictor as Found
+    else:
+        from ftkit.inference.predictor import Predictor as Found
+    return Found(run, device=device, precision=precision, num_beams=num_beams, max_new_tokens=max_new_tokens)

@@ -19,7 +19,7 @@ from ftkit.run_directory import RunDirectory
 from ftkit.tasks import Task, find_task, kind_module
 from ftkit.tasks.kind import KindModule
 from ftkit.tasks.splits import read_splits
-from ftkit.train_spec import stated_precision
+from ftkit.train_spec import compiles, stated_precision
 from ftkit.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
 from ftkit.tuners.suits import check_suits, check_trains
 from ftkit.types import WRITING_KINDS, LabelSpace, ScoreType, Split
@@ -122,6 +122,7 @@ def prepare(config: RunConfig) -> Plan:
     adapter_class = find_adapter(task.kind, spec.family, spec.name)
     check_suits(config.tuner, task.kind, spec.family, spec.name)
     check_trains(config.tuner, activation_checkpointing=bool(config.train.activation_checkpointing))
+    _check_unpads(config)
     spec = spec.beside(config.tuner.prompt_length)
     spec, quantization_warnings = _quantized(spec, config)
     start_from = _trained_adapter(config, spec)
@@ -154,6 +155,26 @@ def prepare(config: RunConfig) -> Plan:
         warnings=(*quantization_warnings, *problems.warnings),
         start_from=start_from,
     )
+
+
+def _check_unpads(config: RunConfig) -> None:
+    """Refuses settings under which padding cannot be left out; whether the checkpoint allows it is tried later.
+
+    Raises:
+        ConfigError: saying which.
+    """
+    if not config.train.unpad:
+        return
+    if config.tuner.facts.reads_prompt:
+        raise ConfigError(
+            f"train.unpad: {config.tuner.method} puts virtual tokens before each text, which would have to be counted "
+            "among its own. Leave the key out, or choose lora."
+        )
+    if compiles(config.train):
+        raise ConfigError(
+            "train.unpad: the number of tokens differs from batch to batch, and a compiled model is made for few "
+            "shapes. Leave out this key or train.torch_compile."
+        )
 
 
 def _quantized(spec: CheckpointSpec, config: RunConfig) -> tuple[CheckpointSpec, list[str]]:

@@ -54,7 +54,7 @@ def execute(config: RunConfig) -> RunResult:
     }
 
     # Build: the checkpoint, with the head that the task needs; the tuner freezes what is to stay.
-    built = plan.tune(adapter.build())
+    built = training.build(plan, adapter)
     rows = ", ".join(f"{len(split):,} {name}" for name, split in encoded.items())
     size = count_parameters(built.model)
     note(f"{plan.task.name} from {plan.spec.name} ({plan.spec.family}, {size}); rows: {rows}")

@@ -14,6 +14,7 @@ from ftkit.data.files import atomic_write_json, atomic_write_text
 from ftkit.errors import ConfigError, UserError, did_you_mean
 
 RESULTS_FILE = "all_results.json"
+EXPORT_FILE = "export.json"
 CHECKPOINTS = "checkpoints"
 PREDICTIONS = "predictions"
 STAGING = ".unfinished"
@@ -130,6 +131,35 @@ def open_run(path: str | Path) -> tuple[Path, RunConfig]:
     Raises:
         UserError: it is not a run, or was never finished.
     """
+    folder = _existing(path)
+    if is_export(folder):
+        raise UserError(
+            f"{folder} is an exported model: it can predict and be scored, but holds no weights. Name the run that it "
+            "was made from."
+        )
+    if not (folder / RESULTS_FILE).is_file():
+        raise UserError(f"{folder} holds a run that was not finished. Resume it: ftkit train CONFIG resume=true")
+    return folder, _finished_config(folder)
+
+
+def open_export(path: str | Path) -> tuple[Path, RunConfig]:
+    """Returns an exported model's folder and the config of its run.
+
+    Raises:
+        UserError: it is none.
+    """
+    folder = _existing(path)
+    if not is_export(folder):
+        raise UserError(f"{folder} is not an exported model: it holds no {EXPORT_FILE}.")
+    return folder, _finished_config(folder)
+
+
+def is_export(path: str | Path) -> bool:
+    """Tells whether a folder holds an exported model."""
+    return (Path(path).expanduser() / EXPORT_FILE).is_file()
+
+
+def _existing(path: str | Path) -> Path:
     folder = Path(path).expanduser()
     if not folder.is_dir():
         parent = folder.absolute().parent
@@ -137,12 +167,14 @@ def open_run(path: str | Path) -> tuple[Path, RunConfig]:
         raise UserError(f"No run {str(path)!r} (looked at {folder.absolute()}).{did_you_mean(folder.name, siblings)}")
     if not (folder / CONFIG_FILE).is_file():
         raise UserError(f"{folder} is not a run of ftkit: it holds no {CONFIG_FILE}.")
-    if not (folder / RESULTS_FILE).is_file():
-        raise UserError(f"{folder} holds a run that was not finished. Resume it: ftkit train CONFIG resume=true")
+    return folder
+
+
+def _finished_config(folder: Path) -> RunConfig:
     config = load_config(folder / CONFIG_FILE)
     if config.run is None:
         raise UserError(f"{folder / CONFIG_FILE} lacks its `run` section, which ftkit writes when a run is finished.")
-    return folder, config
+    return config
 
 
 def _comparable(config: RunConfig) -> dict[str, Any]:

@@ -89,7 +89,9 @@ class FtkitTrainOptions(BaseModel):
         description="So many examples in a batch. Unset: about max_tokens_per_batch tokens if that is set, else 32 "
         "examples, or fewer where those are long (4096 tokens).",
     )
-    per_device_eval_batch_size: int = Field(64, gt=0, description="At most so many examples in an eval batch.")
+    per_device_eval_batch_size: int | None = Field(
+        None, gt=0, description="At most so many examples in a batch that is scored. Unset: as many as are fast."
+    )
     max_tokens_per_batch: int | None = Field(
         None,
         gt=0,
@@ -99,6 +101,9 @@ class FtkitTrainOptions(BaseModel):
     precision: Literal["auto"] | Precision = Field(
         "auto",
         description="What is computed in: fp32, bf16 or fp16. auto tries two on a few steps, if a run is long.",
+    )
+    unpad: bool = Field(
+        False, description="Compute the model's layers for real tokens only, in training and in prediction."
     )
     class_weights: Literal["balanced"] | dict[str, float] | None = Field(
         None, description="balanced (inverse to frequency), or {label: weight} with 1 for labels left out."
@@ -195,6 +200,9 @@ if TYPE_CHECKING:
         bf16: bool | None = None
         fp16: bool | None = None
         activation_checkpointing: bool | None = None
+        torch_compile: bool | None = None
+        torch_compile_backend: str | None = None
+        torch_compile_mode: str | None = None
 
 else:
     TrainSpec = _build()
@@ -205,6 +213,11 @@ def training_arguments_kwargs(spec: TrainSpec) -> dict[str, Any]:
     names = training_argument_fields()
     values = spec.model_dump()
     return {name: value for name, value in values.items() if name in names and value is not None}
+
+
+def compiles(spec: TrainSpec) -> bool:
+    """Tells whether a config asks for torch.compile, in one of transformers' three ways."""
+    return bool(spec.torch_compile or spec.torch_compile_backend or spec.torch_compile_mode)
 
 
 def stated_precision(spec: TrainSpec) -> Precision | None:

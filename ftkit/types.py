@@ -74,6 +74,11 @@ class TextExample:
     label: Label | None = None
     line: int = 0
 
+    @property
+    def num_characters(self) -> int:
+        """How long it is."""
+        return len(self.text) + len(self.text_pair or "")
+
 
 @dataclass(frozen=True, slots=True)
 class CharSpan:
@@ -106,6 +111,11 @@ class TokenExample:
     spans: tuple[CharSpan, ...] | None = None
     line: int = 0
 
+    @property
+    def num_characters(self) -> int:
+        """How long it is, white space aside."""
+        return sum(len(str(word)) for word in self.words)
+
 
 @dataclass(frozen=True, slots=True)
 class TextToTextExample:
@@ -121,6 +131,11 @@ class TextToTextExample:
     source: str
     target: str | None = None
     line: int = 0
+
+    @property
+    def num_characters(self) -> int:
+        """How long its source is."""
+        return len(self.source)
 
 
 ExampleT = TypeVar("ExampleT")

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 import demo_data
+import ftkit
 import slices
 from ftkit.errors import RunError, UserError
-from measure import Benchmark, Outcome, Variant, Work, run_process, speedups, spread
+from measure import Benchmark, Outcome, Variant, Work, run_process, run_variant, speedups, spread
+from runs import run_config
 from settings import Training
 from sides import read_csv
 from table import as_json, render, render_all
@@ -134,6 +136,15 @@ def test_a_failed_process_is_shown(tmp_path):
         run_process([sys.executable, "-c", "import sys; print('no such thing'); sys.exit(3)"], tmp_path / "log", {})
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_caches_of_data_are_new_unless_kept(kept, tmp_path):
+    code = "import json, os, sys; json.dump({'path': os.environ['FTKIT_CACHE']}, open(sys.argv[1], 'w'))"
+    variant = Variant("toy", "A toy", lambda seed, folder: [sys.executable, "-c", code, f"{folder}/results.json"])
+    cache = tmp_path / "kept" if kept else None
+    found = [run_variant(variant, 1, tmp_path / "log", cache)["path"] for _ in range(2)]
+    assert (found[0] == found[1] == str(tmp_path / "kept" / "ftkit")) is kept
+
+
 # --- data ---
 
 
@@ -189,12 +200,24 @@ def test_one_command_compares_both_sides(quick):
         assert 0 < found["variants"][side]["spread"]["fp32_share"]["median"] < 1
 
 
-def test_what_is_missing_is_told():
-    done = subprocess.run(
-        [sys.executable, BENCH / "run.py", "ner", "--output", "nowhere"], capture_output=True, text=True, cwd="/"
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: --checkpoint is missing")
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "--checkpoint is missing: a folder or a Hub id."),
+        (["--checkpoint", "x"], "--data is missing: folders with data."),
+        (["--checkpoint", "x", "--data", "."], "--data: ner needs a folder with train.conll; there is none in ."),
+        (["--quick", "--variants", "ours"], "--variants: ner has no ours. It has ftkit, plain."),
+    ],
+)
+def test_what_is_missing_is_told(flags, message, tmp_path, monkeypatch):
+    import run
+
+    monkeypatch.setattr(sys, "argv", ["run.py", "ner", *flags, "--output", str(tmp_path / "out")])
+    monkeypatch.setattr("settings.run_json", lambda command: {"items": 1, "tokens": 1, "forward_flops": 1})
+    with pytest.raises(UserError) as caught:
+        run.main()
+    assert message in str(caught.value)
+    assert "--variants" in flags or not (tmp_path / "out").exists()
 
 
 def run_script(name: str, flags: list[str], output: Path, monkeypatch) -> dict:
@@ -209,7 +232,7 @@ def run_script(name: str, flags: list[str], output: Path, monkeypatch) -> dict:
 def test_the_bare_loop_computes_ftkit_s_batches(quick, tmp_path, monkeypatch):
     data = quick / "data" / "classification"
     flags = Training(str(demo_data.CHECKPOINT), 1, 32, 2e-4).flags(1, tmp_path)
-    flags += ["--train", f"{data}/train.csv", "--test", f"{data}/test.csv", "--label", "intent"]
+    flags += ["--train", f"{data}/train.csv", "--test", f"{data}/test.csv", "--label", "intent", "--onednn"]
     found = run_script("bare_loop", flags, tmp_path, monkeypatch)
     (ours,) = json.loads((quick / "results.json").read_text())["classification"]["variants"]["ftkit"]["samples"]
     assert found["padding_share"] == pytest.approx(ours["padding_share"], rel=1e-9)
@@ -235,3 +258,15 @@ def test_the_plain_tagger_and_translator_run(checkpoint, tmp_path, monkeypatch):
     found = run_script("plain_translation", [*flags, *files], tmp_path / "translation", monkeypatch)
     assert 0 < found["padding_share"] < 1
     assert found["test_bleu"] >= 0
+
+
+def test_both_sides_predict_the_same(checkpoint, tmp_path, monkeypatch):
+    config = run_config(tmp_path, checkpoint("bert"), **{"train.num_train_epochs": 2})
+    run = ftkit.train(config)
+    flags = ["--model", str(run.output_dir), "--test", config["data"]["test"], "--label", "topic"]
+    found = [
+        run_script(name, [*flags, "--output", str(tmp_path / name)], tmp_path / name, monkeypatch)
+        for name in ("ftkit_prediction", "plain_prediction")
+    ]
+    assert found[0]["test_accuracy"] == found[1]["test_accuracy"] == run.metrics["test_accuracy"]
+    assert min(side["predict_seconds"] for side in found) > 0

@@ -493,5 +493,11 @@ WRITERS: dict[str, Recipe] = {
     "nllb": Recipe(
         _nllb_tokenizer, "M2M100ForConditionalGeneration", _BART_SIZES, _BART_DROPOUTS, config_type="m2m_100"
     ),
+    "pegasus": Recipe(
+        _marian_tokenizer,
+        "PegasusForConditionalGeneration",
+        {**_BART_SIZES, "decoder_start_token_id": 0, "scale_embedding": True},
+        _BART_DROPOUTS,
+    ),
 }
 """Checkpoints that translate and that transformers has no classifier for."""

@@ -48,8 +48,10 @@ def load_with_head(
     new = frozenset(report["missing_keys"]) | mismatched
     _check_only_head_is_new(model, new, mismatched, spec)
     _check_no_layer_is_left(report["unexpected_keys"], spec)
-    model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-    model.config.pad_token_id = tokenizer.pad_token_id
+    for stated in (model.config.get_text_config(), model.config):
+        stated.pad_token_id = tokenizer.pad_token_id
+        if hasattr(stated, "use_cache"):
+            stated.use_cache = False  # a head reads every text once: keys and values would be kept for nothing
     new |= embed_added_tokens(model, tokenizer, spec.add_tokens)
     return Built(model=model, new_parameters=new)
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # Plain words that no tokenizer joins or drops; what they become together shows what belongs between words.
 _PROBES = ("the rain", "in a house")
 
+MOST_WORDS = 200_000  # remembered at once, some 40 MB: an endless stream of texts has new words (numbers, names) for ever
+
 
 @dataclass(frozen=True)
 class SpecialTokens:
@@ -65,6 +67,8 @@ class WordEncoder:
 
     def learn(self, words: Sequence[str]) -> None:
         """Encodes words that are not known yet, all at once: a fast tokenizer does so on all cores."""
+        if len(self._known) > MOST_WORDS:
+            self._known = {}
         new = list(dict.fromkeys(word for word in words if word not in self._known))
         if not new:
             return

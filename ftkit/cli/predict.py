@@ -8,7 +8,7 @@ import typer
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="A finished run directory.")],
+    run: Annotated[str, typer.Argument(help="A finished run directory, or what ftkit export made of one.")],
     text: Annotated[list[str] | None, typer.Option(help="A text to predict; may be repeated.")] = None,
     text_pair: Annotated[
         list[str] | None, typer.Option(help="The second text of a pair, one for each --text.")
@@ -18,6 +18,9 @@ def command(
     format: Annotated[
         str | None, typer.Option(help="jsonl, csv, conll or txt; by the output's extension if left out.")
     ] = None,
+    precision: Annotated[
+        str, typer.Option(help="fp32 repeats the run's predictions; bf16; int8 on a CPU; auto measures fp32 and bf16.")
+    ] = "fp32",
     num_beams: Annotated[int | None, typer.Option(min=1, help="Beams, where texts are written; 1 is greedy.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens written at most, for each text.")] = None,
 ) -> None:
@@ -34,7 +37,7 @@ def command(
     from ftkit.api import load
     from ftkit.data.writers import open_writer
 
-    predictor = load(run, num_beams=num_beams, max_new_tokens=max_new_tokens)
+    predictor = load(run, precision=precision, num_beams=num_beams, max_new_tokens=max_new_tokens)
     if input is not None:
         rows = predictor.predict_source(input)
     else:

@@ -17,9 +17,16 @@ def command(
 
     `accelerate launch [...] -m ftkit train CONFIG` is the same run on several processes.
     """
+    from ftkit.startup import collector_at_rest
+
+    with collector_at_rest():
+        _train(config, overrides or [])
+
+
+def _train(config: str, overrides: list[str]) -> None:
     from ftkit.config import load_config, parse_overrides
 
-    loaded = load_config(config, parse_overrides(overrides or []))
+    loaded = load_config(config, parse_overrides(overrides))
 
     from ftkit.console import console
     from ftkit.report.summary import summary

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,44 @@ def atomic_file(path: str | Path, *, newline: str | None = "\n") -> Iterator[Tex
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def free_folder(path: str | Path) -> Path:
+    """Returns the path of a folder that is to be made.
+
+    Raises:
+        UserError: there is a file, or a folder that holds something.
+    """
+    folder = Path(path).expanduser()
+    if folder.is_file():
+        raise UserError(f"{path} is a file; expected a folder that does not exist yet, or is empty.")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UserError(f"{path} already exists and is not empty. Choose another folder; nothing was written.")
+    return folder
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Gives an empty folder to write to, which takes the place of `target` when the block ends without an exception.
+
+    Args:
+        target: what `free_folder` gave. Missing folders above it are made.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-")
+    except OSError as error:
+        raise UserError(f"{target} cannot be written: {error.strerror} ({target.parent}).") from None
+    with beside as folder:
+        staging = Path(folder) / "staging"
+        staging.mkdir()
+        yield staging
+        if target.is_dir():
+            target.rmdir()
+        staging.rename(target)
 
 
 def atomic_write_text(path: str | Path, text: str) -> None:

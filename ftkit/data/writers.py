@@ -29,10 +29,15 @@ class JsonlWriter:
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
+        self._encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Writes one row."""
-        self._file.write(json.dumps(json_safe(row), ensure_ascii=False, allow_nan=False) + "\n")
+        try:
+            line = self._encode(row)
+        except ValueError:  # a row with NaN or an infinity; looking for one in every row takes longer than writing it
+            line = self._encode(json_safe(row))
+        self._file.write(line + "\n")
 
 
 class CsvWriter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,17 @@ def is_sharded(arguments: TrainingArguments) -> bool:
     return bool(arguments.fsdp or arguments.deepspeed_plugin or parse_flag_from_env("ACCELERATE_USE_FSDP"))
 
 
+def num_epochs(arguments: TrainingArguments, num_batches: int) -> float:
+    """Returns how often a run goes through its rows.
+
+    Args:
+        num_batches: of one rank in an epoch.
+    """
+    if arguments.max_steps <= 0:
+        return arguments.num_train_epochs
+    return arguments.max_steps / max(math.ceil(num_batches / arguments.gradient_accumulation_steps), 1)
+
+
 def _fixed(config: RunConfig, checkpoints: Path) -> dict[str, Any]:
     """What ftkit does itself, and better: its own progress, rotation and NaN guard."""
     precision = stated_precision(config.train)
@@ -83,6 +95,11 @@ def _fixed(config: RunConfig, checkpoints: Path) -> dict[str, Any]:
 
 
 def _check(kwargs: dict[str, Any], patience: int | None, has_validation: bool) -> None:
+    if "lomo" in str(kwargs.get("optim", "")):
+        raise ConfigError(
+            "train.optim: LOMO changes the weights during the backward pass, and a batch is computed in several. "
+            "Choose another optimizer, such as adafactor, to save memory."
+        )
     if kwargs["eval_strategy"] != "no" and not has_validation:
         raise ConfigError("train.eval_strategy: there is nothing to evaluate on. Give data.validation, or say no.")
     if kwargs.get("load_best_model_at_end") and kwargs["eval_strategy"] == "no":

@@ -36,10 +36,13 @@ class BatchLimits:
     Attributes:
         max_rows: examples in a batch.
         max_tokens: examples x longest of them, padding included.
+        batch_cost: what one more batch costs, in tokens: so much padding is borne rather than begin another. Infinite
+            where batches are to be as full as they may.
     """
 
-    max_rows: int
+    max_rows: float
     max_tokens: int
+    batch_cost: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -216,15 +219,23 @@ def pad(
 
 def pad_parts(
     rows: Sequence[Mapping[str, Any]], *, padding: Mapping[str, int], size: StepSize
-) -> dict[str, list[dict[str, torch.Tensor]]]:
-    """Returns a batch as its parts, each padded to its own longest row: `parts`, each as `pad` makes it.
+) -> dict[str, list[Any]]:
+    """Returns a batch as its parts, each padded to its own longest row.
 
     Args:
         rows: as in `pad`. A row is as long as the longest of its padded columns: a translation's target may exceed
             its source.
+
+    Returns:
+        `parts`, each as `pad` makes it, and `lengths`, the input tokens of its rows (B,), which stay on the host.
     """
     lengths = [max(len(row[name]) for name in padding if name in row) for row in rows]
-    return {"parts": [pad([rows[index] for index in part], padding) for part in parts(lengths, size)]}
+    split = parts(lengths, size)
+    tokens = np.array([len(row["input_ids"]) for row in rows])
+    return {
+        "parts": [pad([rows[index] for index in part], padding) for part in split],
+        "lengths": [tokens[part] for part in split],
+    }
 
 
 def padding_share(lengths: np.ndarray, batches: Sequence[np.ndarray]) -> float:

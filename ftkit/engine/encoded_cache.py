@@ -33,7 +33,8 @@ from ftkit.types import Split
 from ftkit.version import __version__
 
 FORMAT = 1
-MIN_ROWS = 4_000  # fewer are tokenized in about the time that it takes to look them up
+MIN_ROWS = 2_000  # fewer are tokenized in a tenth of a second
+CHUNK = 10_000  # examples hashed at once
 DEFAULT_LIMIT = 2.0  # gigabytes, of all entries together
 ABANDONED = 24 * 3600  # seconds after which a half-written entry has no writer any more
 ROWS, LENGTHS, FIRST_ROWS, INDEX = "rows.arrow", "lengths.npy", "first_rows.npy", "entry.json"
@@ -94,10 +95,9 @@ class EncodedCache:
             "libraries": _libraries(),
         }
         digest = hashlib.sha256(json.dumps(decides, sort_keys=True, default=repr).encode())
-        for start in range(0, len(split), MIN_ROWS):
-            # `repr` writes line breaks as \n: each example is a line, and no two are written alike.
-            lines = map(repr, split.examples[start : start + MIN_ROWS])
-            digest.update("\n".join([*lines, ""]).encode())
+        for start in range(0, len(split), CHUNK):
+            # `repr` puts texts in quotes and escapes what is in them: no two lists of examples are written alike.
+            digest.update("".join(map(repr, split.examples[start : start + CHUNK])).encode())
         return digest.hexdigest()
 
     @functools.cached_property

@@ -80,6 +80,7 @@ def _suits(input: torch.Tensor, weight: torch.Tensor) -> bool:
         and input.dim() > 1
         and input.numel() > 0
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
     )
 
 

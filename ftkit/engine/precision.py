@@ -24,9 +24,10 @@ import torch
 from ftkit.adapters.adapter import Adapter, Batch, Encoded
 from ftkit.console import note, warn
 from ftkit.data.files import atomic_write_json
-from ftkit.engine.arguments import is_sharded
+from ftkit.engine.arguments import is_sharded, num_epochs
 from ftkit.engine.batching import StepSize, num_batches, pad_parts, plan_epoch
 from ftkit.engine.evaluation import evaluating
+from ftkit.engine.token_rows import unpadding
 from ftkit.errors import ConfigError
 from ftkit.preflight import Plan
 from ftkit.train_spec import Precision, stated_precision
@@ -100,7 +101,7 @@ def choose_precision(
     elif launched is not None:
         choice = Choice(launched, "as accelerate launch says")
     elif reason := _why_not_to_probe(arguments, model, train, size):
-        choice = Choice("fp32", reason)
+        choice = Choice("fp32", f"not probed: {reason}")
     else:
         choice = _probe(arguments, adapter, model, train, size)
     choice = Choice(**_from_main_process(asdict(choice)))
@@ -108,7 +109,7 @@ def choose_precision(
         atomic_write_json(plan.directory.checkpoints / RECORD, asdict(choice))
     if launched not in (None, choice.precision):
         warn(f"accelerate launch says {launched}, but the run began in {choice.precision} and is resumed in it.")
-    if choice.fp32_seconds is not None:
+    if not choice.reason.startswith("not probed"):
         note(f"precision: {choice.precision} ({choice.reason})")
     # Accelerate learns it from the arguments, when the trainer is made.
     arguments.bf16, arguments.fp16 = choice.precision == "bf16", choice.precision == "fp16"
@@ -143,18 +144,18 @@ def _why_not_to_probe(arguments: TrainingArguments, model: Module, train: Encode
     from transformers.utils import is_torch_bf16_gpu_available
 
     if is_sharded(arguments):
-        return "not probed: the model is sharded"
+        return "the model is sharded"
     if arguments.torch_compile:
-        return "not probed: the model would be compiled for it"
+        return "the model would be compiled for it"
     if arguments.activation_checkpointing:
-        return "not probed: activations are not kept, and a probe would keep them"
+        return "activations are not kept, and a probe would keep them"
     if arguments.device.type != "cpu" and not is_torch_bf16_gpu_available():
-        return "not probed: this device does not compute in bf16"
+        return "this device does not compute in bf16"
     batches, operations = _work(arguments, model, train, size)
     if batches < MIN_BATCHES:
-        return f"not probed: {batches} batches are few"
+        return f"{batches} batches are few"
     if operations < SMALL_RUN:
-        return f"not probed: about {operations:.0e} operations are little work"
+        return f"about {operations:.0e} operations are little work"
     return None
 
 
@@ -162,9 +163,7 @@ def _work(arguments: TrainingArguments, model: Module, train: Encoded, size: Ste
     """Returns how many batches this process trains on, and the floating-point operations: 6 a weight and token."""
     world_size = arguments.world_size
     batches_an_epoch = num_batches(train.lengths, size, multiple_of=world_size) // world_size
-    steps_an_epoch = math.ceil(batches_an_epoch / arguments.gradient_accumulation_steps)
-    steps = arguments.max_steps if arguments.max_steps > 0 else arguments.num_train_epochs * steps_an_epoch
-    epochs = steps / max(steps_an_epoch, 1)
+    epochs = num_epochs(arguments, batches_an_epoch)
     tokens = float(train.lengths.sum()) / world_size * epochs
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
     weights = sum(parameter.numel() for parameter in model.parameters() if id(parameter) not in embeddings)
@@ -193,7 +192,7 @@ def _probe(arguments: TrainingArguments, adapter: Adapter, model: Module, train:
             problem = passes.problem(steps[0][0])
             return Choice("fp32", problem) if problem else _faster(passes, steps, tokens)
         except RuntimeError as error:
-            return Choice("fp32", f"bf16 does not work here: {str(error).strip().splitlines()[0]}")
+            return Choice("fp32", f"the probe failed: {str(error).strip().splitlines()[0]}")
 
 
 def _faster(passes: _Passes, steps: Sequence[Sequence[Batch]], tokens: Sequence[int]) -> Choice:
@@ -227,9 +226,10 @@ class _Passes:
 
     def loss(self, part: Batch, precision: Precision) -> torch.Tensor:
         """Returns the mean loss of the rows and adds its gradients."""
+        lengths = part["attention_mask"].sum(dim=1).tolist()
         inputs = {name: tensor.to(self.device) for name, tensor in part.items()}
         labels = inputs.pop("labels")
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"), unpadding(lengths):
             outputs = self.model(**inputs)
         loss = self.adapter.loss(outputs, labels).mean()
         loss.backward()

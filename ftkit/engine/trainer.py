@@ -17,8 +17,10 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallb
 from ftkit.adapters.adapter import Adapter, Encoded
 from ftkit.engine import checkpoints
 from ftkit.engine.batching import RandomBatchSampler, StepSize, pad_parts
+from ftkit.engine.frozen_prefix import FrozenPart
 from ftkit.engine.guards import FiniteGuard, check_weights_are_finite
 from ftkit.engine.precision import unwrap_forward
+from ftkit.engine.token_rows import unpadding
 from ftkit.tuners.training_state import load_training_state, save_training_state
 
 Metrics = dict[str, Any]
@@ -32,6 +34,7 @@ class FtkitTrainer(Trainer):
         size: what one rank computes in a batch.
         evaluate_model: scores the model on the validation rows; None without validation data.
         save_total_limit: checkpoints kept; rotation happens only after a new checkpoint is whole.
+        frozen: what of a tuned model stays as it is in whole layers; to be entered before training.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class FtkitTrainer(Trainer):
         evaluate_model: Callable[[], Metrics] | None,
         save_total_limit: int,
         callbacks: list[TrainerCallback],
+        frozen: FrozenPart | None = None,
     ) -> None:
         super().__init__(
             model=model,
@@ -61,6 +65,7 @@ class FtkitTrainer(Trainer):
         self.model_accepts_loss_kwargs = False
         self.adapter, self.encoded, self.size = adapter, train, size
         self.evaluate_model, self.num_checkpoints = evaluate_model, save_total_limit
+        self.frozen = frozen or FrozenPart([])
         self.guard = FiniteGuard()
         self.num_rows_of_rank = 0
         self.batch_sampler = RandomBatchSampler(
@@ -76,7 +81,7 @@ class FtkitTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader:
         """Returns this rank's batches; the sampler shares them out, so Accelerate must not do so again."""
         loader = DataLoader(
-            self.encoded.rows,
+            self.frozen.rows(self.encoded.rows),
             batch_sampler=self.batch_sampler,
             collate_fn=partial(pad_parts, padding=self.adapter.padding, size=self.size),
             num_workers=self.args.dataloader_num_workers,
@@ -102,19 +107,22 @@ class FtkitTrainer(Trainer):
         averaged over ranks, so the loss is multiplied by their number.
         """
         labels = inputs.pop("labels")
-        outputs = model(**inputs)
+        with self.frozen.serving(inputs):
+            outputs = model(**inputs)
         loss = self.adapter.loss(outputs, labels).sum() / self.items_per_step * self.args.world_size
         return (loss, outputs) if return_outputs else loss
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """Forward and backward passes over the parts of a batch, watched for NaN; ranks meet in the last."""
-        *before, last = inputs["parts"]
+        *before, last = zip(inputs["parts"], inputs["lengths"], strict=True)
         self.num_rows_of_rank += sum(len(part["input_ids"]) for part in inputs["parts"])
         losses = []
-        for part in before:
-            with self.accelerator.no_sync(model):
+        for part, lengths in before:
+            with self.accelerator.no_sync(model), unpadding(lengths):
                 losses.append(super().training_step(model, part, *args, **kwargs))
-        losses.append(super().training_step(model, last, *args, **kwargs))
+        part, lengths = last
+        with unpadding(lengths):
+            losses.append(super().training_step(model, part, *args, **kwargs))
         loss = torch.stack(losses).sum()
         self.guard.watch(loss)
         return loss

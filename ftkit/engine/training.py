@@ -15,12 +15,15 @@ from ftkit.console import note, warn
 from ftkit.engine import checkpoints
 from ftkit.engine.arguments import is_sharded, training_arguments
 from ftkit.engine.batching import PART_COST, BatchLimits, StepSize, padding_share, parts, plan_epoch
-from ftkit.engine.evaluation import evaluate
+from ftkit.engine.evaluation import evaluate, prediction_limits
+from ftkit.engine.frozen_prefix import find_frozen_part
+from ftkit.engine.kept_states import memory_limit
 from ftkit.engine.precision import check_precision, choose_precision, full_precision
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
 from ftkit.engine.trainer import FtkitTrainer
 from ftkit.preflight import Plan
+from ftkit.startup import wake_collector
 from ftkit.train_spec import DEFAULT_ROWS, DEFAULT_TOKENS
 from ftkit.tuners.counts import count_parameters
 
@@ -53,7 +56,8 @@ def start_engine(plan: Plan) -> TrainingArguments:
     """Makes the training arguments, which finds the device and joins the other processes, and seeds everything.
 
     Raises:
-        ConfigError: transformers refuses a setting, or the device does not have the precision that was asked for.
+        ConfigError: transformers refuses a setting, the device does not have the precision that was asked for, or a
+            limit in the environment is no number.
     """
     quiet_libraries()
     has_validation = "validation" in plan.splits
@@ -62,8 +66,24 @@ def start_engine(plan: Plan) -> TrainingArguments:
         plan.config, checkpoints_folder, primary_metric=plan.primary_metric, has_validation=has_validation
     )
     check_precision(plan, arguments)
+    memory_limit()  # a wrong one is told before anything is written
     set_seed(plan.config.seed)  # the new head is drawn from it
     return arguments
+
+
+def build(plan: Plan, adapter: Adapter) -> Built:
+    """Loads the checkpoint with the head that the task needs, and makes trainable what the tuner moves.
+
+    Raises:
+        CheckpointError: its weights cannot be read.
+        ConfigError: the tuner, or leaving padding out, does not suit its architecture.
+    """
+    built = adapter.build()
+    if plan.config.train.unpad:
+        from ftkit.engine.unpadded import unpad
+
+        unpad(built.model)
+    return plan.tune(built)
 
 
 def train(
@@ -74,8 +94,9 @@ def train(
     Raises:
         RunError: the loss or a weight stopped being a number.
     """
+    wake_collector()
     scorer = plan.kind.make_scorer(plan.metrics, plan.labels, plan.config.data)
-    eval_limits = evaluation_limits(plan.config)
+    eval_limits = evaluation_limits(plan, arguments)
 
     def evaluate_model() -> dict[str, Any]:
         split, rows = plan.splits["validation"], encoded["validation"]
@@ -84,6 +105,7 @@ def train(
 
     size = step_size(plan.config, arguments)
     precision = choose_precision(plan, arguments, adapter, built.model, encoded["train"], size)
+    frozen = find_frozen_part(plan.config.tuner, arguments, built.model, encoded["train"], adapter.padding, size)
     progress = ProgressCallback(plan.primary_metric)
     trainer = FtkitTrainer(
         model=built.model,
@@ -94,15 +116,18 @@ def train(
         evaluate_model=evaluate_model if "validation" in encoded else None,
         save_total_limit=plan.config.train.save_total_limit,
         callbacks=[progress, *_callbacks(plan, built)],
+        frozen=frozen,
     )
-    metrics = trainer.train(resume_from_checkpoint=_resume_point(plan)).metrics
+    with trainer.frozen:
+        metrics = trainer.train(resume_from_checkpoint=_resume_point(plan)).metrics
     model = trainer.finished_model()
     return Trained(
         model=model,
         metrics={
             **metrics,
-            **_facts(trainer, encoded["train"], model, metrics["train_runtime"]),
+            **_facts(trainer, encoded["train"], model, metrics["train_runtime"], unpad=plan.config.train.unpad),
             **precision.facts,
+            **trainer.frozen.facts,
             "first_step_seconds": progress.first_step_seconds,
         },
         log_history=trainer.state.log_history,
@@ -120,13 +145,15 @@ def step_size(config: RunConfig, arguments: TrainingArguments) -> StepSize:
         rows=rows or (None if tokens else DEFAULT_ROWS),
         tokens=None if rows else tokens or DEFAULT_TOKENS,
         max_tokens_at_once=math.inf if sharded else config.train.max_tokens_at_once,
-        part_cost=PART_COST if arguments.device.type == "cpu" and not sharded else math.inf,
+        # Padding that is left out costs nothing, and parts need not save it.
+        part_cost=math.inf if sharded or config.train.unpad or arguments.device.type != "cpu" else PART_COST,
     )
 
 
-def evaluation_limits(config: RunConfig) -> BatchLimits:
+def evaluation_limits(plan: Plan, arguments: TrainingArguments) -> BatchLimits:
     """Returns the bounds of a batch in evaluation."""
-    return BatchLimits(config.train.per_device_eval_batch_size, config.train.max_tokens_at_once)
+    writes_text = plan.adapter_class.writes_text
+    return prediction_limits(plan.config.train, device_type=arguments.device.type, writes_text=writes_text)
 
 
 def _callbacks(plan: Plan, built: Built) -> list[TrainerCallback]:
@@ -151,7 +178,9 @@ def _resume_point(plan: Plan) -> str | None:
     return str(folder)
 
 
-def _facts(trainer: FtkitTrainer, train: Encoded, model: PreTrainedModel, seconds: float) -> dict[str, Any]:
+def _facts(
+    trainer: FtkitTrainer, train: Encoded, model: PreTrainedModel, seconds: float, *, unpad: bool
+) -> dict[str, Any]:
     counts = count_parameters(model)
     plan = {"seed": trainer.batch_sampler.seed, "multiple_of": trainer.args.world_size}
     batches = plan_epoch(train.lengths, trainer.size, epoch=0, **plan)
@@ -159,7 +188,7 @@ def _facts(trainer: FtkitTrainer, train: Encoded, model: PreTrainedModel, second
     return {
         "num_parameters": counts.total,
         "num_trainable_parameters": counts.trainable,
-        "padding_share": padding_share(train.lengths, split),
+        "padding_share": 0.0 if unpad else padding_share(train.lengths, split),
         # transformers multiplies steps by a batch size that is not the one of these batches.
         "train_samples_per_second": round(trainer.num_rows_trained() / seconds, 3),
         "num_steps": trainer.state.global_step,

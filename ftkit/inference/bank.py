@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import hashlib
 import re
 import threading
@@ -63,6 +65,7 @@ class Member:
         model: all of its model; of an adapter that shares a body, its head.
         body: what it shares forward passes with; None if it runs by itself.
         num_bytes: of its own tensors.
+        limits: bounds of a batch.
     """
 
     trained: TrainedAdapter
@@ -70,11 +73,7 @@ class Member:
     model: Any
     body: SharedBody | None
     num_bytes: int
-
-    @property
-    def limits(self) -> BatchLimits:
-        """Bounds of a batch."""
-        return batch_limits(self.trained.config)
+    limits: BatchLimits
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +156,14 @@ class AdapterBank:
             spec = self._base_of(trained)
             adapter = load_adapter(trained.folder, trained.config, full_precision=True, base=spec)
             self._share_tokenizer(adapter, trained.folder)
-            self._members[name] = self._attach(name, trained, adapter)
+            try:
+                self._members[name] = self._attach(name, trained, adapter)
+            except BaseException:
+                if self._base is None:  # the next adapter may bring another base
+                    self._weights.clear()
+                raise
+            finally:
+                release_freed_memory()
             self._base, self._commit = spec.path, self._commit or trained.base.commit
 
     def remove(self, name: str) -> None:
@@ -211,7 +217,9 @@ class AdapterBank:
             )
         if name in self._members:
             where = self._members[name].trained.folder
-            raise UserError(f"The bank already has an adapter {name!r}, from {where}. Remove it, or choose another name.")
+            raise UserError(
+                f"The bank already has an adapter {name!r}, from {where}. Remove it, or choose another name."
+            )
 
     def _base_of(self, trained: TrainedAdapter) -> CheckpointSpec:
         """Returns the bank's base as this adapter reads it.
@@ -245,17 +253,18 @@ class AdapterBank:
 
     def _attach(self, name: str, trained: TrainedAdapter, adapter: Adapter) -> Member:
         """Returns the adapter with its model: on a shared body if it can be, else by itself."""
-        from ftkit.inference.mixing import join_body
+        from ftkit.inference.mixing import join_body, lies_in_layers
         from ftkit.tuners.low_rank import low_rank_parts
 
+        limits = batch_limits(trained.config, self.device)
         model = self._load(name, trained, adapter)
         parts = None if adapter.writes_text else low_rank_parts(model)
-        if parts is not None:
+        if parts is not None and lies_in_layers(model, parts):
             joined = join_body(name, model, parts, adapter, self._bodies, self._weights)
             if joined is not None:
-                return Member(trained, adapter, joined.model, joined.body, joined.num_bytes)
+                return Member(trained, adapter, joined.model, joined.body, joined.num_bytes, limits)
             model = self._load(name, trained, adapter)
-        return Member(trained, adapter, model, None, self._weights.own_bytes(model))
+        return Member(trained, adapter, model, None, self._weights.own_bytes(model), limits)
 
     def _load(self, name: str, trained: TrainedAdapter, adapter: Adapter) -> Any:
         """Returns an adapter's model, tuned, with the base's own tensors wherever it did not change them."""
@@ -284,9 +293,7 @@ class AdapterBank:
     def _find(self, name: str, where: str) -> Member:
         if name not in self._members:
             there = f"There is {name_list(self._members)}." if self._members else "It is empty."
-            raise UserError(
-                f"{where}: no adapter {name!r} in this bank.{did_you_mean(name, self._members)} {there}"
-            )
+            raise UserError(f"{where}: no adapter {name!r} in this bank.{did_you_mean(name, self._members)} {there}")
         return self._members[name]
 
     def _predict(self, requests: Sequence[Request], first: int) -> list[Prediction]:
@@ -322,6 +329,16 @@ class AdapterBank:
             Job(name, members[name], by_name[name], split, members[name].adapter.encode_prompt(split))
             for name, split in splits.items()
         ]
+
+
+def release_freed_memory() -> None:
+    """Hands memory that was freed back to the system.
+
+    Each adapter is loaded with a copy of the base, which is dropped. glibc keeps what tensors that stay lie next to:
+    with DoRA 40 MB an adapter on a base of 87 MB.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # on Linux with glibc only
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _alone(job: Job) -> Arrays:

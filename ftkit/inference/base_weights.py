@@ -27,6 +27,11 @@ class BaseWeights:
         """Bytes of all tensors."""
         return sum(tensor.nbytes for tensors in self._by_look.values() for tensor in tensors)
 
+    def clear(self) -> None:
+        """Forgets all tensors."""
+        self._by_look.clear()
+        self._ids.clear()
+
     def learn(self, built: Built) -> None:
         """Keeps copies of what the checkpoint provided of a model and is not known yet."""
         import torch

@@ -32,6 +32,7 @@ def load_adapter(
     *,
     full_precision: bool = False,
     base: CheckpointSpec | None = None,
+    needs_weights: bool = True,
 ) -> Adapter:
     """Makes a run's task adapter from its directory alone: tokenizer, labels, limits and options as they were saved.
 
@@ -39,6 +40,7 @@ def load_adapter(
         search: settings that win over the run's own, in kinds that write texts.
         full_precision: do not quantise the base of a trained adapter, though it was trained so.
         base: that of a trained adapter, already found and recognised.
+        needs_weights: False for an exported model's folder.
 
     Raises:
         UserError: there are such settings, and nothing is written; or the base of a trained adapter is not there.
@@ -53,7 +55,7 @@ def load_adapter(
         options["max_new_tokens"] = search.get("max_new_tokens", options["max_new_tokens"])
     saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     labels = kind_module(facts.kind).saved_labels(saved)
-    spec = _spec(folder, config, base, full_precision=full_precision)
+    spec = _spec(folder, config, base, full_precision=full_precision, needs_weights=needs_weights)
     adapter_class = find_adapter(facts.kind, spec.family, str(folder))
     return adapter_class(spec, labels, max_length=facts.max_length, **options)  # type: ignore[call-arg]
 
@@ -69,6 +71,10 @@ def load_model(folder: Path, config: RunConfig, adapter: Adapter) -> PreTrainedM
     """
     assert config.run is not None
     model = adapter.build().model
+    if config.train.unpad:
+        from ftkit.engine.unpadded import unpad
+
+        unpad(model)
     if config.run.base is not None:
         from ftkit.tuners.saving import attach_adapter
 
@@ -77,11 +83,14 @@ def load_model(folder: Path, config: RunConfig, adapter: Adapter) -> PreTrainedM
     return model.eval()
 
 
-def batch_limits(config: RunConfig) -> BatchLimits:
+def batch_limits(config: RunConfig, device: torch.device) -> BatchLimits:
     """Returns the bounds of a batch to predict."""
-    from ftkit.engine.batching import BatchLimits
+    from ftkit.engine.evaluation import prediction_limits
 
-    return BatchLimits(config.train.per_device_eval_batch_size, config.train.max_tokens_at_once)
+    assert config.run is not None
+    return prediction_limits(
+        config.train, device_type=device.type, writes_text=config.run.kind in WRITING_KINDS
+    )
 
 
 def pick_device(device: str | torch.device | None) -> torch.device:
@@ -93,11 +102,14 @@ def pick_device(device: str | torch.device | None) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _spec(folder: Path, config: RunConfig, base: CheckpointSpec | None, *, full_precision: bool) -> CheckpointSpec:
+def _spec(
+    folder: Path, config: RunConfig, base: CheckpointSpec | None, *, full_precision: bool, needs_weights: bool
+) -> CheckpointSpec:
     """Returns what the weights are loaded from: the run itself, or the base of its trained adapter."""
     assert config.run is not None
     if config.run.base is None:
-        return inspect_checkpoint(ModelSpec(checkpoint=str(folder), trust_remote_code=config.model.trust_remote_code))
+        whole = ModelSpec(checkpoint=str(folder), trust_remote_code=config.model.trust_remote_code)
+        return inspect_checkpoint(whole, needs_weights=needs_weights)
     base = base or TrainedAdapter(folder, config, config.run, config.run.base).base_spec()
     quantization = None if full_precision else config.tuner.quantization
     base = dataclasses.replace(base, tokenizer_path=str(folder), quantization=quantization)

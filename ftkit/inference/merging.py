@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ftkit.config import CONFIG_FILE
-from ftkit.data.files import atomic_write_json, atomic_write_text
+from ftkit.data.files import atomic_folder, atomic_write_json, atomic_write_text, free_folder
 from ftkit.data.spec import Source
 from ftkit.errors import DataError, RunError, UserError
 from ftkit.inference.predictor import Predictor
@@ -43,9 +41,7 @@ def merge_run(run: str | Path, out: str | Path, *, data: Source | None = None) -
         UserError: it is no trained adapter, cannot be merged, or there is nothing to compare on.
         RunError: the merged model computes something else; nothing was written.
     """
-    target = Path(out).expanduser()
-    if target.is_file() or (target.is_dir() and any(target.iterdir())):
-        raise UserError(f"{out} already exists and is not empty. Choose another folder; nothing was written.")
+    target = free_folder(out)
     trained = open_trained_adapter(run)
     check_can_be_merged(trained.config.tuner)
     predictor = Predictor(run, full_precision=True)
@@ -122,17 +118,11 @@ def _write(predictor: Predictor, target: Path, report: Mapping[str, Any]) -> Non
     config = predictor.config.model_copy(
         update={"tuner": TunerSpec(), "run": facts.model_copy(update={"base": None}), "output_dir": str(target)}
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
-        staging = Path(folder) / "merged"
-        staging.mkdir()
+    with atomic_folder(target) as staging:
         _save(predictor.model, staging)
         predictor.adapter.save_tokenizer(staging)
         atomic_write_text(staging / CONFIG_FILE, config.to_yaml())
         atomic_write_json(staging / RESULTS_FILE, dict(report))
-        if target.is_dir():
-            target.rmdir()
-        shutil.move(staging, target)
 
 
 def _save(model: PreTrainedModel, folder: Path) -> None:

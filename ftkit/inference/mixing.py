@@ -11,8 +11,8 @@ import torch
 from torch.nn import functional
 
 from ftkit.adapters.adapter import Adapter, Arrays, Batch
-from ftkit.engine.batching import BatchLimits, cut, pad
-from ftkit.engine.evaluation import join
+from ftkit.engine.batching import BatchLimits, pad
+from ftkit.engine.evaluation import join, length_batches
 from ftkit.inference.base_weights import BaseWeights
 from ftkit.inference.shared_body import POOLER, Part, SharedBody, body_of
 from ftkit.tuners.low_rank import LowRankParts, plain_model
@@ -35,35 +35,36 @@ class Joined(NamedTuple):
     num_bytes: int
 
 
+def lies_in_layers(tuned: Any, parts: LowRankParts) -> bool:
+    """Tells whether all that an adapter does to the body of its model is to change layers and to bring a pooler."""
+    model = tuned.get_base_model()
+    inside = f"{model.base_model_prefix}."
+    return (
+        body_of(model) is not None
+        and all(layer.startswith(inside) for layer in parts.changes)
+        and all(not copy.startswith(inside) or copy == inside + POOLER for copy in parts.copies)
+    )
+
+
 def join_body(
-    name: str,
-    tuned: Any,
-    parts: LowRankParts,
-    adapter: Adapter,
-    bodies: dict[Any, SharedBody],
-    weights: BaseWeights,
+    name: str, tuned: Any, parts: LowRankParts, adapter: Adapter, bodies: dict[Any, SharedBody], weights: BaseWeights
 ) -> Joined | None:
     """Lets an adapter share the body of its architecture, and tries whether it works.
 
     Args:
-        tuned: its model; it is taken apart.
+        tuned: its model, which `lies_in_layers`; it is taken apart.
         bodies: those there are, by architecture; one is added for a new one.
 
     Returns:
-        None where the adapter cannot share: something in it reaches deeper into the base, or what its model does
-        with a batch mixes rows up, so that it says something else than by itself.
+        None where it does not say the same as by itself: the architecture mixes the rows of a batch up, or runs what
+        is common to all of them through layers that adapters change.
     """
-    model, prefix = tuned.get_base_model(), tuned.get_base_model().base_model_prefix
-    inside = f"{prefix}."
-    copies = {part.removeprefix(inside) for part in parts.copies if part.startswith(inside)}
-    if body_of(model) is None or copies - {POOLER} or not all(layer.startswith(inside) for layer in parts.changes):
-        return None
     expected = _probe(tuned, adapter)
     model = plain_model(tuned, parts)
     key = (type(body_of(model)), adapter.spec.attention)
     body = bodies.get(key) or SharedBody(model)
     own = [*parts.copies.values(), *(part for change in parts.changes.values() for part in (change.down, change.up))]
-    body.join(name, model, parts.changes, own_pooler=bool(copies))
+    body.join(name, model, parts.changes, own_pooler=f"{model.base_model_prefix}.{POOLER}" in parts.copies)
     if not _says_the_same(expected, body, name, model, adapter):
         body.leave(name)
         return None
@@ -89,15 +90,15 @@ def _arrays(body: SharedBody, jobs: Sequence[Job]) -> list[Arrays]:
     lengths = np.concatenate([job.encoded.lengths for job in jobs])
     owners = np.repeat(np.arange(len(jobs)), [len(job.encoded.lengths) for job in jobs])
     rows = np.concatenate([np.arange(len(job.encoded.lengths)) for job in jobs])
-    said: list[list[tuple[np.ndarray, Arrays]]] = [[] for _ in jobs]
-    for batch in cut(lengths, np.argsort(lengths, kind="stable"), _strictest(jobs))[::-1]:
+    said: list[list[tuple[np.ndarray, Batch]]] = [[] for _ in jobs]
+    for batch in length_batches(lengths, np.arange(len(lengths)), _strictest(jobs))[::-1]:
         shares = [(owner, rows[batch[owners[batch] == owner]]) for owner in np.unique(owners[batch]).tolist()]
         inputs = [_padded(jobs[owner], share, int(lengths[batch].max()), body) for owner, share in shares]
         if body.fills_token_types:
             _fill_token_types(inputs)
         parts = [_part(jobs[owner], one) for (owner, _), one in zip(shares, inputs, strict=True)]
         for (owner, share), outputs in zip(shares, body.run(parts), strict=True):
-            said[owner].append((share, {name: tensor.cpu().numpy() for name, tensor in outputs.items()}))
+            said[owner].append((share, outputs))
     return [_in_order(found) for found in said]
 
 
@@ -122,15 +123,19 @@ def _part(job: Job, inputs: Batch) -> Part:
     return Part(job.name, job.member.model, functools.partial(job.member.adapter.run, inputs=inputs))
 
 
-def _in_order(found: Sequence[tuple[np.ndarray, Arrays]]) -> Arrays:
-    """Joins what was said of some rows at a time."""
+def _in_order(found: Sequence[tuple[np.ndarray, Batch]]) -> Arrays:
+    """Joins what was said of some rows at a time; only now is a GPU waited for."""
     places = np.argsort(np.concatenate([rows for rows, _ in found]), kind="stable")
-    return {name: join([arrays[name] for _, arrays in found])[places] for name in found[0][1]}
+    return {name: join([batch[name].cpu().numpy() for _, batch in found])[places] for name in found[0][1]}
 
 
 def _strictest(jobs: Sequence[Job]) -> BatchLimits:
     limits = [job.member.limits for job in jobs]
-    return BatchLimits(min(one.max_rows for one in limits), min(one.max_tokens for one in limits))
+    return BatchLimits(
+        min(one.max_rows for one in limits),
+        min(one.max_tokens for one in limits),
+        max(one.batch_cost for one in limits),
+    )
 
 
 @torch.inference_mode()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.adapters.adapter import Prediction
+from ftkit.adapters.adapter import Encoded, Prediction
 from ftkit.data.check import Problems
 from ftkit.data.readers import ReadOptions, fingerprint, open_table
 from ftkit.data.spec import Source
 from ftkit.errors import UserError
 from ftkit.inference.loading import batch_limits, load_adapter, load_model, pick_device
+from ftkit.inference.windows import one_ahead, windows
 from ftkit.metrics import DEFAULT_METRICS, PRIMARY_METRIC
 from ftkit.models.quantization import move
 from ftkit.run_directory import open_run
@@ -35,6 +35,7 @@ class Predictor:
         folder: the run directory.
         config: what the run was started with, and what it found out (`config.run`).
         labels: label names in the order of the model's outputs.
+        precision: what it computes in: fp32, bf16 or int8.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Predictor:
         run: str | Path,
         *,
         device: str | torch.device | None = None,
+        precision: str = "fp32",
         num_beams: int | None = None,
         max_new_tokens: int | None = None,
         full_precision: bool = False,
@@ -51,22 +53,27 @@ class Predictor:
         Args:
             run: a run directory.
             device: such as `cpu` or `cuda:1`; the first GPU if there is one, by default.
+            precision: fp32 for the run's own predictions; bf16, or int8 on a CPU; auto measures whether bf16 is faster.
             num_beams: of a model that writes texts; by default as the run was scored.
             max_new_tokens: of a model that writes texts; by default what the targets of train suggested.
             full_precision: do not quantise the base of a trained adapter, though it was trained so.
 
         Raises:
-            UserError: it is not a finished run.
+            UserError: it is not a finished run, or cannot compute in that precision.
         """
         from ftkit.engine.quiet import quiet_libraries
+        from ftkit.inference.precision import check_precision, merged, set_precision
 
+        check_precision(precision)
         quiet_libraries()
         self.folder, self.config = open_run(run)
         search = {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
         chosen = {name: value for name, value in search.items() if value is not None}
         self.adapter = load_adapter(self.folder, self.config, chosen, full_precision=full_precision)
         self.labels = self.adapter.labels
-        self.model = move(load_model(self.folder, self.config, self.adapter), pick_device(device))
+        model = load_model(self.folder, self.config, self.adapter)
+        self.model: Any = move(merged(model, self.config) if precision == "int8" else model, pick_device(device))
+        self.precision = set_precision(self.model, precision, self.adapter, kind_module(self._facts.kind))
 
     def predict(self, inputs: Sequence[Input]) -> list[Prediction]:
         """Predicts texts, pairs of texts or lists of words, whichever the task takes.
@@ -88,11 +95,15 @@ class Predictor:
 
     def predict_source(self, source: Source) -> Iterator[Prediction]:
         """Predicts a file or Hub split row by row, in its order and in constant memory, each with its `id`."""
+        name, examples = self.read(source)
+        yield from self._predict_examples(examples, name)
+
+    def read(self, source: Source) -> tuple[str, Iterator[Any]]:
+        """Opens a file or Hub split; returns the name that messages show, and its rows as examples to predict."""
         table = open_table(source, self._read_options())
         kind = kind_module(self._facts.kind)
         columns = self._facts.columns
-        examples = kind.read_examples(table, self._task(), columns, self.config.data, with_labels=False)
-        yield from self._predict_examples(examples, table.source)
+        return table.source, kind.read_examples(table, self._task(), columns, self.config.data, with_labels=False)
 
     def evaluate(self, source: Source) -> dict[str, Any]:
         """Scores the run on a labelled file or Hub split.
@@ -139,7 +150,9 @@ class Predictor:
         names = self.config.metrics or task.metrics or DEFAULT_METRICS[kind.scored_as(task, self.config.data)]
         scorer = kind.make_scorer(names, self.labels, self.config.data)
         rows = self.adapter.encode_prompt(split)
-        outcome = evaluate(self.model, self.adapter, split, rows, scorer, self.limits)
+        outcome = evaluate(
+            self.model, self.adapter, split, rows, scorer, self.limits, autocast=self._autocast
+        )
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
         return {**outcome.metrics, "samples": len(split), "data": data}
 
@@ -155,9 +168,15 @@ class Predictor:
         return self.config.run
 
     @property
+    def _autocast(self) -> torch.dtype | None:
+        from ftkit.inference.precision import autocast_type
+
+        return autocast_type(self.precision)
+
+    @property
     def limits(self) -> BatchLimits:
         """Bounds of a batch."""
-        return batch_limits(self.config)
+        return batch_limits(self.config, self.model.device)
 
     def _read_options(self) -> ReadOptions:
         data = self.config.data
@@ -175,15 +194,22 @@ class Predictor:
             return kind_module(self._facts.kind).TASK
 
     def _predict_examples(self, examples: Iterable[Any], source: str) -> Iterator[Prediction]:
-        from ftkit.engine.evaluation import WINDOW, predict_windows
+        from ftkit.engine.evaluation import predict_windows
 
-        stream = iter(examples)
-        while chunk := list(itertools.islice(stream, WINDOW)):
-            split = Split("input", source, chunk)
+        encoded = self._encoded(examples, source)
+        # Texts that are written are decoded by the tokenizer, which cannot encode the next ones at the same time.
+        for split, rows in encoded if self.adapter.writes_text else one_ahead(encoded):
+            for _, _, arrays in predict_windows(self.model, self.adapter, rows, self.limits, autocast=self._autocast):
+                for example, prediction in zip(split.examples, self.adapter.decode(arrays, split.examples), strict=True):
+                    yield {"id": example.id, **prediction}
+
+    def _encoded(self, examples: Iterable[Any], source: str) -> Iterator[tuple[Split, Encoded]]:
+        """Yields one window of checked examples after another, with their rows."""
+        from ftkit.engine.evaluation import WINDOW
+
+        for window in windows(examples, most_rows=WINDOW):
+            split = Split("input", source, window)
             problems = Problems()
             kind_module(self._facts.kind).check_inputs(split, problems)
             problems.raise_if_any()
-            rows = self.adapter.encode_prompt(split)
-            for _, _, arrays in predict_windows(self.model, self.adapter, rows, self.limits):
-                for example, prediction in zip(chunk, self.adapter.decode(arrays, chunk), strict=True):
-                    yield {"id": example.id, **prediction}
+            yield split, self.adapter.encode_prompt(split)

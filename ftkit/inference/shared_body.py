@@ -242,6 +242,4 @@ def _num_rows(call: Call) -> int:
 
 def _rows_of(outputs: Any, span: slice) -> Any:
     """Returns some rows of what a body returned; its cache, which no head reads, is left out."""
-    return type(outputs)(
-        **{name: value[span] for name, value in outputs.items() if isinstance(value, torch.Tensor)}
-    )
+    return type(outputs)(**{name: value[span] for name, value in outputs.items() if isinstance(value, torch.Tensor)})

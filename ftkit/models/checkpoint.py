@@ -85,8 +85,11 @@ class CheckpointSpec:
         return dataclasses.replace(self, **left)
 
 
-def inspect_checkpoint(model: ModelSpec) -> CheckpointSpec:
+def inspect_checkpoint(model: ModelSpec, *, needs_weights: bool = True) -> CheckpointSpec:
     """Reads a checkpoint's config file and finds its family.
+
+    Args:
+        needs_weights: False for a folder that holds a model in another form.
 
     Raises:
         CheckpointError: there is no such checkpoint, it holds no safetensors weights, or its family is unknown.
@@ -95,7 +98,7 @@ def inspect_checkpoint(model: ModelSpec) -> CheckpointSpec:
         return _joined(model, model.decoder)
     path = resolve_path(model.checkpoint)
     config = _read_config(model, path)
-    if Path(path).is_dir():
+    if needs_weights and Path(path).is_dir():
         check_weights(Path(path))
     reads, writes = encoder_decoder.sides(config)
     return CheckpointSpec(
@@ -231,6 +234,11 @@ def check_weights(folder: Path) -> None:
         return
     if (folder / "model.safetensors").is_file():
         return
+    if (folder / "adapter_config.json").is_file():
+        raise CheckpointError(
+            f"{folder} holds a trained adapter, whose weights are a change of another checkpoint's. Name that one as "
+            "model.checkpoint and this folder as model.adapter; or merge both first: ftkit merge RUN OUT."
+        )
     if any(folder.glob("pytorch_model*.bin")):
         raise CheckpointError(
             f"{folder}: the weights are pickled (pytorch_model.bin), which can run code when opened. Convert them "

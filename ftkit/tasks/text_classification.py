@@ -157,7 +157,7 @@ def input_example(position: int, item: Any) -> TextExample:
     Raises:
         DataError: it is neither.
     """
-    parts = [item] if isinstance(item, str) else list(item)
+    parts = [item] if isinstance(item, str) else list(item) if isinstance(item, (list, tuple)) else []
     if len(parts) not in (1, 2) or not all(isinstance(part, str) for part in parts):
         raise DataError(f"inputs, item {position}: expected a text or a pair of texts, got {item!r}.")
     return TextExample(id=position, text=parts[0], text_pair=parts[1] if len(parts) == 2 else None, line=position)

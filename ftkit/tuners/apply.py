@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError, name_list
@@ -146,10 +146,21 @@ def _target_values(model: PreTrainedModel, whole: list[str], spec: TunerSpec) ->
     values: dict[str, Any] = {"target_modules": [*targets.shortened(others, model, whole), *short]}
     if method.targets == "ia3":
         values["feedforward_modules"] = short
-    by_name = dict(model.named_modules())
+    by_name: dict[str, Any] = dict(model.named_modules())
+    if spec.method == "pissa":
+        _check_has_components({name: min(by_name[name].weight.shape) for name in names}, spec.option("rank"))
     if method.targets != "norms" and any(type(by_name[name]).__name__ == "Conv1D" for name in names):
         values["fan_in_fan_out"] = True  # GPT-2 keeps its weights transposed
     return values
+
+
+def _check_has_components(components: Mapping[str, int], rank: int) -> None:
+    narrowest = min(components, key=lambda name: components[name])
+    if rank > components[narrowest]:
+        raise ConfigError(
+            f"tuner.rank: pissa starts from {rank} principal components of every layer, and {narrowest} has "
+            f"{components[narrowest]}. Say at most that many."
+        )
 
 
 def _task_type(kind: Kind, family: Family) -> str:

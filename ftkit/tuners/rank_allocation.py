@@ -30,7 +30,7 @@ class RankAllocation(TrainerCallback):
         self.config.total_step = state.max_steps
         self.config.tinit = round(WARMUP_SHARE * state.max_steps)
         self.config.tfinal = round(FINAL_SHARE * state.max_steps)
-        if state.global_step > state.max_steps - self.config.tfinal:
+        if state.global_step >= state.max_steps - self.config.tfinal:  # resumed: the last ranks have gone
             self.ranks = {name: (weight != 0).view(-1).tolist() for name, weight in self._weights("lora_E")}
 
     def on_pre_optimizer_step(

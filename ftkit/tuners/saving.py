@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -147,8 +148,7 @@ def continue_from(model: Any, folder: str | Path, *, with_head: bool) -> int:
     from peft import set_peft_model_state_dict
 
     ours, theirs = adapter_state(model), read_state(folder)
-    head = tuple(f"{base_prefix(model)}{name}." for name in model.ftkit_new_modules)
-    wanted = {name: tensor for name, tensor in theirs.items() if with_head or not name.startswith(head)}
+    wanted = theirs if with_head else _without_heads(model, theirs, folder)
     strange = sorted(name for name in wanted if name not in ours or ours[name].shape != wanted[name].shape)
     if strange or not wanted:
         what = f"such as {strange[0]}, has no place in it" if strange else "nothing in it fits"
@@ -157,6 +157,19 @@ def continue_from(model: Any, folder: str | Path, *, with_head: bool) -> int:
         )
     set_peft_model_state_dict(model, {**ours, **wanted}, adapter_name=ADAPTER_NAME)
     return len(wanted)
+
+
+def _without_heads(model: Any, theirs: Mapping[str, Any], folder: str | Path) -> dict[str, torch.Tensor]:
+    """Returns a trained adapter's tensors without its own head, and without what is new in this model."""
+    config = json.loads((Path(folder) / CONFIG_FILE).read_text(encoding="utf-8"))
+    prefix, known = base_prefix(model), adapter_state(model)
+    new = tuple(f"{prefix}{name}." for name in model.ftkit_new_modules)
+    whole = tuple(f"{prefix}{name}." for name in config["modules_to_save"] or ())
+    return {
+        name: tensor
+        for name, tensor in theirs.items()
+        if not name.startswith(new) and (name in known or not name.startswith(whole))
+    }
 
 
 def _unreadable(folder: str | Path, error: Exception) -> CheckpointError:

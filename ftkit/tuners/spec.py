@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 Targets = Literal["linear", "ia3", "norms"]
 """What a method attaches to, found for each architecture in `targets.py`."""
@@ -44,12 +44,18 @@ class Method:
 # rank does (arXiv 2305.14314, section 4).
 _LORA: dict[str, Any] = {"rank": 16, "alpha": 32.0, "dropout": 0.0, "target_modules": None}
 _PROMPT: dict[str, Any] = {"num_virtual_tokens": 20}
+# What of the body is frozen computes without dropout, cached or not: frozen features, the same in every epoch.
+_FROZEN: dict[str, Any] = {"cache_frozen": True}
 
 METHODS: Mapping[str, Method] = {
     "full": Method("every weight is trained", config=None, learning_rate=5e-5, merges=False),
-    "head-only": Method("only what the checkpoint lacks, such as a classifier, is trained"),
+    "head-only": Method(
+        "only what the checkpoint lacks, such as a classifier, is trained, on frozen features", options=_FROZEN
+    ),
     "last-layers": Method(
-        "the last `num_layers` layers and the head are trained", options={"num_layers": 2}, learning_rate=1e-4
+        "the last `num_layers` layers and the head are trained, on frozen features",
+        options={"num_layers": 2, **_FROZEN},
+        learning_rate=1e-4,
     ),
     "bitfit": Method("biases and the head are trained", fixed={"bias": "all"}, source="arXiv 2106.10199"),
     "lora": Method(
@@ -162,6 +168,9 @@ class TunerSpec(BaseModel):
     )
     num_layers: int | None = Field(None, gt=0, description="How many of the last layers are trained; 2 unless set.")
     num_virtual_tokens: int | None = Field(None, gt=0, description="Length of the virtual prompt; 20 unless set.")
+    cache_frozen: StrictBool | None = Field(
+        None, description="Compute the frozen layers in the first epoch only; true unless set."
+    )
     quantization: Literal["4bit", "8bit"] | None = Field(
         None, description="Keep the checkpoint's own weights in 4 or 8 bits; needs a GPU and ftkit[quantization]."
     )
@@ -170,6 +179,11 @@ class TunerSpec(BaseModel):
     def facts(self) -> Method:
         """What the method is."""
         return METHODS[self.method]
+
+    @property
+    def freezes_layers(self) -> bool:
+        """Whether each layer is trained whole or not at all, so that the first layers always compute the same."""
+        return "cache_frozen" in self.facts.options
 
     @property
     def is_full(self) -> bool:

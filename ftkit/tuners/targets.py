@@ -26,7 +26,10 @@ IA3_FEEDFORWARD = (
 
 
 def layer_stacks(model: torch.nn.Module) -> dict[str, int]:
-    """Returns the lists of equal layers that make up the body, with their lengths: `bert.encoder.layer` -> 12."""
+    """Returns the lists of equal layers that make up the body, with their lengths: `bert.encoder.layer` -> 12.
+
+    A layer that peft trains as a copy counts as what it was.
+    """
     import torch
 
     lists = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.ModuleList)}
@@ -34,7 +37,7 @@ def layer_stacks(model: torch.nn.Module) -> dict[str, int]:
         name: len(module)
         for name, module in lists.items()
         if len(module)
-        and len({type(layer) for layer in module}) == 1
+        and len({type(getattr(layer, "original_module", layer)) for layer in module}) == 1
         and any(_is_linear(inner) for inner in module.modules())
         and not any(name.startswith(f"{other}.") for other in lists)
     }

@@ -1,7 +1,8 @@
 """A bare PyTorch loop over ftkit's own batches and parts: what is left when the Trainer around them is taken away.
 
 The optimizer, its schedule and the clipping are the Trainer's defaults; everything is in float32. Of ftkit it uses the
-plan of the batches alone, so the difference between the two is what ftkit and the Trainer cost.
+plan of the batches and, if asked, its choice of a library for float32 products; so the difference between the two is
+what ftkit and the Trainer cost around the arithmetic.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup
 
 from ftkit.engine.batching import StepSize, padding_share, parts, plan_epoch
+from ftkit.engine.onednn import use_onednn
 from ftkit.train_spec import DEFAULT_TOKENS
 from sides import add_text_flags, add_training_flags, read_csv, write_results
 
@@ -27,6 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--train", required=True)
     parser.add_argument("--test", required=True)
     add_text_flags(parser)
+    parser.add_argument("--onednn", action="store_true", help="linear layers by oneDNN where ftkit finds it faster")
     return parser.parse_args()
 
 
@@ -88,6 +91,8 @@ def main() -> None:
     ids = [torch.tensor(row) for row in tokenizer(texts, truncation=True)["input_ids"]]
     lengths = np.array([len(row) for row in ids])
     model = AutoModelForSequenceClassification.from_pretrained(arguments.checkpoint, num_labels=len(index))
+    if arguments.onednn:
+        use_onednn(model)
     epochs = [plan(lengths, arguments.batch_size, arguments.seed, epoch) for epoch in range(int(arguments.epochs))]
     seconds = train(model, ids, torch.tensor([index[name] for name in names]), epochs, arguments.learning_rate)
     texts, names = read_csv(arguments.test, arguments.text, arguments.label)

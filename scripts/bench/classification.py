@@ -25,11 +25,12 @@ def benchmark(settings: Settings) -> Benchmark:
             plain_variant("plain", "plain Trainer", training, texts),
             plain_variant("plain-128", "plain Trainer, padded to 128", training, texts, "--pad-to-max-length"),
             Variant("bare-loop", "bare PyTorch loop", _command("bare_loop.py", training, texts)),
+            Variant("bare-loop-onednn", "bare loop by oneDNN", _command("bare_loop.py", training, texts, "--onednn")),
         ],
         seconds_key="train_runtime",
         score_key="test_accuracy",
         work=training_work(training, folder, texts.texts),
-        comparisons=[("ftkit-fp32", "bare-loop")],
+        comparisons=[("ftkit-fp32", "bare-loop"), ("ftkit-fp32", "bare-loop-onednn")],
     )
 
 

@@ -6,9 +6,14 @@ import ftkit
 from sides import Predict, time_prediction
 
 
-def load(arguments: argparse.Namespace) -> Predict:
-    return ftkit.load(arguments.model).predict
+def load(arguments: argparse.Namespace) -> tuple[Predict, str]:
+    predictor = ftkit.load(arguments.model, precision=arguments.precision)
+    return predictor.predict, predictor.precision
+
+
+def main() -> None:
+    time_prediction(load, __doc__)
 
 
 if __name__ == "__main__":
-    time_prediction(load, __doc__)
+    main()

@@ -36,7 +36,8 @@ class Variant:
         title: how the table calls it.
         command: (seed, folder to write into) -> arguments of the process.
         results: the JSON file that the process leaves in its folder.
-        warm_cache: keep the cache of the datasets library between its processes; else each starts with an empty one.
+        warm_cache: keep what it caches of the data (ftkit, or the datasets library) between its processes; else each
+            starts with empty caches.
     """
 
     name: str
@@ -149,10 +150,11 @@ def run_variant(variant: Variant, seed: int, log: Path, cache: Path | None) -> d
     """Runs one process in a folder that is deleted afterwards, and returns its results with what was measured.
 
     Args:
-        cache: where the datasets library keeps what it has read; None: a new folder.
+        cache: where ftkit and the datasets library keep what they have read; None: a new folder.
     """
     with tempfile.TemporaryDirectory() as folder:
-        environment = {"HF_DATASETS_CACHE": str(cache or Path(folder) / "cache")}
+        cache = cache or Path(folder) / "cache"
+        environment = {"HF_DATASETS_CACHE": str(cache / "datasets"), "FTKIT_CACHE": str(cache / "ftkit")}
         measured = run_process(variant.command(seed, Path(folder)), log, environment)
         results = json.loads((Path(folder) / variant.results).read_text(encoding="utf-8"))
     if results.get("first_step_seconds") is not None:

@@ -8,10 +8,14 @@ from transformers import pipeline
 from sides import Predict, time_prediction
 
 
-def load(arguments: argparse.Namespace) -> Predict:
+def load(arguments: argparse.Namespace) -> tuple[Predict, str]:
     classify = pipeline("text-classification", model=arguments.model, batch_size=arguments.batch_size)
-    return partial(classify, truncation=True)
+    return partial(classify, truncation=True), "fp32"
+
+
+def main() -> None:
+    time_prediction(load, __doc__)
 
 
 if __name__ == "__main__":
-    time_prediction(load, __doc__)
+    main()

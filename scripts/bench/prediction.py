@@ -10,7 +10,7 @@ from measure import FIRST_SEED, Benchmark, Variant, Work, run_process
 from settings import Settings, Training, count, ftkit_variant, script
 from slices import Size, Texts, read_texts
 
-BATCH_SIZES = (1, 8, 32, 128)
+BATCH_SIZES = ("1", "8", "32", "128")
 ROWS_TO_TRAIN = 512  # enough for answers that differ; how good they are does not matter here
 
 
@@ -21,12 +21,16 @@ def benchmark(settings: Settings) -> Benchmark:
     model = train_model(settings.checkpoint, texts, folder)
     counted = count(str(model), folder, texts.test_texts)
 
-    def variant(name: str, title: str, file: str, batch_size: int = 1) -> Variant:
+    def variant(name: str, title: str, file: str, *more: str) -> Variant:
         def command(seed: int, folder: Path) -> list[str]:
             flags = ("--model", model, "--test", texts.test, "--text", texts.columns[0], "--label", texts.columns[1])
-            return script(file, *flags, "--batch-size", batch_size, "--output", folder)
+            return script(file, *flags, *more, "--output", folder)
 
         return Variant(name, title, command)
+
+    def pipeline(size: str) -> Variant:
+        title = f"pipeline, batch size {size}"
+        return variant(f"pipeline-{size}", title, "plain_prediction.py", "--batch-size", size)
 
     return Benchmark(
         name="prediction",
@@ -34,11 +38,9 @@ def benchmark(settings: Settings) -> Benchmark:
         facts=f"{len(texts.test_texts):,} texts, by the same model, trained for a moment on {len(texts.texts)} texts; "
         "score: accuracy.",
         variants=[
-            variant("ftkit", "ftkit", "ftkit_prediction.py"),
-            *(
-                variant(f"pipeline-{size}", f"pipeline, batch size {size}", "plain_prediction.py", size)
-                for size in BATCH_SIZES
-            ),
+            variant("ftkit", "ftkit, precision fp32", "ftkit_prediction.py"),
+            variant("ftkit-auto", "ftkit, precision auto", "ftkit_prediction.py", "--precision", "auto"),
+            *(pipeline(size) for size in BATCH_SIZES),
         ],
         seconds_key="predict_seconds",
         score_key="test_accuracy",
@@ -51,5 +53,6 @@ def train_model(checkpoint: str, texts: Texts, folder: Path) -> Path:
     shutil.rmtree(folder / "run", ignore_errors=True)
     training = Training(checkpoint, epochs=1, batch_size=32, learning_rate=2e-4)
     data = sections(texts)
-    run_process(ftkit_variant("ftkit", "ftkit", training, data).command(FIRST_SEED, folder), folder / "run.log", {})
+    command = ftkit_variant("ftkit", "ftkit", training, data).command(FIRST_SEED, folder)
+    run_process(command, folder / "run.log", {"FTKIT_CACHE": "off"})
     return folder / "run"

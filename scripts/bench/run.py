@@ -64,8 +64,8 @@ def main() -> None:
     arguments = parse_arguments()
     output = arguments.output.resolve()
     names = list(BENCHMARKS) if arguments.benchmark == "all" else [arguments.benchmark]
-    output.mkdir(parents=True, exist_ok=True)
     settings = settings_of(arguments, names, output)
+    output.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []
     for name in names:
         benchmark = choose_variants(BENCHMARKS[name](settings), arguments.variants)

@@ -97,7 +97,9 @@ def script(name: str, *arguments: Any) -> list[str]:
     return [sys.executable, str(HERE / name), *map(str, arguments)]
 
 
-def ftkit_variant(name: str, title: str, training: Training, sections: Mapping[str, Any], **train: Any) -> Variant:
+def ftkit_variant(
+    name: str, title: str, training: Training, sections: Mapping[str, Any], *, warm_cache: bool = False, **train: Any
+) -> Variant:
     """Returns ftkit's side of a training.
 
     Args:
@@ -111,7 +113,7 @@ def ftkit_variant(name: str, title: str, training: Training, sections: Mapping[s
         (folder / "run.yaml").write_text(yaml.safe_dump({**config, **sections}), encoding="utf-8")
         return [sys.executable, "-m", "ftkit", "train", str(folder / "run.yaml")]
 
-    return Variant(name, title, command, results="run/all_results.json")
+    return Variant(name, title, command, results="run/all_results.json", warm_cache=warm_cache)
 
 
 def training_work(training: Training, output: Path, texts: Any, targets: Any = None) -> Work:

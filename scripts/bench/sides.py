@@ -41,23 +41,29 @@ def read_csv(path: str, text: str, label: str) -> tuple[list[str], list[str]]:
     return [row[text] for row in rows], [row[label] for row in rows]
 
 
-def time_prediction(load: Callable[[argparse.Namespace], Predict], description: str | None) -> None:
-    """Reads the flags, loads a model, predicts a file's texts and writes seconds and accuracy."""
+def time_prediction(load: Callable[[argparse.Namespace], tuple[Predict, str]], description: str | None) -> None:
+    """Reads the flags, predicts a file's texts and writes seconds and accuracy.
+
+    Args:
+        load: flags -> what predicts texts, and what it computes in.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", required=True)
     parser.add_argument("--test", required=True)
     add_text_flags(parser)
     parser.add_argument("--batch-size", type=int, default=1, help="of the pipeline; ftkit finds its own")
+    parser.add_argument("--precision", default="fp32", help="of ftkit; the pipeline computes in the model's")
     parser.add_argument("--output", required=True, help="folder for the results")
     arguments = parser.parse_args()
     texts, labels = read_csv(arguments.test, arguments.text, arguments.label)
-    predict = load(arguments)
+    predict, precision = load(arguments)
     predict(texts[:WARM_UP])
     started = time.perf_counter()
     found = predict(texts)
     seconds = time.perf_counter() - started
     right = sum(row["label"] == label for row, label in zip(found, labels, strict=True))
-    write_results(arguments.output, {"predict_seconds": seconds, "test_accuracy": right / len(labels)})
+    results = {"predict_seconds": seconds, "test_accuracy": right / len(labels), "precision": precision}
+    write_results(arguments.output, results)
 
 
 def write_results(folder: str, results: Mapping[str, Any]) -> None:

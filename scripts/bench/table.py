@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from measure import Outcome, speedups, spread
+from measure import Outcome, Variant, speedups, spread
 from work import FORMULA
 
 Figures = Mapping[str, Mapping[str, Sequence[float]]]  # variant's name -> figure -> its value in each repeat
@@ -66,7 +66,7 @@ def render(outcome: Outcome) -> str:
     for variant in benchmark.variants:
         row = figures[variant.name]
         cells = (shown(row[name], show) if name in row else "" for _, name, show in columns)
-        lines.append(f"| {variant.title}{_precision(outcome, variant.name)} | " + " | ".join(cells) + " |")
+        lines.append(f"| {variant.title}{_precision(outcome, variant)} | " + " | ".join(cells) + " |")
     for one, other in benchmark.comparisons:
         titles = {variant.name: variant.title for variant in benchmark.variants}
         if one in titles and other in titles:
@@ -75,9 +75,10 @@ def render(outcome: Outcome) -> str:
     return "\n".join([f"## {benchmark.title}", "", benchmark.facts, "", *lines, ""])
 
 
-def _precision(outcome: Outcome, name: str) -> str:
-    """Returns what a side says it computed in, in brackets."""
-    said = sorted({sample["precision"] for sample in outcome.samples[name] if "precision" in sample})
+def _precision(outcome: Outcome, variant: Variant) -> str:
+    """Returns what a side says it computed in, in brackets, unless its title says so."""
+    said = {sample["precision"] for sample in outcome.samples[variant.name] if "precision" in sample}
+    said = sorted(name for name in said if name not in variant.title)
     return f" ({', '.join(said)})" if said else ""
 
 

@@ -146,7 +146,7 @@ def raise_error(hidden):
     [
         (lambda hidden: hidden * float("nan"), "not finite in bf16"),
         (lambda hidden: hidden + 3.0, "too far apart"),
-        (raise_error, "bf16 does not work here: \"foo\" not implemented for 'BFloat16'"),
+        (raise_error, "the probe failed: \"foo\" not implemented for 'BFloat16'"),
     ],
 )
 def test_bf16_that_a_model_does_not_bear_is_not_taken(adapter, model, train, monkeypatch, what, reason):

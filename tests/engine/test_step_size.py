@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from ftkit.config import load_config
-from ftkit.engine.batching import PART_COST, BatchLimits, StepSize
-from ftkit.engine.training import evaluation_limits, step_size
+from ftkit.engine.batching import PART_COST, StepSize
+from ftkit.engine.training import step_size
 
 CONFIG = {
     "task": "text-classification",
@@ -56,14 +56,3 @@ def test_a_sharded_model_computes_a_batch_at_once(arguments: dict[str, Any], dev
 def test_a_launcher_can_ask_for_sharding_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     assert step_size(load_config(CONFIG), on("cuda")).max_tokens_at_once == math.inf
-
-
-@pytest.mark.parametrize(
-    ("train", "expected"),
-    [
-        ({"per_device_train_batch_size": 8}, BatchLimits(max_rows=64, max_tokens=4_096)),
-        ({"per_device_eval_batch_size": 8, "max_tokens_per_batch": 512}, BatchLimits(max_rows=8, max_tokens=512)),
-    ],
-)
-def test_limits_of_evaluation(train: dict[str, int], expected: BatchLimits) -> None:
-    assert evaluation_limits(load_config({**CONFIG, "train": train})) == expected

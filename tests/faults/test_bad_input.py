@@ -105,6 +105,7 @@ CASES = {
     "weight for no label": (setting("train.class_weights", {"crad": 2.0}), ["'crad'", "Did you mean 'card'?"]),
     "smoothing too large": (setting("train.label_smoothing_factor", 1.5), ["label_smoothing_factor"]),
     "unknown optimizer": (setting("train.optim", "adamm"), ["train", "adamm"]),
+    "LOMO": (setting("train.optim", "lomo"), ["train.optim", "backward pass"]),
     "unknown schedule": (setting("train.lr_scheduler_type", "linaer"), ["linaer"]),
     "nothing to evaluate on": (
         lambda folder, config: (config["data"].pop("validation"), config["train"].update(eval_strategy="epoch")),

@@ -1,0 +1,163 @@
+"""Which tokens of a padded batch are real, told to models that leave padding out: see ftkit.engine.unpadded."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+_rows: ContextVar[Rows | None] = ContextVar("rows", default=None)
+
+
+@contextlib.contextmanager
+def unpadding(lengths: Sequence[int] | np.ndarray) -> Iterator[Rows]:
+    """Leaves padding out of the forward passes in the block, of models that were made ready for it.
+
+    Args:
+        lengths: tokens of each row of the batch, (B,); padding is on their right.
+    """
+    rows = Rows(lengths)
+    token = _rows.set(rows)
+    try:
+        yield rows
+    finally:
+        _rows.reset(token)
+
+
+@contextlib.contextmanager
+def with_padding() -> Iterator[None]:
+    """Computes padding in the block, though `unpadding` is around it."""
+    token = _rows.set(None)
+    try:
+        yield
+    finally:
+        _rows.reset(token)
+
+
+def current_rows() -> Rows | None:
+    """Returns the rows of the batch that padding is left out of; None where it is not."""
+    return _rows.get()
+
+
+class _Index(NamedTuple):
+    """Where the flattened tokens come from, on one device.
+
+    Attributes:
+        places: position of each token in its row, (N,).
+        tokens: position of each token in the flattened padded batch (B * T), (N,).
+        bounds: where each row begins among the tokens and, last, their number, (B + 1,), int32.
+    """
+
+    places: torch.Tensor
+    tokens: torch.Tensor
+    bounds: torch.Tensor
+
+
+class Rows:
+    """The rows of a padded batch and the order of their tokens when flattened: short rows first.
+
+    Rows of one length lie side by side then, and can be looked at as a batch without padding.
+
+    Args:
+        lengths: tokens of each row, (B,); known on the host, so that nothing waits for the device.
+
+    Attributes:
+        shape: (B, T) of the padded batch, T being the longest row.
+        groups: (first token, number of rows, tokens in each) of the rows of one length.
+        num_uses: forward passes that left padding out.
+    """
+
+    def __init__(self, lengths: Sequence[int] | np.ndarray) -> None:
+        lengths_B = np.asarray(lengths, np.int64)
+        self.shape = (len(lengths_B), int(lengths_B.max()))
+        order_B = np.argsort(lengths_B, kind="stable")
+        lengths_B = lengths_B[order_B]
+        ends_B = np.cumsum(lengths_B)
+        places_N = np.arange(ends_B[-1]) - np.repeat(ends_B - lengths_B, lengths_B)
+        tokens_N = places_N + np.repeat(order_B * self.shape[1], lengths_B)
+        bounds = np.concatenate([[0], ends_B]).astype(np.int32)
+        self._host = _Index(*(torch.from_numpy(array) for array in (places_N, tokens_N, bounds)))
+        self.num_uses = 0
+        self._on_device: dict[torch.device, _Index] = {}
+        self._flattened: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        widths, counts = (array.tolist() for array in np.unique(lengths_B, return_counts=True))
+        starts = np.cumsum([0, *(count * width for count, width in zip(counts, widths, strict=True))]).tolist()
+        self.groups = [group for group in zip(starts, counts, widths, strict=False) if group[2]]
+
+    @property
+    def num_tokens(self) -> int:
+        """N, the number of real tokens."""
+        return len(self._host.tokens)
+
+    def on(self, device: torch.device) -> _Index:
+        """Returns the indices on a device; copied once, and without waiting for what it still computes."""
+        if device.type == "cpu":
+            return self._host
+        if device not in self._on_device:
+            pinned = (index.pin_memory() if device.type == "cuda" else index for index in self._host)
+            self._on_device[device] = _Index(*(index.to(device, non_blocking=True) for index in pinned))
+        return self._on_device[device]
+
+    def flat(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns (1, N, ...) of (B, T, ...), or of (1, T, ...) that holds for all rows."""
+        index = self.on(states.device)
+        if states.shape[0] == 1:
+            return states[0].index_select(0, index.places)[None]
+        return states.flatten(0, 1).index_select(0, index.tokens)[None]
+
+    def flat_once(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns `flat(states)`, computed once of a tensor that every layer is given, such as rotary positions."""
+        if states.requires_grad:
+            return self.flat(states)
+        if id(states) not in self._flattened:
+            self._flattened[id(states)] = states, self.flat(states)  # the tensor is kept, so no other takes its id
+        return self._flattened[id(states)][1]
+
+    def padded(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns (B, T, ...) of (1, N, ...), zeros where padding is."""
+        (B, T), tokens = self.shape, self.on(states.device).tokens
+        zeros = states.new_zeros(B * T, *states.shape[2:])
+        return zeros.index_copy_(0, tokens, states[0]).unflatten(0, (B, T))
+
+    def is_real(self, device: torch.device) -> torch.Tensor:
+        """Returns what is no padding, (B, T), bool."""
+        (B, T), tokens = self.shape, self.on(device).tokens
+        return torch.zeros(B * T, dtype=torch.bool, device=device).index_fill_(0, tokens, True).view(B, T)
+
+
+@dataclass(frozen=True, eq=False)
+class TokenMask:
+    """What layers are given as their attention mask: the rows, and how far a token sees within its own.
+
+    Attributes:
+        left: tokens before it that it sees, at most.
+        right: tokens after it; 0 in a causal model.
+    """
+
+    rows: Rows
+    left: int
+    right: int
+    _bands: dict[int, torch.Tensor | None] = field(default_factory=dict, repr=False)
+
+    def is_causal(self, width: int) -> bool:
+        """Tells whether in rows of so many tokens each sees all before it and none after it."""
+        return self.right == 0 and self.left >= width - 1
+
+    def window(self, width: int) -> tuple[int, int]:
+        """Returns `left` and `right`, -1 where rows of so many tokens do not reach it, as flash attention counts."""
+        return -1 if self.left >= width - 1 else self.left, -1 if self.right >= width - 1 else self.right
+
+    def band(self, width: int, device: torch.device) -> torch.Tensor | None:
+        """Returns what is seen in rows of so many tokens, (T, T), bool; None where it is all, or all before."""
+        if self.is_causal(width) or self.window(width) == (-1, -1):
+            return None
+        if width not in self._bands:
+            places = torch.arange(width, device=device)
+            distances = places[None, :] - places[:, None]
+            self._bands[width] = (distances <= self.right) & (distances >= -self.left)
+        return self._bands[width]

@@ -1,0 +1,299 @@
+"""`ftkit export`: a run's model as an ONNX graph, and how far its predictions differ from the run's own."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ftkit.adapters.adapter import Adapter, Arrays
+from ftkit.config import CONFIG_FILE, RunConfig
+from ftkit.data.files import atomic_folder, atomic_write_json, atomic_write_text, free_folder
+from ftkit.data.problems import Problems
+from ftkit.data.spec import Source
+from ftkit.engine.batching import BatchLimits, pad
+from ftkit.engine.evaluation import predict_windows
+from ftkit.errors import CheckpointError, DataError, RunError, UserError, did_you_mean, name_list
+from ftkit.inference.onnx_model import MODEL_FILE, OUTPUT, OnnxModel, require_packages
+from ftkit.inference.precision import merged
+from ftkit.inference.predictor import Predictor
+from ftkit.run_directory import EXPORT_FILE, open_run
+from ftkit.tasks import kind_module
+from ftkit.tuners.spec import TunerSpec
+from ftkit.types import Kind, Split, TokenExample
+from ftkit.version import __version__
+
+FORMATS = ("onnx",)
+QUANTIZATIONS = ("int8",)
+PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+KINDS: tuple[Kind, ...] = ("text-classification", "token-classification")
+
+SAMPLE_ROWS, SAMPLE_POOL = 256, 20_000  # rows to compare on, spread over the first so many of the file
+LONGEST = 512  # tokens of a made-up long text, which is compared too
+ALLOWED = 1e-3  # of scores in float32: sums in another order differ by some 1e-6
+MOST_INSIDE = 1_800_000_000  # bytes of weights in model.onnx itself: protobuf ends at 2 GiB
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def export_run(
+    run: str | Path, out: str | Path, *, format: str = "onnx", quantize: str | None = None, data: Source | None = None
+) -> dict[str, Any]:
+    """Exports a run, and compares its predictions with those of ONNX Runtime.
+
+    Args:
+        run: the run directory; a trained adapter is added to its base's weights.
+        out: a folder that does not exist yet, or is empty. It is written whole or not at all.
+        format: onnx.
+        quantize: int8 for weights in 8 bits.
+        data: rows to compare on; by default the run's own test, validation or training data.
+
+    Returns:
+        What `export.json` holds: among others `rows`, `max_score_difference` and `equal_predictions` (a share).
+
+    Raises:
+        UserError: it cannot be exported, or there is nothing to compare on.
+        RunError: the exported model predicts something else; nothing was written.
+    """
+    _check_choice("format", format, FORMATS)
+    if quantize is not None:
+        _check_choice("quantize", quantize, QUANTIZATIONS)
+    target = free_folder(out)
+    require_packages(*PACKAGES)
+    _check_kind(open_run(run)[1])
+    predictor = Predictor(run, device="cpu", full_precision=True)
+    sample = _sample(predictor, data)
+    expected = _predictions(predictor.model, predictor.adapter, sample)
+    with atomic_folder(target) as folder:
+        _write_files(predictor, folder, target)
+        model = merged(predictor.model, predictor.config)
+        _write_graph(model, predictor.adapter, sample, folder / MODEL_FILE)
+        if quantize is not None:
+            _quantize(folder / MODEL_FILE)
+        found = _run(folder, predictor.adapter, sample, model.config.model_type)
+        report = {
+            "format": format,
+            "precision": quantize or "fp32",
+            "exported_from": str(predictor.folder),
+            "compared_on": sample.source,
+            **_compare(expected, found, exact=quantize is None),
+            "bytes": sum(file.stat().st_size for file in folder.glob(f"{MODEL_FILE}*")),
+            "versions": _versions(),
+        }
+        atomic_write_json(folder / EXPORT_FILE, report)
+    return report
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UserError(f"{name}: there is no {value!r}.{did_you_mean(value, choices)} There is {name_list(choices)}.")
+
+
+def _check_kind(config: RunConfig) -> None:
+    assert config.run is not None
+    if config.run.kind not in KINDS:
+        raise UserError(
+            f"export: this run is of kind {config.run.kind}; ONNX holds one pass through a model, so what is exported "
+            f"is {' and '.join(KINDS)}. A text is written in a loop of passes: use the run itself, with ftkit predict."
+        )
+
+
+# --- what is compared ---
+
+
+def _sample(predictor: Predictor, data: Source | None) -> Split:
+    """Returns rows to compare on, spread over a file, and a text as long as the model reads.
+
+    Raises:
+        UserError: there is no data to take them from.
+    """
+    spec = predictor.config.data
+    own = [source for source in (spec.test, spec.validation, spec.train) if not isinstance(source, float)]
+    failed: list[str] = []
+    for source in [data] if data is not None else own:
+        if source is None:
+            continue
+        try:
+            name, examples = predictor.read(source)
+            pool = list(itertools.islice(examples, SAMPLE_POOL))
+        except DataError as error:
+            if data is not None:
+                raise
+            failed.append(str(error))
+            continue
+        places = np.unique(np.linspace(0, len(pool) - 1, min(SAMPLE_ROWS, len(pool)), dtype=np.int64))
+        return _checked([pool[place] for place in places], name, predictor)
+    raise UserError(
+        f"The run's own data cannot be read, so there is nothing to compare the exported model on. Name a file with "
+        f"--data FILE. ({failed[0]})"
+    )
+
+
+def _checked(examples: list[Any], source: str, predictor: Predictor) -> Split:
+    assert predictor.config.run is not None
+    problems = Problems()
+    split = Split("input", source, examples)
+    kind_module(predictor.config.run.kind).check_inputs(split, problems)
+    problems.raise_if_any()
+    longest = max(examples, key=lambda example: example.num_characters)
+    return dataclasses.replace(split, examples=[*examples, _lengthened(longest, predictor.adapter.max_length)])
+
+
+def _lengthened(example: Any, max_length: int | None) -> Any:
+    """Returns an example so often repeated that it has as many tokens as the model reads, or `LONGEST`."""
+    length = min(filter(None, (max_length, LONGEST)))
+    if isinstance(example, TokenExample):
+        words = example.words * math.ceil(length / max(len(example.words), 1))
+        return dataclasses.replace(example, words=words[:length], text=None, offsets=None)
+    times = math.ceil(length / len(example.text.split()))
+    return dataclasses.replace(example, text=" ".join([example.text] * times))
+
+
+def _predictions(model: Any, adapter: Adapter, sample: Split) -> Arrays:
+    # Small batches: many shapes, one row alone among them.
+    limits = BatchLimits(8, LONGEST)
+    return next(predict_windows(model, adapter, adapter.encode_prompt(sample), limits))[2]
+
+
+def _run(folder: Path, adapter: Adapter, sample: Split, model_type: str) -> Arrays:
+    try:
+        return _predictions(OnnxModel(folder / MODEL_FILE), adapter, sample)
+    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        raise _cannot_export(model_type, error) from error
+
+
+def _compare(expected: Arrays, found: Arrays, *, exact: bool) -> dict[str, Any]:
+    """Returns how far predictions differ.
+
+    Args:
+        exact: they must be the same but for rounding.
+
+    Raises:
+        RunError: they must and are not.
+    """
+    numbers = expected["predictions"].dtype.kind == "f"
+    name = next(name for name in ("scores", "confidences", "predictions") if name in expected)
+    pairs = list(zip(expected[name], found[name], strict=True))
+    difference = max(float(np.abs(one - other).max(initial=0.0)) for one, other in pairs)
+    equal = [
+        bool(np.array_equal(one, other))
+        for one, other in zip(expected["predictions"], found["predictions"], strict=True)
+    ]
+    # A number may be of any size; a score is a probability.
+    largest = max(1.0, float(np.abs(expected[name]).max())) if numbers else 1.0
+    if exact and not difference <= ALLOWED * largest:
+        raise RunError(
+            f"The exported model's scores differ from the run's by {difference:.3g}, more than {ALLOWED * largest:g}. "
+            "Nothing was written; use the run as it is."
+        )
+    return {
+        "rows": len(equal),
+        "max_score_difference": difference,
+        "equal_predictions": None if numbers else float(np.mean(equal)),
+    }
+
+
+# --- what is written ---
+
+
+def _write_files(predictor: Predictor, folder: Path, target: Path) -> None:
+    """Writes what reads and names the model's inputs and outputs, beside where the model will be."""
+    assert predictor.config.run is not None
+    facts = predictor.config.run.model_copy(update={"base": None})
+    config = predictor.config.model_copy(update={"tuner": TunerSpec(), "run": facts, "output_dir": str(target)})
+    predictor.model.config.save_pretrained(folder)
+    predictor.adapter.save_tokenizer(folder)
+    atomic_write_text(folder / CONFIG_FILE, config.to_yaml())
+
+
+class _Logits(torch.nn.Module):
+    """A model with tensors in their order as inputs, and one as output."""
+
+    def __init__(self, model: torch.nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.model, self.names = model, names
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return self.model(**dict(zip(self.names, inputs, strict=True)), return_dict=True).logits
+
+
+def _write_graph(model: Any, adapter: Adapter, sample: Split, path: Path) -> None:
+    """Traces a model with a few rows; batch and sequence may have any size afterwards."""
+    encoded = adapter.encode_prompt(sample)
+    rows = np.argsort(encoded.lengths, kind="stable")[-3:]  # of different lengths, so that there is padding
+    batch = pad(encoded.rows.__getitems__(rows.tolist()), adapter.padding)
+    names = [name for name in INPUTS if name in batch]
+    # Every type of model has this one; scaled dot product attention cannot be converted for T5.
+    model.set_attn_implementation("eager")
+    inside = sum(parameter.nbytes for parameter in model.parameters()) <= MOST_INSIDE
+    try:
+        with _silence(), torch.inference_mode():
+            torch.onnx.export(
+                _Logits(model, names).eval(),
+                tuple(batch[name] for name in names),
+                path,
+                dynamo=True,
+                dynamic_shapes=(tuple({0: "batch", 1: "sequence"} for _ in names),),
+                input_names=names,
+                output_names=[OUTPUT],
+                external_data=not inside,
+                verbose=False,
+            )
+    except Exception as error:  # many kinds are raised beneath, by torch.export, the converter and the models
+        raise _cannot_export(model.config.model_type, error) from error
+
+
+def _cannot_export(model_type: str, error: BaseException) -> CheckpointError:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return CheckpointError(
+        f"export: a {model_type!r} model cannot be turned into ONNX by the installed torch: {reason}\n"
+        "Nothing was written. Use the run as it is; --precision makes it faster."
+    )
+
+
+def _quantize(path: Path) -> None:
+    """Rounds the weights of a graph to 8 bits, in its place; each output of a layer has a scale of its own."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    rounded = path.with_name("rounded.onnx")
+    large = path.with_name(f"{path.name}.data").is_file()
+    with _silence():
+        quantize_dynamic(
+            path, rounded, per_channel=True, weight_type=QuantType.QInt8, use_external_data_format=large
+        )
+    rounded.replace(path)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keeps exporters from telling users about their own insides."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _versions() -> dict[str, str]:
+    import onnx
+    import onnxruntime
+
+    return {
+        "ftkit": __version__,
+        "torch": torch.__version__,
+        "onnx": onnx.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }

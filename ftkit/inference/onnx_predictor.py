@@ -1,0 +1,51 @@
+"""An exported model, loaded: it predicts and scores as the run did that it was made from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ftkit.errors import UserError
+from ftkit.inference.loading import load_adapter
+from ftkit.inference.onnx_model import MODEL_FILE, OnnxModel
+from ftkit.inference.predictor import Predictor
+from ftkit.run_directory import EXPORT_FILE, open_export
+
+
+class OnnxPredictor(Predictor):
+    """A `Predictor` whose arithmetic ONNX Runtime does; reading, batches and results are the same.
+
+    Attributes:
+        folder: what `ftkit export` wrote.
+    """
+
+    def __init__(self, folder: str | Path, *, device: Any = None, precision: str = "fp32", **search: int | None) -> None:
+        """Loads an exported model.
+
+        Args:
+            folder: what `ftkit export` wrote.
+            device: None or `cpu`.
+            precision: what it was exported in; it cannot be changed.
+            search: settings of a search; there is none, so they are refused.
+
+        Raises:
+            UserError: it is no exported model, ONNX Runtime is missing, or one of these asks for something else.
+        """
+        from ftkit.engine.quiet import quiet_libraries
+
+        if device is not None and str(device) != "cpu":
+            raise UserError(f"device: an exported model computes on the CPU, not on {device}. Leave it out.")
+        quiet_libraries()
+        self.folder, self.config = open_export(folder)
+        about = json.loads((self.folder / EXPORT_FILE).read_text(encoding="utf-8"))
+        self.precision = about["precision"]
+        if precision not in ("fp32", self.precision):
+            raise UserError(
+                f"precision: {self.folder} was exported in {self.precision} and stays so, got {precision!r}. Leave it out"
+                + ("." if precision != "int8" else ", or export the run with --quantize int8.")
+            )
+        chosen = {name: value for name, value in search.items() if value is not None}
+        self.adapter = load_adapter(self.folder, self.config, chosen, needs_weights=False)
+        self.labels = self.adapter.labels
+        self.model = OnnxModel(self.folder / MODEL_FILE)

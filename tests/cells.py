@@ -1,0 +1,66 @@
+"""Tiny models of every kind of task and family: what tests of tuners train. A cell is a kind and a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tiny
+from ftkit.adapters.adapter import Adapter
+from ftkit.adapters.table import find_adapter
+from ftkit.models.checkpoint import inspect_checkpoint
+from ftkit.models.spec import ModelSpec
+from ftkit.tag_schemes import tag_names
+from ftkit.types import Kind, LabelSpace, Split, TextToTextExample, TokenExample, natural_sort
+
+EXAMPLES = tiny.EXAMPLES[::4]
+"""Four texts of four topics, of different lengths."""
+
+TAGGED = (("our team won the cup", "O B-who O O O"), ("cold wind and rain", "B-what I-what O B-what"))
+
+OPTIONS: dict[str, Mapping[str, Any]] = {
+    "mbart": {"source_lang": "en_XX", "target_lang": "de_DE"},
+    "nllb": {"source_lang": "eng_Latn", "target_lang": "deu_Latn"},
+    "gpt2": {"prompt_template": "{source} is"},
+    "llama": {"prompt_template": "{source} is"},
+}
+"""What a checkpoint needs to translate."""
+
+DECODERS = {"bert2bert": "bert", "bert2gpt": "gpt2"}
+"""Two checkpoints joined: BERT reads, this one writes."""
+
+
+def make_adapter(kind: Kind, name: str, checkpoint: Callable[[str], Path], **options: Any) -> Adapter:
+    """Returns the task adapter of a cell.
+
+    Args:
+        name: of a checkpoint in `tiny`, or of `DECODERS`.
+        checkpoint: gives the folder of a tiny checkpoint.
+    """
+    joined = DECODERS.get(name)
+    folder = str(checkpoint("bert" if joined else name))
+    spec = inspect_checkpoint(ModelSpec(checkpoint=folder, decoder=str(checkpoint(joined)) if joined else None))
+    adapter: Any = find_adapter(kind, spec.family, spec.name)
+    return adapter(spec, labels(kind), **{**(OPTIONS.get(name, {}) if kind == "translation" else {}), **options})
+
+
+def labels(kind: Kind) -> LabelSpace | None:
+    """Returns the labels of the examples; none where texts are written."""
+    if kind == "text-classification":
+        return LabelSpace(tuple(natural_sort({label for _, label in EXAMPLES})))
+    return LabelSpace(tag_names(("what", "who"), "IOB2")) if kind == "token-classification" else None
+
+
+def make_split(kind: Kind) -> Split:
+    """Returns a few labelled examples."""
+    if kind == "text-classification":
+        return tiny.make_split(*zip(*EXAMPLES, strict=True))
+    if kind == "token-classification":
+        rows = [
+            TokenExample(id=row, words=tuple(words.split()), tags=tuple(tags.split()), line=row + 1)
+            for row, (words, tags) in enumerate(TAGGED)
+        ]
+        return Split("train", "examples.conll", rows)
+    pairs = [(text, " ".join(reversed(text.lower().split()))) for text, _ in EXAMPLES]
+    return Split("train", "pairs.tsv", [TextToTextExample(row, *pair, line=row + 1) for row, pair in enumerate(pairs)])

@@ -1,0 +1,317 @@
+"""What every tuner keeps to, on every kind of task and checkpoint that it suits. A new method only adds data."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import cells
+import tiny
+from ftkit.adapters.adapter import Adapter, Built
+from ftkit.engine.batching import pad
+from ftkit.errors import ConfigError
+from ftkit.tuners.apply import apply_tuner, base_prefix
+from ftkit.tuners.saving import WEIGHTS_FILE, save_adapter
+from ftkit.tuners.spec import METHODS, TunerSpec
+from ftkit.tuners.suits import check_suits
+from ftkit.types import Kind
+
+MODELS: dict[Kind, tuple[str, ...]] = {
+    "text-classification": (
+        *("bert", "distilbert", "albert", "electra", "modernbert", "deberta-v2"),
+        *("gpt2", "llama", "t5", "bart"),
+    ),
+    "token-classification": ("bert", "modernbert", "gpt2", "llama", "t5"),
+    "translation": (
+        *("marian", "t5", "bart", "mbart", "nllb", "pegasus"),
+        *("gpt2", "llama", "bert2bert", "bert2gpt"),
+    ),
+}
+TUNERS = [method for method in METHODS if method != "full"]
+Cell = tuple[Kind, str, str]
+CELLS: list[Cell] = [(kind, name, method) for kind, names in MODELS.items() for name in names for method in TUNERS]
+every_cell = pytest.mark.parametrize("cell", CELLS, ids=" ".join)
+
+PROMPTS = ("prefix", "prompt", "p-tuning")
+ENCODERS = [name for name in tiny.MODEL_TYPES if tiny.MODEL_TYPES[name] == "encoder"]
+
+
+def _refused() -> dict[Cell, str]:
+    """Returns every cell that does not work, and a part of the reason that is given."""
+    found: dict[Cell, str] = {}
+    for kind, names in MODELS.items():
+        no_biases = [name for name in ("modernbert", "llama", "t5") if name in names]
+        found |= {(kind, name, "bitfit"): "bitfit trains biases, and .* have none" for name in no_biases}
+        found |= {(kind, name, "prefix"): "encoders take no keys" for name in ENCODERS if name in names}
+    found["text-classification", "albert", "last-layers"] = "last 2 layers are to be trained, but .* has 1"
+    for name in ("gpt2", "llama", "t5", "bart"):
+        found |= {("text-classification", name, method): "looks for the last token" for method in PROMPTS}
+    found |= {("token-classification", "t5", method): "no virtual tokens for encoder-decoders" for method in PROMPTS}
+    whole = [name for name in MODELS["translation"] if name not in cells.DECODERS]
+    found |= {("translation", name, "head-only"): "lacks nothing" for name in whole}
+    # peft embeds what is read with the first table of the vocabulary's size. Pegasus scales what it reads from its
+    # own, and where two vocabularies are joined peft finds none.
+    for name in ("pegasus", "bert2gpt"):
+        found |= {("translation", name, method): "peft does not embed a text" for method in PROMPTS[1:]}
+    return found
+
+
+REFUSED = _refused()
+works = pytest.mark.parametrize("cell", [cell for cell in CELLS if cell not in REFUSED], ids=" ".join)
+
+STILL_AT_FIRST = {
+    "lora": {"lora_A"},
+    "rslora": {"lora_A"},
+    "dora": {"lora_A"},
+    "adalora": {"lora_A", "lora_B"},
+}
+"""What the first step leaves as it was, as it is multiplied with zeros: B in LoRA, the singular values in AdaLoRA."""
+
+NUM_STEPS, LEARNING_RATE = 2, 1e-2
+TOLERANCE = 1e-6
+# PiSSA is trained as W_res + A B and saved as W + (A B - A0 B0). They are equal but for the rounding of float32 sums,
+# some 1e-7 of each weight, which over the layers makes up to 7e-6 of logits that are about 10 here.
+PISSA_TOLERANCE = 1e-5
+
+
+@dataclass
+class Outcome:
+    """What is left of a trained cell.
+
+    Attributes:
+        still: kinds of trainable tensors that a step left as they were, step by step.
+        moved: frozen tensors that training changed.
+        other: frozen tensors that are not the checkpoint's.
+        untrained: new parameters that are not trainable.
+        trained: names of trainable tensors, as the file should have them.
+        new: names of new parameters, as the file should have them.
+    """
+
+    folder: Path
+    logits: np.ndarray
+    still: list[set[str]]
+    moved: list[str]
+    other: list[str]
+    untrained: list[str]
+    trained: set[str]
+    new: set[str]
+
+
+Base = tuple[Adapter, Built, dict[str, torch.Tensor]]
+
+
+@pytest.fixture(scope="module")
+def base(checkpoint: Callable[[str], Path]) -> Callable[[Kind, str], Base]:
+    """`base("translation", "t5")` is a task adapter, a model to be copied and a batch; made once."""
+    made: dict[tuple[Kind, str], Base] = {}
+
+    def make(kind: Kind, name: str) -> Base:
+        if (kind, name) not in made:
+            adapter = cells.make_adapter(kind, name, checkpoint)
+            rows = adapter.encode(cells.make_split(kind)).rows.to_list()
+            torch.manual_seed(0)
+            made[kind, name] = (adapter, adapter.build(), pad(rows, adapter.padding))
+        return made[kind, name]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def trained(base: Callable[..., Base], tmp_path_factory: pytest.TempPathFactory) -> Callable[[Cell], Outcome]:
+    """`trained(cell)` is what two optimizer steps make of it; made once."""
+    made: dict[Cell, Outcome] = {}
+
+    def make(cell: Cell) -> Outcome:
+        if cell not in made:
+            folder = tmp_path_factory.mktemp("-".join(cell))
+            made[cell] = train(*base(*cell[:2]), cell, folder)
+        return made[cell]
+
+    return make
+
+
+def tune(adapter: Adapter, built: Built, cell: Cell) -> Any:
+    kind, name, method = cell
+    spec, family = TunerSpec(method=method), adapter.spec.family
+    check_suits(spec, kind, family, name)
+    torch.manual_seed(0)
+    model = copy.deepcopy(built.model)
+    return apply_tuner(model, built.new_parameters, spec, kind=kind, family=family).eval()
+
+
+def train(adapter: Adapter, built: Built, batch: dict[str, torch.Tensor], cell: Cell, folder: Path) -> Outcome:
+    model = tune(adapter, built, cell)
+    start = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
+    trainable = {name: tensor for name, tensor in model.named_parameters() if tensor.requires_grad}
+    # Without weight decay: nothing moves that has no gradient.
+    optimizer = torch.optim.AdamW(trainable.values(), lr=LEARNING_RATE, weight_decay=0.0)
+    still = []
+    for _ in range(NUM_STEPS):
+        before = {name: tensor.detach().clone() for name, tensor in trainable.items()}
+        loss(adapter, model, batch).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        still.append({part(name) for name, tensor in trainable.items() if torch.equal(tensor, before[name])})
+    frozen = {name: tensor for name, tensor in model.named_parameters() if name not in trainable}
+    save_adapter(model, folder, revision=None)
+    return Outcome(
+        folder=folder,
+        logits=logits(model, batch),
+        still=still,
+        moved=[name for name, tensor in frozen.items() if not torch.equal(tensor, start[name])],
+        other=not_from_checkpoint(model, frozen, dict(built.model.named_parameters())),
+        untrained=sorted(built.new_parameters - {plain(model, name) for name in trainable}),
+        trained={plain(model, name, keep_prefix=True) for name in trainable},
+        new={base_prefix(model) + name for name in built.new_parameters},
+    )
+
+
+def loss(adapter: Adapter, model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    inputs = dict(batch)
+    labels = inputs.pop("labels")
+    return adapter.loss(model(**inputs), labels).mean()
+
+
+@torch.inference_mode()
+def logits(model: Any, batch: dict[str, torch.Tensor]) -> np.ndarray:
+    return model(**{name: tensor for name, tensor in batch.items() if name != "labels"}).logits.numpy()
+
+
+def part(name: str) -> str:
+    """Returns which part of a method a tensor is: `lora_A` of `...query.lora_A.default.weight`."""
+    found = re.search(r"lora_[A-Z]", name)
+    return found.group() if found else name
+
+
+def plain(model: Any, name: str, *, keep_prefix: bool = False) -> str:
+    """Returns the name that a tensor has in the saved file, or without prefix in the model before it was tuned."""
+    if name.startswith("prompt_encoder."):
+        return "prompt_embeddings"
+    for inner in (".modules_to_save.default", ".original_module", ".base_layer", ".default"):
+        name = name.replace(inner, "")
+    name = name.replace(".lora_magnitude_vector.weight", ".lora_magnitude_vector")  # as peft shortens DoRA's
+    return name if keep_prefix else name.removeprefix(base_prefix(model))
+
+
+def not_from_checkpoint(model: Any, frozen: dict[str, Any], loaded: dict[str, Any]) -> list[str]:
+    """Returns frozen tensors that are not, bit for bit, what was loaded."""
+    names = {name: plain(model, name) for name in frozen if ".ranknum." not in name}  # AdaLoRA's count of its ranks
+    return [name for name, old in names.items() if old not in loaded or not torch.equal(frozen[name], loaded[old])]
+
+
+# --- which cells there are ---
+
+
+@pytest.mark.parametrize("cell", REFUSED, ids=" ".join)
+def test_what_does_not_work_is_refused(cell: Cell, base: Callable[..., Base]) -> None:
+    adapter, built, _ = base(*cell[:2])
+    with pytest.raises(ConfigError, match=REFUSED[cell]) as caught:
+        tune(adapter, built, cell)
+    assert str(caught.value).startswith("tuner.")
+
+
+def test_most_cells_work() -> None:
+    assert set(REFUSED) <= set(CELLS)
+    assert len(REFUSED) < len(CELLS) / 5
+
+
+# --- training ---
+
+
+@works
+def test_everything_trainable_moves_and_nothing_else(cell: Cell, trained: Callable[[Cell], Outcome]) -> None:
+    found = trained(cell)
+    assert found.still[0] == STILL_AT_FIRST.get(cell[2], set())
+    assert not found.still[1]
+    assert not found.moved
+
+
+@works
+def test_what_is_frozen_is_the_checkpoint(cell: Cell, trained: Callable[[Cell], Outcome]) -> None:
+    other = trained(cell).other
+    if cell[2] == "pissa":  # the principal components have left the layers that are tuned
+        assert other
+        assert all(name.endswith(".base_layer.weight") for name in other)
+        return
+    assert not other
+
+
+@works
+def test_what_is_new_is_trained_and_saved(cell: Cell, trained: Callable[[Cell], Outcome]) -> None:
+    found = trained(cell)
+    assert not found.untrained
+    saved = load_file(found.folder / WEIGHTS_FILE).keys()
+    assert found.new <= saved
+    assert found.trained <= saved
+    others = saved - found.trained
+    if cell[2] == "bitfit":  # peft saves every bias, also one that takes no part, or stands in two places
+        others = {name for name in others if not name.endswith((".pooler.dense.bias", ".predictions.decoder.bias"))}
+    assert not others
+
+
+# --- what is saved ---
+
+RELOAD = """
+import copy, json, sys
+from pathlib import Path
+import numpy as np
+import cells
+import torch
+from ftkit.engine.batching import pad
+from ftkit.tuners.saving import attach_adapter
+
+folders, checkpoints, out = json.load(sys.stdin)
+bases, found = {}, {}
+for kind, name, method, folder in folders:
+    if (kind, name) not in bases:
+        adapter = cells.make_adapter(kind, name, lambda name: Path(checkpoints[name]))
+        batch = pad(adapter.encode(cells.make_split(kind)).rows.to_list(), adapter.padding)
+        torch.manual_seed(1)  # whatever is not loaded is another than in training
+        bases[kind, name] = adapter.build().model, {key: batch[key] for key in batch if key != "labels"}
+    model, batch = bases[kind, name]
+    with torch.inference_mode():
+        found[folder] = attach_adapter(copy.deepcopy(model), folder)(**batch).logits.numpy()
+np.savez(out, **{folder: found[folder] for folder in found})
+"""
+
+
+@pytest.fixture(scope="module")
+def reloaded(
+    trained: Callable[[Cell], Outcome], checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """The logits that a new process gets from every saved adapter; one process for all."""
+    jobs = [(*cell, str(trained(cell).folder)) for cell in CELLS if cell not in REFUSED]
+    names = {name for _, name, *_ in jobs if name not in cells.DECODERS} | {"bert", *cells.DECODERS.values()}
+    out = tmp_path_factory.mktemp("reloaded") / "logits.npz"
+    tests = Path(__file__).resolve().parent.parent
+    process = subprocess.run(
+        [sys.executable, "-c", RELOAD],
+        input=json.dumps([jobs, {name: str(checkpoint(name)) for name in names}, str(out)]),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(tests)},
+    )
+    assert process.returncode == 0, process.stderr
+    return np.load(out)
+
+
+@works
+def test_a_new_process_gets_the_same_logits(cell: Cell, trained: Callable[[Cell], Outcome], reloaded: Any) -> None:
+    found = trained(cell)
+    assert np.abs(found.logits).max() > 1e-3
+    tolerance = PISSA_TOLERANCE if cell[2] == "pissa" else TOLERANCE
+    np.testing.assert_allclose(reloaded[str(found.folder)], found.logits, atol=tolerance, rtol=0)

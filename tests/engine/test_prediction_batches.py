@@ -1,0 +1,66 @@
+"""The batches of prediction and evaluation: as large as config and device suggest, with little padding."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftkit.config import load_config
+from ftkit.engine.batching import BatchLimits, cut, padding_share
+from ftkit.engine.evaluation import CPU_BATCH_COST, CPU_TOKENS, WRITING_ROWS, length_batches, prediction_limits
+
+CONFIG: dict[str, Any] = {
+    "task": "text-classification",
+    "model": {"checkpoint": "x"},
+    "data": {"train": "a.csv"},
+    "output_dir": "runs/x",
+}
+
+
+def limits(train: dict[str, int], device_type: str = "cpu", *, writes_text: bool = False) -> BatchLimits:
+    config = load_config({**CONFIG, "train": train})
+    return prediction_limits(config.train, device_type=device_type, writes_text=writes_text)
+
+
+def test_a_cpu_gets_small_batches_and_a_gpu_full_ones() -> None:
+    assert limits({}) == BatchLimits(math.inf, CPU_TOKENS, CPU_BATCH_COST)
+    assert limits({}, "cuda") == BatchLimits(math.inf, 4_096)
+    assert limits({"max_tokens_per_batch": 512}).max_tokens == 512
+    assert limits({"max_tokens_per_batch": 8_192}, "cuda").max_tokens == 8_192
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_rows_are_bounded_where_a_config_says_so_and_where_texts_are_written(device: str) -> None:
+    assert limits({"per_device_eval_batch_size": 8}, device) == BatchLimits(8, 4_096)
+    assert limits({}, device, writes_text=True) == BatchLimits(WRITING_ROWS, 4_096)
+    assert limits({"per_device_eval_batch_size": 8}, device, writes_text=True).max_rows == 8
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=80),
+    st.sampled_from([BatchLimits(math.inf, 100, 16.0), BatchLimits(5, 100), BatchLimits(math.inf, 40)]),
+)
+def test_every_row_is_in_one_batch_within_the_limits(lengths: list[int], within: BatchLimits) -> None:
+    rows = np.arange(3, 3 + len(lengths))  # a window that does not begin at the first row
+    all_lengths = np.array([7, 7, 7, *lengths])
+    batches = length_batches(all_lengths, rows, within)
+    assert sorted(np.concatenate(batches).tolist()) == rows.tolist()
+    longest = [int(all_lengths[batch].max()) for batch in batches]
+    assert longest == sorted(longest)
+    for batch, length in zip(batches, longest, strict=True):
+        assert len(batch) <= within.max_rows
+        assert len(batch) == 1 or len(batch) * length <= within.max_tokens
+
+
+def test_a_few_texts_of_many_lengths_are_hardly_padded() -> None:
+    lengths = np.random.default_rng(0).integers(5, 60, 64)
+    rows = np.arange(64)
+    full = padding_share(lengths, cut(lengths, np.argsort(lengths), BatchLimits(64, 4_096)))
+    found = padding_share(lengths, length_batches(lengths, rows, limits({})))
+    assert full > 0.4
+    assert found < 0.12
