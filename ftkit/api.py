@@ -46,7 +46,7 @@ def load(
     Args:
         run: a run directory, or what `ftkit export` made of one.
         device: such as `cpu` or `cuda:1`; the first GPU if there is one, by default.
-        precision: fp32 for the run's own predictions; bf16, or int8 on a CPU; auto measures whether bf16 is faster.
+        precision: fp32 for the run's own predictions; bf16; int8 on a CPU; auto measures whether bf16 is faster.
         num_beams: of a model that writes texts; by default as the run was scored.
         max_new_tokens: of a model that writes texts; by default what the targets of train suggested.
 
@@ -55,8 +55,11 @@ def load(
     """
     from ftkit.run_directory import is_export
 
+    options: Any = {"precision": precision, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
     if is_export(run):
-        from ftkit.inference.onnx_predictor import OnnxPredictor as Found
-    else:
-        from ftkit.inference.predictor import Predictor as Found
-    return Found(run, device=device, precision=precision, num_beams=num_beams, max_new_tokens=max_new_tokens)
+        from ftkit.inference.onnx_predictor import OnnxPredictor
+
+        return OnnxPredictor(run, device=device, **options)
+    from ftkit.inference.predictor import Predictor
+
+    return Predictor(run, device=device, **options)

@@ -42,9 +42,7 @@ def training_arguments(
         raise ConfigError(f"train: transformers refuses these arguments: {error}") from None
 
 
-def _defaults(
-    config: RunConfig, kwargs: dict[str, Any], primary_metric: str, has_validation: bool
-) -> dict[str, Any]:
+def _defaults(config: RunConfig, kwargs: dict[str, Any], primary_metric: str, has_validation: bool) -> dict[str, Any]:
     strategy = kwargs.get("eval_strategy", "epoch" if has_validation else "no")
     save_strategy = strategy if strategy != "no" else "epoch"
     defaults: dict[str, Any] = {"eval_strategy": strategy, "save_strategy": save_strategy}

@@ -34,14 +34,14 @@ def use_onednn(model: torch.nn.Module) -> int:
     layers = [module for module in model.modules() if type(module) in (torch.nn.Linear, Conv1D)]
     for layer in layers:
         forward = _linear if isinstance(layer, torch.nn.Linear) else _conv1d
-        layer.forward = types.MethodType(forward, layer)  # type: ignore[method-assign]
+        layer.forward = types.MethodType(forward, layer)
     return len(layers)
 
 
 @functools.cache
 def mkl_is_slow() -> bool:
     """Tells whether MKL leaves AVX-512 unused here. Asked of the CPU, not timed: equal runs are to stay equal."""
-    return (
+    return bool(
         torch.backends.mkl.is_available()
         and torch.backends.mkldnn.is_available()
         and torch.backends.mkldnn.enabled
@@ -87,7 +87,7 @@ def _suits(input: torch.Tensor, weight: torch.Tensor) -> bool:
 def _multiply(input: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> torch.Tensor:
     input = input.contiguous()  # of rows that lie apart oneDNN makes much work: 50 times as much in a gradient
     if torch.is_grad_enabled():
-        return _Multiply.apply(input, weight_OI, bias_O)  # type: ignore[no-untyped-call]
+        return _Multiply.apply(input, weight_OI, bias_O)
     return _product(input, weight_OI, bias_O)
 
 

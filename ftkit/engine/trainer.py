@@ -162,8 +162,8 @@ class FtkitTrainer(Trainer):
         return int(self.accelerator.reduce(count, reduction="sum"))
 
     def finished_model(self) -> PreTrainedModel:
-        """Returns the trained model in float32, without what Accelerate wrapped around it."""
-        model = self.accelerator.unwrap_model(self.model_wrapped)
+        """Returns the trained model in float32, without what Accelerate and torch.compile wrapped around it."""
+        model = self.accelerator.unwrap_model(self.model_wrapped, keep_torch_compile=False)
         unwrap_forward(model)
         return model
 
@@ -184,14 +184,16 @@ class FtkitTrainer(Trainer):
         self.guard.check(step)
         check_weights_are_finite(model, step)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Setting `save_embedding_layers`")  # as it should, for new tokens
+            # It should, where tokens were added.
+            warnings.filterwarnings("ignore", message="Setting `save_embedding_layers`")
             super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             folder = Path(self._get_output_dir(trial))
             # Pickled arguments can hold what should not travel, and nothing reads them.
             (folder / f"{checkpoints.PREFIX}{step}" / "training_args.bin").unlink(missing_ok=True)
-            save_training_state(self.accelerator.unwrap_model(model), folder / f"{checkpoints.PREFIX}{step}")
+            trained = self.accelerator.unwrap_model(model, keep_torch_compile=False)
+            save_training_state(trained, folder / f"{checkpoints.PREFIX}{step}")
             checkpoints.write_manifest(folder / f"{checkpoints.PREFIX}{step}")
             checkpoints.rotate(folder, keep=self.num_checkpoints, best=self.state.best_model_checkpoint)
         self.accelerator.wait_for_everyone()

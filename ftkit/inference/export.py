@@ -7,8 +7,9 @@ import dataclasses
 import itertools
 import logging
 import math
+import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from ftkit.inference.precision import merged
 from ftkit.inference.predictor import Predictor
 from ftkit.run_directory import EXPORT_FILE, open_run
 from ftkit.tasks import kind_module
+from ftkit.tuners.merge import check_can_be_merged
 from ftkit.tuners.spec import TunerSpec
 from ftkit.types import Kind, Split, TokenExample
 from ftkit.version import __version__
@@ -37,10 +39,11 @@ QUANTIZATIONS = ("int8",)
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 KINDS: tuple[Kind, ...] = ("text-classification", "token-classification")
 
-SAMPLE_ROWS, SAMPLE_POOL = 256, 20_000  # rows to compare on, spread over the first so many of the file
+SAMPLE_ROWS, SAMPLE_POOL = 512, 20_000  # rows to compare on, spread over the first so many of the file
 LONGEST = 512  # tokens of a made-up long text, which is compared too
 ALLOWED = 1e-3  # of scores in float32: sums in another order differ by some 1e-6
 MOST_INSIDE = 1_800_000_000  # bytes of weights in model.onnx itself: protobuf ends at 2 GiB
+INT8_SHARE = 0.3  # of a float32 graph's bytes: a quarter, and what is not rounded
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
@@ -68,16 +71,17 @@ def export_run(
         _check_choice("quantize", quantize, QUANTIZATIONS)
     target = free_folder(out)
     require_packages(*PACKAGES)
-    _check_kind(open_run(run)[1])
+    _check_can_be_exported(open_run(run)[1])
     predictor = Predictor(run, device="cpu", full_precision=True)
     sample = _sample(predictor, data)
     expected = _predictions(predictor.model, predictor.adapter, sample)
     with atomic_folder(target) as folder:
         _write_files(predictor, folder, target)
         model = merged(predictor.model, predictor.config)
-        _write_graph(model, predictor.adapter, sample, folder / MODEL_FILE)
-        if quantize is not None:
-            _quantize(folder / MODEL_FILE)
+        if quantize is None:
+            _write_graph(model, predictor.adapter, sample, folder / MODEL_FILE)
+        else:
+            _write_rounded_graph(model, predictor.adapter, sample, folder / MODEL_FILE)
         found = _run(folder, predictor.adapter, sample, model.config.model_type)
         report = {
             "format": format,
@@ -97,8 +101,10 @@ def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise UserError(f"{name}: there is no {value!r}.{did_you_mean(value, choices)} There is {name_list(choices)}.")
 
 
-def _check_kind(config: RunConfig) -> None:
+def _check_can_be_exported(config: RunConfig) -> None:
     assert config.run is not None
+    if config.run.base is not None:
+        check_can_be_merged(config.tuner)
     if config.run.kind not in KINDS:
         raise UserError(
             f"export: this run is of kind {config.run.kind}; ONNX holds one pass through a model, so what is exported "
@@ -181,14 +187,14 @@ def _compare(expected: Arrays, found: Arrays, *, exact: bool) -> dict[str, Any]:
     """
     numbers = expected["predictions"].dtype.kind == "f"
     name = next(name for name in ("scores", "confidences", "predictions") if name in expected)
-    pairs = list(zip(expected[name], found[name], strict=True))
-    difference = max(float(np.abs(one - other).max(initial=0.0)) for one, other in pairs)
+    pairs = zip(expected[name], found[name], strict=True)
+    difference = max_abs(one - other for one, other in pairs)
     equal = [
         bool(np.array_equal(one, other))
         for one, other in zip(expected["predictions"], found["predictions"], strict=True)
     ]
     # A number may be of any size; a score is a probability.
-    largest = max(1.0, float(np.abs(expected[name]).max())) if numbers else 1.0
+    largest = max(1.0, max_abs(expected[name])) if numbers else 1.0
     if exact and not difference <= ALLOWED * largest:
         raise RunError(
             f"The exported model's scores differ from the run's by {difference:.3g}, more than {ALLOWED * largest:g}. "
@@ -199,6 +205,11 @@ def _compare(expected: Arrays, found: Arrays, *, exact: bool) -> dict[str, Any]:
         "max_score_difference": difference,
         "equal_predictions": None if numbers else float(np.mean(equal)),
     }
+
+
+def max_abs(arrays: Iterable[Any]) -> float:
+    """Returns the largest absolute value of all, NaN if there is one."""
+    return float(np.max([np.max(np.abs(array), initial=0.0) for array in arrays]))
 
 
 # --- what is written ---
@@ -261,17 +272,18 @@ def _cannot_export(model_type: str, error: BaseException) -> CheckpointError:
     )
 
 
-def _quantize(path: Path) -> None:
-    """Rounds the weights of a graph to 8 bits, in its place; each output of a layer has a scale of its own."""
+def _write_rounded_graph(model: Any, adapter: Adapter, sample: Split, path: Path) -> None:
+    """Writes a graph with weights in 8 bits; each output of a layer has a scale of its own."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    rounded = path.with_name("rounded.onnx")
-    large = path.with_name(f"{path.name}.data").is_file()
-    with _silence():
-        quantize_dynamic(
-            path, rounded, per_channel=True, weight_type=QuantType.QInt8, use_external_data_format=large
-        )
-    rounded.replace(path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        whole = Path(folder) / MODEL_FILE
+        _write_graph(model, adapter, sample, whole)
+        inside = INT8_SHARE * sum(file.stat().st_size for file in Path(folder).iterdir()) <= MOST_INSIDE
+        with _silence():
+            quantize_dynamic(
+                whole, path, per_channel=True, weight_type=QuantType.QInt8, use_external_data_format=not inside
+            )
 
 
 @contextlib.contextmanager

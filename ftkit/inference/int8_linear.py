@@ -33,9 +33,9 @@ class Int8Linear(torch.nn.Module):
     @classmethod
     def of(cls, layer: torch.nn.Module) -> Int8Linear:
         """Returns the 8-bit counterpart of an `nn.Linear`, or of a Conv1D of GPT-2, whose weight is (I, O)."""
-        weight, bias = layer.weight.detach(), layer.bias  # type: ignore[union-attr, operator]
+        weight, bias = layer.weight.detach(), layer.bias  # type: ignore[operator]
         weight_OI = weight if isinstance(layer, torch.nn.Linear) else weight.t().contiguous()
-        return cls(weight_OI, None if bias is None else bias.detach())  # type: ignore[union-attr, operator, arg-type]
+        return cls(weight_OI, None if bias is None else bias.detach())  # type: ignore[operator]
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Computes `input` (..., I) into (..., O), float32."""

@@ -88,9 +88,7 @@ def batch_limits(config: RunConfig, device: torch.device) -> BatchLimits:
     from ftkit.engine.evaluation import prediction_limits
 
     assert config.run is not None
-    return prediction_limits(
-        config.train, device_type=device.type, writes_text=config.run.kind in WRITING_KINDS
-    )
+    return prediction_limits(config.train, device_type=device.type, writes_text=config.run.kind in WRITING_KINDS)
 
 
 def pick_device(device: str | torch.device | None) -> torch.device:

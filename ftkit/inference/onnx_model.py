@@ -47,7 +47,9 @@ class OnnxModel:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
             reason = str(error).strip().splitlines()[0]
-            raise CheckpointError(f"{path} cannot be loaded by ONNX Runtime: {reason}. Export the run again.") from None
+            raise CheckpointError(
+                f"{path} cannot be loaded by ONNX Runtime: {reason}. Export the run again."
+            ) from None
         self._inputs = [item.name for item in self._session.get_inputs()]
 
     def __call__(self, **inputs: torch.Tensor) -> Any:

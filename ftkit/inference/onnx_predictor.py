@@ -20,13 +20,15 @@ class OnnxPredictor(Predictor):
         folder: what `ftkit export` wrote.
     """
 
-    def __init__(self, folder: str | Path, *, device: Any = None, precision: str = "fp32", **search: int | None) -> None:
+    def __init__(
+        self, folder: str | Path, *, device: Any = None, precision: str = "fp32", **search: int | None
+    ) -> None:
         """Loads an exported model.
 
         Args:
             folder: what `ftkit export` wrote.
             device: None or `cpu`.
-            precision: what it was exported in; it cannot be changed.
+            precision: what it was exported in, which cannot be changed any more.
             search: settings of a search; there is none, so they are refused.
 
         Raises:
@@ -40,11 +42,9 @@ class OnnxPredictor(Predictor):
         self.folder, self.config = open_export(folder)
         about = json.loads((self.folder / EXPORT_FILE).read_text(encoding="utf-8"))
         self.precision = about["precision"]
-        if precision not in ("fp32", self.precision):
-            raise UserError(
-                f"precision: {self.folder} was exported in {self.precision} and stays so, got {precision!r}. Leave it out"
-                + ("." if precision != "int8" else ", or export the run with --quantize int8.")
-            )
+        if precision not in ("auto", "fp32", self.precision):
+            remedy = "Leave it out" + (", or export the run with --quantize int8." if precision == "int8" else ".")
+            raise UserError(f"precision: {self.folder} was exported in {self.precision}, got {precision!r}. {remedy}")
         chosen = {name: value for name, value in search.items() if value is not None}
         self.adapter = load_adapter(self.folder, self.config, chosen, needs_weights=False)
         self.labels = self.adapter.labels

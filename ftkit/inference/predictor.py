@@ -53,7 +53,7 @@ class Predictor:
         Args:
             run: a run directory.
             device: such as `cpu` or `cuda:1`; the first GPU if there is one, by default.
-            precision: fp32 for the run's own predictions; bf16, or int8 on a CPU; auto measures whether bf16 is faster.
+            precision: fp32 for the run's own predictions; bf16; int8 on a CPU; auto measures whether bf16 is faster.
             num_beams: of a model that writes texts; by default as the run was scored.
             max_new_tokens: of a model that writes texts; by default what the targets of train suggested.
             full_precision: do not quantise the base of a trained adapter, though it was trained so.
@@ -150,9 +150,7 @@ class Predictor:
         names = self.config.metrics or task.metrics or DEFAULT_METRICS[kind.scored_as(task, self.config.data)]
         scorer = kind.make_scorer(names, self.labels, self.config.data)
         rows = self.adapter.encode_prompt(split)
-        outcome = evaluate(
-            self.model, self.adapter, split, rows, scorer, self.limits, autocast=self._autocast
-        )
+        outcome = evaluate(self.model, self.adapter, split, rows, scorer, self.limits, autocast=self._autocast)
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
         return {**outcome.metrics, "samples": len(split), "data": data}
 
@@ -200,7 +198,9 @@ class Predictor:
         # Texts that are written are decoded by the tokenizer, which cannot encode the next ones at the same time.
         for split, rows in encoded if self.adapter.writes_text else one_ahead(encoded):
             for _, _, arrays in predict_windows(self.model, self.adapter, rows, self.limits, autocast=self._autocast):
-                for example, prediction in zip(split.examples, self.adapter.decode(arrays, split.examples), strict=True):
+                for example, prediction in zip(
+                    split.examples, self.adapter.decode(arrays, split.examples), strict=True
+                ):
                     yield {"id": example.id, **prediction}
 
     def _encoded(self, examples: Iterable[Any], source: str) -> Iterator[tuple[Split, Encoded]]:

@@ -188,8 +188,10 @@ class SharedBody:
         try:
             part.run(part.model)
         except _Called as called:
-            bound = self._signature.bind(*called.arguments, **called.keywords).arguments
-            call = {**bound, **bound.pop("kwargs", {})}
+            call: Call = {}
+            for name, value in self._signature.bind(*called.arguments, **called.keywords).arguments.items():
+                collects = self._signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
+                call |= value if collects else {name: value}
             # Whether it wants a tuple is for its own code to know: the slot answers with an object, which is both.
             return {name: value for name, value in call.items() if value is not None and name != "return_dict"}
         raise AssertionError(f"{type(part.model).__name__} did not call its body")

@@ -42,4 +42,4 @@ def one_ahead(items: Iterator[T]) -> Iterator[T]:
         coming: Any = pool.submit(next, items, end)
         while (item := coming.result()) is not end:
             coming = pool.submit(next, items, end)
-            yield item  # type: ignore[misc]
+            yield item

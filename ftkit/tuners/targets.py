@@ -7,7 +7,7 @@ models, and only queries and values for others.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError, did_you_mean, name_list
 
@@ -44,12 +44,20 @@ def layer_stacks(model: torch.nn.Module) -> dict[str, int]:
 
 
 def linear_layers(model: torch.nn.Module, new: Collection[str]) -> list[str]:
-    """Returns the full names of all linear layers of the body that the checkpoint provides."""
+    """Returns the full names of all linear layers that the checkpoint provides, but for a language model's output.
+
+    A pooler is among them: that of a sentence encoder was never used in its own training, and has to move. One that
+    takes no part, as in two joined checkpoints, is frozen already and stays out.
+    """
     stacks = layer_stacks(model)
+    get_output: Any = getattr(model, "get_output_embeddings", lambda: None)
+    output = get_output()
     return [
         name
         for name, module in model.named_modules()
-        if _is_linear(module) and _is_inside(name, stacks) and not _is_inside(name, new)
+        if _is_linear(module)
+        and not _is_inside(name, new)
+        and (_is_inside(name, stacks) or (module is not output and module.weight.requires_grad))
     ]
 
 

@@ -38,7 +38,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--text-column", default="text")
     parser.add_argument("--label-column", default="label")
     parser.add_argument("--output", type=Path, required=True, help="folder for runs, results.json and table.md")
-    parser.add_argument("--adapters", nargs="+", type=int, default=[1, 10, 50], help="counts to measure memory with")
+    parser.add_argument(
+        "--adapters", nargs="+", type=int, default=[1, 3, 10, 50], help="counts to measure memory with"
+    )
     parser.add_argument("--models", nargs="+", type=int, default=[1, 3], help="counts of whole models to measure")
     parser.add_argument("--mixed", type=int, default=10, help="adapters that the stream of requests is for")
     parser.add_argument("--requests", type=int, default=1024)
@@ -172,6 +174,8 @@ def measure_memory(what: str, count: int, arguments: argparse.Namespace) -> dict
         for one in models:
             one.predict([text])
         parameters = [tensor for one in models for tensor in (*one.model.parameters(), *one.model.buffers())]
+        for tensor in parameters:
+            tensor.sum()  # weights lie in a mapped file, of which only what was read is resident
         tensors = sum(tensor.nbytes for tensor in parameters)
     return {"before": before, "after": resident(), "tensors": tensors}
 
@@ -188,7 +192,7 @@ def memory_table(memory: dict[str, dict[int, dict[str, int]]], arguments: argpar
     ]
     tensors = {what: {n: one["tensors"] / MIB for n, one in counts.items()} for what, counts in memory.items()}
     for count in sorted({*arguments.adapters, *arguments.models}):
-        cells = [f"{grown('bank', count):.0f} | {tensors['bank'][count]:.0f}" if count in memory["bank"] else " | "]
+        cells = [f"{grown('bank', count):.0f} | {tensors['bank'][count]:.0f}" if count in memory["bank"] else "- | -"]
         if count in memory["models"]:
             cells.append(f"{grown('models', count):.0f} | {tensors['models'][count]:.0f}")
         else:

@@ -53,9 +53,7 @@ def test_a_run_scores_as_with_padding(finished: tuple[Any, Any]) -> None:
         assert other["scores"] == pytest.approx(one["scores"], abs=1e-3)
 
 
-def test_it_is_proven_with_padding_and_predicts_without(
-    finished: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_proven_with_padding_and_predicts_without(finished: tuple[Any, Any]) -> None:
     run = finished[1]
     assert run.metrics["proof"]["max_difference"] <= run.metrics["proof"]["tolerance"]
     assert "unpad: true" in (run.output_dir / "ftkit.yaml").read_text()

@@ -158,4 +158,5 @@ def test_plain_peft_gives_the_same_logits(name: str, plain: tuple[dict[str, np.n
     expected, found = plain
     ways = ["PeftModel"] if CASES[name].auto_class == "EncoderDecoder" else ["PeftModel", "AutoPeftModel"]
     for way in ways:
-        np.testing.assert_allclose(found[f"{name}/{way}"], expected[name], atol=1e-6, rtol=0)
+        # ftkit picks other kernels than torch does by itself: they sum in another order.
+        np.testing.assert_allclose(found[f"{name}/{way}"], expected[name], atol=1e-5, rtol=0)

@@ -63,6 +63,14 @@ LINEAR: dict[str, tuple[tuple[str, str], ...]] = {
 }  # fmt: skip
 """Every stack of layers, and all linear layers in each of its layers."""
 
+OUTSIDE = {
+    "modernbert": {"head.dense"},
+    "electra": {"electra.embeddings_project"},
+    "albert": {"albert.encoder.embedding_hidden_mapping_in"},
+    "bert2bert": {"decoder.cls.predictions.transform.dense"},
+}
+"""Linear layers before and after the stacks that the checkpoint provides."""
+
 NAMES = [*tiny.MODEL_TYPES, *tiny.WRITERS, *cells.DECODERS]
 every_model = pytest.mark.parametrize("name", NAMES)
 Loaded = tuple[Any, list[str], frozenset[str], str]
@@ -89,12 +97,25 @@ def expected_linear(model: Any, name: str) -> set[str]:
         for stack, names in LINEAR[name]
     }
     num_layers = 1 if name == "albert" else tiny.LAYERS
-    return {
+    inside = {
         f"{full}.{layer}.{inner}"
         for full, names in stacks.values()
         for layer in range(num_layers)
         for inner in names.split()
     }
+    return inside | OUTSIDE.get(name, set())
+
+
+def test_a_pooler_that_the_checkpoint_provides_is_a_target(tmp_path: Path) -> None:
+    """A sentence encoder was trained without its pooler, which is far from what a classifier needs."""
+    from transformers import AutoModelForSequenceClassification, BertConfig, BertModel
+
+    BertModel(BertConfig(vocab_size=32, hidden_size=8, num_hidden_layers=1, num_attention_heads=2)).save_pretrained(
+        tmp_path
+    )
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    assert "bert.pooler.dense" in targets.linear_layers(model, ["classifier"])
+    assert "bert.pooler.dense" not in targets.linear_layers(model, ["classifier", "bert.pooler"])
 
 
 @every_model
