@@ -31,16 +31,20 @@ DECODERS = {"bert2bert": "bert", "bert2gpt": "gpt2"}
 """Two checkpoints joined: BERT reads, this one writes."""
 
 
-def make_adapter(kind: Kind, name: str, checkpoint: Callable[[str], Path], **options: Any) -> Adapter:
+def make_adapter(
+    kind: Kind, name: str, checkpoint: Callable[[str], Path], *, add_tokens: tuple[str, ...] = (), **options: Any
+) -> Adapter:
     """Returns the task adapter of a cell.
 
     Args:
         name: of a checkpoint in `tiny`, or of `DECODERS`.
         checkpoint: gives the folder of a tiny checkpoint.
+        options: what the adapter is made with besides.
     """
     joined = DECODERS.get(name)
     folder = str(checkpoint("bert" if joined else name))
-    spec = inspect_checkpoint(ModelSpec(checkpoint=folder, decoder=str(checkpoint(joined)) if joined else None))
+    decoder = str(checkpoint(joined)) if joined else None
+    spec = inspect_checkpoint(ModelSpec(checkpoint=folder, decoder=decoder, add_tokens=add_tokens or None))
     adapter: Any = find_adapter(kind, spec.family, spec.name)
     return adapter(spec, labels(kind), **{**(OPTIONS.get(name, {}) if kind == "translation" else {}), **options})
 

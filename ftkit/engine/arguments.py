@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,11 @@ from ftkit.train_spec import stated_precision, training_arguments_kwargs
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
+
+
+# Accelerate takes it from the environment alone. One layer is compiled for all of its stack, and for all shapes at
+# once: batches differ in rows and tokens, and each new shape would be compiled again.
+_COMPILE = {"ACCELERATE_DYNAMO_USE_REGIONAL_COMPILATION": "true", "ACCELERATE_DYNAMO_USE_DYNAMIC": "true"}
 
 
 def training_arguments(
@@ -37,9 +43,12 @@ def training_arguments(
     if str(kwargs.get("metric_for_best_model")).removeprefix("eval_") == "loss":
         kwargs.setdefault("greater_is_better", False)
     try:
-        return TrainingArguments(**kwargs)
+        arguments = TrainingArguments(**kwargs)
     except (ValueError, TypeError, ImportError, OSError) as error:
         raise ConfigError(f"train: transformers refuses these arguments: {error}") from None
+    if arguments.torch_compile:
+        os.environ.update(_COMPILE)
+    return arguments
 
 
 def _defaults(config: RunConfig, kwargs: dict[str, Any], primary_metric: str, has_validation: bool) -> dict[str, Any]:

@@ -94,6 +94,7 @@ def find_room(lengths: np.ndarray, width: int, *, folder: Path, processes: int) 
     if needed <= memory:
         note(f"frozen layers: computed in the first epoch only; {size} of their outputs are kept in memory")
         return KeptStates(lengths, width)
+    folder.mkdir(parents=True, exist_ok=True)
     disk = min(DISK_LIMIT, FREE_SHARE * shutil.disk_usage(folder).free) / processes
     if needed <= disk:
         with contextlib.suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ def embed_added_tokens(
     embeddings: Any = model.get_input_embeddings()
     if len(tokenizer) > embeddings.weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer))
+        _part_places(model)
     tables: list[Any] = [model.get_input_embeddings(), model.get_output_embeddings()]
     return frozenset(
         f"{name}.{inner}"
@@ -35,3 +37,20 @@ def embed_added_tokens(
         if any(module is table for table in tables)
         for inner, _ in module.named_parameters()
     )
+
+
+def _part_places(model: PreTrainedModel) -> None:
+    """Gives every place that reads a table a module of its own, around the same weights.
+
+    Resizing leaves both sides of an encoder-decoder one module, and peft, which replaces modules, would replace it on
+    one side.
+    """
+    import torch
+
+    known: set[int] = set()
+    for name, module in list(model.named_modules(remove_duplicate=False)):
+        if isinstance(module, torch.nn.Embedding) and id(module) in known:
+            own = copy.copy(module)
+            own._parameters = dict(module._parameters)
+            model.set_submodule(name, own)
+        known.add(id(module))

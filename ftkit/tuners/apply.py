@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError, name_list
 from ftkit.tuners import targets
-from ftkit.tuners.heads import new_modules
+from ftkit.tuners.heads import all_names, new_modules
 from ftkit.tuners.spec import TunerSpec
 from ftkit.tuners.virtual_tokens import adjust_prompted_model, check_embeds_alike, virtual_token_values
 from ftkit.types import Family, Kind
@@ -42,6 +42,7 @@ def apply_tuner(
         return model
     import peft
 
+    new_parameters = all_names(model, new_parameters)
     new = new_modules(model, new_parameters)
     frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
     if spec.quantization is not None:
@@ -53,6 +54,7 @@ def apply_tuner(
         except ValueError as error:
             reason = str(error).strip().split("\n")[0]
             raise ConfigError(f"tuner: {spec.method} does not suit this checkpoint; peft says: {reason}") from None
+    _tie_copies(tuned)
     _freeze_replaced(tuned)
     for parameter in frozen:  # what takes no part in the task; bitfit's biases among it
         parameter.requires_grad = False
@@ -177,6 +179,19 @@ def _freeze_replaced(model: torch.nn.Module) -> None:
     for name, parameter in model.named_parameters():
         if ".original_module." in name:
             parameter.requires_grad = False
+
+
+def _tie_copies(model: torch.nn.Module) -> None:
+    """Makes the copies of modules that share a parameter, such as the embeddings of both sides, share theirs."""
+    from peft.utils import ModulesToSaveWrapper
+
+    shared: dict[int, torch.nn.Parameter] = {}
+    for module in model.modules():
+        if isinstance(module, ModulesToSaveWrapper):
+            for name, original in module.original_module.named_parameters():
+                owner, _, last = name.rpartition(".")
+                inner = module.modules_to_save[ADAPTER_NAME].get_submodule(owner)
+                setattr(inner, last, shared.setdefault(id(original), getattr(inner, last)))
 
 
 def _check_all_new_train(model: Any, new_parameters: Collection[str]) -> None:

@@ -38,5 +38,12 @@ def new_modules(model: torch.nn.Module, new_parameters: Collection[str]) -> list
     return modules
 
 
+def all_names(model: torch.nn.Module, parameters: Collection[str]) -> set[str]:
+    """Returns some parameters' names with all others that they have, as embeddings do where tables are tied."""
+    named = dict(model.named_parameters(remove_duplicate=False))
+    meant = {id(named[name]) for name in parameters if name in named}
+    return {*parameters, *(name for name, parameter in named.items() if id(parameter) in meant)}
+
+
 def _inside(name: str, module: str) -> bool:
     return name == module or name.startswith(f"{module}.")

@@ -50,7 +50,9 @@ _FROZEN: dict[str, Any] = {"cache_frozen": True}
 METHODS: Mapping[str, Method] = {
     "full": Method("every weight is trained", config=None, learning_rate=5e-5, merges=False),
     "head-only": Method(
-        "only what the checkpoint lacks, such as a classifier, is trained, on frozen features", options=_FROZEN
+        "only what the checkpoint lacks, such as a classifier, is trained, on frozen features",
+        options=_FROZEN,
+        learning_rate=1e-2,
     ),
     "last-layers": Method(
         "the last `num_layers` layers and the head are trained, on frozen features",

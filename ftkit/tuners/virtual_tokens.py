@@ -54,11 +54,17 @@ def check_embeds_alike(model: Any, spec: TunerSpec) -> None:
         model: a peft.PeftModel with a prompt.
 
     Raises:
-        ConfigError: the model reads a text otherwise once it is embedded for it.
+        ConfigError: the model reads a text otherwise once it is embedded for it, or has new embeddings.
     """
     import torch
+    from peft.utils import ModulesToSaveWrapper
 
     base = model.get_base_model()
+    if isinstance(base.get_input_embeddings(), ModulesToSaveWrapper):
+        raise ConfigError(
+            f"tuner.method: {spec.method} reads a text with the checkpoint's own embeddings, so that those of "
+            "model.add_tokens would not be trained. Choose lora, or leave the tokens out."
+        )
     reader = base.get_encoder() if base.config.is_encoder_decoder else base
     was_training = reader.training
     ids_BT = torch.tensor([[2, 3]], device=base.device)

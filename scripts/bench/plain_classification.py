@@ -29,6 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--test", required=True)
     add_text_flags(parser)
     parser.add_argument("--pad-to-max-length", action="store_true", help="fill every text up to 128, as run_glue does")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     return parser.parse_args()
 
 
@@ -60,6 +61,7 @@ def main() -> None:
             num_train_epochs=arguments.epochs,
             max_steps=arguments.max_steps,
             weight_decay=0.01,
+            bf16=arguments.precision == "bf16",
             save_strategy="no",
             seed=arguments.seed,
             disable_tqdm=True,
@@ -74,7 +76,8 @@ def main() -> None:
     )
     results = trainer.train().metrics | {"padding_share": collator.padding_share}
     results |= trainer.evaluate(metric_key_prefix="test")
-    results |= {"first_step_seconds": first_step.seconds, "seed": arguments.seed, "precision": "fp32"}
+    results |= {"first_step_seconds": first_step.seconds, "seed": arguments.seed}
+    results["precision"] = arguments.precision
     write_results(arguments.output, results)
 
 

@@ -14,12 +14,10 @@ import torch
 import cells
 import ftkit
 import tiny
-from ftkit.config import load_config
 from ftkit.engine import checkpoints, kept_states
 from ftkit.engine.batching import StepSize
 from ftkit.engine.frozen_prefix import find_frozen_part
 from ftkit.engine.unpadded import unpad
-from ftkit.errors import ConfigError
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.frozen import frozen_prefix as layers_of
 from ftkit.tuners.saving import adapter_state
@@ -150,6 +148,13 @@ def test_a_run_that_keeps_equals_one_that_computes(make_trainer: Train, kind: Ki
     assert computing.frozen.facts == {}
 
 
+@pytest.mark.parametrize(("name", "method"), [("deberta-v2", "last-layers"), ("albert", "head-only")])
+def test_layers_may_return_tuples_or_be_called_again(make_trainer: Train, name: str, method: str) -> None:
+    keeping, computing = (make_trainer(name, method, keep=keep) for keep in (True, False))
+    assert_equal_runs(trained(keeping), trained(computing))
+    assert facts_of(keeping)["hit_share"] == pytest.approx(2 / 3)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -245,7 +250,7 @@ def test_validation_computes_everything(make_trainer: Train, dropping: Callable[
     runs = []
     for keep in (True, False):
         config = run_config(tmp_path / str(keep), dropping("bert"), **settings)
-        config["tuner"] = {"method": "last-layers", "num_layers": 1, "cache_frozen": keep}
+        config["tuner"] = {**METHODS["last-layers"], "cache_frozen": keep}
         runs.append(ftkit.train(config).metrics)
     for key in ("eval_loss", "test_loss", "train_loss"):
         assert runs[0][key] == pytest.approx(runs[1][key], abs=TOLERANCE)
@@ -365,7 +370,7 @@ def test_nothing_is_kept_above_embeddings_that_are_trained(
 ) -> None:
     config = run_config(tmp_path, dropping("bert"), **{"train.num_train_epochs": 2})
     config["model"]["add_tokens"] = ["zzz"]
-    config["tuner"] = {"method": "last-layers", "num_layers": 1}
+    config["tuner"] = METHODS["last-layers"]
     assert "frozen_prefix_cache" not in ftkit.train(config).metrics
     assert "frozen layers" not in capsys.readouterr().err
 
@@ -380,13 +385,13 @@ def test_other_methods_have_no_frozen_part(make_trainer: Train) -> None:
 
 
 def test_a_run_that_is_resumed_within_the_second_epoch_equals_one_that_was_not_interrupted(
-    dropping: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dropping: Callable[[str], Path], on_disk: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It fills up anew what is kept: of the rest of the second epoch, the rows of the third are taken."""
     settings = {
         **{"train.num_train_epochs": 3, "train.per_device_train_batch_size": 6, "train.optim": "sgd"},
         **{"train.learning_rate": 0.05, "train.save_strategy": "steps", "train.save_steps": 6},
-        **{"train.eval_strategy": "no", "tuner": {"method": "last-layers", "num_layers": 1}},
+        **{"train.eval_strategy": "no", "train.precision": "fp32", "tuner": METHODS["last-layers"]},
     }
     whole = ftkit.train(run_config(tmp_path / "whole", dropping("bert"), **settings))
     config = run_config(tmp_path / "cut", dropping("bert"), **settings)
@@ -395,6 +400,7 @@ def test_a_run_that_is_resumed_within_the_second_epoch_equals_one_that_was_not_i
         ftkit.train(config)
     resumed = ftkit.train(config, {"resume": True})
     assert whole.metrics["num_steps"] == resumed.metrics["num_steps"] == 12
+    assert whole.metrics["frozen_prefix_cache"]["where"] == "disk"
     assert whole.metrics["frozen_prefix_cache"]["hit_share"] == pytest.approx(2 / 3)
     assert resumed.metrics["frozen_prefix_cache"]["hit_share"] < 2 / 3
     assert_equal_runs(weights_of(whole), weights_of(resumed))
@@ -404,17 +410,3 @@ def weights_of(result: Any) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     return load_file(result.output_dir / "adapter_model.safetensors")
-
-
-def test_other_methods_refuse_the_key() -> None:
-    config = {
-        "task": "text-classification",
-        "model": {"checkpoint": "x"},
-        "data": {"train": "a.csv"},
-        "output_dir": "y",
-    }
-    with pytest.raises(ConfigError, match="lora does not read cache_frozen"):
-        load_config({**config, "tuner": {"method": "lora", "cache_frozen": True}})
-    for stated, meant in (({}, True), ({"cache_frozen": False}, False)):
-        tuner = load_config({**config, "tuner": {"method": "head-only", **stated}}).tuner
-        assert tuner.option("cache_frozen") is meant
