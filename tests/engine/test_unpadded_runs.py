@@ -83,7 +83,7 @@ def test_a_tuned_decoder_with_activation_checkpointing_trains(checkpoint: Checkp
     assert result.metrics["proof"]["same_predictions"]
 
 
-def test_frozen_layers_are_computed_once_and_kept(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_layers_that_are_frozen_are_computed_with_padding_and_kept(checkpoint: Checkpoint, tmp_path: Path) -> None:
     losses = []
     for index, unpadded in enumerate((False, True)):
         config = run_config(
