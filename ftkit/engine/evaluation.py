@@ -48,6 +48,9 @@ WINDOW = 4_096  # examples sorted by length at a time: enough for little padding
 # 7.1, 4096 gave 5.9, and 64 texts 6.6. Texts twelve times as long: 6.1, 6.5, 6.6, 6.4, 5.8. More cores share a batch.
 CPU_TOKENS = 1024
 CPU_BATCH_COST = 32.0  # tokens that could be computed in the time that a batch takes beside its arithmetic
+# Few texts differ much in length, and batches are cut where little is padded. Among many there are enough of every
+# length to cut full batches, whose sizes recur: oneDNN keeps half a megabyte for every size that it has met.
+FEW_BATCHES = 16
 WRITING_ROWS = 64  # every text that is written keeps keys and values in memory, times the beams of the search
 
 
@@ -73,7 +76,8 @@ def length_batches(lengths: np.ndarray, rows: np.ndarray, limits: BatchLimits) -
         lengths: tokens of each row, (R,).
         rows: indices of the rows to group.
     """
-    if math.isinf(limits.batch_cost):
+    are_many = int(lengths[rows].sum()) > FEW_BATCHES * limits.max_tokens
+    if are_many or math.isinf(limits.batch_cost):
         return cut(lengths, rows[np.argsort(lengths[rows], kind="stable")], limits)
     assert math.isinf(limits.max_rows)
     size = StepSize(rows=None, tokens=None, max_tokens_at_once=limits.max_tokens, part_cost=limits.batch_cost)

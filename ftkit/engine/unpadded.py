@@ -55,7 +55,7 @@ def unpad(model: PreTrainedModel) -> None:
 def _attach(model: PreTrainedModel) -> str | None:
     """Exchanges the attention and hooks the layers; returns why it cannot."""
     config = model.config.get_text_config()
-    if config.is_encoder_decoder:
+    if model.config.is_encoder_decoder:
         return "it is an encoder-decoder"
     if config._attn_implementation != "sdpa":
         return "its attention cannot be exchanged"

@@ -57,6 +57,16 @@ def test_every_row_is_in_one_batch_within_the_limits(lengths: list[int], within:
         assert len(batch) == 1 or len(batch) * length <= within.max_tokens
 
 
+def test_sizes_of_batches_recur_where_there_are_many() -> None:
+    sizes = set()
+    for seed in range(10):
+        lengths = np.random.default_rng(seed).integers(5, 60, 4_096)
+        batches = length_batches(lengths, np.arange(4_096), limits({}))
+        assert padding_share(lengths, batches) < 0.03
+        sizes |= {len(batch) * int(lengths[batch].max()) for batch in batches}
+    assert len(sizes) < 100, "one for most lengths, and one for the rest of each window"
+
+
 def test_a_few_texts_of_many_lengths_are_hardly_padded() -> None:
     lengths = np.random.default_rng(0).integers(5, 60, 64)
     rows = np.arange(64)
