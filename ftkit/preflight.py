@@ -158,23 +158,29 @@ def prepare(config: RunConfig) -> Plan:
 
 
 def _check_unpads(config: RunConfig) -> None:
-    """Refuses settings under which padding cannot be left out; whether the checkpoint allows it is tried later.
+    """Refuses settings under which padding cannot be left out, if that was asked for.
 
     Raises:
         ConfigError: saying which.
     """
-    if not config.train.unpad:
-        return
+    reason = why_not_unpadded(config)
+    if config.train.unpad is True and reason is not None:
+        raise ConfigError(f"train.unpad: {reason}")
+
+
+def why_not_unpadded(config: RunConfig) -> str | None:
+    """Returns why a run's settings do not let padding be left out; whether the checkpoint does is tried later."""
     if config.tuner.facts.reads_prompt:
-        raise ConfigError(
-            f"train.unpad: {config.tuner.method} puts virtual tokens before each text, which would have to be counted "
+        return (
+            f"{config.tuner.method} puts virtual tokens before each text, which would have to be counted "
             "among its own. Leave the key out, or choose lora."
         )
     if compiles(config.train):
-        raise ConfigError(
-            "train.unpad: the number of tokens differs from batch to batch, and a compiled model is made for few "
+        return (
+            "the number of tokens differs from batch to batch, and a compiled model is made for few "
             "shapes. Leave out this key or train.torch_compile."
         )
+    return None
 
 
 def _quantized(spec: CheckpointSpec, config: RunConfig) -> tuple[CheckpointSpec, list[str]]:

@@ -54,7 +54,7 @@ def execute(config: RunConfig) -> RunResult:
     }
 
     # Build: the checkpoint, with the head that the task needs; the tuner freezes what is to stay.
-    built = training.build(plan, adapter)
+    built = training.build(plan, adapter, arguments)
     rows = ", ".join(f"{len(split):,} {name}" for name, split in encoded.items())
     size = count_parameters(built.model)
     note(f"{plan.task.name} from {plan.spec.name} ({plan.spec.family}, {size}); rows: {rows}")

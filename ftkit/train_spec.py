@@ -102,8 +102,10 @@ class FtkitTrainOptions(BaseModel):
         "auto",
         description="What is computed in: fp32, bf16 or fp16. auto tries two on a few steps, if a run is long.",
     )
-    unpad: bool = Field(
-        False, description="Compute the model's layers for real tokens only, in training and in prediction."
+    unpad: Literal["auto"] | bool = Field(
+        "auto",
+        description="Compute the model's layers for real tokens only. auto does so while training on a CPU, if the "
+        "architecture allows it; true in prediction too, and on GPUs.",
     )
     class_weights: Literal["balanced"] | dict[str, float] | None = Field(
         None, description="balanced (inverse to frequency), or {label: weight} with 1 for labels left out."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from seqeval.scheme import IOB2
 
 import ftkit
 import tiny
-from ftkit.cli import main
 from ftkit.data.readers import open_table
 from ftkit.errors import ConfigError, FtkitError
 
@@ -61,18 +59,6 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def finished(checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tagging")
     return ftkit.train(tagging_config(folder, checkpoint("bert"), validation=str(folder / "test.conll")))
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ftkit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return stopped.value.code or 0, captured.out, captured.err
-
-    return call
 
 
 def test_results_say_mode_and_scheme_beside_the_number(finished):

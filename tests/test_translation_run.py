@@ -15,7 +15,6 @@ import yaml
 
 import ftkit
 import tiny
-from ftkit.cli import main
 
 PAIRS = [(text, " ".join(reversed(text.lower().split()))) for text, _ in tiny.EXAMPLES]
 Command = Callable[..., tuple[int, str, str]]
@@ -59,18 +58,6 @@ def run_config(folder: Path, checkpoint: Path, **data: Any) -> dict[str, Any]:
 def run(checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> ftkit.RunResult:
     config = run_config(tmp_path_factory.mktemp("translation"), checkpoint("marian"), source_lang="en")
     return ftkit.train(config)
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ftkit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return int(stopped.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 def test_results(run: ftkit.RunResult) -> None:

@@ -138,19 +138,34 @@ def parts(lengths: Sequence[int] | np.ndarray, size: StepSize) -> list[np.ndarra
     # An infinite cost makes as few parts as memory allows and, among those, the least padded: so does any cost above
     # that of all padding.
     part_cost = min(size.part_cost, len(widths) * widths[-1] + 1)
+    bounds = cheapest_split(widths, widths, part_cost, at_once=size.max_tokens_at_once)
+    return np.split(order, bounds)
+
+
+def cheapest_split(
+    widths: Sequence[int], row_costs: Sequence[float], part_cost: float, *, at_once: float = math.inf
+) -> list[int]:
+    """Returns where to cut rows sorted by width into parts, so that all parts together cost least.
+
+    Args:
+        widths: tokens of each row, (B,), ascending.
+        row_costs: what each row of a part costs if this is its widest, (B,).
+        part_cost: what a part costs beside its rows.
+        at_once: rows x widest of a part, at most, unless it is one row.
+    """
     sizes = np.arange(len(widths), 0, -1)
     # cheapest[j]: cost of the j shortest rows; the last of their parts begins at begin[j].
     cheapest, begin = np.zeros(len(widths) + 1), np.zeros(len(widths) + 1, np.int64)
-    for stop, width in enumerate(widths, start=1):
-        num_fitting = int(min(stop, max(1, size.max_tokens_at_once / width)))
-        costs = cheapest[stop - num_fitting : stop] + sizes[-num_fitting:] * width + part_cost
+    for stop, (width, row_cost) in enumerate(zip(widths, row_costs, strict=True), start=1):
+        num_fitting = int(min(stop, max(1, at_once / width)))
+        costs = cheapest[stop - num_fitting : stop] + sizes[-num_fitting:] * row_cost + part_cost
         best = int(np.argmin(costs))
         cheapest[stop], begin[stop] = costs[best], stop - num_fitting + best
-    split, stop = [], len(widths)
+    bounds, stop = [], int(begin[-1])
     while stop:
-        split.append(order[begin[stop] : stop])
+        bounds.append(stop)
         stop = int(begin[stop])
-    return split[::-1]
+    return bounds[::-1]
 
 
 class RandomBatchSampler(Sampler[list[int]]):

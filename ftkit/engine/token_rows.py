@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ftkit.engine.batching import cheapest_split
+
 _rows: ContextVar[Rows | None] = ContextVar("rows", default=None)
 
 
@@ -61,14 +63,14 @@ class _Index(NamedTuple):
 class Rows:
     """The rows of a padded batch and the order of their tokens when flattened: short rows first.
 
-    Rows of one length lie side by side then, and can be looked at as a batch without padding.
+    Rows of about one length lie side by side then, and can be looked at as a batch with little padding or none.
 
     Args:
         lengths: tokens of each row, (B,); known on the host, so that nothing waits for the device.
 
     Attributes:
         shape: (B, T) of the padded batch, T being the longest row.
-        groups: (first token, number of rows, tokens in each) of the rows of one length.
+        are_even: whether all rows have one length: flattened or not, tokens lie in the same order.
         num_uses: forward passes that left padding out.
     """
 
@@ -76,7 +78,8 @@ class Rows:
         lengths_B = np.asarray(lengths, np.int64)
         self.shape = (len(lengths_B), int(lengths_B.max()))
         order_B = np.argsort(lengths_B, kind="stable")
-        lengths_B = lengths_B[order_B]
+        self._lengths_B = lengths_B = lengths_B[order_B]
+        self.are_even = bool(lengths_B[0] == lengths_B[-1])
         ends_B = np.cumsum(lengths_B)
         places_N = np.arange(ends_B[-1]) - np.repeat(ends_B - lengths_B, lengths_B)
         tokens_N = places_N + np.repeat(order_B * self.shape[1], lengths_B)
@@ -85,9 +88,18 @@ class Rows:
         self.num_uses = 0
         self._on_device: dict[torch.device, _Index] = {}
         self._flattened: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        widths, counts = (array.tolist() for array in np.unique(lengths_B, return_counts=True))
-        starts = np.cumsum([0, *(count * width for count, width in zip(counts, widths, strict=True))]).tolist()
-        self.groups = [group for group in zip(starts, counts, widths, strict=False) if group[2]]
+
+    def groups(self, cost: float) -> list[tuple[slice, Rows]]:
+        """Returns rows of about one length together: which tokens they are, and they as a batch of their own.
+
+        Args:
+            cost: of one more group, in pairs of tokens that are compared: so much padding is borne instead.
+        """
+        lengths_B = self._lengths_B[self._lengths_B > 0]
+        cuts = cheapest_split(lengths_B.tolist(), (lengths_B**2).tolist(), cost)
+        parts = [Rows(part) for part in np.split(lengths_B, cuts)]
+        ends = np.cumsum([part.num_tokens for part in parts]).tolist()
+        return [(slice(end - part.num_tokens, end), part) for end, part in zip(ends, parts, strict=True)]
 
     @property
     def num_tokens(self) -> int:
@@ -108,6 +120,8 @@ class Rows:
         index = self.on(states.device)
         if states.shape[0] == 1:
             return states[0].index_select(0, index.places)[None]
+        if self.are_even:
+            return states.flatten(0, 1)[None]
         return states.flatten(0, 1).index_select(0, index.tokens)[None]
 
     def flat_once(self, states: torch.Tensor) -> torch.Tensor:
@@ -120,6 +134,8 @@ class Rows:
 
     def padded(self, states: torch.Tensor) -> torch.Tensor:
         """Returns (B, T, ...) of (1, N, ...), zeros where padding is."""
+        if self.are_even:
+            return states[0].unflatten(0, self.shape)
         (B, T), tokens = self.shape, self.on(states.device).tokens
         zeros = states.new_zeros(B * T, *states.shape[2:])
         return zeros.index_copy_(0, tokens, states[0]).unflatten(0, (B, T))
@@ -143,6 +159,14 @@ class TokenMask:
     left: int
     right: int
     _bands: dict[int, torch.Tensor | None] = field(default_factory=dict, repr=False)
+    _groups: dict[float, list[tuple[slice, TokenMask]]] = field(default_factory=dict, repr=False)
+
+    def groups(self, cost: float) -> list[tuple[slice, TokenMask]]:
+        """Returns the groups of its rows (see Rows.groups), each with its own mask; made once for all layers."""
+        if cost not in self._groups:
+            groups = self.rows.groups(cost)
+            self._groups[cost] = [(tokens, TokenMask(rows, self.left, self.right)) for tokens, rows in groups]
+        return self._groups[cost]
 
     def is_causal(self, width: int) -> bool:
         """Tells whether in rows of so many tokens each sees all before it and none after it."""

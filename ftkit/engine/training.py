@@ -18,11 +18,14 @@ from ftkit.engine.batching import PART_COST, BatchLimits, StepSize, padding_shar
 from ftkit.engine.evaluation import evaluate, prediction_limits
 from ftkit.engine.frozen_prefix import find_frozen_part
 from ftkit.engine.kept_states import memory_limit
+from ftkit.engine.memory import bound_kernel_cache, keep_freed_memory
+from ftkit.engine.onednn import use_onednn
 from ftkit.engine.precision import check_precision, choose_precision, full_precision
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
 from ftkit.engine.trainer import FtkitTrainer
-from ftkit.preflight import Plan
+from ftkit.engine.unpadded import leaves_padding_out, try_to_unpad, unpad
+from ftkit.preflight import Plan, why_not_unpadded
 from ftkit.startup import wake_collector
 from ftkit.train_spec import DEFAULT_ROWS, DEFAULT_TOKENS
 from ftkit.tuners.counts import count_parameters
@@ -60,6 +63,8 @@ def start_engine(plan: Plan) -> TrainingArguments:
             limit in the environment is no number.
     """
     quiet_libraries()
+    keep_freed_memory()
+    bound_kernel_cache()
     has_validation = "validation" in plan.splits
     checkpoints_folder = plan.directory.checkpoints
     arguments = training_arguments(
@@ -71,7 +76,7 @@ def start_engine(plan: Plan) -> TrainingArguments:
     return arguments
 
 
-def build(plan: Plan, adapter: Adapter) -> Built:
+def build(plan: Plan, adapter: Adapter, arguments: TrainingArguments) -> Built:
     """Loads the checkpoint with the head that the task needs, and makes trainable what the tuner moves.
 
     Raises:
@@ -79,11 +84,29 @@ def build(plan: Plan, adapter: Adapter) -> Built:
         ConfigError: the tuner, or leaving padding out, does not suit its architecture.
     """
     built = adapter.build()
-    if plan.config.train.unpad:
-        from ftkit.engine.unpadded import unpad
-
+    if plan.config.train.unpad == "auto":
+        if unpadding_pays(plan, arguments):
+            try_to_unpad(built.model)
+    elif plan.config.train.unpad:
         unpad(built.model)
-    return plan.tune(built)
+    built = plan.tune(built)
+    use_onednn(built.model)
+    return built
+
+
+def unpadding_pays(plan: Plan, arguments: TrainingArguments) -> bool:
+    """Tells whether a run leaves padding out if its config does not say: on a CPU, where a text has one output.
+
+    An output for every token of a vocabulary costs as much as some layers, and is computed with its padding.
+    """
+    config = plan.config
+    return (
+        arguments.device.type == "cpu"
+        and why_not_unpadded(config) is None
+        and config.tuner.quantization is None
+        and not plan.adapter_class.writes_text
+        and not is_sharded(arguments)
+    )
 
 
 def train(
@@ -103,7 +126,8 @@ def train(
         with full_precision(built.model):
             return evaluate(built.model, adapter.for_validation(), split, rows, scorer, eval_limits).metrics
 
-    size = step_size(plan.config, arguments)
+    unpadded = leaves_padding_out(built.model)
+    size = step_size(plan.config, arguments, unpadded=unpadded)
     precision = choose_precision(plan, arguments, adapter, built.model, encoded["train"], size)
     frozen = find_frozen_part(plan.config.tuner, arguments, built.model, encoded["train"], adapter.padding, size)
     progress = ProgressCallback(plan.primary_metric)
@@ -125,7 +149,7 @@ def train(
         model=model,
         metrics={
             **metrics,
-            **_facts(trainer, encoded["train"], model, metrics["train_runtime"], unpad=plan.config.train.unpad),
+            **_facts(trainer, encoded["train"], model, metrics["train_runtime"], unpadded=unpadded),
             **precision.facts,
             **trainer.frozen.facts,
             "first_step_seconds": progress.first_step_seconds,
@@ -136,7 +160,7 @@ def train(
     )
 
 
-def step_size(config: RunConfig, arguments: TrainingArguments) -> StepSize:
+def step_size(config: RunConfig, arguments: TrainingArguments, *, unpadded: bool = False) -> StepSize:
     """Returns what a rank computes in a batch: the rows, or else the tokens, that the config says, or the defaults."""
     rows, tokens = config.train.per_device_train_batch_size, config.train.max_tokens_per_batch
     # The ranks of a sharded model must make equally many forward passes: one each.
@@ -146,7 +170,7 @@ def step_size(config: RunConfig, arguments: TrainingArguments) -> StepSize:
         tokens=None if rows else tokens or DEFAULT_TOKENS,
         max_tokens_at_once=math.inf if sharded else config.train.max_tokens_at_once,
         # Padding that is left out costs nothing, and parts need not save it.
-        part_cost=math.inf if sharded or config.train.unpad or arguments.device.type != "cpu" else PART_COST,
+        part_cost=math.inf if sharded or unpadded or arguments.device.type != "cpu" else PART_COST,
     )
 
 
@@ -179,7 +203,7 @@ def _resume_point(plan: Plan) -> str | None:
 
 
 def _facts(
-    trainer: FtkitTrainer, train: Encoded, model: PreTrainedModel, seconds: float, *, unpad: bool
+    trainer: FtkitTrainer, train: Encoded, model: PreTrainedModel, seconds: float, *, unpadded: bool
 ) -> dict[str, Any]:
     counts = count_parameters(model)
     plan = {"seed": trainer.batch_sampler.seed, "multiple_of": trainer.args.world_size}
@@ -188,7 +212,7 @@ def _facts(
     return {
         "num_parameters": counts.total,
         "num_trainable_parameters": counts.trainable,
-        "padding_share": 0.0 if unpad else padding_share(train.lengths, split),
+        "padding_share": 0.0 if unpadded else padding_share(train.lengths, split),
         # transformers multiplies steps by a batch size that is not the one of these batches.
         "train_samples_per_second": round(trainer.num_rows_trained() / seconds, 3),
         "num_steps": trainer.state.global_step,

@@ -30,6 +30,7 @@ from ftkit.errors import ConfigError, name_list
 from ftkit.tuners.targets import layer_stacks
 
 if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
     from transformers import PreTrainedModel
 
 ATTENTION = "ftkit_unpadded"  # what transformers calls the attention above
@@ -41,7 +42,7 @@ def unpad(model: PreTrainedModel) -> None:
     Raises:
         ConfigError: its architecture does not allow it; the message names some that do.
     """
-    reason = _attach(model) or _trial(model)
+    reason = try_to_unpad(model)
     if reason is not None:
         raise ConfigError(
             f"train.unpad: padding cannot be left out of a {model.config.model_type!r} model: {reason}. It can in "
@@ -49,11 +50,31 @@ def unpad(model: PreTrainedModel) -> None:
         )
 
 
+def try_to_unpad(model: PreTrainedModel) -> str | None:
+    """Makes a model ready like `unpad`, or leaves it as it was and returns why it cannot be."""
+    hooks: list[RemovableHandle] = []
+    reason = _attach(model, hooks) or _trial(model)
+    if reason is not None and hooks:
+        for hook in hooks:
+            hook.remove()
+        model.set_attn_implementation("sdpa")
+    return reason
+
+
+def leaves_padding_out(model: Any) -> bool:
+    """Tells whether a model, tuned or not, was made ready to leave padding out."""
+    return model.config.get_text_config()._attn_implementation == ATTENTION
+
+
 # --- the hooks ---
 
 
-def _attach(model: PreTrainedModel) -> str | None:
-    """Exchanges the attention and hooks the layers; returns why it cannot."""
+def _attach(model: PreTrainedModel, hooks: list[RemovableHandle]) -> str | None:
+    """Exchanges the attention and hooks the layers; returns why it cannot.
+
+    Args:
+        hooks: what is put on the layers is added to it.
+    """
     config = model.config.get_text_config()
     if model.config.is_encoder_decoder:
         return "it is an encoder-decoder"
@@ -64,17 +85,16 @@ def _attach(model: PreTrainedModel) -> str | None:
         return f"it has layers of another kind, {name_list(sorted(others))}"
     if getattr(config, "layerdrop", 0.0):
         return "its layers are dropped at random"
+    stacks = layer_stacks(model)
+    if not stacks:
+        return "its attention cannot be exchanged"
     _register()
     model.set_attn_implementation(ATTENTION)
-    stacks = layer_stacks(model)
-    if config._attn_implementation != ATTENTION or not stacks:
-        return "its attention cannot be exchanged"
     for name in stacks:
         layers = list(model.get_submodule(name).children())
-        for layer in layers:
-            layer.register_forward_pre_hook(_flatten, with_kwargs=True)
-        layers[-1].register_forward_hook(_put_back, with_kwargs=True)
-    return None
+        hooks += [layer.register_forward_pre_hook(_flatten, with_kwargs=True) for layer in layers]
+        hooks.append(layers[-1].register_forward_hook(_put_back, with_kwargs=True))
+    return None if config._attn_implementation == ATTENTION else "its attention cannot be exchanged"
 
 
 @functools.cache
@@ -204,4 +224,4 @@ def _works(model_type: str) -> bool:
     from transformers import AutoConfig, AutoModel
 
     model = AutoModel.from_config(AutoConfig.for_model(model_type, **_SIZES))
-    return _attach(model) is None and _trial(model) is None
+    return try_to_unpad(model) is None

@@ -90,6 +90,9 @@ def _varlen_attn() -> Callable[..., Any] | None:
     return varlen_attn if has_all else None
 
 
+# What one more call of attention costs on a CPU, forward and backward, in pairs of tokens that are compared.
+GROUP_COST = 8000.0
+
 # Each takes (1, heads, N, D) and returns (1, N, heads, D).
 
 
@@ -103,21 +106,12 @@ def by_length(
     dropout: float,
     scaling: float | None,
 ) -> torch.Tensor:
-    """Rows of one length at a time, as a batch without padding."""
+    """Rows of about one length at a time, as a batch with little padding or none."""
     outputs = []
-    for start, count, width in mask.rows.groups:
-        tokens = slice(start, start + count * width)
-        rows = [states[0, :, tokens].unflatten(1, (count, width)).transpose(0, 1) for states in (query, key, value)]
-        output, _ = sdpa_attention_forward(
-            module,
-            *(rows[0], rows[1], rows[2]),
-            attention_mask=_four_axes(mask.band(width, query.device)),
-            is_causal=mask.is_causal(width),
-            dropout=dropout,
-            scaling=scaling,
-        )
-        outputs.append(output.flatten(0, 1))
-    return torch.cat(outputs)[None]
+    for tokens, group in mask.groups(GROUP_COST):
+        rows = [states[:, :, tokens] for states in (query, key, value)]
+        outputs.append(at_once(module, *(rows[0], rows[1], rows[2]), group, dropout=dropout, scaling=scaling))
+    return torch.cat(outputs, dim=1)
 
 
 def at_once(
@@ -145,17 +139,18 @@ def at_once(
     return rows.flat(output)
 
 
-def _padded_mask(mask: TokenMask, device: torch.device) -> torch.Tensor:
-    """Returns what is seen in a padded batch, (B, 1, T or 1, T): where a token sees nothing, NaN would come of it."""
-    real_BT = mask.rows.is_real(device)
+def _padded_mask(mask: TokenMask, device: torch.device) -> torch.Tensor | None:
+    """Returns what is seen in a padded batch, (B or 1, 1, T or 1, T); None where it is all.
+
+    Where a token saw nothing, NaN would come of it.
+    """
     band_TT = mask.band(mask.rows.shape[1], device)
+    if mask.rows.are_even:
+        return None if band_TT is None else band_TT[None, None]
+    real_BT = mask.rows.is_real(device)
     if band_TT is None:
         return real_BT[:, None, None, :]
     return (band_TT & real_BT[:, None, None, :]) | ~real_BT[:, None, :, None]
-
-
-def _four_axes(band_TT: torch.Tensor | None) -> torch.Tensor | None:
-    return None if band_TT is None else band_TT[None, None]
 
 
 def by_varlen(

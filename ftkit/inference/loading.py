@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ftkit.adapters.adapter import Adapter
 from ftkit.adapters.table import find_adapter
 from ftkit.config import RunConfig
+from ftkit.engine.memory import bound_kernel_cache
 from ftkit.errors import UserError
 from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
 from ftkit.models.spec import ModelSpec
@@ -70,8 +71,9 @@ def load_model(folder: Path, config: RunConfig, adapter: Adapter) -> PreTrainedM
         CheckpointError: weights are missing or damaged.
     """
     assert config.run is not None
+    bound_kernel_cache()
     model = adapter.build().model
-    if config.train.unpad:
+    if config.train.unpad is True:
         from ftkit.engine.unpadded import unpad
 
         unpad(model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from ftkit.trained_adapter import open_trained_adapter
 from ftkit.tuners.merge import check_can_be_merged, merge
 from ftkit.tuners.spec import TunerSpec
 from ftkit.types import Split
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 SAMPLE_ROWS = 256  # whose logits are compared
 ALLOWED = 1e-2  # of logits: sums in another order differ by some 1e-6, a broken merge by whole numbers
@@ -72,10 +69,10 @@ def merge_run(run: str | Path, out: str | Path, *, data: Source | None = None) -
 
 def _split(predictor: Predictor, data: Source | None) -> Split:
     """Returns labelled rows: those named, or the run's own."""
+    if data is not None:
+        return predictor.labelled(data)
     spec = predictor.config.data
     try:
-        if data is not None:
-            return predictor.labelled(data)
         if isinstance(spec.validation, float):
             return predictor.held_out()
         for source in (spec.validation, spec.test):
@@ -119,11 +116,7 @@ def _write(predictor: Predictor, target: Path, report: Mapping[str, Any]) -> Non
         update={"tuner": TunerSpec(), "run": facts.model_copy(update={"base": None}), "output_dir": str(target)}
     )
     with atomic_folder(target) as staging:
-        _save(predictor.model, staging)
+        predictor.model.save_pretrained(staging)
         predictor.adapter.save_tokenizer(staging)
         atomic_write_text(staging / CONFIG_FILE, config.to_yaml())
         atomic_write_json(staging / RESULTS_FILE, dict(report))
-
-
-def _save(model: PreTrainedModel, folder: Path) -> None:
-    model.save_pretrained(folder)

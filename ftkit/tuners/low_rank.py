@@ -84,12 +84,7 @@ def plain_model(tuned: Any, parts: LowRankParts) -> PreTrainedModel:
     """Returns the task model without peft's layers: bases where changes were, trained copies where they stand for."""
     model = tuned.get_base_model()
     for name in parts.changes:
-        _put(model, name, model.get_submodule(name).base_layer)
+        model.set_submodule(name, model.get_submodule(name).base_layer)
     for name, module in parts.copies.items():
-        _put(model, name, module)
+        model.set_submodule(name, module)
     return model
-
-
-def _put(model: Module, name: str, module: Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(model.get_submodule(parent), child, module)

@@ -54,5 +54,4 @@ def _put_whole_modules_in_place(model: Any) -> None:
 
     for name, module in list(model.named_modules()):
         if isinstance(module, ModulesToSaveWrapper):
-            parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, module.modules_to_save[ADAPTER_NAME])
+            model.set_submodule(name, module.modules_to_save[ADAPTER_NAME])

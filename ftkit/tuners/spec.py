@@ -174,7 +174,8 @@ class TunerSpec(BaseModel):
         None, description="Compute the frozen layers in the first epoch only; true unless set."
     )
     quantization: Literal["4bit", "8bit"] | None = Field(
-        None, description="Keep the checkpoint's own weights in 4 or 8 bits; needs a GPU and ftkit[quantization]."
+        None,
+        description="Keep the checkpoint's own weights in 4 or 8 bits; needs ftkit[quantization], slow without a GPU.",
     )
 
     @property

@@ -8,7 +8,6 @@ import sys
 import pytest
 
 import ftkit
-from ftkit.cli import main
 from runs import TEXTS, run_config, write_csv
 
 
@@ -16,18 +15,6 @@ from runs import TEXTS, run_config, write_csv
 def run(checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     return ftkit.train(run_config(folder, checkpoint("bert"), **{"train.num_train_epochs": 2})).output_dir
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ftkit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return stopped.value.code or 0, captured.out, captured.err
-
-    return call
 
 
 def test_help_imports_nothing_heavy():

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import tiny
-from ftkit.cli import main
 
 TEXTS = [text for text, _ in tiny.EXAMPLES] + ["Größe: 5 €, naïve Käufer", "日本語", "a  b\tc"]
-Command = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    def call(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["ftkit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        return int(stopped.value.code or 0), capsys.readouterr().err
-
-    return call
+Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -45,7 +32,7 @@ def test_writes_a_checkpoint(architecture: str, texts: list[Path], tmp_path: Pat
     from ftkit.models.tokenizers import load_tokenizer
 
     out = tmp_path / "fresh"
-    code, said = command(
+    code, _, said = command(
         "new", out, "--architecture", architecture, "--vocab-size", 500, "--tokenizer-data", texts[0], texts[1]
     )
     assert (code, "M parameters" in said) == (0, True), said
@@ -92,16 +79,16 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
 def test_bad_arguments(
     arguments: list[str], message: str, texts: list[Path], tmp_path: Path, command: Command
 ) -> None:
-    code, said = command("new", tmp_path / "out", *arguments, "--tokenizer-data", texts[0])
+    code, _, said = command("new", tmp_path / "out", *arguments, "--tokenizer-data", texts[0])
     assert code == 2
     assert message in said
     assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_overwritten(texts: list[Path], tmp_path: Path, command: Command) -> None:
-    code, said = command("new", tmp_path, "--tokenizer-data", texts[0])
+    code, _, said = command("new", tmp_path, "--tokenizer-data", texts[0])
     assert (code, "is not empty" in said) == (2, True)
-    code, said = command("new", tmp_path / "out")
+    code, _, said = command("new", tmp_path / "out")
     assert (code, "--tokenizer-data is missing" in said) == (2, True)
-    code, said = command("new", tmp_path / "out", "--tokenizer-data", tmp_path / "trian.en")
+    code, _, said = command("new", tmp_path / "out", "--tokenizer-data", tmp_path / "trian.en")
     assert (code, "Did you mean 'train.en'?" in said) == (2, True)

@@ -15,12 +15,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import ftkit
 import tiny
+from ftkit.engine import unpadded
 from ftkit.engine.batching import StepSize
 from ftkit.engine.guards import FiniteGuard
-from ftkit.engine.unpadded import unpad
+from ftkit.engine.unpadded import leaves_padding_out, try_to_unpad, unpad
 from ftkit.errors import ConfigError
 from ftkit.types import LabelSpace
-from runs import TEXTS, run_config
+from runs import TEXTS, run_config, translation_config
 
 Checkpoint = Callable[[str], Path]
 
@@ -33,7 +34,7 @@ def predictions(folder: Path) -> list[dict[str, Any]]:
 def finished(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
     """The same run with padding and without."""
     folder = tmp_path_factory.mktemp("unpadded")
-    settings: list[dict[str, Any]] = [{}, {"train.unpad": True}]
+    settings: list[dict[str, Any]] = [{"train.unpad": False}, {"train.unpad": True}]
     padded, unpadded = (
         ftkit.train(run_config(folder / str(index), checkpoint("bert"), **{"train.num_train_epochs": 2}, **setting))
         for index, setting in enumerate(settings)
@@ -67,7 +68,6 @@ def test_it_is_proven_with_padding_and_predicts_without(finished: tuple[Any, Any
 def test_the_proof_would_notice_a_difference(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ftkit.engine import unpadded
     from ftkit.errors import RunError
 
     # Too few tokens are seen; the trial does not tell, as its rows are short.
@@ -85,12 +85,12 @@ def test_a_tuned_decoder_with_activation_checkpointing_trains(checkpoint: Checkp
 
 def test_layers_that_are_frozen_are_computed_with_padding_and_kept(checkpoint: Checkpoint, tmp_path: Path) -> None:
     losses = []
-    for index, unpadded in enumerate((False, True)):
+    for index, is_left_out in enumerate((False, True)):
         config = run_config(
             tmp_path / str(index),
             checkpoint("bert"),
             tuner={"method": "last-layers", "num_layers": 1},
-            **{"train.num_train_epochs": 2, "train.unpad": unpadded},
+            **{"train.num_train_epochs": 2, "train.unpad": is_left_out},
         )
         metrics = ftkit.train(config).metrics
         losses.append(metrics["train_loss"])
@@ -103,19 +103,71 @@ def test_translation_by_a_decoder_is_scored_alike(checkpoint: Checkpoint, tmp_pa
     (tmp_path / "train.en").write_text("".join(f"{text}\n" for text, _ in TEXTS[:16]))
     (tmp_path / "train.de").write_text("".join(f"{text} {text}\n" for text, _ in TEXTS[:16]))
     results = []
-    for unpadded in (False, True):
+    for is_left_out in (False, True):
         data = {"train": {"source": str(tmp_path / "train.en"), "target": str(tmp_path / "train.de")}}
         config = {
             "task": "translation",
             "model": {"checkpoint": str(checkpoint("qwen2"))},
             "data": {**data, "validation": 0.25, "prompt_template": "{source} =>"},
-            "train": {"num_train_epochs": 1, "use_cpu": True, "unpad": unpadded},
+            "train": {"num_train_epochs": 1, "use_cpu": True, "unpad": is_left_out},
             "generation": {"max_new_tokens": 5},
-            "output_dir": str(tmp_path / f"run{unpadded}"),
+            "output_dir": str(tmp_path / f"run{is_left_out}"),
         }
         results.append(ftkit.train(config).metrics)
     for key in ("train_loss", "eval_loss", "eval_bleu"):
         assert results[1][key] == pytest.approx(results[0][key], abs=1e-4)
+
+
+# --- auto, the default ---
+
+
+@pytest.mark.parametrize(
+    ("model_type", "settings", "is_left_out"),
+    [
+        ("bert", {}, True),
+        ("llama", {"tuner": {"method": "lora", "rank": 2}}, True),
+        ("deberta-v2", {}, False),
+        ("t5", {}, False),
+        ("bert", {"tuner": {"method": "prompt"}}, False),
+        ("bert", {"train.unpad": False}, False),
+    ],
+)
+def test_on_a_cpu_padding_is_left_out_where_it_can_be(
+    checkpoint: Checkpoint, tmp_path: Path, model_type: str, settings: dict[str, Any], is_left_out: bool
+) -> None:
+    settings = {"train.num_train_epochs": 1, **settings}
+    run = ftkit.train(run_config(tmp_path, checkpoint(model_type), **settings))
+    assert (run.metrics["padding_share"] == 0) == is_left_out
+    assert run.metrics["proof"]["same_predictions"]
+    predictor = ftkit.load(run.output_dir)
+    assert predictor.model.config._attn_implementation != "ftkit_unpadded", "predictions are computed as ever"
+    expected = predictor.predict([text for text, _ in TEXTS[24:]])
+    for one, other in zip(predictions(run.output_dir), expected, strict=True):
+        assert other["scores"] == pytest.approx(one["scores"], abs=1e-5)
+
+
+def test_texts_are_written_with_padding(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """An output for every token of the vocabulary is computed with padding: parts of one length save more."""
+    run = ftkit.train(
+        translation_config(
+            tmp_path, checkpoint("qwen2"), **{"train.num_train_epochs": 1, "data.prompt_template": "{source} =>"}
+        )
+    )
+    assert run.metrics["padding_share"] > 0
+
+
+@pytest.mark.parametrize("model_type", ["deberta-v2", "t5", "bert"])
+def test_a_model_that_cannot_be_unpadded_is_left_as_it_was(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, model_type: str
+) -> None:
+    if model_type == "bert":
+        monkeypatch.setattr(unpadded, "_trial", lambda model: "its layers mix the rows of a batch")
+    model = tiny.make_adapter(checkpoint(model_type), LabelSpace(("a", "b"))).build().model
+    before = model.config._attn_implementation
+    assert try_to_unpad(model) is not None
+    assert not leaves_padding_out(model)
+    assert model.config._attn_implementation == before
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
 # --- refusals, before anything is written ---

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ import pytest
 import ftkit
 from adapter_runs import write_adapter_run
 from ftkit import strict_yaml
-from ftkit.cli import main
 from ftkit.errors import CheckpointError, UserError
 from runs import run_config, tagging_config, translation_config
 
@@ -28,16 +26,13 @@ Command = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(command: Callable[..., tuple[int, str, str]]) -> Command:
     """`command("train", path)` is its exit code and its message."""
 
     def call(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["ftkit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        told = capsys.readouterr().err
+        code, _, told = command(*arguments)
         assert "Traceback" not in told
-        return int(stopped.value.code or 0), " ".join(told[told.rindex("error: ") :].split())
+        return code, " ".join(told[told.rindex("error: ") :].split())
 
     return call
 

@@ -1,0 +1,64 @@
+"""`ftkit tasks`: what works is tried, and what does not says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from ftkit.adapters import tuner_table
+from ftkit.adapters.table import TABLE
+from ftkit.tuners.spec import METHODS
+
+Command = Callable[..., tuple[int, str, str]]
+NOT_FOR = {
+    ("prefix", "text-classification"): {"encoder", "decoder", "encoder-decoder"},
+    ("prompt", "text-classification"): {"decoder", "encoder-decoder"},
+    ("p-tuning", "text-classification"): {"decoder", "encoder-decoder"},
+    ("prefix", "token-classification"): {"encoder", "encoder-decoder"},
+    ("prompt", "token-classification"): {"encoder-decoder"},
+    ("p-tuning", "token-classification"): {"encoder-decoder"},
+    ("head-only", "translation"): {"decoder", "encoder-decoder"},
+    # T5 stands for encoder-decoders here, and has no biases.
+    **{("bitfit", kind): {"encoder-decoder"} for kind in TABLE},
+}
+
+
+def test_every_combination_is_tried_and_these_do_not_work() -> None:
+    cells = list(tuner_table.tuner_table())
+    assert len(cells) == len(METHODS) * sum(len(row) for row in TABLE.values())
+    refused: dict[tuple[str, str], set[str]] = {}
+    for cell in cells:
+        if cell.why_not is not None:
+            refused.setdefault((cell.method, cell.kind), set()).add(cell.family)
+    assert refused == NOT_FOR
+
+
+def test_a_method_that_breaks_is_no_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is computed: an error that is no message of ours comes through."""
+
+    def broken(*arguments: object, **options: object) -> None:
+        raise RuntimeError("the forward pass failed")
+
+    monkeypatch.setattr(tuner_table, "_train_once", broken)
+    with pytest.raises(RuntimeError, match="the forward pass failed"):
+        next(tuner_table.tuner_table())
+
+
+def test_the_command_shows_kinds_and_tuners(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = command("tasks")
+    assert code == 0
+    assert "token-classification" in out
+    assert "dora" not in out
+    cells = [
+        tuner_table.Cell("lora", kind, family, None if family == "encoder" else f"tuner: not for a {family}.")
+        for kind, row in TABLE.items()
+        for family in row
+    ]
+    monkeypatch.setattr(tuner_table, "tuner_table", lambda: iter(cells))
+    monkeypatch.setenv("COLUMNS", "200")
+    code, out, _ = command("tasks", "--tuners")
+    assert code == 0
+    row = next(line for line in out.splitlines() if "low-rank changes" in line and "lora" in line)
+    assert "encoder" in row
+    assert "lora, translation, decoder: not for a decoder." in out
