@@ -1,11 +1,12 @@
 """A bare PyTorch loop over ftkit's own batches and parts: what is left when the Trainer around them is taken away.
 
 The optimizer, its schedule and the clipping are the Trainer's defaults; everything is in float32. Of ftkit it uses the
-plan of the batches and, if asked, its choice of a library for float32 products; so the difference between the two is
-what ftkit and the Trainer cost around the arithmetic.
+plan of the batches and, with --as-ftkit, how it computes them: padding left out, freed memory kept, its choice of a
+library for float32 products. So the difference between the two is what ftkit and the Trainer cost around it.
 """
 
 import argparse
+import math
 import time
 from collections.abc import Sequence
 
@@ -15,8 +16,11 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup
 
-from ftkit.engine.batching import StepSize, padding_share, parts, plan_epoch
+from ftkit.engine.batching import PART_COST, StepSize, padding_share, parts, plan_epoch
+from ftkit.engine.memory import bound_kernel_cache, keep_freed_memory
 from ftkit.engine.onednn import use_onednn
+from ftkit.engine.token_rows import unpadding
+from ftkit.engine.unpadded import unpad
 from ftkit.train_spec import DEFAULT_TOKENS
 from sides import add_text_flags, add_training_flags, read_csv, write_results
 
@@ -29,13 +33,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--train", required=True)
     parser.add_argument("--test", required=True)
     add_text_flags(parser)
-    parser.add_argument("--onednn", action="store_true", help="linear layers by oneDNN where ftkit finds it faster")
+    parser.add_argument("--as-ftkit", action="store_true", help="without padding, and products as ftkit has them")
     return parser.parse_args()
 
 
-def plan(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> Batches:
+def plan(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, part_cost: float) -> Batches:
     """Returns ftkit's batches of an epoch, cut into ftkit's parts."""
-    size = StepSize(rows=batch_size, tokens=None, max_tokens_at_once=DEFAULT_TOKENS)
+    size = StepSize(rows=batch_size, tokens=None, max_tokens_at_once=DEFAULT_TOKENS, part_cost=part_cost)
     batches = plan_epoch(lengths, size, seed=seed, epoch=epoch)
     return [[batch[part] for part in parts(lengths[batch], size)] for batch in batches]
 
@@ -66,7 +70,9 @@ def train(
     for batches in epochs:
         for batch in batches:
             for part in batch:
-                logits = model(**stack([ids[row] for row in part])).logits
+                rows = [ids[row] for row in part]
+                with unpadding([len(row) for row in rows]):  # which a model that was not made ready for it ignores
+                    logits = model(**stack(rows)).logits
                 (cross_entropy(logits, labels[part], reduction="sum") / rows_per_step).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -91,15 +97,23 @@ def main() -> None:
     ids = [torch.tensor(row) for row in tokenizer(texts, truncation=True)["input_ids"]]
     lengths = np.array([len(row) for row in ids])
     model = AutoModelForSequenceClassification.from_pretrained(arguments.checkpoint, num_labels=len(index))
-    if arguments.onednn:
+    if arguments.as_ftkit:
+        keep_freed_memory()
+        bound_kernel_cache()
+        unpad(model)
         use_onednn(model)
-    epochs = [plan(lengths, arguments.batch_size, arguments.seed, epoch) for epoch in range(int(arguments.epochs))]
+    cost = math.inf if arguments.as_ftkit else PART_COST
+    epochs = [
+        plan(lengths, arguments.batch_size, arguments.seed, epoch, cost) for epoch in range(int(arguments.epochs))
+    ]
     seconds = train(model, ids, torch.tensor([index[name] for name in names]), epochs, arguments.learning_rate)
     texts, names = read_csv(arguments.test, arguments.text, arguments.label)
     test_ids = [torch.tensor(row) for row in tokenizer(texts, truncation=True)["input_ids"]]
     results = {
         "train_runtime": seconds,
-        "padding_share": padding_share(lengths, [part for batch in epochs[0] for part in batch]),
+        "padding_share": 0.0
+        if arguments.as_ftkit
+        else padding_share(lengths, [part for b in epochs[0] for part in b]),
         "test_accuracy": accuracy(model, test_ids, torch.tensor([index[name] for name in names])),
         "precision": "fp32",
         "seed": arguments.seed,
