@@ -56,7 +56,9 @@ def tuner_table() -> Iterator[Cell]:
 def _why_not(method: str, kind: Kind, family: Family) -> str | None:
     from ftkit.tuners.apply import apply_tuner
 
-    spec = TunerSpec.model_validate({"method": method})
+    # The models are narrow: a method that starts from principal components must not ask for more than they have.
+    rank = {"rank": 2} if "rank" in METHODS[method].options else {}
+    spec = TunerSpec.model_validate({"method": method, **rank})
     model, new = _tiny_model(kind, family)
     try:
         check_suits(spec, kind, family, model.config.model_type)

@@ -87,7 +87,8 @@ def _suits(input: torch.Tensor, weight: torch.Tensor) -> bool:
 def _multiply(input: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> torch.Tensor:
     input = input.contiguous()  # of rows that lie apart oneDNN makes much work: 50 times as much in a gradient
     if torch.is_grad_enabled():
-        return _Multiply.apply(input, weight_OI, bias_O)
+        # What such a function returns may not be a view: callers such as AdaLoRA's layers add to it in place.
+        return _Multiply.apply(input.flatten(0, -2), weight_OI, bias_O).unflatten(0, input.shape[:-1])
     return _product(input, weight_OI, bias_O)
 
 
@@ -99,18 +100,19 @@ class _Multiply(torch.autograd.Function):
     """The product with its gradients: three products, each by oneDNN."""
 
     @staticmethod
-    def forward(ctx: Any, input: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> torch.Tensor:
-        ctx.save_for_backward(input, weight_OI)
-        return _product(input, weight_OI, bias_O)
+    def forward(
+        ctx: Any, input_TI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None
+    ) -> torch.Tensor:
+        ctx.save_for_backward(input_TI, weight_OI)
+        return _product(input_TI, weight_OI, bias_O)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        input, weight_OI = ctx.saved_tensors
-        grad = grad.contiguous()
-        grad_TO, input_TI = grad.flatten(0, -2), input.flatten(0, -2)
+        input_TI, weight_OI = ctx.saved_tensors
+        grad_TO = grad.contiguous()
         needs_input, needs_weight, needs_bias = ctx.needs_input_grad
         return (
-            _product(grad, weight_OI.t()) if needs_input else None,
+            _product(grad_TO, weight_OI.t()) if needs_input else None,
             _product(grad_TO.t(), input_TI.t()) if needs_weight else None,
             grad_TO.sum(0) if needs_bias else None,
         )
