@@ -111,6 +111,8 @@ def by_length(
     for tokens, group in mask.groups(GROUP_COST):
         rows = [states[:, :, tokens] for states in (query, key, value)]
         outputs.append(at_once(module, *(rows[0], rows[1], rows[2]), group, dropout=dropout, scaling=scaling))
+    if mask.rows.num_filled:
+        outputs.append(outputs[0].new_zeros(1, mask.rows.num_filled, *outputs[0].shape[2:]))
     return torch.cat(outputs, dim=1)
 
 
@@ -207,4 +209,4 @@ def _varlen_inputs(
     """Returns queries, keys and values (N, heads, D), the bounds of the rows (B + 1,), and the longest row."""
     dtype = _dtype(query)
     states = [states[0].transpose(0, 1).to(dtype) for states in (query, key, value)]
-    return states, mask.rows.on(query.device).bounds, mask.rows.shape[1]
+    return states, mask.rows.on(query.device).bounds, max(mask.rows.shape[1], mask.rows.num_filled)

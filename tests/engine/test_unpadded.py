@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny
-from ftkit.engine.token_rows import unpadding, with_padding
+from ftkit.engine.token_rows import Rows, unpadding, with_padding
 from ftkit.engine.unpadded import unpad, working_types
 from ftkit.errors import ConfigError
 from ftkit.tuners.apply import apply_tuner
@@ -94,6 +94,20 @@ def check_same(model: Any, lengths: Sequence[int], seed: int = 0) -> None:
         torch.testing.assert_close(found_gradients[name], gradient, atol=1e-5, rtol=1e-5, msg=name)
 
 
+def test_a_filling_comes_and_goes() -> None:
+    rows = Rows([3, 1], filled_to=8)
+    assert (rows.num_real, rows.num_filled, rows.num_tokens) == (4, 4, 8)
+    states = torch.tensor([[10, 11, 12], [20, 0, 0]])
+    flat = rows.flat(states)
+    assert flat.tolist() == [[20, 10, 11, 12, 20, 20, 20, 20]], "short rows first, then copies of a real token"
+    assert rows.padded(flat).tolist() == states.tolist()
+    assert rows.is_real(states.device).tolist() == [[True, True, True], [True, False, False]]
+    assert rows.on(states.device).bounds.tolist() == [0, 1, 4, 8], "it attends to itself, as one row"
+    even = Rows([2, 2], filled_to=8)
+    assert even.padded(even.flat(states[:, :2])).tolist() == states[:, :2].tolist()
+    assert Rows([4, 4], filled_to=8).num_filled == 0
+
+
 # --- the same numbers ---
 
 
@@ -158,7 +172,7 @@ def test_a_text_is_written_as_ever(checkpoint: Callable[[str], Path]) -> None:
     assert torch.equal(found, expected)
 
 
-def test_layers_compute_real_tokens_only(model: Model) -> None:
+def test_layers_compute_real_tokens_and_few_to_make_their_number_round(model: Model) -> None:
     found = model("bert")
     seen: list[torch.Size] = []
     handle = found.bert.encoder.layer[1].intermediate.register_forward_hook(
@@ -167,7 +181,7 @@ def test_layers_compute_real_tokens_only(model: Model) -> None:
     with unpadding(LENGTHS):
         found(**batch_of(found, LENGTHS))
     handle.remove()
-    assert seen == [(1, sum(LENGTHS), tiny.HIDDEN)]
+    assert seen == [(1, 64, tiny.HIDDEN)], "45 tokens and a filling; 120 with padding"
 
 
 def test_padding_has_no_influence(model: Model) -> None:
