@@ -76,9 +76,11 @@ class AdapterBase:
 
     Attributes:
         writes_text: whether predictions are texts that the model writes token by token.
+        may_read_one_token: whether heads of its family may read the first token alone; which do is tried.
     """
 
     writes_text: ClassVar[bool] = False
+    may_read_one_token: ClassVar[bool] = False
     tokenizer: PreTrainedTokenizerBase
 
     @property
@@ -117,6 +119,7 @@ class Adapter(Protocol):
 
     version: ClassVar[int]
     writes_text: ClassVar[bool]
+    may_read_one_token: ClassVar[bool]
     spec: CheckpointSpec
     labels: LabelSpace | None
     max_length: int | None

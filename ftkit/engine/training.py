@@ -25,6 +25,7 @@ from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
 from ftkit.engine.trainer import FtkitTrainer
 from ftkit.engine.unpadded import leaves_padding_out, try_to_unpad, unpad
+from ftkit.engine.unread_tokens import skip_unread_tokens
 from ftkit.preflight import Plan, why_not_unpadded
 from ftkit.startup import wake_collector
 from ftkit.train_spec import DEFAULT_ROWS, DEFAULT_TOKENS
@@ -89,6 +90,9 @@ def build(plan: Plan, adapter: Adapter, arguments: TrainingArguments) -> Built:
             try_to_unpad(built.model)
     elif plan.config.train.unpad:
         unpad(built.model)
+    # Of a frozen body whole states are kept, see ftkit.engine.frozen_prefix.
+    if adapter.may_read_one_token and plan.config.tuner.method != "head-only":
+        skip_unread_tokens(built.model)
     built = plan.tune(built)
     use_onednn(built.model)
     return built

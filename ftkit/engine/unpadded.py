@@ -171,7 +171,7 @@ def _trial(model: PreTrainedModel) -> str | None:
     """Returns why two short rows do not give the states that they give with padding; None if they do."""
     body = model.base_model
     lengths = [3, 7]
-    inputs = {name: tensor.to(model.device) for name, tensor in _two_rows(model, lengths).items()}
+    inputs = {name: tensor.to(model.device) for name, tensor in two_rows(model, lengths).items()}
     with evaluating(model):
         expected = body(**inputs)[0]
         try:
@@ -187,7 +187,8 @@ def _trial(model: PreTrainedModel) -> str | None:
     return None if difference <= tolerance * expected[real].abs().max() else "its layers mix the rows of a batch"
 
 
-def _two_rows(model: PreTrainedModel, lengths: Sequence[int]) -> dict[str, torch.Tensor]:
+def two_rows(model: PreTrainedModel, lengths: Sequence[int]) -> dict[str, torch.Tensor]:
+    """Returns a padded batch of two rows, of any tokens but padding, for trials."""
     config = model.config.get_text_config()
     ids = [index for index in range(config.vocab_size) if index != config.pad_token_id][: sum(lengths)]
     input_ids = torch.full((len(lengths), max(lengths)), config.pad_token_id or 0)
