@@ -68,8 +68,8 @@ def _place(model: Any) -> torch.nn.Module | None:
 
 def _take_first(module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
     """Returns the first token of each row, (B, 1, H), of states (B, T, H), or (1, N, H) where padding is left out."""
-    if torch.compiler.is_compiling():
-        return None  # one graph serves all layers
+    if torch.compiler.is_dynamo_compiling():
+        return None  # one compiled graph serves all layers
     rows = current_rows()
     if rows is not None and args[0].shape[:2] == (1, rows.num_tokens):
         return tuple(rows.first_tokens(states) for states in args)
