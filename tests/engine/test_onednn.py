@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ftkit.engine import onednn
-from ftkit.engine.onednn import cpu_vendor, use_onednn
+from ftkit.engine.onednn import cpu_fact, use_onednn
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"),
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def slow_mkl(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onednn, "mkl_is_slow", lambda: True)
+    monkeypatch.setattr(onednn, "LEAST_WEIGHTS", 0)
 
 
 @pytest.fixture
@@ -104,12 +105,44 @@ def test_a_patched_model_saves_the_same_weights(slow_mkl: None, tmp_path: Path) 
     assert list(layer.state_dict()) == names
 
 
+def test_rows_are_filled_up_so_that_few_kernels_are_made(slow_mkl: None, products: list[torch.Size]) -> None:
+    layer = torch.nn.Linear(6, 5)
+    patched = copy.deepcopy(layer)
+    use_onednn(patched)
+    for shape in ((3, 7, 6), (40, 6), (32, 6)):
+        one = torch.randn(shape).requires_grad_()
+        other = one.detach().clone().requires_grad_()
+        expected, found = layer(one), patched(other)
+        torch.testing.assert_close(found, expected)
+        expected.square().sum().backward()
+        found.square().sum().backward()
+        torch.testing.assert_close(other.grad, one.grad)
+    torch.testing.assert_close(patched.weight.grad, layer.weight.grad)
+    torch.testing.assert_close(patched.bias.grad, layer.bias.grad)
+    assert [rows for rows, width in products if width == 6] == [32, 64, 32]
+
+
+def test_small_layers_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onednn, "mkl_is_slow", lambda: True)
+    layers = torch.nn.Sequential(torch.nn.Linear(320, 320), torch.nn.Linear(320, 2))
+    assert use_onednn(layers) == 1
+    assert ["forward" in vars(layer) for layer in layers] == [True, False]
+
+
 @pytest.mark.parametrize(
-    ("vendor", "capability", "slow"),
-    [("AuthenticAMD", "AVX512", True), ("GenuineIntel", "AVX512", False), ("AuthenticAMD", "AVX2", False)],
+    ("vendor", "family", "capability", "slow"),
+    [
+        ("AuthenticAMD", "26", "AVX512", True),
+        ("AuthenticAMD", "25", "AVX512", False),  # Zen 4
+        ("GenuineIntel", "26", "AVX512", False),
+        ("AuthenticAMD", "26", "AVX2", False),
+        ("AuthenticAMD", None, "AVX512", False),
+    ],
 )
-def test_where_it_is_used(vendor: str, capability: str, slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onednn, "cpu_vendor", lambda: vendor)
+def test_where_it_is_used(
+    vendor: str, family: str | None, capability: str, slow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onednn, "cpu_fact", {"vendor_id": vendor, "cpu family": family}.get)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
     assert onednn.mkl_is_slow.__wrapped__() is slow
@@ -122,10 +155,12 @@ def test_where_nothing_is_gained_nothing_is_changed(monkeypatch: pytest.MonkeyPa
     assert "forward" not in vars(layer)
 
 
-def test_the_vendor_is_read_where_linux_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_facts_of_the_cpu_are_read_where_linux_tells_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "cpuinfo"
-    file.write_text("processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel\t\t: 2\n")
+    file.write_text("processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 26\nmodel\t\t: 2\n")
     monkeypatch.setattr(onednn, "CPU_INFO", file)
-    assert cpu_vendor() == "AuthenticAMD"
+    assert cpu_fact("vendor_id") == "AuthenticAMD"
+    assert cpu_fact("cpu family") == "26"
+    assert cpu_fact("cpu") is None
     monkeypatch.setattr(onednn, "CPU_INFO", tmp_path / "none")
-    assert cpu_vendor() is None
+    assert cpu_fact("vendor_id") is None
