@@ -29,7 +29,7 @@ def load(checkpoint: Callable[[str], Path]) -> Load:
 
         torch.manual_seed(0)
         auto = getattr(transformers, f"AutoModelFor{head}")
-        model = auto.from_pretrained(checkpoint(model_type), num_labels=3, attn_implementation=None).eval()
+        model = auto.from_pretrained(checkpoint(model_type), num_labels=3).eval()
         model.config.pad_token_id = model.config.pad_token_id or 0
         return model
 
@@ -129,6 +129,14 @@ def test_a_head_that_tells_nothing_yet(load: Load) -> None:
     model = load("bert")
     torch.nn.init.zeros_(model.classifier.weight)
     assert not skip_unread_tokens(model)
+
+
+def test_an_exported_graph_skips_them_too(load: Load) -> None:
+    model = load("bert")
+    assert skip_unread_tokens(model)
+    graph = torch.export.export(model, (batch_of(model)["input_ids"],), strict=False).graph
+    widths = [node.meta["val"].shape[1] for node in graph.nodes if "gelu" in str(node.target)]
+    assert widths == [20] * (len(widths) - 1) + [1]
 
 
 @pytest.mark.parametrize("method", ["lora", "bitfit", "layernorm", "ia3", "prompt", "prefix", "last-layers"])
