@@ -17,9 +17,9 @@ def command(
 
     `accelerate launch [...] -m ftkit train CONFIG` is the same run on several processes.
     """
-    from ftkit.startup import collector_at_rest
+    from ftkit.startup import quick_start
 
-    with collector_at_rest():
+    with quick_start():
         _train(config, overrides or [])
 
 

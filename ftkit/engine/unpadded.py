@@ -190,8 +190,9 @@ def _trial(model: PreTrainedModel) -> str | None:
 def two_rows(model: PreTrainedModel, lengths: Sequence[int]) -> dict[str, torch.Tensor]:
     """Returns a padded batch of two rows, of any tokens but padding, for trials."""
     config = model.config.get_text_config()
-    ids = [index for index in range(config.vocab_size) if index != config.pad_token_id][: sum(lengths)]
-    input_ids = torch.full((len(lengths), max(lengths)), config.pad_token_id or 0)
+    pad = config.pad_token_id
+    ids = [index for index in range(min(config.vocab_size, sum(lengths) + 1)) if index != pad]
+    input_ids = torch.full((len(lengths), max(lengths)), pad or 0)
     mask = torch.zeros_like(input_ids)
     for row, length in enumerate(lengths):
         input_ids[row, :length] = torch.tensor([ids.pop(0) for _ in range(length)])
