@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from ftkit.engine.memory import FILLED_TO
+
 ZEN_5 = 26  # the family that Linux tells in /proc/cpuinfo; Zen 4 is 25
 
-# Rows are filled up to a multiple of it: oneDNN makes and keeps a kernel for every number of rows. A translator of two
-# million weights trained at 175 pairs a second and in 1,216 MB without filling, in 889 MB with it, ...
-FILLED_TO = 32
-# ... and at 240 pairs, in 775 MB, since its small layers are left alone: around their products much else is done here.
+# Around the product of a small layer much else is done here. A translator of two million weights trained at 175 pairs
+# a second and in 889 MB with them, at 240 pairs and in 775 MB without.
 LEAST_WEIGHTS = 100_000
 
 CPU_INFO = Path("/proc/cpuinfo")

@@ -12,10 +12,7 @@ import numpy as np
 import torch
 
 from ftkit.engine.batching import cheapest_split
-
-# Tokens are filled up to a multiple of it: for every number of tokens that each of its products has met, oneDNN keeps
-# 0.3 MB for good. 160 steps of MiniLM on sentences took 220 MB of such memory, and more as they went on.
-FILLED_TO = 32
+from ftkit.engine.memory import FILLED_TO
 
 _rows: ContextVar[Rows | None] = ContextVar("rows", default=None)
 

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 import torch
 
+import ftkit
+from ftkit.engine import training
 from ftkit.engine.token_rows import unpadding
 from ftkit.engine.unpadded import try_to_unpad
 from ftkit.engine.unread_tokens import skip_unread_tokens
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.spec import TunerSpec
+from runs import run_config
 
 LENGTHS = (3, 11, 3, 20, 1, 7)
 SKIPPING = ("bert", "deberta-v2", "distilbert", "electra", "roberta", "xlm-roberta")
@@ -151,3 +154,33 @@ def test_under_a_tuner(method: str, load: Load) -> None:
         tuned = apply_tuner(model, head, spec, kind="text-classification", family="encoder").eval()
         logits.append(tuned(**batch_of(model)).logits)
     torch.testing.assert_close(logits[1], logits[0], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("method", "skips"), [("full", True), ("lora", True), ("head-only", False)])
+def test_a_run_skips_them_but_for_frozen_states_and_predictions_always_do(
+    method: str, skips: bool, checkpoint: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def watched_last_layer(model: Any) -> list[torch.Size]:
+        modules = dict(model.named_modules())
+        return watched(modules[max(name for name in modules if name.endswith(".intermediate"))])
+
+    in_training: list[torch.Size] = []
+
+    def train(trainer: Any, *args: Any, **kwargs: Any) -> Any:
+        shapes = watched_last_layer(trainer.model)
+        result = original(trainer, *args, **kwargs)
+        in_training.extend(shapes)
+        return result
+
+    original = training.FtkitTrainer.train
+    monkeypatch.setattr(training.FtkitTrainer, "train", train)
+    overrides = {"train.num_train_epochs": 1, "tuner": {"method": method}, "train.unpad": False}
+    run = ftkit.train(run_config(tmp_path, checkpoint("bert"), **overrides))
+    assert in_training
+    assert all(shape[1] == 1 for shape in in_training) == skips
+
+    predictor = ftkit.load(run.output_dir)
+    in_prediction = watched_last_layer(predictor.model)
+    predictor.predict(["one", "and another text"])
+    assert in_prediction
+    assert all(shape[1] == 1 for shape in in_prediction)
