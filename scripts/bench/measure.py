@@ -121,7 +121,9 @@ def speedups(outcome: Outcome, one: str, other: str) -> list[float]:
     return [slow["seconds"] / fast["seconds"] for fast, slow in pairs]
 
 
-def alternate(benchmark: Benchmark, *, repeats: int, output: Path, matmul_seconds: float) -> Outcome:
+def alternate(
+    benchmark: Benchmark, *, repeats: int, output: Path, matmul_seconds: float, first_seed: int = FIRST_SEED
+) -> Outcome:
     """Runs all variants of a benchmark in turn, `repeats` times; repeat i has the same seed for all.
 
     Args:
@@ -140,7 +142,7 @@ def alternate(benchmark: Benchmark, *, repeats: int, output: Path, matmul_second
                 name = f"{benchmark.name}-{variant.name}-{repeat + 1}"
                 print(f"{name} ...", file=sys.stderr, flush=True)
                 log = output / "logs" / f"{name}.log"
-                sample = run_variant(variant, FIRST_SEED + repeat, log, Path(cache) if variant.warm_cache else None)
+                sample = run_variant(variant, first_seed + repeat, log, Path(cache) if variant.warm_cache else None)
                 if repeat >= 0:
                     outcome.samples[variant.name].append(_figures(sample, benchmark))
     return outcome

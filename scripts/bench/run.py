@@ -25,7 +25,7 @@ import slices
 import startup
 import translation
 from ftkit.errors import FtkitError, UserError
-from measure import Benchmark, Outcome, alternate
+from measure import FIRST_SEED, Benchmark, Outcome, alternate
 from settings import Settings
 from table import as_json, render, render_all
 
@@ -47,6 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", nargs="+", type=Path, help="folders with data; the built-in demo with --quick")
     parser.add_argument("--output", type=Path, required=True, help="folder for the table, the plot and the logs")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="of the first repeat")
     parser.add_argument("--quick", action="store_true", help="few rows, one repeat: to see that everything works")
     parser.add_argument("--full", action="store_true", help="all rows, in the place of --rows")
     parser.add_argument("--rows", type=int, help=f"to train on, or to predict; {ROWS} by default")
@@ -69,10 +70,15 @@ def main() -> None:
     outcomes: list[Outcome] = []
     for name in names:
         benchmark = choose_variants(BENCHMARKS[name](settings), arguments.variants)
-        seconds = QUICK_MATMUL_SECONDS if arguments.quick else MATMUL_SECONDS
-        repeats = 1 if arguments.quick else arguments.repeats
-        outcomes.append(alternate(benchmark, repeats=repeats, output=output, matmul_seconds=seconds))
-        print(render(outcomes[-1]), flush=True)
+        outcome = alternate(
+            benchmark,
+            repeats=1 if arguments.quick else arguments.repeats,
+            output=output,
+            matmul_seconds=QUICK_MATMUL_SECONDS if arguments.quick else MATMUL_SECONDS,
+            first_seed=arguments.first_seed,
+        )
+        outcomes.append(outcome)
+        print(render(outcome), flush=True)
         (output / "table.md").write_text(render_all(outcomes), encoding="utf-8")
         (output / "results.json").write_text(json.dumps(as_json(outcomes), indent=2), encoding="utf-8")
         plot.draw(outcomes, output / "plot.png")
