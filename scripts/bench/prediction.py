@@ -1,8 +1,10 @@
-"""Prediction with a fine-tuned classifier: ftkit's predictor, and transformers' pipeline at several batch sizes."""
+"""Prediction with a fine-tuned classifier: ftkit's predictor, what it exports, and transformers' pipeline."""
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
+import sys
 from pathlib import Path
 
 from classification import sections
@@ -21,12 +23,15 @@ def benchmark(settings: Settings) -> Benchmark:
     model = train_model(settings.checkpoint, texts, folder)
     counted = count(str(model), folder, texts.test_texts)
 
-    def variant(name: str, title: str, file: str, *more: str) -> Variant:
+    def variant(name: str, title: str, file: str, *more: str, model: Path = model) -> Variant:
         def command(seed: int, folder: Path) -> list[str]:
             flags = ("--model", model, "--test", texts.test, "--text", texts.columns[0], "--label", texts.columns[1])
             return script(file, *flags, *more, "--output", folder)
 
         return Variant(name, title, command)
+
+    def ours(name: str, title: str, precision: str, model: Path = model) -> Variant:
+        return variant(name, f"ftkit, {title}", "ftkit_prediction.py", "--precision", precision, model=model)
 
     def pipeline(size: str) -> Variant:
         title = f"pipeline, batch size {size}"
@@ -38,8 +43,10 @@ def benchmark(settings: Settings) -> Benchmark:
         facts=f"{len(texts.test_texts):,} texts, by the same model, trained for a moment on {len(texts.texts)} texts; "
         "score: accuracy.",
         variants=[
-            variant("ftkit", "ftkit, precision fp32", "ftkit_prediction.py"),
-            variant("ftkit-auto", "ftkit, precision auto", "ftkit_prediction.py", "--precision", "auto"),
+            ours("ftkit", "precision fp32", "fp32"),
+            ours("ftkit-auto", "precision auto", "auto"),
+            ours("ftkit-int8", "precision int8", "int8"),
+            *(ours(f"ftkit-{name}", "exported to ONNX", "auto", folder) for name, folder in exports(model)),
             *(pipeline(size) for size in BATCH_SIZES),
         ],
         seconds_key="predict_seconds",
@@ -56,3 +63,18 @@ def train_model(checkpoint: str, texts: Texts, folder: Path) -> Path:
     command = ftkit_variant("ftkit", "ftkit", training, data).command(FIRST_SEED, folder)
     run_process(command, folder / "run.log", {"FTKIT_CACHE": "off"})
     return folder / "run"
+
+
+def exports(run: Path) -> list[tuple[str, Path]]:
+    """Exports a run for ONNX Runtime, if that is installed; returns the name and folder of each export."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        print("without ftkit's extra `onnx` nothing is exported", file=sys.stderr)
+        return []
+    made = []
+    for name, options in (("onnx", []), ("onnx-int8", ["--quantize", "int8"])):
+        folder = run.with_name(name)
+        shutil.rmtree(folder, ignore_errors=True)
+        command = [sys.executable, "-m", "ftkit", "export", run, folder, "--format", "onnx", *options]
+        run_process(command, run.with_name(f"{name}.log"), {})
+        made.append((name, folder))
+    return made
