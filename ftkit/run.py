@@ -42,7 +42,7 @@ def execute(config: RunConfig) -> RunResult:
     plan = prepare(config)
 
     # Encode: the task adapter turns examples into token ids, unless an earlier run has done so.
-    from ftkit.engine import training
+    from ftkit.engine import memory, training
     from ftkit.engine.encoded_cache import EncodedCache
 
     arguments = training.start_engine(plan)
@@ -71,6 +71,7 @@ def execute(config: RunConfig) -> RunResult:
 
     # Train, and evaluate with the best weights.
     trained = training.train(plan, arguments, adapter, built, encoded)
+    memory.release_memory()
     if process.is_main_process:
         plan.directory.new_staging()
     evaluated = {

@@ -9,7 +9,13 @@ import sys
 
 import pytest
 
-from ftkit.engine.memory import KERNELS_VARIABLE, MOST_KERNELS, bound_kernel_cache, keep_freed_memory
+from ftkit.engine.memory import (
+    KERNELS_VARIABLE,
+    MOST_KERNELS,
+    bound_kernel_cache,
+    keep_freed_memory,
+    release_memory,
+)
 
 needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 
@@ -40,6 +46,40 @@ def faults(mode: str) -> int:
 @needs_glibc
 def test_freed_memory_is_used_again() -> None:
     assert faults("keep") < faults("leave") / 10
+
+
+# MiB of resident memory that come back when 64 blocks between others, and a cycle of objects, are not needed any more.
+RELEASE = """
+import psutil
+import torch
+from ftkit.engine.memory import keep_freed_memory, release_memory
+def resident():
+    return psutil.Process().memory_info().rss / 2**20
+assert keep_freed_memory()
+blocks = [torch.ones(2**18) for _ in range(128)]
+cycle = [torch.ones(2**24)]
+cycle.append(cycle)
+full = resident()
+del blocks[::2], cycle
+print(full - resident())
+release_memory()
+print(full - resident())
+"""
+
+
+@needs_glibc
+def test_what_is_free_can_be_handed_back() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    done = subprocess.run([sys.executable, "-c", RELEASE], env=environment, capture_output=True, text=True, check=True)
+    freed, released = map(float, done.stdout.split())
+    assert freed < 8
+    assert 120 < released < 136  # of 64 + 64
+
+
+def test_nothing_is_handed_back_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr("ctypes.CDLL", None)
+    release_memory()
 
 
 @pytest.mark.parametrize("variable", ["MALLOC_MMAP_MAX_", "GLIBC_TUNABLES"])
