@@ -14,6 +14,7 @@ from transformers import (
     DataCollatorWithPadding,
     Trainer,
     TrainingArguments,
+    set_seed,
 )
 
 from plain_parts import CountingCollator, FirstStep
@@ -35,6 +36,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
+    set_seed(arguments.seed)  # the new head is drawn before the Trainer sets it
     data = load_dataset("csv", data_files={"train": arguments.train, "test": arguments.test}, keep_default_na=False)
     names = sorted(set(data["train"][arguments.label]))
     label2id = {name: index for index, name in enumerate(names)}

@@ -18,6 +18,7 @@ from transformers import (
     DataCollatorForTokenClassification,
     Trainer,
     TrainingArguments,
+    set_seed,
 )
 
 from plain_parts import CountingCollator, FirstStep
@@ -49,6 +50,7 @@ def read_conll(path: str) -> Dataset:
 
 def main() -> None:
     arguments = parse_arguments()
+    set_seed(arguments.seed)  # the new head is drawn before the Trainer sets it
     files = {"train": arguments.train, "validation": arguments.validation, "test": arguments.test}
     data = {name: read_conll(file) for name, file in files.items() if file is not None}
     names = sorted({tag for tags in data["train"]["tags"] for tag in tags})
