@@ -16,9 +16,13 @@ def command(
     """Check config, checkpoint and data without reading weights or writing anything."""
     from ftkit.config import load_config, parse_overrides
     from ftkit.console import warn
-    from ftkit.preflight import prepare
+    from ftkit.startup import quick_start
 
-    plan = prepare(load_config(config, parse_overrides(overrides or [])))
+    loaded = load_config(config, parse_overrides(overrides or []))
+    with quick_start():
+        from ftkit.preflight import prepare
+
+        plan = prepare(loaded)
     for warning in plan.warnings:
         warn(warning)
     typer.echo(f"task        {plan.task.name} ({plan.task.kind})")

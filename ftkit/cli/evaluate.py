@@ -18,12 +18,16 @@ def command(
     """Score a run on a labelled file."""
     import json
 
-    from ftkit.api import load
     from ftkit.data.files import atomic_write_json, json_safe
     from ftkit.data.spec import ParallelSource
+    from ftkit.startup import quick_start
 
     source = data if target is None else ParallelSource(source=data, target=target)
-    metrics = load(run).evaluate(source)
+    with quick_start():
+        from ftkit.api import load
+
+        predictor = load(run)
+    metrics = predictor.evaluate(source)
     if output is not None:
         atomic_write_json(output, metrics)
     typer.echo(json.dumps(json_safe(metrics), indent=2, ensure_ascii=False))

@@ -34,10 +34,13 @@ def command(
             f"--text was given {len(text or [])} times, --text-pair {len(text_pair)} times; pairs need both."
         )
 
-    from ftkit.api import load
     from ftkit.data.writers import open_writer
+    from ftkit.startup import quick_start
 
-    predictor = load(run, precision=precision, num_beams=num_beams, max_new_tokens=max_new_tokens)
+    with quick_start():
+        from ftkit.api import load
+
+        predictor = load(run, precision=precision, num_beams=num_beams, max_new_tokens=max_new_tokens)
     if input is not None:
         rows = predictor.predict_source(input)
     else:
