@@ -52,7 +52,11 @@ def awake(name: str) -> ModuleType:
         del sys.modules[part]
     module.__class__ = ModuleType  # type: ignore[assignment]
     loader = module.__spec__.loader
-    type(loader).exec_module(loader, module)  # type: ignore[union-attr, arg-type]
+    try:
+        type(loader).exec_module(loader, module)  # type: ignore[union-attr, arg-type]
+    except BaseException:
+        sys.modules.pop(name, None)  # as after any import that failed
+        raise
     for act in _on_wake.pop(name, []):
         act(module)
     return module
@@ -122,18 +126,18 @@ class _StandIn(type):
         return cls._real()(*args, **kwargs)
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        return not _rests(cls.module_name) and isinstance(instance, cls._real())
+        return _is_loaded(cls.module_name) and isinstance(instance, cls._real())
 
     def __subclasscheck__(cls, subclass: type) -> bool:
-        return not _rests(cls.module_name) and issubclass(subclass, cls._real())
+        return _is_loaded(cls.module_name) and issubclass(subclass, cls._real())
 
     def __getattr__(cls, name: str) -> Any:
         return getattr(cls._real(), name)
 
 
-def _rests(name: str) -> bool:
-    """True for a module that nothing was asked of yet, or in a package of which nothing was."""
-    return any(isinstance(sys.modules.get(part), _Resting) for part in (name, name.rpartition(".")[0]))
+def _is_loaded(name: str) -> bool:
+    module = sys.modules.get(name)
+    return module is not None and not isinstance(module, _Resting)
 
 
 def _stand_in(module_name: str, real_name: str) -> _StandIn:

@@ -164,3 +164,22 @@ import scipy.optimize
 print(json.dumps([columns.tolist(), scipy.optimize.minimize.__module__, "scipy.optimize" in resting_now()]))
 """
     assert run_python(code) == [[1, 0], "scipy.optimize._minimize", False]
+
+
+def test_a_module_that_cannot_be_loaded_says_so_each_time(tmp_path):
+    (tmp_path / "broken.py").write_text("half = 1\nimport no_such_module\n")
+    code = """
+sys.path.insert(0, sys.argv[1])
+resting._STAND_INS["broken"] = {"Model": resting._stand_in("broken", "Model")}
+from broken import Model
+said = []
+for use in ("Model()", "Model()", "import broken; broken.half"):
+    try:
+        exec(use)
+    except ImportError as error:
+        said.append(str(error))
+print(json.dumps([isinstance(1, Model), said]))
+"""
+    is_model, said = run_python(code, tmp_path)
+    assert not is_model
+    assert said == ["No module named 'no_such_module'"] * 3
