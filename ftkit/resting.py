@@ -63,7 +63,7 @@ def awake(name: str) -> ModuleType:
 
 
 class RestingFinder(MetaPathFinder):
-    """Lets the modules rest that have stand-ins; the first of `sys.meta_path`."""
+    """Lets the modules rest that have stand-ins; asked before Python's own finders."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

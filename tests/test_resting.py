@@ -12,17 +12,22 @@ from runs import run_config
 PRELUDE = """
 import json, sys
 from ftkit import resting
-resting.install()
 
 def resting_now():
     return [name for name in ("torch._dynamo", "peft", "scipy.optimize")
             if type(sys.modules.get(name)).__name__ == "_Resting"]
 """
+INSTALL = "resting.install()\n"
+LOADED = """
+print()
+names = ("torch._dynamo.utils", "peft.utils", "scipy.optimize._minimize")
+print(json.dumps([name for name in names if name in sys.modules]))
+"""
 
 
-def run_python(code, *arguments):
+def run_python(code, *arguments, before=INSTALL):
     done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code, *map(str, arguments)],
+        [sys.executable, "-c", PRELUDE + before + code, *map(str, arguments)],
         capture_output=True,
         encoding="utf-8",
     )
@@ -30,17 +35,23 @@ def run_python(code, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_they_rest_through_a_whole_run(checkpoint, tmp_path):
-    config = tmp_path / "run.yaml"
-    config.write_text(strict_yaml.dump(run_config(tmp_path, checkpoint("bert"), **{"train.num_train_epochs": 1})))
-    code = """
-from ftkit.cli import app
-app(["train", sys.argv[1]], standalone_mode=False)
-assert "torch.optim" in sys.modules and "transformers.trainer" in sys.modules
-print(json.dumps(resting_now()))
-"""
-    # scikit-learn's metrics use scipy's solvers, once the training is over.
-    assert run_python(code, config) == ["torch._dynamo", "peft"]
+def test_commands_let_them_rest_until_they_end(checkpoint, tmp_path):
+    def loaded(*command):
+        code = "from ftkit.cli import app\napp(sys.argv[1:], standalone_mode=False)\n"
+        return run_python(code + LOADED, *command, before="")
+
+    config, data = tmp_path / "run.yaml", run_config(tmp_path, checkpoint("bert"), **{"train.num_train_epochs": 1})
+    config.write_text(strict_yaml.dump(data))
+    # scikit-learn's metrics use scipy's solvers, once a training is over.
+    assert loaded("train", config) == ["scipy.optimize._minimize"]
+    assert loaded("evaluate", data["output_dir"], "--data", data["data"]["test"]) == ["scipy.optimize._minimize"]
+    assert loaded("predict", data["output_dir"], "--text", "hello") == []
+
+
+def test_python_that_imports_ftkit_is_left_as_it_is():
+    code = "import ftkit\nfrom transformers import Trainer\n"
+    loaded = run_python(code + LOADED, before="")
+    assert loaded == ["torch._dynamo.utils", "peft.utils", "scipy.optimize._minimize"]
 
 
 @pytest.mark.parametrize("use", ["name", "submodule", "from a submodule", "whole submodule"])

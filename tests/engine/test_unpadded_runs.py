@@ -271,9 +271,10 @@ def test_a_step_on_a_gpu_does_not_wait_for_it(make_trainer: Callable[..., Any]) 
     trainer = make_trainer("bert", max_steps=4, bf16=True)
     trainer.train()
     batches = list(trainer.get_train_dataloader())
-    torch.cuda.set_sync_debug_mode("error")
+    torch.cuda.set_sync_debug_mode("error")  # whatever waits raises
     try:
-        for batch in batches:
-            trainer.training_step(trainer.model_wrapped, batch)
+        losses = [trainer.training_step(trainer.model_wrapped, batch) for batch in batches]
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert losses
+    assert torch.stack(losses).isfinite().all()
