@@ -13,7 +13,8 @@ from ftkit.version import __version__
 if TYPE_CHECKING:
     from ftkit.api import load, train
     from ftkit.config import RunConfig, load_config
-    from ftkit.errors import CheckpointError, ConfigError, DataError, FtkitError, RunError, UserError
+    from ftkit.errors import CheckpointError, ConfigError, DataError, FtkitError, HubError, RunError, UserError
+    from ftkit.hub import pull, push
     from ftkit.inference.bank import AdapterBank, Request
     from ftkit.inference.predictor import Predictor
     from ftkit.run import RunResult
@@ -25,6 +26,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "FtkitError",
+    "HubError",
     "Predictor",
     "Request",
     "RunConfig",
@@ -35,6 +37,8 @@ __all__ = [
     "__version__",
     "load",
     "load_config",
+    "pull",
+    "push",
     "train",
 ]
 
@@ -47,9 +51,12 @@ _HOMES = {
     "Request": "ftkit.inference.bank",
     "Predictor": "ftkit.inference.predictor",
     "RunResult": "ftkit.run",
+    "pull": "ftkit.hub",
+    "push": "ftkit.hub",
     "Task": "ftkit.tasks.task",
     **dict.fromkeys(
-        ("CheckpointError", "ConfigError", "DataError", "FtkitError", "RunError", "UserError"), "ftkit.errors"
+        ("CheckpointError", "ConfigError", "DataError", "FtkitError", "HubError", "RunError", "UserError"),
+        "ftkit.errors",
     ),
 }
 

@@ -14,9 +14,10 @@ from ftkit.data.spec import DataSpec, HubSource, ParallelSource
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.spec import ModelSpec
+from ftkit.push_spec import PushSpec
 from ftkit.train_spec import MANAGED, RENAMED, TrainSpec
 from ftkit.tuners.spec import TunerSpec
-from ftkit.types import Family, Kind
+from ftkit.types import Family, Kind, ProblemType
 
 KeyPath = tuple[str | int, ...]
 CONFIG_FILE = "ftkit.yaml"
@@ -33,6 +34,17 @@ class BaseFacts(BaseModel):
     adapter_sha256: str = Field(description="Of the trained adapter's weights.")
 
 
+class TaskFacts(BaseModel):
+    """What a run's task says beyond its kind, so that the task's code is not needed to predict and to score."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    labels: tuple[str, ...] | None = None
+    problem_type: ProblemType | None = None
+    metrics: tuple[str, ...] = ()
+    primary_metric: str | None = None
+
+
 class RunFacts(BaseModel):
     """What a run found out, for inference; written into its ftkit.yaml and ignored when a run is started."""
 
@@ -47,6 +59,9 @@ class RunFacts(BaseModel):
     adapter_options: dict[str, Any] = Field(description="What the task adapter was made with.")
     prepared: bool = Field(description="The task prepares rows with code of its own.")
     base: BaseFacts | None = Field(None, description="Of a run that saved an adapter rather than a whole model.")
+    declared: TaskFacts | None = Field(None, description="What the task says; older runs lack it.")
+    # Never written: it is said of a checkpoint for which ftkit makes a config in memory.
+    is_plain: bool = Field(False, exclude=True, description="A checkpoint that ftkit did not make.")
 
 
 class RunConfig(BaseModel):
@@ -65,6 +80,7 @@ class RunConfig(BaseModel):
     metrics: tuple[str, ...] | None = Field(
         None, description="Metric names, such as accuracy, f1 or hub:owner/name. Default: the task's own."
     )
+    push: PushSpec | None = Field(None, description="Where on the Hub the finished run is pushed. Default: nowhere.")
     output_dir: str = Field(min_length=1, description="The run directory.")
     resume: StrictBool = Field(False, description="Continue the run in output_dir from its last checkpoint.")
     overwrite: StrictBool = Field(False, description="Replace the run in output_dir.")
@@ -265,6 +281,7 @@ def _model_at(path: KeyPath) -> type[BaseModel]:
         "tuner": TunerSpec,
         "train": TrainSpec,
         "generation": GenerationSpec,
+        "push": PushSpec,
     }
     return sections.get(str(path[0]), RunConfig) if len(path) > 1 else RunConfig
 
@@ -285,7 +302,8 @@ def _unknown_key(path: KeyPath, section: Any) -> str:
     if path[0] == "train" and key in MANAGED:
         return f"not to be set here: {MANAGED[key]}."
     choices = list(_model_at(path).model_fields)
-    elsewhere = [section for section in ("model", "data", "train") if key in _model_at((section, key)).model_fields]
+    sections = ("model", "data", "train", "push")
+    elsewhere = [section for section in sections if key in _model_at((section, key)).model_fields]
     if len(path) == 1 and elsewhere:
         return f"no such key at the top level; it belongs in the section {elsewhere[0]}: {elsewhere[0]}.{key}."
     listed = "" if path[0] == "train" else f" Keys here: {name_list(choices)}."

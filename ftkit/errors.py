@@ -19,6 +19,10 @@ class RunError(FtkitError):
     """The run started and could not finish: a loss that is not a number, a proof that failed."""
 
 
+class HubError(FtkitError):
+    """The Hub refused, or could not be reached. What lies on this machine is as it was."""
+
+
 class UserError(FtkitError):
     """The user's config, data, checkpoint or flag is wrong. Nothing was written."""
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.config import CONFIG_FILE, RunConfig
 from ftkit.console import is_main_process
+from ftkit.data.readers import DEMO_PREFIX
+from ftkit.data.spec import HubSource
 from ftkit.preflight import Plan
 from ftkit.run_directory import PREDICTIONS
 from ftkit.trained_adapter import base_facts
@@ -115,14 +118,17 @@ def prove(plan: Plan, trained: Trained, adapter: Adapter) -> dict[str, Any]:
 def report(
     plan: Plan,
     trained: Trained,
+    adapter: Adapter,
     evaluated: Mapping[str, Evaluation],
     results: Mapping[str, Any],
     warnings: Sequence[str],
 ) -> None:
-    """Writes `report.html` and the model card."""
-    from ftkit.report.card import write_card
+    """Writes `report.html`, the model card, and `report.json`, from which both can be made again."""
+    from ftkit.inference.recipe import plain_recipe
     from ftkit.report.content import EvaluatedSplit, ReportContent
-    from ftkit.report.page import write_page
+    from ftkit.report.files import write_report
+
+    datasets_on_hub, decoder = _datasets_on_hub(plan), plan.spec.decoder
 
     content = ReportContent(
         title=plan.directory.path.absolute().name,
@@ -141,9 +147,42 @@ def report(
         ],
         warnings=warnings,
         primary_metric=plan.primary_metric,
+        base_on_hub=_hub_id(plan.spec.path),
+        decoder=None if decoder is None else decoder.name,
+        decoder_on_hub=None if decoder is None else _hub_id(decoder.path),
+        datasets_on_hub=datasets_on_hub,
+        texts_are_public=all(name in datasets_on_hub or _is_demo(plan, name) for name in plan.splits),
+        recipe=plain_recipe(adapter, trained.model, plan.config.tuner),
     )
-    write_page(plan.directory.staging / "report.html", content)
-    write_card(plan.directory.staging / "README.md", content)
+    write_report(plan.directory.staging, content)
+
+
+def _hub_id(path: str) -> str | None:
+    """Returns a checkpoint's or dataset's Hub id; None where it was a folder when the run was trained."""
+    return None if Path(path).expanduser().exists() else path
+
+
+def _source(plan: Plan, name: str) -> Any:
+    """Returns where a split came from: of rows that were held out, where train did."""
+    source = getattr(plan.config.data, name)
+    return plan.config.data.train if isinstance(source, float) else source
+
+
+def _is_demo(plan: Plan, name: str) -> bool:
+    source = _source(plan, name)
+    return isinstance(source, str) and source.startswith(DEMO_PREFIX)
+
+
+def _datasets_on_hub(plan: Plan) -> dict[str, dict[str, str]]:
+    """Returns the splits that came from the Hub, with what `load_dataset` was told."""
+    found = {}
+    for name in plan.splits:
+        source = _source(plan, name)
+        if isinstance(source, HubSource) and _hub_id(source.hub) is not None:
+            found[name] = source.model_dump(exclude_none=True)
+            if isinstance(getattr(plan.config.data, name), float):
+                found[name]["split"] = f"held out of {source.split}"
+    return found
 
 
 def example(plan: Plan, evaluated: Mapping[str, Evaluation]) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftkit.adapters.table import find_adapter
-from ftkit.config import BaseFacts, RunConfig, RunFacts
+from ftkit.config import BaseFacts, RunConfig, RunFacts, TaskFacts
 from ftkit.data.check import Problems
 from ftkit.errors import ConfigError
 from ftkit.metrics import DEFAULT_METRICS, PRIMARY_METRIC, check_metric_key, check_metric_names
@@ -19,7 +19,7 @@ from ftkit.run_directory import RunDirectory
 from ftkit.tasks import Task, find_task, kind_module
 from ftkit.tasks.kind import KindModule
 from ftkit.tasks.splits import read_splits
-from ftkit.train_spec import compiles, stated_precision
+from ftkit.train_spec import compiles, stated_precision, stated_trackers
 from ftkit.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
 from ftkit.tuners.suits import check_suits, check_trains
 from ftkit.types import WRITING_KINDS, LabelSpace, ScoreType, Split
@@ -101,6 +101,12 @@ class Plan:
             adapter_options={**self.adapter_options, **adapter.fitted_options},
             prepared=self.task.prepare is not None,
             base=base,
+            declared=TaskFacts(
+                labels=self.task.labels,
+                problem_type=self.task.problem_type,
+                metrics=self.task.metrics,
+                primary_metric=self.task.primary_metric,
+            ),
         )
         return self.config.model_copy(update={"run": facts, "resume": False, "overwrite": False})
 
@@ -118,6 +124,7 @@ def prepare(config: RunConfig) -> Plan:
     columns = kind.columns_of(task, config.data)
     metrics, primary_metric = choose_metrics(config, task, kind.scored_as(task, config.data))
     stated_precision(config.train)
+    stated_trackers(config.train)
     spec = inspect_checkpoint(config.model)
     adapter_class = find_adapter(task.kind, spec.family, spec.name)
     check_suits(config.tuner, task.kind, spec.family, spec.name)

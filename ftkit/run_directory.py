@@ -12,6 +12,7 @@ from typing import Any
 from ftkit.config import CONFIG_FILE, RunConfig, load_config
 from ftkit.data.files import atomic_write_json, atomic_write_text
 from ftkit.errors import ConfigError, UserError, did_you_mean
+from ftkit.models.repository import fetch, parse_repository
 
 RESULTS_FILE = "all_results.json"
 EXPORT_FILE = "export.json"
@@ -21,7 +22,7 @@ STAGING = ".unfinished"
 DATA_FILE = "data.json"
 
 # Settings that may differ when a run is resumed: they change what is said or kept, not what is learnt.
-FREE_ON_RESUME = {"resume", "overwrite", "run"}
+FREE_ON_RESUME = {"resume", "overwrite", "run", "push"}
 FREE_TRAIN_KEYS_ON_RESUME = {"logging_steps", "report_to", "save_total_limit", "use_cpu", "logging_first_step"}
 
 
@@ -125,13 +126,17 @@ class RunDirectory:
         atomic_write_json(self.path / RESULTS_FILE, dict(results))
 
 
-def open_run(path: str | Path) -> tuple[Path, RunConfig]:
-    """Returns a finished run's folder and config.
+def open_run(path: str | Path, *, trust_remote_code: bool = False) -> tuple[Path, RunConfig]:
+    """Returns a finished run's folder and config. Whoever made the run, nothing of it is executed.
+
+    Args:
+        path: a run directory, wherever it comes from.
+        trust_remote_code: the caller's word on code that the run asks for. It replaces what its ftkit.yaml says.
 
     Raises:
         UserError: it is not a run, or was never finished.
     """
-    folder = _existing(path)
+    folder = _existing(path, with_code=trust_remote_code)
     if is_export(folder):
         raise UserError(
             f"{folder} is an exported model: it can predict and be scored, but holds no weights. Name the run that it "
@@ -139,19 +144,22 @@ def open_run(path: str | Path) -> tuple[Path, RunConfig]:
         )
     if not (folder / RESULTS_FILE).is_file():
         raise UserError(f"{folder} holds a run that was not finished. Resume it: ftkit train CONFIG resume=true")
-    return folder, _finished_config(folder)
+    return folder, _finished_config(folder, trust_remote_code)
 
 
-def open_export(path: str | Path) -> tuple[Path, RunConfig]:
+def open_export(path: str | Path, *, trust_remote_code: bool = False) -> tuple[Path, RunConfig]:
     """Returns an exported model's folder and the config of its run.
+
+    Args:
+        trust_remote_code: as `open_run`.
 
     Raises:
         UserError: it is none.
     """
-    folder = _existing(path)
+    folder = _existing(path, with_code=trust_remote_code)
     if not is_export(folder):
         raise UserError(f"{folder} is not an exported model: it holds no {EXPORT_FILE}.")
-    return folder, _finished_config(folder)
+    return folder, _finished_config(folder, trust_remote_code)
 
 
 def is_export(path: str | Path) -> bool:
@@ -159,22 +167,53 @@ def is_export(path: str | Path) -> bool:
     return (Path(path).expanduser() / EXPORT_FILE).is_file()
 
 
-def _existing(path: str | Path) -> Path:
+def run_folder(path: str | Path, *, with_code: bool = False) -> Path:
+    """Returns the folder of a run: as named, or of a repository on the Hub the files in the cache.
+
+    Args:
+        path: a folder, `owner/name` or `owner/name@revision`.
+        with_code: also fetch Python files; nothing of them runs here.
+
+    Raises:
+        UserError: there is neither.
+        HubError: the Hub cannot be reached, and the cache does not have it.
+    """
+    repository = parse_repository(path)
+    if repository is not None:
+        return fetch(repository, with_code=with_code)
     folder = Path(path).expanduser()
     if not folder.is_dir():
         parent = folder.absolute().parent
         siblings = [entry.name for entry in parent.glob("*/")] if parent.is_dir() else []
-        raise UserError(f"No run {str(path)!r} (looked at {folder.absolute()}).{did_you_mean(folder.name, siblings)}")
-    if not (folder / CONFIG_FILE).is_file():
-        raise UserError(f"{folder} is not a run of ftkit: it holds no {CONFIG_FILE}.")
+        on_hub = f" If it is a repository on the Hub, write {path}@main." if str(path).count("/") == 1 else ""
+        raise UserError(
+            f"No run {str(path)!r} (looked at {folder.absolute()}).{did_you_mean(folder.name, siblings)}{on_hub}"
+        )
     return folder
 
 
-def _finished_config(folder: Path) -> RunConfig:
+def _existing(path: str | Path, *, with_code: bool = False) -> Path:
+    folder = run_folder(path, with_code=with_code)
+    if not (folder / CONFIG_FILE).is_file():
+        plain = " ftkit predict and ftkit evaluate read it as a plain checkpoint; other commands need a run."
+        raise UserError(
+            f"{folder} is not a run of ftkit: it holds no {CONFIG_FILE}.{plain if is_plain(folder) else ''}"
+        )
+    return folder
+
+
+def is_plain(folder: Path) -> bool:
+    """Tells whether a folder holds a checkpoint or a PEFT adapter that is no run of ftkit."""
+    files = ("config.json", "adapter_config.json")
+    return not (folder / CONFIG_FILE).is_file() and any((folder / name).is_file() for name in files)
+
+
+def _finished_config(folder: Path, trust_remote_code: bool) -> RunConfig:
     config = load_config(folder / CONFIG_FILE)
     if config.run is None:
         raise UserError(f"{folder / CONFIG_FILE} lacks its `run` section, which ftkit writes when a run is finished.")
-    return config
+    model = config.model.model_copy(update={"trust_remote_code": trust_remote_code})
+    return config.model_copy(update={"model": model})
 
 
 def _comparable(config: RunConfig) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from ftkit.errors import ConfigError, FtkitError
+from ftkit.errors import ConfigError, FtkitError, did_you_mean
 
 Precision = Literal["fp32", "bf16", "fp16"]
 """What a model computes in while it is trained; its weights are float32 in any case."""
@@ -23,7 +23,10 @@ Precision = Literal["fp32", "bf16", "fp16"]
 MANAGED: Mapping[str, str] = {
     "output_dir": "say output_dir at the top level",
     "resume_from_checkpoint": "say resume: true at the top level",
-    "push_to_hub": "push the finished run with the huggingface_hub command line",
+    **dict.fromkeys(
+        ("push_to_hub", "hub_model_id", "hub_strategy", "hub_private_repo", "hub_always_push", "hub_revision"),
+        "say push: {repo_id: owner/name} at the top level; the finished run is pushed when it has been proven",
+    ),
     "hub_token": "set the HF_TOKEN environment variable: a token never belongs in a file",
     "do_train": "a run always trains",
     "do_eval": "give data.validation",
@@ -41,6 +44,7 @@ MANAGED: Mapping[str, str] = {
     "gradient_checkpointing": "say activation_checkpointing",
     "gradient_checkpointing_kwargs": "say activation_checkpointing_kwargs",
     "auto_find_batch_size": "bound a batch with max_tokens_per_batch",
+    "trackio_static_space_id": "freeze a Space with Trackio's own `trackio sync`",
 }
 """TrainingArguments that a config may not set, and what to do instead."""
 
@@ -58,7 +62,7 @@ RENAMED: Mapping[str, str] = {
     "overwrite_output_dir": "overwrite: true at the top level",
     "save_safetensors": "nothing: weights are always safetensors",
     "logging_dir": "the TENSORBOARD_LOGGING_DIR environment variable",
-    "push_to_hub_model_id": "hub_model_id",
+    "push_to_hub_model_id": "push.repo_id at the top level",
     "torchdynamo": "torch_compile",
     "max_seq_length": "data.max_length",
     "max_length": "data.max_length",
@@ -73,6 +77,9 @@ RENAMED: Mapping[str, str] = {
 }
 """Names of older releases, or of other tools, and today's name."""
 
+
+TRACKERS = ("mlflow", "tensorboard", "trackio", "wandb")
+"""What `report_to` may name: each is the name of a package, and of the extra that installs it."""
 
 DEFAULT_ROWS = 32  # of short texts: the batch of most published recipes
 DEFAULT_TOKENS = 4096  # long texts make smaller batches, within memory
@@ -113,7 +120,9 @@ class FtkitTrainOptions(BaseModel):
     early_stopping_patience: int | None = Field(
         None, gt=0, description="Stop after so many evaluations without a better primary metric."
     )
-    report_to: str | list[str] = Field("none", description="Trackers to log to, such as tensorboard or wandb.")
+    report_to: str | list[str] = Field(
+        "none", description="Experiment trackers, one or several: tensorboard, wandb, mlflow, trackio, or none."
+    )
     logging_steps: float = Field(10, gt=0, description="Log every so many optimizer steps.")
     save_total_limit: int = Field(2, gt=0, description="Checkpoints kept; the best is always among them.")
 
@@ -205,6 +214,10 @@ if TYPE_CHECKING:
         torch_compile: bool | None = None
         torch_compile_backend: str | None = None
         torch_compile_mode: str | None = None
+        run_name: str | None = None
+        project: str | None = None
+        trackio_space_id: str | None = None
+        trackio_bucket_id: str | None = None
 
 else:
     TrainSpec = _build()
@@ -241,3 +254,34 @@ def stated_precision(spec: TrainSpec) -> Precision | None:
     if stated:
         return next(iter(stated.values()))
     return "fp32" if spec.bf16 is False else None
+
+
+def stated_trackers(spec: TrainSpec) -> tuple[str, ...]:
+    """Returns the trackers that a config asks for, each once; all of them are installed. None of them is imported.
+
+    Raises:
+        ConfigError: there is none of that name, it is not installed, or `none` stands beside others.
+    """
+    names = tuple(dict.fromkeys([spec.report_to] if isinstance(spec.report_to, str) else spec.report_to))
+    for name in names:
+        if name not in (*TRACKERS, "none"):
+            hint = " Name each: what is installed differs between machines." if name == "all" else ""
+            raise ConfigError(
+                f"train.report_to: no tracker {name!r}.{did_you_mean(name, TRACKERS)}{hint} "
+                f"There are {', '.join(TRACKERS)}, a list of several, or none."
+            )
+    if "none" in names and len(names) > 1:
+        raise ConfigError(f"train.report_to: none and {', '.join(set(names) - {'none'})} contradict one another.")
+    for name in names:
+        if name != "none" and not _is_installed(name):
+            raise ConfigError(
+                f"train.report_to: {name} is not installed in this environment. Install it with "
+                f"pip install 'ftkit[{name}]', or leave it out."
+            )
+    return tuple(name for name in names if name != "none")
+
+
+def _is_installed(package: str) -> bool:
+    """Tells whether a package can be imported; a folder of its name, such as W&B's own `wandb`, is none."""
+    found = importlib.util.find_spec(package)
+    return found is not None and found.origin is not None

@@ -10,6 +10,7 @@ from typing import Any
 
 from ftkit.config import BaseFacts, RunConfig, RunFacts
 from ftkit.errors import CheckpointError, UserError
+from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
 from ftkit.models.fingerprint import checkpoint_fingerprint, file_fingerprint
 from ftkit.models.spec import ModelSpec
@@ -55,9 +56,17 @@ class TrainedAdapter:
         Raises:
             CheckpointError: it is not there, or is another checkpoint than the adapter was trained on.
         """
-        spec = inspect_checkpoint(self._found(model or self.config.model))
+        wanted = self._at_its_commit() if model is None else model
+        spec = inspect_checkpoint(self._found(wanted), trust_key=TRUST_WHEN_OPENED)
         check_base(spec, self.base, self.folder)
         return spec
+
+    def _at_its_commit(self) -> ModelSpec:
+        """Returns the base at the commit that was trained on: a branch of the Hub moves on."""
+        model = self.config.model
+        if self.base.commit is None or model.checkpoint.partition("@")[0] != self.base.path:
+            return model
+        return model.model_copy(update={"checkpoint": self.base.path, "revision": self.base.commit})
 
     def _found(self, model: ModelSpec) -> ModelSpec:
         """Looks where the base was when the adapter was trained, if it is not where the config says."""
@@ -67,13 +76,16 @@ class TrainedAdapter:
         return model
 
 
-def open_trained_adapter(run: str | Path) -> TrainedAdapter:
+def open_trained_adapter(run: str | Path, *, trust_remote_code: bool = False) -> TrainedAdapter:
     """Opens the run of a trained adapter and checks its weights.
+
+    Args:
+        trust_remote_code: as `open_run`.
 
     Raises:
         UserError: it is not a finished run, or one that saved a whole model, or its weights have changed.
     """
-    folder, config = open_run(run)
+    folder, config = open_run(run, trust_remote_code=trust_remote_code)
     assert config.run is not None
     if config.run.base is None:
         raise UserError(

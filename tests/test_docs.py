@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from local_hub import LocalHub
+
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # It runs this very suite; `.ci/run` is checked to call it.
@@ -39,7 +41,9 @@ def place(tmp_path_factory):
     stamp = 'source scripts/environment.sh; echo "$(environment_stamp) [dev]" > .venv/ftkit.stamp'
     subprocess.run(["bash", "-c", stamp], cwd=folder, check=True)
     (folder / "tickets.csv").write_text(TICKETS)
-    return folder
+    with LocalHub() as hub:  # where `ftkit push` goes, as the user `me`
+        (folder / "hub.env").write_text("\n".join(f"{name}={value}" for name, value in hub.environment.items()))
+        yield folder
 
 
 def run_blocks(document: Path, place: Path) -> list[str]:
@@ -67,6 +71,9 @@ def environment(place: Path) -> dict[str, str]:
         **os.environ,
         "PATH": f"{place / '.venv' / 'bin'}:{os.environ['PATH']}",
         "FTKIT_VENV": str(place / ".venv"),
+        **dict(line.split("=", 1) for line in (place / "hub.env").read_text().splitlines()),
+        "HF_TOKEN": "hf_local_writer",
+        "HF_HOME": str(place / "hf-home"),
     }
 
 
@@ -79,7 +86,7 @@ def shell(command: str, place: Path) -> str:
 def test_the_readme_does_what_it_says(place):
     done = run_blocks(ROOT / "README.md", place)
     assert "bash scripts/quickstart.sh" in done
-    for run in ("quickstart", "my_run", "short", "python", "two"):
+    for run in ("quickstart", "my_run", "short", "python", "two", "pulled"):
         assert (place / "runs" / run / "all_results.json").is_file()
     assert len((place / "predictions.jsonl").read_text().splitlines()) > 50
     assert '"accuracy"' in (place / "scores.json").read_text()

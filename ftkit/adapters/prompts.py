@@ -131,8 +131,16 @@ def _chat_template(
             f"data.source_lang and data.target_lang are missing: {spec.name!r} is asked to translate from the one to "
             "the other, in words that it knows, such as English and German."
         )
+    from jinja2 import TemplateError
+
     messages = [{"role": "user", "content": CHAT_REQUEST}]
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    try:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    except (TemplateError, TypeError) as error:  # it runs in a sandbox, which refuses what reaches for Python
+        raise CheckpointError(
+            f"The chat template of {spec.name!r} cannot be used: {error}. Say what the model reads instead: "
+            "data.prompt_template, or --prompt-template where a checkpoint is opened."
+        ) from None
 
 
 def _begins_with_space(tokenizer: PreTrainedTokenizerBase) -> bool:

@@ -23,7 +23,7 @@ from ftkit.console import warn
 from ftkit.errors import CheckpointError, ConfigError
 from ftkit.models.checkpoint import CheckpointSpec
 from ftkit.models.tokenizers import load_tokenizer, max_input_length
-from ftkit.tag_schemes import Scheme, strict_entities
+from ftkit.tag_schemes import Scheme, conlleval_entities, strict_entities
 from ftkit.types import LabelSpace, Split, TokenExample
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Tagger(AdapterBase):
 
     Attributes:
         label_piece: the piece of a word that bears its tag: `first` or `last`.
+        legal_paths: whether the predicted tags of a text follow their scheme.
     """
 
     version: ClassVar[int] = 1
@@ -55,6 +56,7 @@ class Tagger(AdapterBase):
         window_overlap: int | None = None,
         class_weights: Sequence[float] | None = None,
         label_smoothing: float = 0.0,
+        legal_paths: bool = True,
     ) -> None:
         _check_head_exists(spec)
         self.spec, self.labels, self.scheme = spec, labels, scheme
@@ -66,7 +68,8 @@ class Tagger(AdapterBase):
         self.label_piece = label_piece or ("first" if self.looks_ahead else "last")
         self.window_overlap = window_overlap
         self.class_weights, self.label_smoothing = class_weights, label_smoothing
-        self._paths = LegalPaths(labels.names, scheme)
+        # Whoever trained elsewhere scored the likeliest tag of each word; so is a checkpoint of theirs scored here.
+        self._paths = LegalPaths(labels.names, scheme) if legal_paths else None
         if self._capacity is not None and self._capacity < 1:
             raise ConfigError(
                 f"data.max_length: {self.max_length} tokens leave no room beside the {self.words.special.count} "
@@ -231,7 +234,7 @@ class Tagger(AdapterBase):
         predictions, confidences = [], []
         for first, last in itertools.pairwise(first_rows):
             log_probs_WL = np.concatenate(scores[first:last])
-            path = self._paths.best(log_probs_WL)
+            path = log_probs_WL.argmax(axis=1) if self._paths is None else self._paths.best(log_probs_WL)
             predictions.append(path)
             confidences.append(np.exp(log_probs_WL[np.arange(len(path)), path]))
         found = {"predictions": ragged(predictions), "confidences": ragged(confidences)}
@@ -255,7 +258,9 @@ class Tagger(AdapterBase):
     def _prediction(self, example: TokenExample, path: np.ndarray, confidences: np.ndarray) -> Prediction:
         tags = [self.labels.names[index] for index in path]
         entities = []
-        for label, first, last in strict_entities(tags, self.scheme):
+        # Tags that need not follow their scheme hold entities as conlleval reads them.
+        found = conlleval_entities(tags) if self._paths is None else strict_entities(tags, self.scheme)
+        for label, first, last in found:
             start, end, text = first, last, " ".join(example.words[first:last])
             if example.text is not None and example.offsets is not None:
                 start, end = example.offsets[first][0], example.offsets[last - 1][1]

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ftkit.cli import check, env, evaluate, export, merge, new, predict, schema, tasks, train
+from ftkit.cli import check, env, evaluate, export, merge, new, predict, pull, push, report, schema, tasks, train
 
 app = typer.Typer(
     name="ftkit",
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, check, evaluate, predict, merge, export, new, tasks, schema, env):
+for verb in (train, check, evaluate, predict, push, pull, report, merge, export, new, tasks, schema, env):
     app.command(name=verb.__name__.rpartition(".")[2])(verb.command)
 
 

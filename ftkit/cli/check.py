@@ -6,23 +6,29 @@ from typing import Annotated
 
 import typer
 
+from ftkit.cli import options
+
 
 def command(
     config: Annotated[str, typer.Argument(help="A YAML file, such as task_configs/quickstart.yaml.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Such as data.test=null.")
     ] = None,
+    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Check config, checkpoint and data without reading weights or writing anything."""
     from ftkit.config import load_config, parse_overrides
     from ftkit.console import warn
     from ftkit.startup import quick_start
+    from ftkit.trust import check_code_is_trusted
 
-    loaded = load_config(config, parse_overrides(overrides or []))
+    given = parse_overrides(overrides or [])
+    loaded = load_config(config, given)
+    check_code_is_trusted(config, loaded, given, trust_remote_code=trust_remote_code)
     with quick_start():
-        from ftkit.preflight import prepare
+        from ftkit.run import check
 
-        plan = prepare(loaded)
+        plan = check(loaded)
     for warning in plan.warnings:
         warn(warning)
     typer.echo(f"task        {plan.task.name} ({plan.task.kind})")

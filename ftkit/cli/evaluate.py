@@ -6,16 +6,29 @@ from typing import Annotated
 
 import typer
 
+from ftkit.cli import options
+
 
 def command(
-    run: Annotated[str, typer.Argument(help="A finished run directory.")],
+    run: Annotated[
+        str, typer.Argument(help="A finished run, or a fine-tuned checkpoint or PEFT adapter that ftkit did not make.")
+    ],
     data: Annotated[str, typer.Option(help="A labelled file with the columns that the run was trained on.")],
     target: Annotated[
         str | None, typer.Option(help="Where --data is a file of texts to translate: their translations, one a line.")
     ] = None,
     output: Annotated[str | None, typer.Option(help="Write the metrics there as JSON too.")] = None,
+    metrics: options.Metrics = None,
+    task: options.Task = None,
+    columns: options.Columns = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
+    source_lang: options.SourceLang = None,
+    target_lang: options.TargetLang = None,
+    prompt_template: options.PromptTemplate = None,
+    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
-    """Score a run on a labelled file."""
+    """Score a run, or a checkpoint that ftkit did not make, on a labelled file."""
     import json
 
     from ftkit.data.files import atomic_write_json, json_safe
@@ -23,11 +36,23 @@ def command(
     from ftkit.startup import quick_start
 
     source = data if target is None else ParallelSource(source=data, target=target)
+    roles, names = options.role_columns(columns), options.metric_names(metrics)
     with quick_start():
         from ftkit.api import load
 
-        predictor = load(run)
-    metrics = predictor.evaluate(source)
+        predictor = load(
+            run,
+            task=task,
+            metrics=names,
+            columns=roles,
+            delimiter=delimiter,
+            encoding=encoding,
+            source_lang=source_lang,
+            target_lang=target_lang,
+            prompt_template=prompt_template,
+            trust_remote_code=trust_remote_code,
+        )
+    scores = predictor.evaluate(source)
     if output is not None:
-        atomic_write_json(output, metrics)
-    typer.echo(json.dumps(json_safe(metrics), indent=2, ensure_ascii=False))
+        atomic_write_json(output, scores)
+    typer.echo(json.dumps(json_safe(scores), indent=2, ensure_ascii=False))

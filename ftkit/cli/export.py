@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ftkit.cli import options
+
 
 def command(
     run: Annotated[str, typer.Argument(help="A finished run directory.")],
@@ -15,12 +17,13 @@ def command(
     data: Annotated[
         str | None, typer.Option(help="Rows to compare both on; by default the run's own test data.")
     ] = None,
+    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Turn a run into an ONNX model, and measure how far its predictions differ from the run's."""
     from ftkit.console import note
     from ftkit.inference.export import export_run
 
-    report = export_run(run, out, format=format, quantize=quantize, data=data)
+    report = export_run(run, out, format=format, quantize=quantize, data=data, trust_remote_code=trust_remote_code)
     share = report["equal_predictions"]
     equal = "" if share is None else f"{share:.1%} of the predictions are equal, "
     note(f"{out}: {run} in ONNX, {report['precision']}, {report['bytes'] / 1e6:.1f} MB")

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ftkit.cli import options
+
 
 def command(
     run: Annotated[str, typer.Argument(help="The run directory of a trained adapter.")],
@@ -13,12 +15,13 @@ def command(
     data: Annotated[
         str | None, typer.Option(help="Labelled rows to compare both on; by default the run's own validation data.")
     ] = None,
+    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Add a trained adapter into its base: a plain checkpoint, and how far it differs from the adapter."""
     from ftkit.console import note
     from ftkit.inference.merging import merge_run
 
-    report = merge_run(run, out, data=data)
+    report = merge_run(run, out, data=data, trust_remote_code=trust_remote_code)
     if report["base_was_quantized"]:
         note(f"The base was trained on in {report['base_was_quantized']}; it was merged at full precision.")
     note(f"{out}: {run} merged into {report['base']}")

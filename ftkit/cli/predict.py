@@ -6,9 +6,17 @@ from typing import Annotated
 
 import typer
 
+from ftkit.cli import options
+
 
 def command(
-    run: Annotated[str, typer.Argument(help="A finished run directory, or what ftkit export made of one.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="A finished run, what ftkit export made of one, or a fine-tuned checkpoint or PEFT adapter that "
+            "ftkit did not make."
+        ),
+    ],
     text: Annotated[list[str] | None, typer.Option(help="A text to predict; may be repeated.")] = None,
     text_pair: Annotated[
         list[str] | None, typer.Option(help="The second text of a pair, one for each --text.")
@@ -23,6 +31,14 @@ def command(
     ] = "fp32",
     num_beams: Annotated[int | None, typer.Option(min=1, help="Beams, where texts are written; 1 is greedy.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens written at most, for each text.")] = None,
+    task: options.Task = None,
+    columns: options.Columns = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
+    source_lang: options.SourceLang = None,
+    target_lang: options.TargetLang = None,
+    prompt_template: options.PromptTemplate = None,
+    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Predict texts or the rows of a file: one JSON object a row, in input order."""
     from ftkit.errors import UserError
@@ -34,13 +50,27 @@ def command(
             f"--text was given {len(text or [])} times, --text-pair {len(text_pair)} times; pairs need both."
         )
 
+    roles = options.role_columns(columns)
     from ftkit.data.writers import open_writer
     from ftkit.startup import quick_start
 
     with quick_start():
         from ftkit.api import load
 
-        predictor = load(run, precision=precision, num_beams=num_beams, max_new_tokens=max_new_tokens)
+        predictor = load(
+            run,
+            precision=precision,
+            num_beams=num_beams,
+            max_new_tokens=max_new_tokens,
+            task=task,
+            columns=roles,
+            delimiter=delimiter,
+            encoding=encoding,
+            source_lang=source_lang,
+            target_lang=target_lang,
+            prompt_template=prompt_template,
+            trust_remote_code=trust_remote_code,
+        )
     if input is not None:
         rows = predictor.predict_source(input)
     else:

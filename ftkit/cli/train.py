@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from ftkit.cli import options
+
 
 def command(
     config: Annotated[str, typer.Argument(help="A YAML file, such as task_configs/quickstart.yaml.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Such as train.learning_rate=1e-4.")
     ] = None,
+    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Check, train, evaluate, save and prove one run.
 
@@ -20,19 +23,23 @@ def command(
     from ftkit.startup import quick_start
 
     with quick_start():
-        _train(config, overrides or [])
+        _train(config, overrides or [], trust_remote_code)
 
 
-def _train(config: str, overrides: list[str]) -> None:
+def _train(config: str, overrides: list[str], trust_remote_code: bool) -> None:
     from ftkit.config import load_config, parse_overrides
+    from ftkit.trust import check_code_is_trusted
 
-    loaded = load_config(config, parse_overrides(overrides))
+    given = parse_overrides(overrides)
+    loaded = load_config(config, given)
+    check_code_is_trusted(config, loaded, given, trust_remote_code=trust_remote_code)
 
     from ftkit.console import console
     from ftkit.report.summary import summary
-    from ftkit.run import execute
+    from ftkit.run import execute, push_finished
 
-    result = execute(loaded)
-    console(stderr=False).print(
-        summary(result.output_dir, result.metrics, result.primary_metric, result.example), markup=False
-    )
+    result, out = execute(loaded), console(stderr=False)
+    out.print(summary(result.output_dir, result.metrics, result.primary_metric, result.example), markup=False)
+    pushed = push_finished(loaded, result)
+    if pushed is not None:
+        out.print(f"  {'pushed':<11}{pushed.url} ({len(pushed.uploaded)} files)\n", markup=False)

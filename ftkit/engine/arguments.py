@@ -87,13 +87,14 @@ def num_epochs(arguments: TrainingArguments, num_batches: int) -> float:
 
 
 def _fixed(config: RunConfig, checkpoints: Path) -> dict[str, Any]:
-    """What ftkit does itself, and better: its own progress, rotation and NaN guard."""
+    """What ftkit does itself, and better: its own progress, trackers, rotation and NaN guard."""
     precision = stated_precision(config.train)
     return {
         **({precision: True} if precision in ("bf16", "fp16") else {}),
         "output_dir": str(checkpoints),
         "seed": config.seed,
         "disable_tqdm": True,
+        "report_to": "none",  # see ftkit.engine.trackers
         "logging_nan_inf_filter": False,
         "save_total_limit": None,
         "remove_unused_columns": False,

@@ -23,12 +23,13 @@ from ftkit.engine.onednn import use_onednn
 from ftkit.engine.precision import check_precision, choose_precision, full_precision
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
+from ftkit.engine.trackers import IDS_FILE, TrackerCallback, Trackers, base_name, flat_config
 from ftkit.engine.trainer import FtkitTrainer
 from ftkit.engine.unpadded import leaves_padding_out, try_to_unpad, unpad
 from ftkit.engine.unread_tokens import skip_unread_tokens
 from ftkit.preflight import Plan, why_not_unpadded
 from ftkit.startup import wake_collector
-from ftkit.train_spec import DEFAULT_ROWS, DEFAULT_TOKENS
+from ftkit.train_spec import DEFAULT_ROWS, DEFAULT_TOKENS, stated_trackers
 from ftkit.tuners.counts import count_parameters
 
 if TYPE_CHECKING:
@@ -113,10 +114,48 @@ def unpadding_pays(plan: Plan, arguments: TrainingArguments) -> bool:
     )
 
 
+def open_trackers(plan: Plan, *, is_main_process: bool) -> Trackers:
+    """Opens the trackers that the config names; the run directory has been made. Other processes have none."""
+    trackers = Trackers()
+    config = plan.config.train
+    names = stated_trackers(config) if is_main_process else ()
+    if names:
+        from ftkit.engine.tracker_backends import RunDescription
+
+        trackio = {"space_id": config.trackio_space_id, "bucket_id": config.trackio_bucket_id}
+        run = RunDescription(
+            project=config.project or "ftkit",
+            run_name=config.run_name or plan.directory.path.absolute().name,
+            folder=plan.directory.path,
+            config={
+                **flat_config(plan.config.model_dump(mode="json", exclude_none=True)),
+                **{f"data.{split}.fingerprint": digest for split, digest in plan.fingerprints.items()},
+            },
+            tags={
+                "library": "ftkit",
+                "task": plan.task.kind,
+                "checkpoint": base_name(plan.spec.name),
+                "tuner": plan.config.tuner.method,
+            },
+            trackio={key: value for key, value in trackio.items() if value},
+        )
+        ids_file = plan.directory.checkpoints / IDS_FILE
+        trackers.start(names, run, ids_file=ids_file, resume=plan.config.resume)
+    return trackers
+
+
 def train(
-    plan: Plan, arguments: TrainingArguments, adapter: Adapter, built: Built, encoded: Mapping[str, Encoded]
+    plan: Plan,
+    arguments: TrainingArguments,
+    adapter: Adapter,
+    built: Built,
+    encoded: Mapping[str, Encoded],
+    trackers: Trackers | None = None,
 ) -> Trained:
     """Trains, from the start or from the newest whole checkpoint.
+
+    Args:
+        trackers: are told what is logged.
 
     Raises:
         RunError: the loss or a weight stopped being a number.
@@ -135,6 +174,7 @@ def train(
     precision = choose_precision(plan, arguments, adapter, built.model, encoded["train"], size)
     frozen = find_frozen_part(plan.config.tuner, arguments, built.model, encoded["train"], adapter.padding, size)
     progress = ProgressCallback(plan.primary_metric)
+    trackers = trackers or Trackers()
     trainer = FtkitTrainer(
         model=built.model,
         args=arguments,
@@ -143,10 +183,10 @@ def train(
         size=size,
         evaluate_model=evaluate_model if "validation" in encoded else None,
         save_total_limit=plan.config.train.save_total_limit,
-        callbacks=[progress, *_callbacks(plan, built)],
+        callbacks=[progress, *_callbacks(plan, built), TrackerCallback(trackers)],
         frozen=frozen,
     )
-    with trainer.frozen:
+    with trainer.frozen, trackers.abandoned_on_failure():
         metrics = trainer.train(resume_from_checkpoint=_resume_point(plan)).metrics
     model = trainer.finished_model()
     return Trained(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ftkit.adapters.adapter import Adapter, Arrays, Encoded, Prediction
 from ftkit.data.problems import Problems
 from ftkit.errors import CheckpointError, UserError, did_you_mean, name_list
+from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.inference.loading import batch_limits, load_adapter, pick_device
 from ftkit.inference.predictor import Input
 from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint, resolve_path
@@ -139,12 +140,13 @@ class AdapterBank:
         """Names of the adapters whose rows share forward passes of the base."""
         return [name for name, member in self._members.items() if member.body is not None]
 
-    def add(self, name: str, run: str | Path) -> None:
+    def add(self, name: str, run: str | Path, *, trust_remote_code: bool = False) -> None:
         """Attaches a trained adapter.
 
         Args:
             name: what requests call it: 1 to 64 letters, digits, `_` and `-`.
             run: the directory of a run whose tuner is not full.
+            trust_remote_code: whether code may run that the run or its base asks for.
 
         Raises:
             UserError: the name cannot be used, the run saved a whole model or was not finished, or it belongs to
@@ -152,7 +154,7 @@ class AdapterBank:
         """
         with self._lock:
             self._check_name(name)
-            trained = open_trained_adapter(run)
+            trained = open_trained_adapter(run, trust_remote_code=trust_remote_code)
             spec = self._base_of(trained)
             adapter = load_adapter(trained.folder, trained.config, full_precision=True, base=spec)
             self._share_tokenizer(adapter, trained.folder)
@@ -229,7 +231,8 @@ class AdapterBank:
         """
         if self._base is None:
             return trained.base_spec()
-        spec = inspect_checkpoint(trained.config.model.model_copy(update={"checkpoint": self._base}))
+        model = trained.config.model.model_copy(update={"checkpoint": self._base})
+        spec = inspect_checkpoint(model, trust_key=TRUST_WHEN_OPENED)
         try:
             check_base(spec, trained.base, trained.folder)
         except CheckpointError as error:

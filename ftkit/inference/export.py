@@ -25,6 +25,7 @@ from ftkit.engine.batching import BatchLimits, pad
 from ftkit.engine.evaluation import predict_windows
 from ftkit.errors import CheckpointError, DataError, RunError, UserError, did_you_mean, name_list
 from ftkit.inference.onnx_model import MODEL_FILE, OUTPUT, OnnxModel, require_packages
+from ftkit.inference.opening import Choices
 from ftkit.inference.precision import merged
 from ftkit.inference.predictor import Predictor
 from ftkit.run_directory import EXPORT_FILE, open_run
@@ -48,7 +49,13 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def export_run(
-    run: str | Path, out: str | Path, *, format: str = "onnx", quantize: str | None = None, data: Source | None = None
+    run: str | Path,
+    out: str | Path,
+    *,
+    format: str = "onnx",
+    quantize: str | None = None,
+    data: Source | None = None,
+    trust_remote_code: bool = False,
 ) -> dict[str, Any]:
     """Exports a run, and compares its predictions with those of ONNX Runtime.
 
@@ -58,6 +65,7 @@ def export_run(
         format: onnx.
         quantize: int8 for weights in 8 bits.
         data: rows to compare on; by default the run's own test, validation or training data.
+        trust_remote_code: whether code may run that the run asks for.
 
     Returns:
         What `export.json` holds: among others `rows`, `max_score_difference` and `equal_predictions` (a share).
@@ -71,8 +79,9 @@ def export_run(
         _check_choice("quantize", quantize, QUANTIZATIONS)
     target = free_folder(out)
     require_packages(*PACKAGES)
-    _check_can_be_exported(open_run(run)[1])
-    predictor = Predictor(run, device="cpu", full_precision=True)
+    _check_can_be_exported(open_run(run, trust_remote_code=trust_remote_code)[1])
+    choices = Choices(trust_remote_code=trust_remote_code)
+    predictor = Predictor(run, device="cpu", full_precision=True, choices=choices)
     sample = _sample(predictor, data)
     expected = _predictions(predictor.model, predictor.adapter, sample)
     with atomic_folder(target) as folder:

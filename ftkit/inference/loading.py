@@ -12,18 +12,22 @@ from ftkit.adapters.adapter import Adapter
 from ftkit.adapters.table import find_adapter
 from ftkit.config import RunConfig
 from ftkit.engine.memory import bound_kernel_cache
-from ftkit.errors import UserError
+from ftkit.errors import CheckpointError, UserError
+from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
 from ftkit.models.spec import ModelSpec
 from ftkit.tasks import kind_module
 from ftkit.trained_adapter import TrainedAdapter, check_adapter_weights
-from ftkit.types import WRITING_KINDS
+from ftkit.types import WRITING_KINDS, LabelSpace
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
     from ftkit.engine.batching import BatchLimits
+
+PEFT_PREFIXES = ("base_model.model.", "base_model.")
+"""What stands before the names of a checkpoint's own modules in adapter_model.safetensors."""
 
 
 def load_adapter(
@@ -54,8 +58,7 @@ def load_adapter(
     if search:
         options["generation"] = {**options["generation"], **search}
         options["max_new_tokens"] = search.get("max_new_tokens", options["max_new_tokens"])
-    saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    labels = kind_module(facts.kind).saved_labels(saved)
+    labels = _labels(folder, config)
     spec = _spec(folder, config, base, full_precision=full_precision, needs_weights=needs_weights)
     adapter_class = find_adapter(facts.kind, spec.family, str(folder))
     return adapter_class(spec, labels, max_length=facts.max_length, **options)  # type: ignore[call-arg]
@@ -68,11 +71,13 @@ def load_model(folder: Path, config: RunConfig, adapter: Adapter) -> PreTrainedM
         adapter: what `load_adapter` gave.
 
     Raises:
-        CheckpointError: weights are missing or damaged.
+        CheckpointError: weights are missing or damaged, the head's among them.
     """
     assert config.run is not None
     bound_kernel_cache()
-    model = adapter.build().model
+    built = adapter.build()
+    _check_head_is_saved(folder, config, built.new_parameters)
+    model = built.model
     if config.train.unpad is True:
         from ftkit.engine.unpadded import unpad
 
@@ -109,8 +114,46 @@ def _spec(
     assert config.run is not None
     if config.run.base is None:
         whole = ModelSpec(checkpoint=str(folder), trust_remote_code=config.model.trust_remote_code)
-        return inspect_checkpoint(whole, needs_weights=needs_weights)
+        return inspect_checkpoint(whole, needs_weights=needs_weights, trust_key=TRUST_WHEN_OPENED)
     base = base or TrainedAdapter(folder, config, config.run, config.run.base).base_spec()
     quantization = None if full_precision else config.tuner.quantization
-    base = dataclasses.replace(base, tokenizer_path=str(folder), quantization=quantization)
+    # A plain PEFT adapter may come without a tokenizer, and then reads with that of its base.
+    own = any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json"))
+    place = str(folder) if own or not config.run.is_plain else None
+    base = dataclasses.replace(base, tokenizer_path=place, quantization=quantization)
     return base.beside(config.tuner.prompt_length)
+
+
+def _labels(folder: Path, config: RunConfig) -> LabelSpace | None:
+    """Returns the labels that were trained on, in output order; None where texts are written."""
+    assert config.run is not None
+    declared = config.run.declared
+    if config.run.is_plain and declared is not None:
+        if declared.labels is None or declared.problem_type is None:
+            return None
+        return LabelSpace(declared.labels, declared.problem_type)
+    saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return kind_module(config.run.kind).saved_labels(saved)
+
+
+def _check_head_is_saved(folder: Path, config: RunConfig, new_parameters: frozenset[str]) -> None:
+    """Refuses a model with parameters that neither a checkpoint nor an adapter provides: they would be random.
+
+    Raises:
+        CheckpointError: there are such.
+    """
+    assert config.run is not None
+    missing = set(new_parameters)
+    if config.run.base is not None:
+        if not config.run.is_plain:
+            return  # peft reports what it lacks of an adapter that ftkit wrote: its config names the whole head
+        from ftkit.tuners.saving import read_state
+
+        saved = set(read_state(folder))
+        missing = {name for name in missing if not any(f"{prefix}{name}" in saved for prefix in PEFT_PREFIXES)}
+    if missing:
+        raise CheckpointError(
+            f"{folder} holds no fine-tuned head for {config.run.kind}: {len(missing)} parameters, such as "
+            f"{sorted(missing)[0]}, are in no file, and random numbers would stand in for them. Name a checkpoint "
+            f"that was fine-tuned for {config.run.kind}, or train one: ftkit train CONFIG."
+        )

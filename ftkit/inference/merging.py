@@ -12,7 +12,10 @@ from ftkit.config import CONFIG_FILE
 from ftkit.data.files import atomic_folder, atomic_write_json, atomic_write_text, free_folder
 from ftkit.data.spec import Source
 from ftkit.errors import DataError, RunError, UserError
+from ftkit.inference.opening import Choices
 from ftkit.inference.predictor import Predictor
+from ftkit.report.merged import write_merged_report
+from ftkit.report.saved import REPORT_FILE
 from ftkit.run_directory import RESULTS_FILE
 from ftkit.trained_adapter import open_trained_adapter
 from ftkit.tuners.merge import check_can_be_merged, merge
@@ -23,13 +26,16 @@ SAMPLE_ROWS = 256  # whose logits are compared
 ALLOWED = 1e-2  # of logits: sums in another order differ by some 1e-6, a broken merge by whole numbers
 
 
-def merge_run(run: str | Path, out: str | Path, *, data: Source | None = None) -> dict[str, Any]:
+def merge_run(
+    run: str | Path, out: str | Path, *, data: Source | None = None, trust_remote_code: bool = False
+) -> dict[str, Any]:
     """Merges a trained adapter into its base, and writes the result as a run that every command accepts.
 
     Args:
         run: the run directory of a trained adapter.
         out: a folder that does not exist yet, or is empty.
         data: labelled rows to compare both on; by default the run's own validation data, else its test data.
+        trust_remote_code: whether code may run that the run asks for; without, its own metrics are left out.
 
     Returns:
         What was measured: `rows`, `max_logit_difference`, and each metric as `adapter_<name>` and `merged_<name>`.
@@ -39,13 +45,14 @@ def merge_run(run: str | Path, out: str | Path, *, data: Source | None = None) -
         RunError: the merged model computes something else; nothing was written.
     """
     target = free_folder(out)
-    trained = open_trained_adapter(run)
+    trained = open_trained_adapter(run, trust_remote_code=trust_remote_code)
     check_can_be_merged(trained.config.tuner)
-    predictor = Predictor(run, full_precision=True)
+    predictor = Predictor(run, full_precision=True, choices=Choices(trust_remote_code=trust_remote_code))
+    metrics = predictor.tasks.safe_metrics
     split = _split(predictor, data)
-    before, logits = predictor.score(split), _logits(predictor, split)
+    before, logits = predictor.score(split, metrics=metrics), _logits(predictor, split)
     predictor.model = merge(predictor.model)
-    after, merged_logits = predictor.score(split), _logits(predictor, split)
+    after, merged_logits = predictor.score(split, metrics=metrics), _logits(predictor, split)
     difference = max(float(np.abs(one - other).max()) for one, other in zip(logits, merged_logits, strict=True))
     if not difference <= ALLOWED:
         raise RunError(
@@ -63,7 +70,7 @@ def merge_run(run: str | Path, out: str | Path, *, data: Source | None = None) -
         **{f"adapter_{name}": value for name, value in _numbers(before).items()},
         **{f"merged_{name}": value for name, value in _numbers(after).items()},
     }
-    _write(predictor, target, report)
+    _write(predictor, target, report, trained.folder)
     return report
 
 
@@ -108,8 +115,13 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in metrics.items() if isinstance(value, (int, float)) and name != "samples"}
 
 
-def _write(predictor: Predictor, target: Path, report: Mapping[str, Any]) -> None:
-    """Writes the checkpoint beside its place, and moves it there in one step."""
+def _write(predictor: Predictor, target: Path, report: Mapping[str, Any], run: Path) -> None:
+    """Writes the checkpoint beside its place, and moves it there in one step.
+
+    Args:
+        report: what was measured.
+        run: the run of the adapter. One that an earlier ftkit finished has no report to go on from.
+    """
     facts = predictor.config.run
     assert facts is not None
     config = predictor.config.model_copy(
@@ -120,3 +132,12 @@ def _write(predictor: Predictor, target: Path, report: Mapping[str, Any]) -> Non
         predictor.adapter.save_tokenizer(staging)
         atomic_write_text(staging / CONFIG_FILE, config.to_yaml())
         atomic_write_json(staging / RESULTS_FILE, dict(report))
+        if (run / REPORT_FILE).is_file():
+            write_merged_report(
+                staging,
+                run=run,
+                title=target.absolute().name,
+                method=predictor.config.tuner.method,
+                config_yaml=config.to_yaml(),
+                measured=report,
+            )

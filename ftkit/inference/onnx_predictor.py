@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from ftkit.errors import UserError
+from ftkit.errors import CheckpointError, UserError
 from ftkit.inference.loading import load_adapter
 from ftkit.inference.onnx_model import MODEL_FILE, OnnxModel
+from ftkit.inference.opening import Choices, Tasks, chosen_run
+from ftkit.inference.precision import InferencePrecision
 from ftkit.inference.predictor import Predictor
 from ftkit.run_directory import EXPORT_FILE, open_export
 
@@ -21,7 +23,13 @@ class OnnxPredictor(Predictor):
     """
 
     def __init__(
-        self, folder: str | Path, *, device: Any = None, precision: str = "fp32", **search: int | None
+        self,
+        folder: str | Path,
+        *,
+        device: Any = None,
+        precision: str = "fp32",
+        choices: Choices | None = None,
+        **search: int | None,
     ) -> None:
         """Loads an exported model.
 
@@ -29,6 +37,7 @@ class OnnxPredictor(Predictor):
             folder: what `ftkit export` wrote.
             device: None or `cpu`.
             precision: what it was exported in, which cannot be changed any more.
+            choices: as for `Predictor`.
             search: settings of a search; there is none, so they are refused.
 
         Raises:
@@ -39,9 +48,10 @@ class OnnxPredictor(Predictor):
         if device is not None and str(device) != "cpu":
             raise UserError(f"device: an exported model computes on the CPU, not on {device}. Leave it out.")
         quiet_libraries()
-        self.folder, self.config = open_export(folder)
-        about = json.loads((self.folder / EXPORT_FILE).read_text(encoding="utf-8"))
-        self.precision = about["precision"]
+        choices = choices or Choices()
+        self.folder, self.config = chosen_run(folder, choices, open_export)
+        self.tasks = Tasks(self.config, choices)
+        self.precision = _precision(self.folder / EXPORT_FILE)
         if precision not in ("auto", "fp32", self.precision):
             remedy = "Leave it out" + (", or export the run with --quantize int8." if precision == "int8" else ".")
             raise UserError(f"precision: {self.folder} was exported in {self.precision}, got {precision!r}. {remedy}")
@@ -49,3 +59,15 @@ class OnnxPredictor(Predictor):
         self.adapter = load_adapter(self.folder, self.config, chosen, needs_weights=False)
         self.labels = self.adapter.labels
         self.model = OnnxModel(self.folder / MODEL_FILE)
+
+
+def _precision(file: Path) -> Any:
+    """Returns what a model was exported in; nothing else of export.json is read, and no file that it names."""
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+        precision = about["precision"]
+    except (OSError, ValueError, KeyError, TypeError):
+        precision = None
+    if precision not in get_args(InferencePrecision):
+        raise CheckpointError(f"{file} is damaged: it does not say the model's precision. Export the run again.")
+    return precision

@@ -1,4 +1,7 @@
-"""A finished run, loaded: it predicts texts and files, and scores labelled files. Needs the run directory alone."""
+"""A finished run, loaded: it predicts texts and files, and scores labelled files. Needs the run directory alone.
+
+A fine-tuned checkpoint that ftkit did not make is loaded in the same way; see `plain_checkpoint`.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ from ftkit.data.readers import ReadOptions, fingerprint, open_table
 from ftkit.data.spec import Source
 from ftkit.errors import UserError
 from ftkit.inference.loading import batch_limits, load_adapter, load_model, pick_device
+from ftkit.inference.opening import Choices, Tasks, open_model
 from ftkit.inference.windows import one_ahead, windows
-from ftkit.metrics import DEFAULT_METRICS, PRIMARY_METRIC
+from ftkit.metrics import PRIMARY_METRIC
 from ftkit.models.quantization import move
-from ftkit.run_directory import open_run
-from ftkit.tasks import Task, find_task, kind_module
+from ftkit.tasks import kind_module
 from ftkit.tasks.splits import read_splits
 from ftkit.types import Split
 
@@ -47,19 +50,21 @@ class Predictor:
         num_beams: int | None = None,
         max_new_tokens: int | None = None,
         full_precision: bool = False,
+        choices: Choices | None = None,
     ) -> None:
-        """Loads a run.
+        """Loads a run, or a fine-tuned checkpoint that is none.
 
         Args:
-            run: a run directory.
+            run: a run directory, or a folder with config.json or adapter_config.json and safetensors.
             device: such as `cpu` or `cuda:1`; the first GPU if there is one, by default.
             precision: fp32 for the run's own predictions; bf16; int8 on a CPU; auto measures whether bf16 is faster.
             num_beams: of a model that writes texts; by default as the run was scored.
             max_new_tokens: of a model that writes texts; by default what the targets of train suggested.
             full_precision: do not quantise the base of a trained adapter, though it was trained so.
+            choices: what the user says of task, metrics, columns and trust; by default all is the run's.
 
         Raises:
-            UserError: it is not a finished run, or cannot compute in that precision.
+            UserError: it is not a finished run, asks for code, or cannot compute in that precision.
         """
         from ftkit.engine.quiet import quiet_libraries
         from ftkit.engine.unread_tokens import skip_unread_tokens
@@ -67,7 +72,9 @@ class Predictor:
 
         check_precision(precision)
         quiet_libraries()
-        self.folder, self.config = open_run(run)
+        choices = choices or Choices()
+        self.folder, self.config = open_model(run, choices)
+        self.tasks = Tasks(self.config, choices)
         search = {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
         chosen = {name: value for name, value in search.items() if value is not None}
         self.adapter = load_adapter(self.folder, self.config, chosen, full_precision=full_precision)
@@ -105,8 +112,8 @@ class Predictor:
         """Opens a file or Hub split; returns the name that messages show, and its rows as examples to predict."""
         table = open_table(source, self._read_options())
         kind = kind_module(self._facts.kind)
-        columns = self._facts.columns
-        return table.source, kind.read_examples(table, self._task(), columns, self.config.data, with_labels=False)
+        columns, task = self._facts.columns, self.tasks.reader
+        return table.source, kind.read_examples(table, task, columns, self.config.data, with_labels=False)
 
     def evaluate(self, source: Source) -> dict[str, Any]:
         """Scores the run on a labelled file or Hub split.
@@ -121,21 +128,24 @@ class Predictor:
 
     def labelled(self, source: Source) -> Split:
         """Reads a labelled file or Hub split, checked as `evaluate` does."""
-        kind, task = kind_module(self._facts.kind), self._task()
+        kind, task = kind_module(self._facts.kind), self.tasks.reader
         table = open_table(source, self._read_options())
         examples = kind.read_examples(table, task, self._facts.columns, self.config.data, with_labels=True)
-        return self._checked(Split("test", table.source, list(examples), fingerprint(source)))
+        split = Split("test", table.source, list(examples), fingerprint(source))
+        if self._facts.is_plain:
+            from ftkit.inference.plain_checkpoint import with_named_labels
+
+            split = with_named_labels(split, self.labels)
+        return self._checked(split)
 
     def held_out(self) -> Split:
         """Returns the rows that the run held out of its training file for validation."""
-        task = self._task()
-        splits = read_splits(
-            kind_module(self._facts.kind), task, self.config.data, self._facts.columns, seed=self.config.seed
-        )
+        kind, columns = kind_module(self._facts.kind), self._facts.columns
+        splits = read_splits(kind, self.tasks.reader, self.config.data, columns, seed=self.config.seed)
         return self._checked(splits["validation"])
 
     def _checked(self, split: Split) -> Split:
-        kind, task = kind_module(self._facts.kind), self._task()
+        kind, task = kind_module(self._facts.kind), self.tasks.recorded
         problems = Problems()
         splits, _ = kind.resolve({"test": split}, task, self.config.data, problems)
         problems.raise_if_any()
@@ -145,13 +155,19 @@ class Predictor:
         problems.raise_if_any()
         return split
 
-    def score(self, split: Split) -> dict[str, Any]:
-        """Scores the run on labelled rows; see `evaluate`."""
+    def score(self, split: Split, *, metrics: Sequence[str] | None = None) -> dict[str, Any]:
+        """Scores the run on labelled rows; see `evaluate`.
+
+        Args:
+            metrics: names of what is computed; by default the user's choice, else the run's own.
+
+        Raises:
+            UserError: the run's own metrics run code, and the user has not allowed it.
+        """
         from ftkit.engine.evaluation import evaluate
 
-        kind, task = kind_module(self._facts.kind), self._task()
-        names = self.config.metrics or task.metrics or DEFAULT_METRICS[kind.scored_as(task, self.config.data)]
-        scorer = kind.make_scorer(names, self.labels, self.config.data)
+        kind = kind_module(self._facts.kind)
+        scorer = kind.make_scorer(metrics or self.tasks.metrics, self.labels, self.config.data)
         rows = self.adapter.encode_prompt(split)
         outcome = evaluate(self.model, self.adapter, split, rows, scorer, self.limits, autocast=self._autocast)
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
@@ -160,7 +176,7 @@ class Predictor:
     @property
     def primary_metric(self) -> str:
         """The metric that a run of this kind is judged by, unless its config names another."""
-        kind, task = kind_module(self._facts.kind), self._task()
+        kind, task = kind_module(self._facts.kind), self.tasks.recorded
         scored_as = kind.scored_as(task, self.config.data)
         return self.config.train.metric_for_best_model or task.primary_metric or PRIMARY_METRIC[scored_as]
 
@@ -184,15 +200,6 @@ class Predictor:
         languages = (data.source_lang, data.target_lang)
         extensions = tuple(f".{language}" for language in languages if language is not None)
         return ReadOptions(encoding=data.encoding, delimiter=data.delimiter, text_extensions=extensions)
-
-    def _task(self) -> Task:
-        """Returns the run's task; where its code has gone, the kind's own, unless it prepared rows."""
-        try:
-            return find_task(self.config.task)
-        except UserError:
-            if self._facts.prepared:
-                raise
-            return kind_module(self._facts.kind).TASK
 
     def _predict_examples(self, examples: Iterable[Any], source: str) -> Iterator[Prediction]:
         from ftkit.engine.evaluation import predict_windows

@@ -130,7 +130,7 @@ class TagScorer:
         """
         check_metric_names(names, "token-classification")
         self.names, self.labels = tuple(names), labels
-        scheme = recognise([labels.names])
+        scheme = recognise([name] for name in labels.names)  # in any order: a label set is no sentence
         assert scheme is not None
         self.scheme: Scheme = scheme
         self.types = tuple(dict.fromkeys(name for tag in labels.names if (name := entity_type(tag)) is not None))

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError, ConfigError, did_you_mean, name_list
+from ftkit.foreign_code import TRUST_IN_CONFIG, check_adapter_config, check_model_config
 from ftkit.models import encoder_decoder
 from ftkit.models.quantization import Quantization
+from ftkit.models.repository import Repository, file_names, with_revision
 from ftkit.models.spec import Attention, ModelSpec
 from ftkit.types import Family
 
@@ -42,6 +44,7 @@ class CheckpointSpec:
         decoder: the checkpoint that writes, where two are joined into one model.
         tokenizer_path: where the tokenizer lies, if not with the weights: an adapter's run keeps its own.
         add_tokens: tokens to be added to its tokenizer, whose embeddings are new.
+        trust_key: what the user says to let code of the checkpoint run; messages name it.
         quantization: keep its weights in fewer bits; they are not trained then.
     """
 
@@ -62,6 +65,7 @@ class CheckpointSpec:
     tokenizer_path: str | None = None
     quantization: Quantization | None = None
     add_tokens: tuple[str, ...] = ()
+    trust_key: str = TRUST_IN_CONFIG
 
     @property
     def loading_arguments(self) -> dict[str, Any]:
@@ -85,21 +89,28 @@ class CheckpointSpec:
         return dataclasses.replace(self, **left)
 
 
-def inspect_checkpoint(model: ModelSpec, *, needs_weights: bool = True) -> CheckpointSpec:
+def inspect_checkpoint(
+    model: ModelSpec, *, needs_weights: bool = True, trust_key: str = TRUST_IN_CONFIG
+) -> CheckpointSpec:
     """Reads a checkpoint's config file and finds its family.
 
     Args:
         needs_weights: False for a folder that holds a model in another form.
+        trust_key: what the user says to let code of the checkpoint run.
 
     Raises:
         CheckpointError: there is no such checkpoint, it holds no safetensors weights, or its family is unknown.
     """
     if model.decoder is not None:
-        return _joined(model, model.decoder)
+        return _joined(model, model.decoder, trust_key)
+    checkpoint, revision = with_revision(model.checkpoint, model.revision)
+    model = model.model_copy(update={"checkpoint": checkpoint, "revision": revision})
     path = resolve_path(model.checkpoint)
-    config = _read_config(model, path)
+    config = _read_config(model, path, trust_key)
     if needs_weights and Path(path).is_dir():
         check_weights(Path(path))
+    elif needs_weights:
+        _check_weights_on_hub(Repository(path, revision))
     reads, writes = encoder_decoder.sides(config)
     return CheckpointSpec(
         name=model.checkpoint,
@@ -116,18 +127,20 @@ def inspect_checkpoint(model: ModelSpec, *, needs_weights: bool = True) -> Check
         max_target_positions=_max_positions(writes) if config.is_encoder_decoder else None,
         prefixes=_prefixes(config),
         add_tokens=model.add_tokens or (),
+        trust_key=trust_key,
     )
 
 
-def _joined(model: ModelSpec, decoder: str) -> CheckpointSpec:
+def _joined(model: ModelSpec, decoder: str, trust_key: str) -> CheckpointSpec:
     """Returns an encoder and a decoder as one checkpoint of family encoder-decoder."""
     if model.add_tokens:
         raise CheckpointError("model.add_tokens: tokens cannot be added to two joined checkpoints. Leave the key out.")
-    reads = inspect_checkpoint(model.model_copy(update={"decoder": None}))
+    reads = inspect_checkpoint(model.model_copy(update={"decoder": None}), trust_key=trust_key)
     writes = inspect_checkpoint(
         ModelSpec(checkpoint=decoder, trust_remote_code=model.trust_remote_code)
         if decoder != model.checkpoint
-        else model.model_copy(update={"decoder": None})
+        else model.model_copy(update={"decoder": None}),
+        trust_key=trust_key,
     )
     encoder_decoder.check_can_be_joined(reads, writes)
     return dataclasses.replace(
@@ -190,7 +203,7 @@ def resolve_path(checkpoint: str) -> str:
     return checkpoint
 
 
-def _read_config(model: ModelSpec, path: str) -> PretrainedConfig:
+def _read_config(model: ModelSpec, path: str, trust_key: str) -> PretrainedConfig:
     from transformers import AutoConfig
 
     if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
@@ -198,10 +211,10 @@ def _read_config(model: ModelSpec, path: str) -> PretrainedConfig:
             f"model.checkpoint: {model.checkpoint!r} holds no config.json, so it is not a transformers checkpoint. "
             "Name the folder that save_pretrained wrote."
         )
+    revision = model.revision or "main"
+    _check_adapter_beside(path, revision)
     try:
-        return AutoConfig.from_pretrained(
-            path, revision=model.revision or "main", trust_remote_code=model.trust_remote_code
-        )
+        config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=model.trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().split("\n")[0]
         remedy = "Check the spelling, the network, and (for a gated repository) the HF_TOKEN environment variable."
@@ -212,8 +225,35 @@ def _read_config(model: ModelSpec, path: str) -> PretrainedConfig:
         if Path(path).is_dir():
             remedy = "Check its config.json, or copy the checkpoint again."
         if "trust_remote_code" in str(error):
-            remedy = "If you trust its authors, say model.trust_remote_code: true."
+            raise _asks_for_code("config.json", model.checkpoint, trust_key) from None
         raise CheckpointError(f"model.checkpoint: cannot read {model.checkpoint!r}: {reason} {remedy}") from None
+    if not model.trust_remote_code:
+        check_model_config(config, model.checkpoint, trust_key)
+    return config
+
+
+def _asks_for_code(file: str, checkpoint: str, trust_key: str) -> CheckpointError:
+    return CheckpointError(
+        f"model.checkpoint: {file} of {checkpoint!r} (auto_map) asks for the checkpoint's own Python code, which was "
+        f"not run.\nFix: read that code; if you trust its authors, say {trust_key}."
+    )
+
+
+def _check_adapter_beside(path: str, revision: str) -> None:
+    """Refuses a checkpoint with an adapter beside it that asks for code: transformers would attach it unasked.
+
+    Raises:
+        CheckpointError: it asks for code, or its weights are pickled.
+    """
+    from transformers.utils import find_adapter_config_file
+
+    found = find_adapter_config_file(path, revision=revision)
+    if found is None:
+        return
+    check_adapter_config(Path(found))
+    folder = Path(found).parent
+    if (folder / "adapter_model.bin").is_file() and not (folder / "adapter_model.safetensors").is_file():
+        raise CheckpointError(f"{folder}: adapter_model.bin is pickled, which can run code when opened. Remove it.")
 
 
 def check_weights(folder: Path) -> None:
@@ -235,10 +275,7 @@ def check_weights(folder: Path) -> None:
     if (folder / "model.safetensors").is_file():
         return
     if (folder / "adapter_config.json").is_file():
-        raise CheckpointError(
-            f"{folder} holds a trained adapter, whose weights are a change of another checkpoint's. Name that one as "
-            "model.checkpoint and this folder as model.adapter; or merge both first: ftkit merge RUN OUT."
-        )
+        raise CheckpointError(_only_an_adapter(str(folder), "this folder"))
     if any(folder.glob("pytorch_model*.bin")):
         raise CheckpointError(
             f"{folder}: the weights are pickled (pytorch_model.bin), which can run code when opened. Convert them "
@@ -247,6 +284,32 @@ def check_weights(folder: Path) -> None:
     raise CheckpointError(
         f"{folder}: there is a config.json but no model.safetensors, so there are no weights to start from. "
         "Copy the whole checkpoint folder."
+    )
+
+
+def _check_weights_on_hub(repository: Repository) -> None:
+    """Refuses a repository that holds only an adapter: transformers would load its base with the adapter on it.
+
+    Raises:
+        CheckpointError: it holds no weights to start from. Nothing is said where the Hub cannot be asked.
+    """
+    names = file_names(repository)
+    if names is None or any(name.endswith(".safetensors") and name.startswith("model") for name in names):
+        return
+    if "adapter_config.json" in names:
+        raise CheckpointError(_only_an_adapter(str(repository), "this repository"))
+    if any(name.startswith("pytorch_model") for name in names):
+        raise CheckpointError(
+            f"model.checkpoint: the weights of {repository} are pickled (pytorch_model.bin), which can run code when "
+            "opened. Take a repository or revision with model.safetensors: the Hub's own conversion is often at "
+            "the revision refs/pr/1."
+        )
+
+
+def _only_an_adapter(where: str, this: str) -> str:
+    return (
+        f"{where} holds a trained adapter, whose weights are a change of another checkpoint's. Name that one as "
+        f"model.checkpoint and {this} as model.adapter; or merge both first: ftkit merge {where} OUT."
     )
 
 

@@ -30,6 +30,12 @@ def load_tokenizer(spec: CheckpointSpec) -> PreTrainedTokenizerBase:
             tokenizer = AutoTokenizer.from_pretrained(spec.path, **spec.loading_arguments)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         reason = str(error).strip().split("\n")[0]
+        if "trust_remote_code" in str(error):
+            raise CheckpointError(
+                f"model.checkpoint: tokenizer_config.json of {spec.name!r} (auto_map) asks for the checkpoint's own "
+                "Python code, which was not run.\n"
+                f"Fix: read that code; if you trust its authors, say {spec.trust_key}."
+            ) from None
         raise CheckpointError(
             f"model.checkpoint: cannot load the tokenizer of {spec.name!r}: {reason} "
             "A checkpoint needs tokenizer.json (or its vocabulary files) beside config.json."
@@ -67,7 +73,7 @@ def load_target_tokenizer(spec: CheckpointSpec, tokenizer: PreTrainedTokenizerBa
         return load_tokenizer(spec.decoder)
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 
 
 def ensure_pad_token(tokenizer: PreTrainedTokenizerBase, spec: CheckpointSpec) -> None:

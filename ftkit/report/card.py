@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path, PurePath
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ftkit.data.files import atomic_write_text
-from ftkit.report.config_text import hub_dataset, read_config
-from ftkit.report.content import EvaluatedSplit, ReportContent, number
+from ftkit.report import entities
+from ftkit.report.card_metadata import front_matter, language_codes, metrics, results
+from ftkit.report.config_text import read_config
+from ftkit.report.content import EvaluatedSplit, ReportContent, number, shown_checkpoint
+from ftkit.report.page import data_rows, score_table
+from ftkit.report.saved import Card, plain
+from ftkit.report.tables import answer_text
 from ftkit.report.template import render
 from ftkit.report.texts import (
-    checkpoint_name,
     count_text,
     duration_text,
     flat_texts,
-    is_hub_id,
     metric_name,
     score_text,
     shorten,
-    source_name,
     value_text,
     without_paths,
 )
+from ftkit.report.usage import commands, python_code, repeat_commands
+from ftkit.types import WRITING_KINDS
 
-# Where the Hub's metrics have another id than ftkit's key without its averaging.
-_METRIC_IDS = {"pearson": "pearsonr", "spearman": "spearmanr", "chrf++": "chrf"}
 _MAX_LABELS = 100
 _MAX_LABEL = 80
+_MAX_EXAMPLE = 280  # characters: a reader takes it in at a glance
+_MAX_SEARCH = 200  # rows that are looked at for a short one
 
 
 def write_card(path: str | Path, content: ReportContent) -> None:
@@ -39,127 +43,89 @@ def write_card(path: str | Path, content: ReportContent) -> None:
     Raises:
         UserError: the file cannot be written.
     """
-    import yaml
-
-    config = read_config(content.config_yaml)
-    metadata = yaml.safe_dump(_metadata(content, config), sort_keys=False, allow_unicode=True, width=1000)
-    atomic_write_text(path, render("card.md", metadata=metadata, **_text_values(content, config)))
+    atomic_write_text(path, card_text(content.title, card_values(content), name=content.title))
 
 
-# --- metadata -----------------------------------------------------------------------------------------------
+def card_text(
+    title: str,
+    card: Card,
+    *,
+    name: str,
+    is_folder: bool = True,
+    texts_at_home: bool = False,
+) -> str:
+    """Returns README.md.
+
+    Args:
+        name: what the code of the card loads: the run's folder, or its repository.
+        is_folder: which of them.
+        texts_at_home: the users' texts were left out.
+    """
+    return render(
+        "card.md",
+        metadata=front_matter(card, title),
+        title=title,
+        card=card,
+        name=name,
+        is_folder=is_folder,
+        texts_at_home=texts_at_home,
+        code=python_code(card, name, is_folder=is_folder),
+        commands=commands(card, name),
+        repeat=repeat_commands(card, name, is_folder=is_folder),
+    )
 
 
-def _metadata(content: ReportContent, config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the front matter; see https://github.com/huggingface/hub-docs/blob/main/modelcard.md."""
-    datasets = [found["hub"] for name in ("train", "validation", "test") if (found := hub_dataset(config, name))]
-    metrics = [_metric_id(key) for split in content.evaluated for key in _metric_values(content, split)]
-    metadata: dict[str, Any] = {
-        "library_name": "transformers" if _tuner(config) == "full" else "peft",
-        "pipeline_tag": content.kind,
-        "tags": list(dict.fromkeys(["ftkit", content.kind])),
-        "base_model": content.checkpoint if is_hub_id(content.checkpoint) else None,
-        "datasets": list(dict.fromkeys(datasets)),
-        "metrics": [metric for metric in dict.fromkeys(metrics) if metric != "loss"],
-    }
-    index = [_index_entry(content, split, config) for split in content.evaluated if _metric_values(content, split)]
-    if index:
-        metadata["model-index"] = [{"name": content.title, "results": index}]
-    return {key: value for key, value in metadata.items() if value}
+def card_values(content: ReportContent, notes: Sequence[str] = ()) -> Card:
+    """Returns what the card says.
 
-
-def _index_entry(content: ReportContent, split: EvaluatedSplit, config: dict[str, Any]) -> dict[str, Any]:
-    """Returns what the model reached on one split, for `model-index`."""
-    metrics = [
-        {"type": _metric_id(key), "name": metric_name(key), "value": value}
-        for key, value in _metric_values(content, split).items()
-    ]
-    return {
-        "task": {"type": content.kind, "name": content.kind.replace("-", " ").capitalize()},
-        "dataset": _index_dataset(split, hub_dataset(config, split.name)),
-        "metrics": metrics,
-    }
-
-
-def _index_dataset(split: EvaluatedSplit, hub: dict[str, str] | None) -> dict[str, str]:
-    """Returns the dataset of a Hub split; of a file its format, as `load_dataset` calls it, and base name."""
-    if hub is None:
-        name = source_name(split.split.source) or split.name
-        return {
-            "type": ("" if " | " in name else PurePath(name).suffix[1:]) or "text",
-            "name": name,
-            "split": split.name,
-        }
-    dataset = {"type": hub["hub"], "name": hub["hub"], "config": hub.get("name"), "split": hub.get("split")}
-    dataset["revision"] = hub.get("revision")
-    return {key: value for key, value in dataset.items() if value is not None}
-
-
-def _metric_values(content: ReportContent, split: EvaluatedSplit) -> dict[str, float]:
-    """Returns the metrics that are defined; the Hub takes no null."""
-    return {key: value for key, value in content.scores(split).items() if value is not None}
-
-
-def _metric_id(key: str) -> str:
-    base, _, average = key.rpartition("_")
-    key = base if average in ("macro", "micro", "weighted") else key
-    return _METRIC_IDS.get(key, key)
-
-
-def _tuner(config: dict[str, Any]) -> str:
-    return (config.get("tuner") or {}).get("method", "full")
-
-
-def _auto_class(content: ReportContent) -> str:
-    """Returns the transformers class that loads the base of an adapter."""
-    if content.kind == "text-classification":
-        return "AutoModelForSequenceClassification"
-    if content.kind == "token-classification":
-        return "AutoModelForTokenClassification"
-    return "AutoModelForCausalLM" if content.family == "decoder" else "AutoModelForSeq2SeqLM"
-
-
-# --- text ---------------------------------------------------------------------------------------------------
-
-
-def _text_values(content: ReportContent, config: dict[str, Any]) -> dict[str, Any]:
-    """Returns what the template needs."""
-    splits = sorted(content.evaluated, key=lambda split: split is not content.headline)
-    columns = [content.scores(split) for split in splits]
-    names = content.label_names[:_MAX_LABELS]
-    return {
-        "title": content.title,
-        "checkpoint": checkpoint_name(content.checkpoint),
-        "checkpoint_is_on_hub": is_hub_id(content.checkpoint),
-        "family": content.family,
-        "tuner": _tuner(config),
-        "auto_class": _auto_class(content),
-        "base": checkpoint_name(content.checkpoint),
+    Args:
+        notes: sentences that put the headline into proportion.
+    """
+    config, found = read_config(content.config_yaml), content.results
+    data = config.get("data") or {}
+    languages = (data.get("source_lang"), data.get("target_lang"))
+    scores = score_table(content)
+    datasets = dict.fromkeys(source["hub"] for source in content.datasets_on_hub.values())
+    prefix = f"{content.headline.prefix}_" if content.headline is not None else ""
+    values = {
         "kind": content.kind,
-        "task_name": content.task_name,
         "problem_type": content.problem_type,
-        **{key: (config.get("data") or {}).get(key) for key in ("source_lang", "target_lang", "prompt_template")},
-        "bleu_signature": content.results.get(f"{_headline_prefix(content)}bleu_signature"),
+        "family": content.family,
+        "base": _base(content, config),
+        "method": (config.get("tuner") or {}).get("method", "full"),
+        "recipe": content.recipe.model_dump(),
+        "languages": language_codes(*languages) if content.kind in WRITING_KINDS else [],
+        "direction": list(languages) if all(languages) else None,
         "headline": _headline(content),
-        "label_names": [shorten(name, _MAX_LABEL) for name in names],
+        "headline_notes": notes,
+        "labels": [shorten(name, _MAX_LABEL) for name in content.label_names[:_MAX_LABELS]],
         "num_labels": len(content.label_names),
-        "reads_pairs": _reads_pairs(content),
-        "label_piece": _label_piece(content, config),
-        "splits": [(split.name, count_text(len(split))) for split in splits],
-        "scores": {
-            metric_name(key): [score_text(column.get(key)) for column in columns]
-            for key in dict.fromkeys(key for column in columns for key in column)
-        },
-        "data": list(_data(content)),
+        "splits": scores["splits"],
+        "scores": scores["rows"],
+        "bleu_signature": found.get(f"{prefix}bleu_signature"),
+        "data": data_rows(content),
         "procedure": dict(_procedure(content, config)),
         "warnings": [without_paths(warning) for warning in content.warnings],
-        "environment": flat_texts(content.results.get("environment") or {}),
+        "environment": flat_texts(found.get("environment") or {}),
         "proof": _proof(content),
+        "example": _example(content),
+        "reads_pairs": _reads_pairs(content),
+        "datasets": list(datasets),
+        "metrics": metrics(content),
+        "results": list(results(content)),
     }
+    return Card.model_validate(plain(values))
 
 
-def _headline_prefix(content: ReportContent) -> str:
-    """Returns what the headline's results are named after, such as `test_`."""
-    return f"{content.headline.prefix}_" if content.headline is not None else ""
+def _base(content: ReportContent, config: dict[str, Any]) -> dict[str, Any]:
+    decoder = content.decoder_on_hub or (None if content.decoder is None else shown_checkpoint(content.decoder))
+    return {
+        "name": content.checkpoint_name,
+        "on_hub": content.base_on_hub,
+        "revision": (config.get("model") or {}).get("revision"),
+        "decoder": decoder,
+        "decoder_on_hub": content.decoder_on_hub,
+    }
 
 
 def _headline(content: ReportContent) -> str | None:
@@ -170,13 +136,6 @@ def _headline(content: ReportContent) -> str | None:
     value = score_text(content.score(split, content.primary_metric))
     reading = _reading(content, split)
     return f"{metric_name(content.primary_metric)} {value} on {split.name} ({count_text(len(split))} rows{reading})"
-
-
-def _label_piece(content: ReportContent, config: dict[str, Any]) -> str:
-    """Returns where a tagger's tags are read: the first piece of a word, of causal decoders the last."""
-    declared = (config.get("data") or {}).get("label_piece")
-    is_causal = content.family == "decoder" and (config.get("model") or {}).get("attention") != "bidirectional"
-    return f"its {declared or ('last' if is_causal else 'first')} piece"
 
 
 def _reading(content: ReportContent, split: EvaluatedSplit) -> str:
@@ -190,31 +149,73 @@ def _reads_pairs(content: ReportContent) -> bool:
     return split is not None and getattr(split.split.examples[0], "text_pair", None) is not None
 
 
-def _data(content: ReportContent) -> Iterator[tuple[str, str, str, str]]:
-    """Yields split, source, rows and fingerprint."""
-    for name, facts in (content.results.get("data") or {}).items():
-        rows = count_text(number(facts.get("rows")))
-        yield name, source_name(str(facts.get("source", ""))), rows, str(facts.get("fingerprint", ""))[:16]
-
-
 def _procedure(content: ReportContent, config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yields hyperparameters as the config names them, then what the training took."""
     tuner = config.get("tuner") or {}
     yield from ((f"tuner.{key}", value_text(value)) for key, value in tuner.items())
     train = config.get("train") or {}
     yield from ((f"train.{key}", value_text(value)) for key, value in train.items())
-    max_length = (config.get("data") or {}).get("max_length")
-    if max_length is not None:
-        yield "data.max_length", value_text(max_length)
-    results = content.results
-    yield "optimizer steps", count_text(number(results.get("num_steps")))
-    yield "trained parameters", count_text(number(results.get("num_trainable_parameters")))
-    yield "training time", duration_text(number(results.get("train_runtime")))
+    data = config.get("data") or {}
+    for key in ("max_length", "prompt_template"):
+        if data.get(key) is not None:
+            yield f"data.{key}", value_text(data[key])
+    found = content.results
+    yield "optimizer steps", count_text(number(found.get("num_steps")))
+    yield "trained parameters", count_text(number(found.get("num_trainable_parameters")))
+    yield "training time", duration_text(number(found.get("train_runtime")))
     if "seed" not in train:
-        yield "seed", value_text(results.get("seed"))
+        yield "seed", value_text(found.get("seed"))
 
 
 def _proof(content: ReportContent) -> str | None:
     """Returns the largest difference that the proof found, as a text."""
     difference = number((content.results.get("proof") or {}).get("max_difference"))
     return None if difference is None else f"{difference:.2g}"
+
+
+# --- the example --------------------------------------------------------------------------------------------
+
+
+def _example(content: ReportContent) -> dict[str, Any] | None:
+    """Returns a row of the last evaluated split: the first one that is short, else the first one, cut."""
+    with_rows = [split for split in content.evaluated if len(split)]
+    if not with_rows:
+        return None
+    split = with_rows[-1]
+    examples = split.split.examples[:_MAX_SEARCH]
+    row = next((row for row, example in enumerate(examples) if 0 < len(_input(example)) <= _MAX_EXAMPLE), 0)
+    example = examples[row]
+    expected, predicted = _answers(content, split, row)
+    whole = _input(example)
+    is_cut = len(whole) > _MAX_EXAMPLE
+    words = getattr(example, "words", None)
+    return {
+        "split": split.name,
+        "id": shorten(example.id, _MAX_LABEL),
+        "text": shorten(whole, _MAX_EXAMPLE) if is_cut else _first_text(example),
+        "text_pair": None if is_cut and words is None else getattr(example, "text_pair", None),
+        "words": None if words is None else [str(word) for word in words[: _MAX_EXAMPLE // 4 if is_cut else None]],
+        "expected": shorten(expected, _MAX_EXAMPLE),
+        "predicted": shorten(predicted, _MAX_EXAMPLE),
+        "is_cut": is_cut,
+    }
+
+
+def _first_text(example: Any) -> str:
+    words = getattr(example, "words", None)
+    if words is not None:
+        return " ".join(map(str, words))
+    return str(getattr(example, "text", None) or getattr(example, "source", ""))
+
+
+def _input(example: Any) -> str:
+    return f"{_first_text(example)} {getattr(example, 'text_pair', None) or ''}".strip()
+
+
+def _answers(content: ReportContent, split: EvaluatedSplit, row: int) -> tuple[str, str]:
+    """Returns what was expected and what was predicted, as texts."""
+    if content.kind in WRITING_KINDS:
+        return str(split.references[row]), str(split.predictions[row])
+    if content.problem_type == "token-classification":
+        return entities.answer_texts(content, split, row)
+    return answer_text(content, split.references[row]), answer_text(content, split.predictions[row])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ftkit.report.recipe import Recipe
+from ftkit.report.texts import base_name
 from ftkit.types import Kind, ScoreType, Split
 
 
@@ -62,6 +64,11 @@ class ReportContent:
         evaluated: at most one for each split; test, else validation, is the headline.
         warnings: sentences for the reader, such as that texts were cut.
         primary_metric: its name without a prefix, such as `f1_macro`.
+        base_on_hub: the Hub id of `checkpoint`; None of a folder and of a built-in checkpoint. Only who trained knows.
+        decoder: a second checkpoint that was joined, and its Hub id.
+        datasets_on_hub: split -> `hub`, `split` and perhaps `name`, `revision` of what came from the Hub.
+        texts_are_public: all data are on the Hub, or come with ftkit.
+        recipe: what plain transformers or peft have to be told.
     """
 
     title: str
@@ -77,6 +84,17 @@ class ReportContent:
     evaluated: Sequence[EvaluatedSplit]
     warnings: Sequence[str]
     primary_metric: str
+    base_on_hub: str | None = None
+    decoder: str | None = None
+    decoder_on_hub: str | None = None
+    datasets_on_hub: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    texts_are_public: bool = False
+    recipe: Recipe = field(default_factory=Recipe)
+
+    @property
+    def checkpoint_name(self) -> str:
+        """A Hub id or a built-in name as it is, of a folder its base name."""
+        return self.base_on_hub or shown_checkpoint(self.checkpoint)
 
     @property
     def headline(self) -> EvaluatedSplit | None:
@@ -115,6 +133,11 @@ class ReportContent:
         step = self.results.get("best_step")
         at_step = [entry for entry in self.log_history if step and entry.get("step") == step]
         return next((number(entry.get("epoch")) for entry in at_step), None)
+
+
+def shown_checkpoint(checkpoint: str) -> str:
+    """Returns a built-in checkpoint's name as it is, and a folder's base name."""
+    return checkpoint if checkpoint.startswith("ftkit:") else base_name(checkpoint)
 
 
 def number(value: Any) -> float | None:

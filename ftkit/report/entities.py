@@ -105,7 +105,22 @@ def _error_row(
         expected=_names(example.words, expected),
         predicted=_names(example.words, predicted),
         weight=MISSING if split.confidences is None else score_text(confidence),
+        expected_labels=_labels(expected),
+        predicted_labels=_labels(predicted),
     )
+
+
+def answer_texts(content: ReportContent, split: EvaluatedSplit, row: int) -> tuple[str, str]:
+    """Returns the expected and the predicted entities of one row as texts."""
+    words, scheme = split.split.examples[row].words, recognise([content.label_names])
+    assert scheme is not None
+    tags = ([content.label_names[index] for index in ids[row]] for ids in (split.references, split.predictions))
+    expected, predicted = (_names(words, _read(content, names, scheme)) for names in tags)
+    return expected, predicted
+
+
+def _labels(entities: Sequence[Entity]) -> str:
+    return shorten("; ".join(label for label, _, _ in entities) or NOTHING, _MAX_TEXT)
 
 
 def _names(words: Sequence[str], entities: Sequence[Entity]) -> str:

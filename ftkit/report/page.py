@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from ftkit.report import curves, entities, plots, tables, written
 from ftkit.report.config_text import shareable_yaml
 from ftkit.report.content import EvaluatedSplit, ReportContent, number
 from ftkit.report.intervals import baseline, interval
+from ftkit.report.saved import Merged, Page, plain
 from ftkit.report.svg import DARK, LIGHT
 from ftkit.report.template import render
 from ftkit.report.texts import (
-    checkpoint_name,
     count_text,
     duration_text,
     flat_texts,
@@ -32,34 +31,49 @@ from ftkit.types import WRITING_KINDS
 def write_page(path: str | Path, content: ReportContent) -> None:
     """Writes the report of a run as one HTML file without scripts and without anything to load.
 
-    Its size is bounded, whatever the number of rows and labels: tables are cut and plots drawn from samples,
-    and the page says so. Equal content gives equal bytes.
+    Equal content gives equal bytes.
 
     Raises:
         UserError: the file cannot be written.
     """
+    atomic_write_text(path, page_html(content.title, page_values(content)))
+
+
+def page_html(title: str, page: Page, *, has_texts: bool = True, merged: Merged | None = None) -> str:
+    """Returns report.html.
+
+    Args:
+        has_texts: whether errors are shown with the users' texts.
+        merged: of a checkpoint that was merged from an adapter.
+    """
+    values = {name: getattr(page, name) for name in type(page).model_fields}
+    return render("page.html", title=title, has_texts=has_texts, merged=merged, light=LIGHT, dark=DARK, **values)
+
+
+def page_values(content: ReportContent) -> Page:
+    """Returns what the page shows.
+
+    Its size is bounded, whatever the number of rows and labels: tables are cut and plots drawn from samples,
+    and the page says so.
+    """
     split = content.headline
-    page = render(
-        "page.html",
-        title=content.title,
-        subtitle=_subtitle(content),
-        light=LIGHT,
-        dark=DARK,
-        headline=_headline(content, split) if split else None,
-        scores=_score_table(content),
-        facts=list(_facts(content)),
-        data=_data_rows(content),
-        warnings=[without_paths(warning) for warning in content.warnings],
-        proof=_proof(content),
-        curves=_present(
+    values = {
+        "subtitle": _subtitle(content),
+        "headline": _headline(content, split) if split else None,
+        "scores": score_table(content),
+        "facts": list(_facts(content)),
+        "data": data_rows(content),
+        "warnings": [without_paths(warning) for warning in content.warnings],
+        "proof": _proof(content),
+        "curves": _present(
             curves.training_curve(content.log_history, best_epoch=content.best_epoch),
             curves.metric_curve(content.log_history, content.primary_metric, best_epoch=content.best_epoch),
         ),
-        results=_split_section(content, split) if split else None,
-        config=shareable_yaml(content.config_yaml),
-        environment=flat_texts(content.results.get("environment") or {}),
-    )
-    atomic_write_text(path, page)
+        "results": _split_section(content, split) if split else None,
+        "config": shareable_yaml(content.config_yaml),
+        "environment": flat_texts(content.results.get("environment") or {}),
+    }
+    return Page.model_validate(plain(values))
 
 
 def _subtitle(content: ReportContent) -> str:
@@ -83,37 +97,18 @@ _READING = ("scheme", "mode")  # how entities are read from tags: what makes an 
 Write = Callable[[float | None], str]
 
 
-@dataclass(frozen=True)
-class Headline:
-    """The first thing a reader sees.
-
-    Attributes:
-        value: the primary metric as text.
-        notes: sentences that put it into proportion.
-        others: name and value of further scores.
-    """
-
-    metric: str
-    split: str
-    num_rows: str
-    source: str
-    value: str
-    notes: list[str]
-    others: list[tuple[str, str]]
-
-
-def _headline(content: ReportContent, split: EvaluatedSplit) -> Headline:
+def _headline(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any]:
     metric, value = content.primary_metric, content.score(split, content.primary_metric)
     write = percent_text if metric == "accuracy" else score_text
-    return Headline(
-        metric=metric_name(metric),
-        split=split.name,
-        num_rows=count_text(len(split)),
-        source=source_name(split.split.source),
-        value=write(value),
-        notes=list(_headline_notes(content, split, value, write)),
-        others=list(_other_scores(content, split, write))[:_MAX_OTHERS],
-    )
+    return {
+        "metric": metric_name(metric),
+        "split": split.name,
+        "num_rows": count_text(len(split)),
+        "source": source_name(split.split.source),
+        "value": write(value),
+        "notes": list(_headline_notes(content, split, value, write)),
+        "others": list(_other_scores(content, split, write))[:_MAX_OTHERS],
+    }
 
 
 _MAX_OTHERS = 3
@@ -152,7 +147,7 @@ def _headline_notes(content: ReportContent, split: EvaluatedSplit, value: float 
         yield "the metric is not defined on these rows"
 
 
-def _score_table(content: ReportContent) -> dict[str, Any]:
+def score_table(content: ReportContent) -> dict[str, Any]:
     """Returns the scores of every split: `splits` are the columns, `rows` metric name -> texts."""
     splits = sorted(content.evaluated, key=lambda split: split is not content.headline)
     columns = [content.scores(split) for split in splits]
@@ -169,7 +164,7 @@ def _score_table(content: ReportContent) -> dict[str, Any]:
 def _facts(content: ReportContent) -> Iterator[tuple[str, str]]:
     """Yields name and text of what was run."""
     results = content.results
-    yield "Checkpoint", f"{checkpoint_name(content.checkpoint)} ({content.family})"
+    yield "Checkpoint", f"{content.checkpoint_name} ({content.family})"
     if content.label_names and content.problem_type != "regression":
         yield "Labels", count_text(len(content.label_names))
     yield "Parameters", _parameters(results)
@@ -191,7 +186,7 @@ def _parameters(results: Any) -> str:
     return f"{count_text(total)}, of which {count_text(trained)} trained ({percent_text(trained / total)})"
 
 
-def _data_rows(content: ReportContent) -> list[tuple[str, str, str, str]]:
+def data_rows(content: ReportContent) -> list[tuple[str, str, str, str]]:
     """Returns split, source, rows and fingerprint of what was read."""
     data = content.results.get("data") or {}
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -94,16 +94,32 @@ class ErrorRow:
     """One row of the data that the model got wrong.
 
     Attributes:
+        id: as text, expected and predicted None where the users' texts are left out.
         weight: the confidence of a label, the number of wrong labels, or the size of the error.
+        expected_labels: what of `expected` is no text of the data; None where it is nothing else.
+        predicted_labels: the same of `predicted`.
     """
 
     line: int
-    id: str
-    text: str
+    id: str | None
+    text: str | None
     text_pair: str | None
-    expected: str
-    predicted: str
+    expected: str | None
+    predicted: str | None
     weight: str
+    expected_labels: str | None = None
+    predicted_labels: str | None = None
+
+    def without_texts(self) -> ErrorRow:
+        """Returns the row with its line, weight and labels alone."""
+        return replace(
+            self,
+            id=None,
+            text=None,
+            text_pair=None,
+            expected=self.expected_labels,
+            predicted=self.predicted_labels,
+        )
 
 
 def error_rows(content: ReportContent, split: EvaluatedSplit) -> list[ErrorRow]:
@@ -134,18 +150,22 @@ def _weights(content: ReportContent, split: EvaluatedSplit) -> np.ndarray:
 
 def _error_row(content: ReportContent, split: EvaluatedSplit, row: int, weight: float) -> ErrorRow:
     example = split.split.examples[row]
+    expected, predicted = (answer_text(content, values[row]) for values in (split.references, split.predictions))
     return ErrorRow(
         line=example.line,
         id=shorten(example.id, _MAX_LABEL),
         text=shorten(example.text, _MAX_TEXT),
         text_pair=None if example.text_pair is None else shorten(example.text_pair, _MAX_TEXT),
-        expected=_answer(content, split.references[row]),
-        predicted=_answer(content, split.predictions[row]),
+        expected=expected,
+        predicted=predicted,
         weight=_weight_text(content, split, weight),
+        expected_labels=expected,
+        predicted_labels=predicted,
     )
 
 
-def _answer(content: ReportContent, value: Any) -> str:
+def answer_text(content: ReportContent, value: Any) -> str:
+    """Returns an id, yes or no for each label, or a number, as label name, names or text."""
     if content.problem_type == "regression":
         return score_text(number(value))
     if content.problem_type == "single_label_classification":

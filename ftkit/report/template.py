@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.report.texts import encodable, score_text
+from ftkit.report.escape import code_text, markdown_text
+from ftkit.report.texts import MISSING, encodable, score_text
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -26,21 +27,13 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"md": markdown_text, "score": score_text, "breakable": breakable}
+    environment.filters |= {"md": markdown_text, "code": code_text, "score": score_text, "breakable": breakable}
     return encodable(environment.get_template(template).render(**values))
 
 
-def breakable(text: str) -> Markup:
+def breakable(text: str | None) -> Markup:
     """Returns an escaped name in HTML that may go on in a new line after `_`, `-`, `.`, `/` and `:`."""
     from markupsafe import Markup, escape
 
-    parts = re.split(r"(?<=[_./:-])(?=\w)", text)
+    parts = re.split(r"(?<=[_./:-])(?=\w)", MISSING if text is None else text)
     return Markup("<wbr>").join(escape(part) for part in parts)
-
-
-_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#$~"} | {"\n": " ", "\r": " "})
-
-
-def markdown_text(text: object) -> str:
-    """Returns a text that Markdown shows as it is, also within a table."""
-    return str(text).translate(_SPECIAL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path, PureWindowsPath
+from pathlib import PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,15 @@ def percent_text(share: float | None) -> str:
 def count_text(value: float | None) -> str:
     """Returns a count with thousands separators."""
     return MISSING if value is None else f"{value:,.0f}"
+
+
+def size_text(num_bytes: float) -> str:
+    """Returns a size in decimal units, as the Hub shows it: `312 B`, `4.1 kB`, `17.2 MB`."""
+    for unit in ("B", "kB", "MB"):
+        if num_bytes < 1000:
+            return f"{num_bytes:.0f} B" if unit == "B" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.1f} GB"
 
 
 def duration_text(seconds: float | None) -> str:
@@ -143,16 +152,3 @@ def source_name(source: str) -> str:
         return " | ".join(map(source_name, source.split(" | ")))
     is_hub = ":" in source and not is_absolute(source) and not source.startswith(".")
     return source if is_hub else without_paths(source) if " " in source else base_name(source)
-
-
-_HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}")
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether a name can be a repository of the Hub, and is no folder here."""
-    return bool(_HUB_ID.fullmatch(name)) and ".." not in name and "--" not in name and not Path(name).exists()
-
-
-def checkpoint_name(checkpoint: str) -> str:
-    """Returns a Hub id or a built-in name as it is, and a folder's base name."""
-    return checkpoint if is_hub_id(checkpoint) or checkpoint.startswith("ftkit:") else base_name(checkpoint)

@@ -15,7 +15,7 @@ from ftkit.tasks.kind import KindModule
 from ftkit.tasks.task import Task
 from ftkit.types import Kind
 
-__all__ = ["ENTRY_POINTS", "KINDS", "Task", "find_task", "kind_module"]
+__all__ = ["ENTRY_POINTS", "KINDS", "Task", "find_task", "kind_module", "names_file_or_module"]
 
 KINDS: dict[Kind, str] = {
     "text-classification": "ftkit.tasks.text_classification",
@@ -34,15 +34,22 @@ def kind_module(kind: Kind) -> KindModule:
     return cast("KindModule", importlib.import_module(KINDS[kind]))
 
 
+def names_file_or_module(task: str) -> bool:
+    """Tells whether finding a task imports a file or module by name; entry points are what the user has installed."""
+    return ":" in task and task not in KINDS
+
+
 def find_task(name: str) -> Task:
     """Finds a task by kind, `file.py:NAME`, `package.module:NAME`, or `ftkit.tasks` entry point.
+
+    A file or module is imported: the name has to be the user's own, never one that a run's ftkit.yaml holds.
 
     Raises:
         ConfigError: there is none, or what was found is not a Task.
     """
     if name in KINDS:
         return kind_module(name).TASK
-    if ":" in name:
+    if names_file_or_module(name):
         return _import_task(name)
     entry_points = {point.name: point for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}
     if name in entry_points:

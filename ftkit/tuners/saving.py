@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError, ConfigError
+from ftkit.foreign_code import check_adapter_config
 from ftkit.tuners.apply import ADAPTER_NAME, base_prefix, quiet
 from ftkit.tuners.principal import as_plain_lora
 from ftkit.tuners.virtual_tokens import adjust_prompted_model
@@ -123,6 +124,7 @@ def check_adapter_files(folder: str | Path) -> None:
             f"{folder} holds no trained adapter: there is no {CONFIG_FILE}. Name the directory of a run whose tuner "
             "is not full."
         )
+    check_adapter_config(Path(folder) / CONFIG_FILE)
     weights = Path(folder) / WEIGHTS_FILE
     if not weights.is_file():
         raise CheckpointError(f"{folder}: {WEIGHTS_FILE} is missing. Copy the whole run directory again.")

@@ -155,7 +155,7 @@ DAMAGES: dict[str, tuple[Change, str]] = {
 every_damage = pytest.mark.parametrize("name", DAMAGES)
 
 
-@every_damage
+@pytest.mark.parametrize("name", [name for name in DAMAGES if name != "no config of the run"])
 def test_a_damaged_adapter_does_not_predict(name: str, adapter: Path, tmp_path: Path, command: Command) -> None:
     run = shutil.copytree(adapter, tmp_path / "copy")
     damage, part = DAMAGES[name]
@@ -163,6 +163,15 @@ def test_a_damaged_adapter_does_not_predict(name: str, adapter: Path, tmp_path: 
     code, told = command("predict", run, "--text", "rain")
     assert code == 2
     assert part in told
+
+
+def test_without_the_config_of_the_run_it_is_a_plain_adapter(adapter: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(adapter, tmp_path / "copy")
+    (run / "ftkit.yaml").unlink()
+    texts = ["rain today", "my card was lost"]
+    expected = ftkit.load(adapter).predict(texts)
+    for found, other in zip(ftkit.load(run).predict(texts), expected, strict=True):
+        assert found["scores"] == pytest.approx(other["scores"], abs=1e-6)
 
 
 @every_damage

@@ -92,6 +92,8 @@ CASES = {
     "no such folder": (setting("model.checkpoint", "./berrt"), ["model.checkpoint", "no folder './berrt'"]),
     "file as checkpoint": (setting("model.checkpoint", __file__), ["is a file"]),
     "unknown built-in": (setting("model.checkpoint", "ftkit:nothing"), ["No built-in checkpoint"]),
+    "unknown tracker": (setting("train.report_to", "tensorbord"), ["train.report_to", "Did you mean 'tensorboard'?"]),
+    "no such one of several trackers": (setting("train.report_to", ["wandb", "aim"]), ["no tracker 'aim'", "trackio"]),
     "not on the Hub": (setting("model.checkpoint", "nobody/nothing"), ["cannot read 'nobody/nothing'"]),
     "no weights": (checkpoint_without("model.safetensors"), ["no model.safetensors"]),
     "no config": (checkpoint_without("config.json"), ["config.json"]),

@@ -190,6 +190,7 @@ def content(
         "evaluated": splits,
         "warnings": (),
         "primary_metric": primary_metric,
+        "base_on_hub": "distilbert/distilbert-base-uncased",
     }
     return ReportContent(**(values | changes))
 

@@ -11,6 +11,7 @@ from huggingface_hub.repocard_data import eval_results_to_model_index, model_ind
 
 from ftkit.report.card import write_card
 from ftkit.report.content import ReportContent
+from ftkit.report.texts import metric_name
 
 CONTENTS = {
     "three labels": lambda: contents.single_label_content(("negative", "neutral", "positive"), num_rows=150),
@@ -37,12 +38,21 @@ def test_the_hub_reads_the_scores_that_were_given(tmp_path: Path, name: str) -> 
     assert card.data.library_name == "transformers"
     assert card.data.pipeline_tag == "text-classification"
     assert card.data.base_model == "distilbert/distilbert-base-uncased"
-    assert "ftkit" in card.data.tags
+    assert card.data.base_model_relation == "finetune"
+    assert card.data.license is None
+    assert card.data.tags == ["ftkit", "text-classification"]
     assert card.data.eval_results is not None
-    found = {(result.dataset_split, result.metric_name): result.metric_value for result in card.data.eval_results}
-    primary = {"accuracy": "Accuracy", "f1_micro": "F1 (micro)", "mse": "Mean squared error"}[content.primary_metric]
-    assert found["test", primary] == content.results[f"test_{content.primary_metric}"]
-    assert None not in found.values()
+    found = [
+        (result.dataset_split, result.metric_name, result.metric_value, result.metric_args)
+        for result in card.data.eval_results
+    ]
+    assert found == [
+        (split.name, metric_name(key), content.results[f"{split.prefix}_{key}"], {"num_rows": len(split)})
+        for split in content.evaluated
+        for key, value in content.scores(split).items()
+        if value is not None
+    ]
+    assert len(found) >= 3
 
 
 def test_model_index_round_trip(tmp_path: Path) -> None:
@@ -58,17 +68,13 @@ def test_model_index_round_trip(tmp_path: Path) -> None:
 
 
 def test_hub_datasets_are_named(tmp_path: Path) -> None:
-    config = yaml.safe_dump(
-        {
-            "model": {"checkpoint": "distilbert-base-uncased"},
-            "data": {
-                "train": {"hub": "nyu-mll/glue", "name": "sst2", "split": "train"},
-                "validation": 0.1,
-                "test": {"hub": "nyu-mll/glue", "name": "sst2", "split": "validation", "revision": "main"},
-            },
-        }
-    )
-    text = card_text(tmp_path, contents.single_label_content(config_yaml=config))
+    glue = {"hub": "nyu-mll/glue", "name": "sst2"}
+    sources = {
+        "train": glue | {"split": "train"},
+        "validation": glue | {"split": "held out of train"},
+        "test": glue | {"split": "validation", "revision": "main"},
+    }
+    text = card_text(tmp_path, contents.single_label_content(datasets_on_hub=sources))
     assert metadata(text)["datasets"] == ["nyu-mll/glue"]
     datasets = [result["dataset"] for result in metadata(text)["model-index"][0]["results"]]
     assert datasets[1] == {
@@ -94,7 +100,10 @@ def test_local_names_stay_out(tmp_path: Path) -> None:
         "  logging_first_step: true\n", ""
     )
     content = contents.single_label_content(
-        checkpoint="/home/ana/models/bert", config_yaml=config, warnings=("/home/ana/train.csv, line 3: cut",)
+        checkpoint="/home/ana/models/bert",
+        base_on_hub=None,
+        config_yaml=config,
+        warnings=("/home/ana/train.csv, line 3: cut",),
     )
     for facts in content.results["data"].values():
         facts["source"] = "/home/ana/train.csv"
@@ -113,7 +122,7 @@ def test_text_for_people(tmp_path: Path) -> None:
     text = card_text(tmp_path, content)
     accuracy = content.results["test_accuracy"]
     assert f"**Accuracy {accuracy:.4f} on test (320 rows)**" in text
-    assert 'pipeline("text-classification", model="REPO_OR_FOLDER")' in text
+    assert 'run = "support-intents"' in text
     assert "ftkit predict" in text
     assert f"| Accuracy | {accuracy:.4f} | {content.results['eval_accuracy']:.4f} |" in text
     assert r"| train.learning\_rate | 5e-05 |" in text

@@ -74,7 +74,9 @@ def page_of(tmp_path: Path, content: ReportContent) -> Page:
 @pytest.mark.parametrize("name", CONTENTS)
 def test_a_page_stands_alone(tmp_path: Path, name: str) -> None:
     page = page_of(tmp_path, CONTENTS[name]())
-    assert "http" not in page.html
+    assert "://" not in page.html
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in page.html
     assert all(link.startswith("#") for link in page.links)
     assert len(page.ids) == len(set(page.ids)), "ids of the drawings collide"
     assert {link[1:] for link in page.links} <= set(page.ids)
@@ -242,7 +244,10 @@ def test_no_absolute_path_is_told(tmp_path: Path) -> None:
         output_dir="/home/ana/runs/x",
     )
     content = contents.single_label_content(
-        checkpoint="/home/ana/models/bert", config_yaml=config, warnings=("/home/ana/data/train.csv, line 3: cut",)
+        checkpoint="/home/ana/models/bert",
+        base_on_hub=None,
+        config_yaml=config,
+        warnings=("/home/ana/data/train.csv, line 3: cut",),
     )
     for facts in content.results["data"].values():
         facts["source"] = "/home/ana/data/train.csv"
@@ -262,8 +267,8 @@ def test_best_epoch_is_that_of_the_kept_checkpoint() -> None:
 def test_importing_is_cheap_and_drawing_leaves_no_trace(tmp_path: Path) -> None:
     code = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
-import ftkit.report.page, ftkit.report.card
-heavy = {{"matplotlib", "sklearn", "torch", "transformers", "jinja2", "yaml"}} & set(sys.modules)
+import ftkit.report.page, ftkit.report.card, ftkit.report.files, ftkit.report.shared, ftkit.report.merged
+heavy = {{"matplotlib", "sklearn", "torch", "transformers", "jinja2", "yaml", "huggingface_hub"}} & set(sys.modules)
 assert not heavy, heavy
 import matplotlib, warnings, report_contents
 before, filters = dict(matplotlib.rcParams), list(warnings.filters)

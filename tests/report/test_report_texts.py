@@ -78,24 +78,6 @@ def test_source_name(source: str, name: str) -> None:
     assert texts.source_name(source) == name
 
 
-@pytest.mark.parametrize(
-    ("name", "is_id"),
-    [
-        ("distilbert-base-uncased", True),
-        ("google/bert_uncased_L-2", True),
-        ("/home/ana/bert", False),
-        ("./bert", False),
-        ("a/b/c", False),
-        ("ftkit:bert", False),
-        ("ftkit", False),  # a folder where the tests run
-    ],
-)
-def test_hub_id(name: str, is_id: bool, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # type: ignore[arg-type]
-    (tmp_path / "ftkit").mkdir()  # type: ignore[operator]
-    assert texts.is_hub_id(name) is is_id
-
-
 def test_shorten_keeps_one_line_within_the_limit() -> None:
     assert texts.shorten("a\n b\t c", 10) == "a b c"
     assert texts.shorten("x" * 300, 200) == "x" * 199 + "…"

@@ -1,0 +1,172 @@
+"""What is opened for prediction: a run, or a checkpoint that ftkit did not make; and what the user says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ftkit.config import RunConfig
+from ftkit.errors import UserError
+from ftkit.foreign_code import TRUST_WHEN_OPENED
+from ftkit.metrics import DEFAULT_METRICS
+from ftkit.run_directory import is_plain, open_run, run_folder
+from ftkit.tasks import Task, kind_module
+from ftkit.tasks.settings import check_roles
+from ftkit.trust import chosen_task, foreign_metrics, recorded_task, task_that_reads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What the user says in this call. It wins over what a run says, and only it may name code.
+
+    Attributes:
+        task: a kind, `file.py:NAME`, `package.module:NAME` or an entry point.
+        metrics: names of metrics to compute; paths and `hub:` names among them run.
+        columns: role -> column of the user's files.
+        encoding: of text files.
+        delimiter: between the cells of csv files.
+        source_lang: of a checkpoint that is no run: the language of the sources.
+        target_lang: likewise, of the translations.
+        prompt_template: likewise, what a decoder reads.
+        trust_remote_code: whether code may run that the run or checkpoint asks for.
+    """
+
+    task: str | None = None
+    metrics: tuple[str, ...] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    encoding: str | None = None
+    delimiter: str | None = None
+    source_lang: str | None = None
+    target_lang: str | None = None
+    prompt_template: str | None = None
+    trust_remote_code: bool = False
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Returns the keys of a config's `data` section that were given."""
+        names = ("encoding", "delimiter", "source_lang", "target_lang", "prompt_template")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+def open_model(path: str | Path, choices: Choices) -> tuple[Path, RunConfig]:
+    """Returns the folder and config of a run, or those made for a checkpoint that is none, as the user wants them.
+
+    Raises:
+        UserError: it is neither, or a choice does not suit it.
+    """
+    folder = run_folder(path, with_code=choices.trust_remote_code)
+    if is_plain(folder):
+        from ftkit.inference.plain_checkpoint import open_plain_checkpoint
+
+        return folder, open_plain_checkpoint(folder, choices)
+    return chosen_run(folder, choices, open_run)
+
+
+def chosen_run(path: str | Path, choices: Choices, opened: Callable[..., Any]) -> tuple[Path, RunConfig]:
+    """Returns a run's folder and config, with what the user says about its files.
+
+    Args:
+        opened: `open_run`, or `open_export`.
+
+    Raises:
+        UserError: it is none, or a choice does not suit it.
+    """
+    folder, config = opened(path, trust_remote_code=choices.trust_remote_code)
+    for name in ("source_lang", "target_lang", "prompt_template"):
+        given, own = choices.data.get(name), getattr(config.data, name)
+        if given is not None and given != own:
+            raise UserError(
+                f"--{name.replace('_', '-')} {given}: {folder} is a run of ftkit, which was trained with {own!r}. "
+                "Leave it out: the option is for checkpoints that ftkit did not make."
+            )
+    return folder, with_columns(config.model_copy(update={"data": _with_data(config, choices)}), choices)
+
+
+def _with_data(config: RunConfig, choices: Choices) -> Any:
+    columns = {**config.data.columns, **choices.columns}
+    return config.data.model_copy(update={**choices.data, "columns": columns})
+
+
+def with_columns(config: RunConfig, choices: Choices) -> RunConfig:
+    """Returns a config whose columns are those that the user names, and else as they are.
+
+    Raises:
+        ConfigError: a role does not exist.
+    """
+    assert config.run is not None
+    kind = kind_module(config.run.kind)
+    check_roles(choices.columns, kind.ROLES)
+    # The kind's own come first: a ftkit.yaml from elsewhere may lack some.
+    columns = {**kind.TASK.columns, **config.run.columns, **choices.columns}
+    facts = config.run.model_copy(update={"columns": columns})
+    return config.model_copy(update={"run": facts})
+
+
+class Tasks:
+    """The task of what was opened: as it is recorded, and, where rows are read, with the code that prepares them."""
+
+    def __init__(self, config: RunConfig, choices: Choices) -> None:
+        """Takes the user's task, if one is named.
+
+        Raises:
+            UserError: it does not exist, or is of another kind.
+        """
+        self._config, self._choices = config, choices
+        self._chosen = None if choices.task is None else chosen_task(choices.task, config)
+
+    @property
+    def recorded(self) -> Task:
+        """All of the task that is data."""
+        return self._chosen or recorded_task(self._config)
+
+    @property
+    def reader(self) -> Task:
+        """The task that prepares rows.
+
+        Raises:
+            UserError: that takes code which the user has not allowed.
+        """
+        if self._chosen is not None:
+            return self._chosen
+        return task_that_reads(self._config, trust_remote_code=self._choices.trust_remote_code)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics to compute.
+
+        Raises:
+            UserError: the run names some that run code, and the user has not allowed it.
+        """
+        if self._choices.metrics is not None:
+            return self._choices.metrics
+        names, asked = self._own_metrics
+        if asked and not self._choices.trust_remote_code:
+            raise UserError(
+                f"The run names metrics that run code of their own: {', '.join(asked)}. They were not loaded.\n"
+                f"Fix: name the metrics yourself, such as --metrics {self._defaults[0]}; or, if you trust who made "
+                f"the run, say {TRUST_WHEN_OPENED}."
+            )
+        return names
+
+    @property
+    def safe_metrics(self) -> tuple[str, ...]:
+        """Names of the metrics to compute, without those that run code which the user has not allowed."""
+        if self._choices.metrics is not None or self._choices.trust_remote_code:
+            return self.metrics
+        names, asked = self._own_metrics
+        return tuple(name for name in names if name not in asked) or self._defaults
+
+    @property
+    def _own_metrics(self) -> tuple[tuple[str, ...], list[str]]:
+        """The metrics of config or task, and those of them that are neither ftkit's nor of the user's own task."""
+        if self._config.metrics:
+            return self._config.metrics, foreign_metrics(self._config.metrics)
+        names = self.recorded.metrics or self._defaults
+        return names, foreign_metrics(names) if self._chosen is None else []
+
+    @property
+    def _defaults(self) -> tuple[str, ...]:
+        task = self.recorded
+        return DEFAULT_METRICS[kind_module(task.kind).scored_as(task, self._config.data)]

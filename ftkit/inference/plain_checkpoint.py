@@ -1,0 +1,342 @@
+"""A fine-tuned checkpoint that ftkit did not make, or a plain PEFT adapter: the config that a run would have left.
+
+There is no ftkit.yaml, so the kind, the labels and the limits are read off the files that transformers and peft write.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ftkit.config import BaseFacts, RunConfig, RunFacts, TaskFacts
+from ftkit.console import warn
+from ftkit.data.spec import DataSpec
+from ftkit.errors import CheckpointError, UserError, name_list
+from ftkit.foreign_code import TRUST_WHEN_OPENED
+from ftkit.inference.opening import Choices, with_columns
+from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
+from ftkit.models.fingerprint import file_fingerprint
+from ftkit.models.spec import ModelSpec
+from ftkit.tag_schemes import OUTSIDE, PREFIXES, Scheme, parse, recognise
+from ftkit.tasks import KINDS, Task, find_task, kind_module
+from ftkit.tuners.saving import CONFIG_FILE as ADAPTER_FILE
+from ftkit.tuners.saving import WEIGHTS_FILE, check_adapter_files, is_adapter, read_state
+from ftkit.tuners.spec import MethodName, TunerSpec
+from ftkit.types import WRITING_KINDS, Kind, LabelSpace, ProblemType, Split
+from ftkit.version import __version__
+
+# No file says what the rows are that a checkpoint was trained on.
+UNKNOWN_DATA = "unknown"
+# Where neither generation_config.json nor a table of positions says how long texts may be.
+LONGEST_TEXT = 512
+_DEFAULT_NAME = re.compile(r"LABEL_\d+")
+
+_HEADS: Mapping[str, Kind] = {
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+}
+_PEFT_TASKS: Mapping[str, Kind] = {"SEQ_CLS": "text-classification", "TOKEN_CLS": "token-classification"}
+_WRITERS = ("ForConditionalGeneration", "MTModel", "LMHeadModel", "ForCausalLM", "EncoderDecoderModel")
+
+_METHODS: Mapping[str, MethodName] = {
+    "LORA": "lora",
+    "ADALORA": "adalora",
+    "IA3": "ia3",
+    "LN_TUNING": "layernorm",
+    "PREFIX_TUNING": "prefix",
+    "PROMPT_TUNING": "prompt",
+    "P_TUNING": "p-tuning",
+}
+"""peft's type -> the tuner that makes adapters of this type."""
+
+
+def open_plain_checkpoint(folder: Path, choices: Choices) -> RunConfig:
+    """Returns the config of a checkpoint or PEFT adapter as if a run of ftkit had written it.
+
+    Args:
+        folder: holds config.json and safetensors, or adapter_config.json and adapter_model.safetensors.
+        choices: what the user says; at least the task, where the files do not tell.
+
+    Raises:
+        UserError: the kind is not known, the files are no such checkpoint, or a choice does not suit it.
+    """
+    peft_config = _peft_config(folder) if is_adapter(folder) else None
+    spec = inspect_checkpoint(_model_spec(folder, peft_config, choices), trust_key=TRUST_WHEN_OPENED)
+    task = _task(folder, spec, peft_config, choices)
+    kind = kind_module(task.kind)
+    data = DataSpec(train=UNKNOWN_DATA, columns=dict(choices.columns), **choices.data)
+    labels = None if task.kind in WRITING_KINDS else _labels(folder, spec, peft_config, task.kind)
+    options: dict[str, Any] = {}
+    if task.kind == "token-classification" and labels is not None:
+        labels, scheme = _tags(labels, folder)
+        data = data.model_copy(update={"tag_scheme": scheme, "labels": labels.names})
+        options = {"scheme": scheme, "label_piece": "first", "legal_paths": False}
+    elif task.kind in WRITING_KINDS:
+        options = _writing_options(spec, data)
+    else:
+        assert labels is not None
+        data = data.model_copy(update={"problem_type": labels.problem_type})
+    facts = RunFacts(
+        ftkit_version=__version__,
+        task_name=task.name,
+        kind=task.kind,
+        family=spec.family,
+        columns=kind.columns_of(task, data),
+        max_length=None,
+        adapter_options=options,
+        prepared=False,
+        base=None if peft_config is None else _base_facts(folder, spec),
+        declared=TaskFacts(
+            labels=None if labels is None else labels.names,
+            problem_type=None if labels is None else labels.problem_type,
+            metrics=task.metrics,
+            primary_metric=task.primary_metric,
+        ),
+        is_plain=True,
+    )
+    config = RunConfig(
+        task=task.kind,
+        model=ModelSpec(checkpoint=spec.path, revision=spec.revision, trust_remote_code=choices.trust_remote_code),
+        data=data,
+        tuner=TunerSpec() if peft_config is None else _tuner(folder, peft_config),
+        output_dir=str(folder),
+        run=facts,
+    )
+    return with_columns(config, choices)
+
+
+def with_named_labels(split: Split, labels: LabelSpace | None) -> Split:
+    """Returns rows whose labels are output positions with the names of these outputs.
+
+    Example: for LABEL_0 and LABEL_1, the labels 0 and 1 of a file are LABEL_0 and LABEL_1. Where a checkpoint has
+    names of its own, or one label of the file is no such number, the labels stay as they are.
+    """
+    if labels is None or labels.problem_type != "single_label_classification" or not _are_defaults(labels.names):
+        return split
+    found = [getattr(example, "label", None) for example in split.examples]
+    numbers = {str(index): name for index, name in enumerate(labels.names)}
+    if any(label is not None and label not in numbers for label in found):
+        return split
+    examples = [
+        dataclasses.replace(example, label=numbers.get(str(label), label))
+        for example, label in zip(split.examples, found, strict=True)
+    ]
+    return dataclasses.replace(split, examples=examples)
+
+
+# --- which checkpoint -------------------------------------------------------------------------------------------
+
+
+def _model_spec(folder: Path, peft_config: Mapping[str, Any] | None, choices: Choices) -> ModelSpec:
+    """Returns what the weights are loaded from: the folder, or the base of an adapter."""
+    trust = choices.trust_remote_code
+    if peft_config is None:
+        return ModelSpec(checkpoint=str(folder), trust_remote_code=trust)
+    base = peft_config.get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise CheckpointError(
+            f"{folder / ADAPTER_FILE} names no base, so the adapter changes no known weights.\n"
+            'Fix: write the checkpoint that it was trained on there: "base_model_name_or_path": "owner/name".'
+        )
+    beside = folder.parent / base
+    place = str(beside) if not Path(base).expanduser().is_dir() and beside.is_dir() else base
+    return ModelSpec(checkpoint=place, revision=peft_config.get("revision"), trust_remote_code=trust)
+
+
+def _peft_config(folder: Path) -> dict[str, Any]:
+    check_adapter_files(folder)
+    file = folder / ADAPTER_FILE
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}. Copy the folder again.") from None
+    return dict(found)
+
+
+def _tuner(folder: Path, peft_config: Mapping[str, Any]) -> TunerSpec:
+    """Returns the tuner that makes such adapters; of its options only what prediction needs."""
+    peft_type = str(peft_config.get("peft_type"))
+    if peft_type not in _METHODS:
+        raise CheckpointError(
+            f"{folder / ADAPTER_FILE}: ftkit reads no adapters of peft_type {peft_type!r}; there is "
+            f"{name_list(_METHODS)}. Merge it into its base with peft (merge_and_unload), and name the result."
+        )
+    spec = TunerSpec(method=_METHODS[peft_type])
+    length = peft_config.get("num_virtual_tokens") if spec.facts.reads_prompt else None
+    return spec if length is None else TunerSpec(method=spec.method, num_virtual_tokens=length)
+
+
+def _base_facts(folder: Path, spec: CheckpointSpec) -> BaseFacts:
+    return BaseFacts(path=spec.path, adapter_sha256=file_fingerprint(folder / WEIGHTS_FILE))
+
+
+# --- which kind ---------------------------------------------------------------------------------------------------
+
+
+def _task(folder: Path, spec: CheckpointSpec, peft_config: Mapping[str, Any] | None, choices: Choices) -> Task:
+    """Returns the task that the user names, else the kind that the files tell.
+
+    Raises:
+        UserError: they do not tell, or tell something else.
+    """
+    architectures = _architectures(folder, spec)
+    known = _known_kind(architectures, peft_config)
+    if choices.task is not None:
+        task = find_task(choices.task)
+        if known is not None and task.kind != known:
+            raise UserError(
+                f"--task {choices.task}: {folder} holds no fine-tuned head for {task.kind}; it was saved as "
+                f"{name_list(architectures) if peft_config is None else peft_config.get('task_type')}, which is for "
+                f"{known}. Say --task {known}, or leave it out."
+            )
+        return task
+    if known is not None:
+        return find_task(known)
+    saved = f"it was saved as {name_list(architectures)}" if architectures else "its config.json names no class"
+    if any(name.endswith(_WRITERS) for name in architectures):
+        raise UserError(
+            f"{folder} is no run of ftkit, and what it was trained for cannot be known: {saved}, which writes any "
+            "text. Say --task translation, with --source-lang and --target-lang, if it translates."
+        )
+    raise UserError(
+        f"{folder} is no run of ftkit, and what it was trained for cannot be known: {saved}. Say it with --task; "
+        f"there is {name_list(KINDS)}. A checkpoint without a fine-tuned head cannot be scored."
+    )
+
+
+def _architectures(folder: Path, spec: CheckpointSpec) -> tuple[str, ...]:
+    """Returns the classes that were saved; of an adapter those of its own config.json, if it has one."""
+    own = _own_config(folder).get("architectures")
+    return tuple(own) if isinstance(own, list) else spec.architectures
+
+
+def _known_kind(architectures: Sequence[str], peft_config: Mapping[str, Any] | None) -> Kind | None:
+    if peft_config is not None and peft_config.get("task_type") in _PEFT_TASKS:
+        return _PEFT_TASKS[peft_config["task_type"]]
+    return next((kind for name in architectures for end, kind in _HEADS.items() if name.endswith(end)), None)
+
+
+def _own_config(folder: Path) -> dict[str, Any]:
+    file = folder / "config.json"
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+# --- labels --------------------------------------------------------------------------------------------------------
+
+
+def _labels(folder: Path, spec: CheckpointSpec, peft_config: Mapping[str, Any] | None, kind: Kind) -> LabelSpace:
+    """Returns the labels in output order, from config.json, with a warning where they are transformers' defaults."""
+    own = folder if (folder / "config.json").is_file() else Path(spec.path)
+    names, stated = _stated_labels(str(own), spec)
+    if peft_config is not None:
+        names = _as_many_as_outputs(names, folder)
+    problem_type: ProblemType = stated or ("regression" if len(names) == 1 else "single_label_classification")
+    if kind == "token-classification":
+        problem_type = "single_label_classification"
+    if len(set(names)) < len(names):
+        raise CheckpointError(f"{own / 'config.json'}: id2label gives one name to several outputs. Correct it there.")
+    if _are_defaults(names) and problem_type != "regression":
+        warn(
+            f"{folder}: the labels are called {name_list(names, limit=3)}: transformers' own names, not the authors'. "
+            "Labels of a file have to be these"
+            + (", or the numbers of the outputs, 0 .. " + str(len(names) - 1) if kind == "text-classification" else "")
+            + ". Names are set in config.json: id2label."
+        )
+    return LabelSpace(names, problem_type)
+
+
+def _stated_labels(path: str, spec: CheckpointSpec) -> tuple[tuple[str, ...], ProblemType | None]:
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(path, **spec.loading_arguments)
+    names = {int(index): str(name) for index, name in config.id2label.items()}
+    return tuple(names[index] for index in sorted(names)), config.problem_type
+
+
+def _as_many_as_outputs(names: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+    """Returns as many names as the head that an adapter brings has outputs; peft writes down no names."""
+    sizes = [
+        tensor.shape[0]
+        for name, tensor in read_state(folder).items()
+        if re.search(r"\.(classifier|score|classification_head)(\.out_proj)?\.weight$", name) and tensor.ndim == 2
+    ]
+    if not sizes or len(names) in sizes:
+        return names
+    return tuple(f"LABEL_{index}" for index in range(sizes[-1]))
+
+
+def _are_defaults(names: Sequence[str]) -> bool:
+    return all(_DEFAULT_NAME.fullmatch(name) for name in names)
+
+
+def _tags(labels: LabelSpace, folder: Path) -> tuple[LabelSpace, Scheme]:
+    """Returns tag names as ftkit spells them, with their scheme.
+
+    Example: `o b-per i-per` is `O B-per I-per` in IOB2; `O PER LOC`, without prefixes, is `O I-PER I-LOC` in IO.
+
+    Raises:
+        CheckpointError: they are in no scheme that is known.
+    """
+    names = tuple(_upper_prefix(name, labels.names) for name in labels.names)
+    scheme = recognise([name] for name in names)
+    if scheme is None:
+        raise CheckpointError(
+            f"{folder / 'config.json'}: the tags in id2label are in no scheme that is known: "
+            f"{name_list(names, limit=8)}. A tag is O, or a prefix of IOB1, IOB2, IOBES, BILOU or IO, a hyphen and a "
+            "type, such as B-PER. Correct the names there; their order stays."
+        )
+    if scheme == "IO":
+        names = tuple(name if parse(name).prefix else f"I-{name}" for name in names)
+    return LabelSpace(names), scheme
+
+
+def _upper_prefix(name: str, names: Sequence[str]) -> str:
+    letters = "".join(dict.fromkeys("".join(PREFIXES.values()))).lower()
+    is_lower = all(
+        other in ("o", OUTSIDE) or (other[:1] in letters and other[1:2] == "-" and len(other) > 2) for other in names
+    )
+    return name[:1].upper() + name[1:] if is_lower else name
+
+
+# --- texts that are written ------------------------------------------------------------------------------------------
+
+
+def _writing_options(spec: CheckpointSpec, data: DataSpec) -> dict[str, Any]:
+    """Returns what a model that writes texts is made with: the search and limits of its generation_config.json."""
+    stated = _generation_config(spec)
+    beams = getattr(stated, "num_beams", None) or 1
+    return {
+        "source_lang": data.source_lang,
+        "target_lang": data.target_lang,
+        "prompt_template": data.prompt_template,
+        "max_new_tokens": _longest_text(stated, spec),
+        "generation": {"num_beams": beams, "validation_num_beams": beams},
+    }
+
+
+def _generation_config(spec: CheckpointSpec) -> Any:
+    from transformers import GenerationConfig
+
+    try:
+        return GenerationConfig.from_pretrained(spec.path, revision=spec.revision or "main")
+    except (OSError, ValueError):
+        return None
+
+
+def _longest_text(stated: Any, spec: CheckpointSpec) -> int:
+    """Returns how many tokens are written at most: as stated, else as many as the model has positions for."""
+    if getattr(stated, "max_new_tokens", None):
+        return int(stated.max_new_tokens)
+    if getattr(stated, "max_length", None) and spec.family == "encoder-decoder":
+        return max(int(stated.max_length) - 1, 1)  # the token that the decoder starts with is counted too
+    return min(filter(None, (spec.max_target_positions, LONGEST_TEXT)))

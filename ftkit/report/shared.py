@@ -1,0 +1,68 @@
+"""The report of a run as it is uploaded: its card names the repository, and users' texts can stay at home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ftkit.errors import UserError
+from ftkit.report.card import card_text
+from ftkit.report.card_merge import sections
+from ftkit.report.escape import literal, markdown_text, one_line
+from ftkit.report.files import merged_card, page_of
+from ftkit.report.saved import CARD_FILE, PAGE_FILE, REPORT_FILE, Example, Report, read_report, without_texts
+
+_SHORTEST_TEXT = 12  # characters; a shorter one may stand in a sentence by chance
+
+
+def shared_files(folder: Path, *, repo_id: str, with_texts: bool, base_model: str | None = None) -> dict[str, str]:
+    """Returns README.md, report.html and report.json of a run as they are to be uploaded. Nothing is written.
+
+    Without the users' texts there is no example in the card, and the errors are told by line and label; unless the
+    run's data are public anyway.
+
+    Args:
+        folder: a finished run with a report.json.
+        repo_id: where to: the card's code names it.
+        with_texts: also the users' texts.
+        base_model: the Hub id of the base, where it is there by now.
+
+    Raises:
+        UserError: report.json is missing or damaged, or a section of the card that a person edited holds one of the
+            texts that are to stay at home.
+    """
+    saved = read_report(folder)
+    keeps_texts = (with_texts or saved.texts_are_public) and saved.has_texts
+    report = _based_on(saved if keeps_texts else without_texts(saved), base_model)
+    text = card_text(report.title, report.card, name=repo_id, is_folder=False, texts_at_home=not keeps_texts)
+    card = merged_card(folder, saved, text)
+    if not keeps_texts and saved.card.example is not None:
+        _check_no_text(folder, card, saved.card.example, writes=saved.card.recipe.writes)
+    report = report.model_copy(update={"generated_card": text})
+    return {CARD_FILE: card, PAGE_FILE: page_of(report), REPORT_FILE: report.to_json()}
+
+
+def _based_on(report: Report, base_model: str | None) -> Report:
+    """Returns a report whose card names its base on the Hub, for whoever makes the card again."""
+    if base_model is None:
+        return report
+    base = report.card.base.model_copy(update={"name": base_model, "on_hub": base_model, "revision": None})
+    return report.model_copy(update={"card": report.card.model_copy(update={"base": base})})
+
+
+def _check_no_text(folder: Path, card: str, example: Example, *, writes: bool) -> None:
+    """Refuses a card that holds the example, which a section that a person edited keeps."""
+    texts = [example.text, example.text_pair or "", *((example.expected, example.predicted) if writes else ())]
+    spellings = {spelled for text in texts if len(text) >= _SHORTEST_TEXT for spelled in _spellings(text)}
+    spellings |= {", ".join(map(literal, example.words))} if example.words and len(example.words) > 2 else set()
+    for heading, section in sections(card).items():
+        if any(spelled in section for spelled in spellings):
+            where = f"the section {heading!r}" if heading else "the beginning"
+            raise UserError(
+                f"{folder / CARD_FILE}: {where} was edited and holds a text of the data, which is to stay at home. "
+                "Take the text out of it, or share the texts too (--with-predictions)."
+            )
+
+
+def _spellings(text: str) -> tuple[str, ...]:
+    """Returns a text as it is, and as the card and its code write it."""
+    return text, one_line(text), markdown_text(text), literal(text)[1:-1]

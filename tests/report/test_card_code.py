@@ -1,0 +1,175 @@
+"""The Python in a model card runs as it stands: it loads the run plainly and predicts what the run predicted."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ftkit
+import tiny
+from runs import run_config, tagging_config, translation_config
+
+Checkpoint = Callable[[str], Path]
+Cases = dict[str, tuple[Callable[..., dict[str, Any]], str, dict[str, Any]]]
+LORA = {"tuner": {"method": "lora", "rank": 4}}
+IO = {"data.tag_scheme": "IO"}  # in which every sequence of tags is legal, so that the likeliest tags are predicted
+PROMPT = {"data.prompt_template": "{source} =>"}
+
+
+def _pairs(folder: Path, checkpoint: Path, **overrides: Any) -> dict[str, Any]:
+    return _table(folder, checkpoint, lambda text, topic: {"text": text, "pair": "a b", "label": topic}, overrides)
+
+
+def _several(folder: Path, checkpoint: Path, **overrides: Any) -> dict[str, Any]:
+    overrides = {"data.problem_type": "multi_label_classification", **overrides}
+    return _table(folder, checkpoint, lambda text, topic: {"text": text, "label": [topic, "any"]}, overrides)
+
+
+def _numbers(folder: Path, checkpoint: Path, **overrides: Any) -> dict[str, Any]:
+    overrides = {"data.problem_type": "regression", **overrides}
+    return _table(folder, checkpoint, lambda text, topic: {"text": text, "label": len(text) / 10}, overrides)
+
+
+def _table(folder: Path, checkpoint: Path, row: Callable[..., dict[str, Any]], overrides: Any) -> dict[str, Any]:
+    config = run_config(folder, checkpoint, **overrides)
+    lines = [json.dumps(row(*example)) for example in tiny.EXAMPLES]
+    (folder / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    path = str(folder / "rows.jsonl")
+    columns = {"text": "text", "label": "label"} | ({"text_pair": "pair"} if "pair" in json.loads(lines[0]) else {})
+    return config | {
+        "data": config["data"] | {"train": path, "validation": path, "test": path, "columns": columns},
+    }
+
+
+def _with_tokens(folder: Path, checkpoint: Path, **overrides: Any) -> dict[str, Any]:
+    config = run_config(folder, checkpoint, **overrides)
+    test = folder / "test.csv"
+    test.write_text(test.read_text().replace("t0,", "t0,zzz <order-id> ", 1))
+    return config | {"model": config["model"] | {"add_tokens": ["<order-id>", "zzz"]}}
+
+
+def _joined(folder: Path, checkpoint: Path, **overrides: Any) -> dict[str, Any]:
+    return translation_config(folder, checkpoint, **{"model.decoder": str(checkpoint.parent / "gpt2"), **overrides})
+
+
+FULL: Cases = {
+    "single": (run_config, "bert", {}),
+    "pairs": (_pairs, "bert", {}),
+    "joined-pairs": (_pairs, "gpt2", {}),
+    "several": (_several, "bert", {}),
+    "numbers": (_numbers, "bert", {}),
+    "tags": (tagging_config, "bert", IO),
+    "space-tags": (tagging_config, "roberta", IO),
+    "decoder-tags": (tagging_config, "gpt2", IO),
+    "t5-tags": (tagging_config, "t5", IO),
+    "llama-tags": (tagging_config, "llama", IO),
+    "marian": (translation_config, "marian", {}),
+    "languages": (translation_config, "nllb", {"data.source_lang": "eng_Latn", "data.target_lang": "eng_Latn"}),
+    "affixes": (translation_config, "t5", {"data.prompt_template": "turn {source} round"}),
+    "decoder": (translation_config, "gpt2", PROMPT),
+    "joined": (_joined, "bert", {}),
+}
+ADAPTERS: Cases = {
+    "lora": (run_config, "bert", LORA),
+    "lora-several": (_several, "bert", LORA),
+    "lora-numbers": (_numbers, "bert", LORA),
+    "lora-tags": (tagging_config, "bert", IO | LORA),
+    "lora-marian": (translation_config, "marian", LORA),
+    "lora-decoder": (translation_config, "gpt2", PROMPT | LORA),
+    "lora-joined": (_joined, "bert", LORA),
+    "lora-tokens": (_with_tokens, "bert", LORA),
+    "lora-tokens-t5": (_with_tokens, "tight-t5", LORA),
+    "head-only": (run_config, "bert", {"tuner": {"method": "head-only"}}),
+    "prompt": (run_config, "bert", {"tuner": {"method": "prompt"}}),
+    "prompt-tags": (tagging_config, "bert", IO | {"tuner": {"method": "prompt"}}),
+    "prefix-tags": (tagging_config, "gpt2", IO | {"tuner": {"method": "prefix"}}),
+    "prefix-decoder": (translation_config, "gpt2", PROMPT | {"tuner": {"method": "prefix"}}),
+}
+
+CASES = FULL | ADAPTERS
+
+RUNNER = """
+import contextlib, io, json, sys, traceback
+for name, code in json.load(sys.stdin).items():
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        try:
+            exec(compile(code, name, "exec"), {"__name__": "__main__"})
+        except Exception:
+            told.write(traceback.format_exc())
+    print(json.dumps([name, told.getvalue()]))
+"""
+
+
+# One test for many runs: what is slow is to start Python, and each of them is a second or two of training.
+@pytest.mark.parametrize("names", [list(FULL), list(ADAPTERS)], ids=["full", "adapters"])
+def test_the_code_predicts_what_the_run_predicted(names: list[str], checkpoint: Checkpoint, tmp_path: Path) -> None:
+    for model_type in {model_type for _, model_type, _ in (CASES[name] for name in names)} | {"gpt2"}:
+        if model_type == "tight-t5":
+            _make_tight_t5(tmp_path / model_type)
+        else:
+            (tmp_path / model_type).symlink_to(checkpoint(model_type))  # the base lies beside the run
+    runs = {name: _trained(name, tmp_path) for name in names}
+    printed = _printed({name: block(run / "README.md") for name, run in runs.items()}, tmp_path)
+    failed = {name: problem for name, run in runs.items() if (problem := _difference(run, printed[name]))}
+    assert not failed, "\n".join(f"{name}: {problem}" for name, problem in failed.items())
+
+
+def _make_tight_t5(folder: Path) -> None:
+    """Makes a T5 without spare rows, whose embeddings grow when tokens are added."""
+    recipe = tiny.RECIPES["t5"]
+    tiny.RECIPES["tight-t5"] = tiny.Recipe(recipe.tokenizer, recipe.model_class, recipe.config, (), config_type="t5")
+    try:
+        tiny.make_checkpoint("tight-t5", folder)
+    finally:
+        del tiny.RECIPES["tight-t5"]
+
+
+def _trained(name: str, place: Path) -> Path:
+    make, model_type, overrides = CASES[name]
+    overrides = {"train.num_train_epochs": 2, **overrides, "output_dir": str(place / f"run-{name}")}
+    return ftkit.train(make(place / f"data-{name}", place / model_type, **overrides)).output_dir
+
+
+def _printed(codes: dict[str, str], place: Path) -> dict[str, str]:
+    """Runs pieces of code one after another in a fresh process, and returns what each printed."""
+    command = [sys.executable, "-W", "ignore", "-c", RUNNER]
+    done = subprocess.run(command, input=json.dumps(codes), cwd=place, capture_output=True, text=True, check=True)
+    return dict(json.loads(line) for line in done.stdout.splitlines() if line.startswith("["))
+
+
+def block(card: Path) -> str:
+    found = re.search(r"^```python\n(.*?)^```$", card.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def _difference(run: Path, printed: str) -> str | None:
+    """Returns how what was printed differs from the run's prediction of its first row, which is the card's example."""
+    lines = (run / "predictions" / "test.jsonl").read_text(encoding="utf-8").splitlines()
+    expected = json.loads(lines[0])
+    if "Traceback" in printed:
+        return printed
+    value = ast.literal_eval(printed) if printed[0] in "[{-0123456789" else printed.removesuffix("\n")
+    if "prediction" in expected:
+        is_same = " ".join(printed.splitlines()).strip() == expected["prediction"]
+    elif "tags" in expected:
+        is_same = value == expected["tags"]
+    elif isinstance(value, dict):
+        is_same = value["label"] == expected.get("label", "score")
+        is_same = is_same and value["score"] == pytest.approx(expected["score"], abs=1e-5)
+    elif isinstance(value, float):
+        is_same = value == pytest.approx(expected["score"], abs=1e-5)
+    elif isinstance(value, list):
+        is_same = sorted(value) == sorted(expected["label"])
+    else:
+        is_same = value == expected["label"]
+    return None if is_same else f"{printed!r} is not {expected!r}"
