@@ -18,7 +18,15 @@ from ftkit.config import BaseFacts, RunConfig
 from ftkit.data.files import atomic_folder, free_folder
 from ftkit.errors import ConfigError, UserError, name_list
 from ftkit.hub_access import Access, check_access, files_at, hub_errors, is_same
-from ftkit.models.repository import Repository, check_repository_id, fetch, hub_api, parse_repository, safe_names
+from ftkit.models.repository import (
+    Repository,
+    bars_on_terminals,
+    check_repository_id,
+    fetch,
+    hub_api,
+    parse_repository,
+    safe_names,
+)
 from ftkit.push_spec import PushSpec
 from ftkit.run_directory import RESULTS_FILE, is_export, open_export, open_run
 from ftkit.shared_run import Content, SharedRun, is_ours, shared_run
@@ -270,13 +278,14 @@ def _upload(about: Push, spec: PushSpec, message: str) -> str:
             return access.head
         added = [CommitOperationAdd(name, _payload(content)) for name, content in about.changed.items()]
         deleted = [CommitOperationDelete(name) for name in about.removed]
-        done = api.create_commit(
-            repository.id,
-            [*added, *deleted],
-            commit_message=message,
-            revision=repository.revision,
-            parent_commit=access.head,
-        )
+        with bars_on_terminals():
+            done = api.create_commit(
+                repository.id,
+                [*added, *deleted],
+                commit_message=message,
+                revision=repository.revision,
+                parent_commit=access.head,
+            )
     return str(done.oid)
 
 

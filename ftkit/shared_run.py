@@ -14,6 +14,7 @@ from ftkit.config import CONFIG_FILE, BaseFacts, RunConfig
 from ftkit.data.files import json_safe
 from ftkit.errors import UserError
 from ftkit.report.config_text import shareable_results, shareable_yaml
+from ftkit.report.saved import CARD_FILE, PAGE_FILE, REPORT_FILE, read_report
 from ftkit.report.shared import shared_files
 from ftkit.run_directory import EXPORT_FILE, PREDICTIONS, RESULTS_FILE
 
@@ -31,7 +32,7 @@ MODEL_FILES = (
 )
 """What transformers, peft and ONNX Runtime load."""
 
-REPORT_FILES = ("README.md", "report.html", "report.json")
+REPORT_FILES = (CARD_FILE, PAGE_FILE, REPORT_FILE)
 PREDICTION_FILES = (f"{PREDICTIONS}/*",)
 OUR_FILES = (*MODEL_FILES, CONFIG_FILE, RESULTS_FILE, *REPORT_FILES, *PREDICTION_FILES)
 """All that a push can write, and so all that a later push may remove."""
@@ -48,12 +49,14 @@ class SharedRun:
     Attributes:
         files: name in the repository -> content.
         at_home: name of a file or folder of the run that is not uploaded -> its size in bytes.
-        with_texts: whether predictions, and the texts in report and card, are among them.
+        with_predictions: whether predictions, and the texts in report and card, are among them.
+        texts_are_public: whether report and card keep their texts anyway, as the data are public.
     """
 
     files: Mapping[str, Content]
     at_home: Mapping[str, int]
-    with_texts: bool
+    with_predictions: bool
+    texts_are_public: bool = False
 
 
 def shared_run(
@@ -84,12 +87,14 @@ def shared_run(
     if base is not None:
         peft_config = {**_read_json(folder / ADAPTER_CONFIG), "base_model_name_or_path": base.path}
         files[ADAPTER_CONFIG] = _json({**peft_config, "revision": base.commit})
-    if (folder / "report.json").is_file():
+    texts_are_public = False
+    if (folder / REPORT_FILE).is_file():
+        texts_are_public = read_report(folder).texts_are_public
         base_model = None if base is None else base.path
         texts = shared_files(folder, repo_id=repo_id, with_texts=with_predictions, base_model=base_model)
         files |= {name: text.encode() for name, text in texts.items()}
     _check_no_token(files)
-    return SharedRun(dict(sorted(files.items())), dict(_at_home(folder, files)), with_predictions)
+    return SharedRun(dict(sorted(files.items())), dict(_at_home(folder, files)), with_predictions, texts_are_public)
 
 
 def size(content: Content) -> int:

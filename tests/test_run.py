@@ -35,6 +35,7 @@ def test_the_directory_is_as_documented(finished):
         "predictions/validation.jsonl",
         "predictions/test.jsonl",
         "README.md",
+        "report.json",
         "report.html",
         "checkpoints",
     } <= names

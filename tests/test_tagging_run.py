@@ -153,7 +153,7 @@ def test_report_and_card_speak_of_entities(finished):
     assert "token-classification · IOB2 · strict" in page
     assert "By number of entities" in page
     assert "strict IOB2" in card
-    assert 'pipeline("token-classification"' in card
+    assert "AutoModelForTokenClassification.from_pretrained(run)" in card
     assert "its first piece" in card
     assert "pipeline_tag: token-classification" in card
 

@@ -113,9 +113,9 @@ def test_report_and_card(run: ftkit.RunResult) -> None:
     assert metadata["pipeline_tag"] == "translation"
     assert "cut_off_share" not in metadata["metrics"]
     assert metadata["model-index"][0]["results"][-1]["dataset"]["name"] == "test.en | test.de"
-    assert {"type": "bleu", "name": "BLEU", "value": run.metrics["test_bleu"]} in metadata["model-index"][0][
-        "results"
-    ][-1]["metrics"]
+    assert {"type": "bleu", "name": "BLEU", "value": run.metrics["test_bleu"], "args": {"num_rows": 12}} in metadata[
+        "model-index"
+    ][0]["results"][-1]["metrics"]
 
 
 def test_resolved_config_says_how_long_texts_may_be(run: ftkit.RunResult) -> None:

@@ -86,7 +86,9 @@ def _show(about: Push) -> None:
     at_home = ", ".join(f"{name} ({size_text(number)})" for name, number in about.shared.at_home.items())
     if at_home:
         note(f"Stays at home: {at_home}")
-    if about.shared.with_texts:
+    if about.shared.with_predictions:
         note("Predictions, and the texts of your data in report and card, are uploaded: --with-predictions.")
+    elif about.shared.texts_are_public:
+        note("Report and card keep texts of the data, which are public already; --with-predictions adds predictions.")
     else:
         note("The texts of your data in report and card stay at home too; --with-predictions uploads them.")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftkit.console import console
 from ftkit.errors import CheckpointError, UserError
 from ftkit.models.hub_errors import hub_error
 
@@ -76,13 +79,14 @@ def fetch(repository: Repository, *, with_code: bool = False) -> Path:
 
     allowed = [*SAFE_FILES, *(CODE_FILES if with_code else ())]
     try:
-        folder = snapshot_download(
-            repository.id,
-            revision=repository.revision,
-            allow_patterns=allowed,
-            ignore_patterns=list(OTHER_COPIES),
-            library_name="ftkit",
-        )
+        with bars_on_terminals():
+            folder = snapshot_download(
+                repository.id,
+                revision=repository.revision,
+                allow_patterns=allowed,
+                ignore_patterns=list(OTHER_COPIES),
+                library_name="ftkit",
+            )
     except Exception as error:  # huggingface_hub and httpx2 each raise kinds of their own
         raise hub_error(error, f"{repository} cannot be read", repository=str(repository), reading=True) from None
     if not (Path(folder) / "config.json").is_file() and not (Path(folder) / "adapter_config.json").is_file():
@@ -106,6 +110,21 @@ def file_names(repository: Repository) -> list[str] | None:
         return hub_api().list_repo_files(repository.id, revision=repository.revision)
     except Exception:  # whoever needs the files tells why they are not there
         return None
+
+
+@contextlib.contextmanager
+def bars_on_terminals() -> Iterator[None]:
+    """Lets huggingface_hub draw its progress bars where somebody sees them, and not into log files."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    if console().is_terminal or are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
 
 
 def hub_api() -> HfApi:

@@ -52,7 +52,7 @@ def merge_cards(last: str, mine: str, new: str) -> str:
     """
     crlf = "\r\n" in mine
     last, mine, new = (text.removeprefix("\ufeff").replace("\r\n", "\n") for text in (last, mine, new))
-    if mine.rstrip() in ("", last.rstrip(), new.rstrip()):
+    if mine == last or not mine.strip():
         merged = new
     else:
         (last_front, last_body), (my_front, my_body), (new_front, new_body) = map(_split, (last, mine, new))

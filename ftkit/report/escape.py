@@ -12,7 +12,7 @@ _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#$~&"})
 _UNSEEN_CATEGORIES = ("Cc", "Zl", "Zp", "Cs")
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # At the start of a line they begin a list, a rule or a heading.
-_BLOCK_START = re.compile(r"^(\d*)([-+=.)])")
+_BLOCK_START = re.compile(r"^((?=[-+=](?:[-+=\s]|$))|\d{1,9}(?=[.)](?:\s|$)))(.)")
 _PLAIN = re.compile(r"[\w./:@+=-]+", re.ASCII)
 
 
@@ -29,9 +29,14 @@ def markdown_text(text: object) -> str:
     return _BLOCK_START.sub(r"\1\\\2", one_line(text).strip().translate(_SPECIAL))
 
 
-def code_text(text: object) -> str:
-    """Returns a name as a code span, or, where a span could not hold it, as plain text."""
-    return f"`{text}`" if _PLAIN.fullmatch(str(text)) else markdown_text(text)
+def code_text(text: object, *, in_table: bool = True) -> str:
+    """Returns a name as a code span, or, where a span could not hold it, as plain text.
+
+    Args:
+        in_table: a `|` would end the cell, within a span as well.
+    """
+    name = str(text)
+    return f"`{name}`" if _PLAIN.fullmatch(name if in_table else name.replace("|", "/")) else markdown_text(name)
 
 
 def literal(text: str) -> str:
