@@ -55,7 +55,7 @@ class RunFacts(BaseModel):
     kind: Kind
     family: Family
     columns: dict[str, str]
-    max_length: int | None
+    max_length: int | None = None
     adapter_options: dict[str, Any] = Field(description="What the task adapter was made with.")
     prepared: bool = Field(description="The task prepares rows with code of its own.")
     base: BaseFacts | None = Field(None, description="Of a run that saved an adapter rather than a whole model.")

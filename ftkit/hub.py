@@ -6,6 +6,7 @@ tokens in files. One commit then holds all of it, so that a repository never sho
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from ftkit.config import BaseFacts, RunConfig
 from ftkit.data.files import atomic_folder, free_folder
 from ftkit.errors import ConfigError, UserError, name_list
-from ftkit.hub_access import Access, check_access, files_at, hub_errors, is_same
+from ftkit.hub_access import Access, check_access, files_at, hub_errors, is_same, read_file
 from ftkit.models.repository import (
     Repository,
     bars_on_terminals,
@@ -28,6 +29,8 @@ from ftkit.models.repository import (
     safe_names,
 )
 from ftkit.push_spec import PushSpec
+from ftkit.report.saved import CARD_FILE, REPORT_FILE
+from ftkit.report.shared import with_edits_of
 from ftkit.run_directory import RESULTS_FILE, is_export, open_export, open_run
 from ftkit.shared_run import Content, SharedRun, is_ours, shared_run
 from ftkit.trained_adapter import TrainedAdapter
@@ -129,7 +132,7 @@ def push(
     found_base = _base_on_hub(folder, config, spec.base)
     name = access.repository.id
     shared = shared_run(folder, config, repo_id=name, with_predictions=with_predictions, base=found_base)
-    about = Push(access, shared)
+    about = Push(access, _with_their_edits(shared, access))
     if confirm is not None and not confirm(about):
         return None
     commit = _upload(about, spec, message or _message(folder))
@@ -259,6 +262,16 @@ def _check_same_weights(local: Path, base: str) -> str:
             f"Push that folder: hf upload {repository.id} {local}"
         )
     return str(info.sha)
+
+
+def _with_their_edits(shared: SharedRun, access: Access) -> SharedRun:
+    """Returns what is uploaded with a card that keeps what people wrote into the repository's."""
+    card, theirs = shared.files.get(CARD_FILE), read_file(access, CARD_FILE)
+    if not isinstance(card, bytes) or theirs is None:
+        return shared
+    their_report = read_file(access, REPORT_FILE) or b""
+    text = with_edits_of(card.decode(), theirs=theirs.decode("utf-8", "replace"), their_report=their_report)
+    return dataclasses.replace(shared, files={**shared.files, CARD_FILE: text.encode()})
 
 
 # --- upload --------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import HubError, UserError, name_list
@@ -74,6 +75,21 @@ def files_at(api: HfApi, repo_id: str, commit: str | None) -> dict[str, RepoFile
 
     entries = api.list_repo_tree(repo_id, recursive=True, revision=commit)
     return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
+
+
+def read_file(access: Access, name: str) -> bytes | None:
+    """Returns a file as it lies in the repository; None if it is not there.
+
+    Raises:
+        HubError: it cannot be fetched.
+    """
+    if name not in access.files:
+        return None
+    from huggingface_hub import hf_hub_download
+
+    repository = access.repository
+    with hub_errors(f"{name} of {repository} cannot be read", PushSpec(repo_id=repository.id)):
+        return Path(hf_hub_download(repository.id, name, revision=access.head, library_name="ftkit")).read_bytes()
 
 
 def is_same(content: Content, theirs: RepoFile) -> bool:

@@ -84,7 +84,7 @@ def save(plan: Plan, trained: Trained, adapter: Adapter) -> None:
     else:
         from ftkit.tuners.saving import save_adapter
 
-        save_adapter(trained.model, folder, revision=plan.spec.revision)
+        save_adapter(trained.model, folder, revision=plan.spec.commit or plan.spec.revision)
     adapter.save_tokenizer(folder)
     atomic_write_text(folder / CONFIG_FILE, _resolved_config(plan, trained, adapter).to_yaml())
 
@@ -96,7 +96,7 @@ def saved_megabytes(plan: Plan) -> float:
 
 def _resolved_config(plan: Plan, trained: Trained, adapter: Adapter) -> RunConfig:
     """Returns the config with what inference needs to know, the base of a trained adapter among it."""
-    base = None if plan.config.tuner.is_full else base_facts(plan.spec, trained.model, plan.directory.staging)
+    base = None if plan.config.tuner.is_full else base_facts(plan.spec, plan.directory.staging)
     return plan.resolved_config(adapter, base)
 
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ftkit.config import BaseFacts, RunConfig, RunFacts
 from ftkit.errors import CheckpointError, UserError
@@ -112,17 +111,16 @@ def check_adapter_weights(folder: Path, base: BaseFacts) -> None:
         )
 
 
-def base_facts(spec: CheckpointSpec, model: Any, folder: Path) -> BaseFacts:
+def base_facts(spec: CheckpointSpec, folder: Path) -> BaseFacts:
     """Returns which base a saved adapter belongs to.
 
     Args:
-        model: the trained model; its config knows the Hub's commit.
         folder: where the adapter was saved.
     """
     fingerprint = checkpoint_fingerprint(spec)
     return BaseFacts(
         path=spec.path if fingerprint is None else str(Path(spec.path).absolute()),
-        commit=getattr(model.config, "_commit_hash", None),
+        commit=spec.commit,
         fingerprint=fingerprint,
         adapter_sha256=file_fingerprint(folder / WEIGHTS_FILE),
     )

@@ -73,7 +73,7 @@ def write_adapter_run(
         max_length=adapter.max_length,
         adapter_options={**adapter_options, **adapter.fitted_options},
         prepared=False,
-        base=base_facts(spec, tuned, folder),
+        base=base_facts(spec, folder),
     )
     (folder / CONFIG_FILE).write_text(config.model_copy(update={"run": facts}).to_yaml())
     (folder / RESULTS_FILE).write_text(json.dumps({}))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ftkit.config import json_schema, load_config, parse_overrides
+from ftkit.config import RunFacts, json_schema, load_config, parse_overrides
 from ftkit.errors import ConfigError
 from ftkit.train_spec import RENAMED, training_argument_fields
 
@@ -118,6 +118,42 @@ def test_overrides_are_read_as_yaml():
         "c": ["x", "y"],
         "d": "p=q",
     }
+
+
+def test_a_run_that_knows_no_limit_of_length_loads_again(tmp_path):
+    facts = RunFacts(
+        ftkit_version="0",
+        task_name="translation",
+        kind="translation",
+        family="encoder-decoder",
+        columns={},
+        max_length=None,
+        adapter_options={},
+        prepared=False,
+    )
+    config = load_config(
+        {
+            "task": "translation",
+            "model": {"checkpoint": "t5-small"},
+            "data": {"train": "a.tsv"},
+            "output_dir": "runs/x",
+        }
+    )
+    (tmp_path / "ftkit.yaml").write_text(config.model_copy(update={"run": facts}).to_yaml())
+    assert load_config(tmp_path / "ftkit.yaml").run == facts
+
+
+def test_a_push_needs_a_repository_and_knows_its_keys(tmp_path):
+    base = {"task": "translation", "model": {"checkpoint": "t5-small"}, "data": {"train": "a.tsv"}, "output_dir": "x"}
+    assert load_config({**base, "push": {"repo_id": "me/x", "private": True}}).push.private
+    with pytest.raises(ConfigError, match=r"push\.repo_id: this key is missing"):
+        load_config({**base, "push": {"private": True}})
+    with pytest.raises(ConfigError, match="Did you mean 'private'"):
+        load_config({**base, "push": {"repo_id": "me/x", "privat": True}})
+    with pytest.raises(ConfigError, match="push: {repo_id: owner/name}"):
+        load_config({**base, "train": {"push_to_hub": True}})
+    with pytest.raises(ConfigError, match="push: {repo_id: owner/name}"):
+        load_config({**base, "train": {"hub_model_id": "me/x"}})
 
 
 def test_the_schema_in_task_configs_is_current():

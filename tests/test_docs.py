@@ -96,11 +96,13 @@ def test_a_task_of_ones_own_is_one_short_file(place):
     run_blocks(ROOT / "docs" / "own_task.md", place)
     assert (place / "runs" / "tickets" / "all_results.json").is_file()
     assert len((place / "tickets.py").read_text().splitlines()) < 60
-    told = shell("ftkit evaluate runs/tickets --data tickets.csv", place)
-    assert '"matthews_correlation"' in told
+    command = "ftkit evaluate runs/tickets --data tickets.csv"
+    assert '"matthews_correlation"' in shell(f"{command} --task tickets.py:TICKETS", place)
+    with pytest.raises(AssertionError, match=r"--task tickets.py:TICKETS"):
+        shell(command, place)  # a run is data: code that it names is not run
     (place / "tickets.py").rename(place / "gone.py")
     with pytest.raises(AssertionError, match=r"no file 'tickets.py'"):
-        shell("ftkit evaluate runs/tickets --data tickets.csv", place)
+        shell(f"{command} --task tickets.py:TICKETS", place)
 
 
 def test_ci_runs_the_test_command_of_the_readme():

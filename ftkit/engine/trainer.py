@@ -186,6 +186,8 @@ class FtkitTrainer(Trainer):
         with warnings.catch_warnings():
             # It should, where tokens were added.
             warnings.filterwarnings("ignore", message="Setting `save_embedding_layers`")
+            # Of a base on the Hub, where it cannot be asked: ftkit knows by itself which tokens were added.
+            warnings.filterwarnings("ignore", message="Could not find a config file")
             super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()
         if self.args.should_save:

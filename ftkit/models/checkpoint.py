@@ -14,7 +14,7 @@ from ftkit.errors import CheckpointError, ConfigError, did_you_mean, name_list
 from ftkit.foreign_code import TRUST_IN_CONFIG, check_adapter_config, check_model_config
 from ftkit.models import encoder_decoder
 from ftkit.models.quantization import Quantization
-from ftkit.models.repository import Repository, file_names, with_revision
+from ftkit.models.repository import Repository, commit_of, file_names, with_revision
 from ftkit.models.spec import Attention, ModelSpec
 from ftkit.types import Family
 
@@ -34,6 +34,7 @@ class CheckpointSpec:
     Attributes:
         name: as the user wrote it.
         path: Hub id, or the folder to load from.
+        commit: of a repository on the Hub, what its revision stands for now: all of it is loaded from one commit.
         max_positions: tokens the model can read at once; None when it has no fixed limit.
         vocab_size: rows of the embedding table.
         architectures: the classes it was saved from, such as `("BertForMaskedLM",)`.
@@ -66,11 +67,13 @@ class CheckpointSpec:
     quantization: Quantization | None = None
     add_tokens: tuple[str, ...] = ()
     trust_key: str = TRUST_IN_CONFIG
+    commit: str | None = None
 
     @property
     def loading_arguments(self) -> dict[str, Any]:
         """Keyword arguments that every `from_pretrained` of this checkpoint gets."""
-        return {"revision": self.revision or "main", "trust_remote_code": self.trust_remote_code}
+        revision = self.commit or self.revision or "main"
+        return {"revision": revision, "trust_remote_code": self.trust_remote_code}
 
     def beside(self, num_virtual_tokens: int) -> CheckpointSpec:
         """Returns the checkpoint with the positions that so many tokens before every text leave.
@@ -106,11 +109,12 @@ def inspect_checkpoint(
     checkpoint, revision = with_revision(model.checkpoint, model.revision)
     model = model.model_copy(update={"checkpoint": checkpoint, "revision": revision})
     path = resolve_path(model.checkpoint)
-    config = _read_config(model, path, trust_key)
+    commit = None if Path(path).is_dir() else commit_of(Repository(path, revision))
+    config = _read_config(model, path, commit or revision or "main", trust_key)
     if needs_weights and Path(path).is_dir():
         check_weights(Path(path))
     elif needs_weights:
-        _check_weights_on_hub(Repository(path, revision))
+        _check_weights_on_hub(Repository(path, commit or revision))
     reads, writes = encoder_decoder.sides(config)
     return CheckpointSpec(
         name=model.checkpoint,
@@ -128,6 +132,7 @@ def inspect_checkpoint(
         prefixes=_prefixes(config),
         add_tokens=model.add_tokens or (),
         trust_key=trust_key,
+        commit=commit,
     )
 
 
@@ -203,7 +208,7 @@ def resolve_path(checkpoint: str) -> str:
     return checkpoint
 
 
-def _read_config(model: ModelSpec, path: str, trust_key: str) -> PretrainedConfig:
+def _read_config(model: ModelSpec, path: str, revision: str, trust_key: str) -> PretrainedConfig:
     from transformers import AutoConfig
 
     if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
@@ -211,7 +216,6 @@ def _read_config(model: ModelSpec, path: str, trust_key: str) -> PretrainedConfi
             f"model.checkpoint: {model.checkpoint!r} holds no config.json, so it is not a transformers checkpoint. "
             "Name the folder that save_pretrained wrote."
         )
-    revision = model.revision or "main"
     _check_adapter_beside(path, revision)
     try:
         config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=model.trust_remote_code)

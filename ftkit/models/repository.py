@@ -112,6 +112,14 @@ def file_names(repository: Repository) -> list[str] | None:
         return None
 
 
+def commit_of(repository: Repository) -> str | None:
+    """Returns the commit that a revision stands for now; None where neither the Hub nor the cache can tell."""
+    try:
+        return hub_api().resolve_revision(repository.id, revision=repository.revision).resolved
+    except Exception:  # whoever loads it tells why it cannot be had
+        return None
+
+
 @contextlib.contextmanager
 def bars_on_terminals() -> Iterator[None]:
     """Lets huggingface_hub draw its progress bars where somebody sees them, and not into log files."""

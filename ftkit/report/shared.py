@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from ftkit.errors import UserError
 from ftkit.report.card import card_text
-from ftkit.report.card_merge import sections
+from ftkit.report.card_merge import merge_cards, sections
 from ftkit.report.escape import literal, markdown_text, one_line
 from ftkit.report.files import merged_card, page_of
 from ftkit.report.saved import CARD_FILE, PAGE_FILE, REPORT_FILE, Example, Report, read_report, without_texts
@@ -39,6 +41,21 @@ def shared_files(folder: Path, *, repo_id: str, with_texts: bool, base_model: st
         _check_no_text(folder, card, saved.card.example, writes=saved.card.recipe.writes)
     report = report.model_copy(update={"generated_card": text})
     return {CARD_FILE: card, PAGE_FILE: page_of(report), REPORT_FILE: report.to_json()}
+
+
+def with_edits_of(card: str, *, theirs: str, their_report: bytes) -> str:
+    """Returns a card that is about to be uploaded, with what people wrote into the one that lies in the repository.
+
+    Args:
+        card: ours.
+        theirs: README.md of the repository.
+        their_report: its report.json, which tells what of `theirs` was generated; empty if there is none.
+    """
+    try:
+        last = Report.model_validate_json(their_report).generated_card
+    except ValidationError:
+        last = ""  # nobody knows what was generated: all of it is taken for written by hand
+    return merge_cards(last, theirs, card)
 
 
 def _based_on(report: Report, base_model: str | None) -> Report:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 
 import ftkit
 from adapter_runs import write_adapter_run
@@ -101,6 +102,12 @@ def test_evaluate_by_id(hub, pushed, command, tmp_path):
     code, out, error = command("evaluate", "me/intents", "--data", data)
     assert code == 0, error
     assert json.loads(out)["accuracy"] == pytest.approx(accuracy)
+
+
+def test_a_report_is_not_written_into_the_cache(hub, pushed, command):
+    code, _, error = command("report", "me/intents")
+    assert code == 2
+    assert "ftkit pull me/intents OUT" in error
 
 
 @pytest.mark.parametrize("verb", ["predict", "evaluate", "merge", "export", "pull"])
@@ -261,3 +268,35 @@ def test_somebody_s_classifier_is_scored_by_its_id(hub, checkpoint, tmp_path, co
     right = sum(name == label for name, (_, label) in zip(predicted, rows, strict=True))
     assert json.loads(out)["accuracy"] == pytest.approx(right / len(rows))
     assert [row["label"] for row in ftkit.load("you/topics").predict(texts)] == predicted
+
+
+def test_training_goes_on_from_an_adapter_by_id(hub, pushed_adapter, tmp_path):
+    settings = {"model.adapter": "me/adapter", "tuner": {"method": "lora"}, "train.num_train_epochs": 1}
+    config = run_config(tmp_path / "next", Path("me/base"), **settings)
+    result = ftkit.train(config)
+    base = ftkit.load_config(result.output_dir / "ftkit.yaml").run.base
+    assert (base.path, base.commit) == ("me/base", hub.commits("me/base")[0].sha)
+    assert base.fingerprint is None
+    assert ftkit.push(result.output_dir, "me/adapter-2").repo_id == "me/adapter-2", "its base is on the Hub already"
+    assert json.loads(hub.files("me/adapter-2")["adapter_config.json"])["base_model_name_or_path"] == "me/base"
+    card = ModelCard(hub.files("me/adapter-2")["README.md"].decode())
+    assert (card.data.base_model, card.data.base_model_relation) == ("me/base", "adapter")
+    card.validate()
+
+
+def test_a_bank_takes_ids(hub, pushed_adapter):
+    bank = ftkit.AdapterBank(device="cpu")
+    bank.add("theirs", "me/adapter")
+    found = bank.predict([ftkit.Request("theirs", text) for text in SAMPLE])
+    assert [row["label"] for row in found] == [row["label"] for row in ftkit.load(pushed_adapter).predict(SAMPLE)]
+
+
+def test_export_by_id_and_an_export_on_the_hub(hub, pushed, tmp_path, command):
+    rows = ftkit.load_config(pushed / "ftkit.yaml").data.test
+    code, _, error = command("export", "me/intents", tmp_path / "onnx", "--data", rows)
+    assert code == 0, error
+    ftkit.push(tmp_path / "onnx", "me/onnx")
+    assert "model.onnx" in hub.files("me/onnx")
+    assert "model.safetensors" not in hub.files("me/onnx")
+    found = ftkit.load("me/onnx").predict(SAMPLE)
+    assert [row["label"] for row in found] == [row["label"] for row in ftkit.load(pushed).predict(SAMPLE)]

@@ -114,6 +114,33 @@ def test_weights_of_an_earlier_model_are_removed_and_foreign_files_stay(hub, run
     assert hub.files("me/intents")["logo.png"] == b"mine"
 
 
+def test_what_people_wrote_into_the_card_stays(hub, run):
+    """On the Hub, by its editor, as well as here."""
+    ftkit.push(run, "me/intents")
+    card = hub.files("me/intents")["README.md"].decode()
+    edited = card.replace("---\n", "---\nlicense: mit\n", 1).replace(
+        "## Limits\n", "## Limits\n\n- Not for pets.\n", 1
+    )
+    hub.add_commit("me/intents", {"README.md": f"{edited}\n## Thanks\n\nTo all.\n".encode()})
+    here = (run / "README.md").read_text()
+    (run / "README.md").write_text(here.replace("## Training", "## Intended use\n\nSupport.\n\n## Training", 1))
+    pushed = ftkit.push(run, "me/intents")
+    found = hub.files("me/intents")["README.md"].decode()
+    for kept in ("license: mit", "- Not for pets.", "## Thanks\n\nTo all.", "## Intended use\n\nSupport."):
+        assert found.count(kept) == 1, kept
+    assert pushed.uploaded == ("README.md",)
+    assert ftkit.push(run, "me/intents").uploaded == ()
+
+
+def test_a_repository_that_was_made_with_a_licence_keeps_it(hub, run):
+    hub.add_repo("me/intents", {"README.md": b"---\nlicense: apache-2.0\n---\n"})
+    ftkit.push(run, "me/intents")
+    found = hub.files("me/intents")["README.md"].decode()
+    assert "license: apache-2.0" in found
+    assert "## How to use" in found
+    assert "pipeline_tag: text-classification" in found
+
+
 def test_a_new_repository_is_private_if_asked_for(hub, run):
     ftkit.push(run, "me/hidden", private=True)
     ftkit.push(run, "me/open")

@@ -11,10 +11,11 @@ server's address in HF_ENDPOINT. Everything is in memory. `python tests/local_hu
 
 from __future__ import annotations
 
+import sys
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -122,7 +123,9 @@ class LocalHub:
         if cache is not None:
             changes["HF_HUB_CACHE"] = str(cache)
         found = {"HF_TOKEN": token or "", "HUGGING_FACE_HUB_TOKEN": "", "HF_OIDC_RESOURCE": ""}
+        keeps_a_client = sys.modules.get("transformers.utils.hub")
         with (
+            mock.patch.object(keeps_a_client, "_hf_api", None) if keeps_a_client else nullcontext(),
             mock.patch.multiple(constants, **changes),
             mock.patch.object(hf_api.api, "endpoint", self.endpoint),
             mock.patch.dict("os.environ", found),
