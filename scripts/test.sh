@@ -9,4 +9,5 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports
-pytest -n "${FTKIT_TEST_PROCESSES:-2}" "$@"
+# A file stays in one process: what its tests share is made once.
+pytest -n "${FTKIT_TEST_PROCESSES:-2}" --dist loadfile "$@"
