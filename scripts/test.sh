@@ -9,5 +9,5 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports
-# A file stays in one process: what its tests share is made once.
-pytest -n "${FTKIT_TEST_PROCESSES:-2}" --dist loadfile "$@"
+# A file stays in one process, where what its tests share is made once; tests/conftest.py says which come first.
+pytest -n "${FTKIT_TEST_PROCESSES:-2}" --dist loadfile --no-loadscope-reorder "$@"

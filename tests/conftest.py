@@ -22,6 +22,14 @@ os.environ.update(
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Files that take longest, with few tests each: begun first, no process works on one while the others have ended.
+LONGEST = ("test_docs.py", "test_tuned_runs.py", "test_export.py", "test_card_code.py", "test_bench.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest files first; the order within a file stays."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:

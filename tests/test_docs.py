@@ -41,6 +41,8 @@ def place(tmp_path_factory):
     stamp = 'source scripts/environment.sh; echo "$(environment_stamp) [dev]" > .venv/ftkit.stamp'
     subprocess.run(["bash", "-c", stamp], cwd=folder, check=True)
     (folder / "tickets.csv").write_text(TICKETS)
+    quickstart = folder / "task_configs" / "quickstart.yaml"
+    quickstart.write_text(quickstart.read_text().replace("num_train_epochs: 12", "num_train_epochs: 2"))
     with LocalHub() as hub:  # where `ftkit push` goes, as the user `me`
         (folder / "hub.env").write_text("\n".join(f"{name}={value}" for name, value in hub.environment.items()))
         yield folder
