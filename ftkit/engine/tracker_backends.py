@@ -7,6 +7,7 @@ library either, unless a config names one.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -174,6 +175,7 @@ class MLflow:
         """Opens a run of the experiment MLFLOW_EXPERIMENT_NAME, or the run before if the store still has it."""
         import mlflow
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells how it makes a database
         for name, value in self._LIMITS.items():
             os.environ.setdefault(name, value)
         own = None if mlflow.tracking.is_tracking_uri_set() else _new_store(run.folder / "mlflow")

@@ -24,10 +24,9 @@ def hub_error(error: Exception, what: str, *, repository: str, reading: bool = F
     name, _, revision = repository.partition("@")
     for cause in _causes(error):
         if isinstance(cause, RevisionNotFoundError):
-            remedy = (
-                f"See its branches and tags on its page; to make a branch: hf repos branch create {name} {revision}"
-            )
-            return _not_found(f"{what}: {name} has no revision {revision or 'main'!r}. {remedy}", reading)
+            remedy = "Its page lists branches, tags and commits"
+            made = "" if reading else f"; to make a branch: hf repos branch create {name} {revision}"
+            return _not_found(f"{what}: {name} has no revision {revision or 'main'!r}. {remedy}{made}", reading)
         if isinstance(cause, GatedRepoError):
             return HubError(f"{what}: it is gated. Accept its terms on its page, then log in: hf auth login")
         if isinstance(cause, RepositoryNotFoundError):

@@ -13,6 +13,8 @@ _UNSEEN_CATEGORIES = ("Cc", "Zl", "Zp", "Cs")
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # At the start of a line they begin a list, a rule or a heading.
 _BLOCK_START = re.compile(r"^((?=[-+=](?:[-+=\s]|$))|\d{1,9}(?=[.)](?:\s|$)))(.)")
+# Between letters or digits `_` begins no emphasis, and names such as `card_arrival` stay readable.
+_WITHIN_WORD = re.compile(r"(?<=[^\W_])\\_(?=[^\W_])")
 _PLAIN = re.compile(r"[\w./:@+=-]+", re.ASCII)
 
 
@@ -26,7 +28,8 @@ def markdown_text(text: object) -> str:
 
     Example: `a|b <i>` becomes `a\\|b \\<i\\>`.
     """
-    return _BLOCK_START.sub(r"\1\\\2", one_line(text).strip().translate(_SPECIAL))
+    escaped = one_line(text).strip().translate(_SPECIAL)
+    return _BLOCK_START.sub(r"\1\\\2", _WITHIN_WORD.sub("_", escaped))
 
 
 def code_text(text: object, *, in_table: bool = True) -> str:
