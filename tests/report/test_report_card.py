@@ -126,7 +126,7 @@ def test_text_for_people(tmp_path: Path) -> None:
     assert "ftkit predict" in text
     assert f"| Accuracy | {accuracy:.4f} | {content.results['eval_accuracy']:.4f} |" in text
     assert "| train.learning_rate | 5e-05 |" in text
-    assert r"account\_access, cancel\_order" in text
+    assert "account_access, cancel_order" in text
     assert "2.1% of train is cut." in text
     assert "| packages · torch | 2.13.0 |" in text
     assert "largest difference 1.2e-07" in text
