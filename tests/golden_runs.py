@@ -29,7 +29,7 @@ import tiny
 from runs import run_config, tagging_config, translation_config
 
 Make = Callable[[Path, Path], dict[str, Any]]
-FP32 = {"train.precision": "fp32"}
+FP32 = {"train.precision": "fp32", "train.logging_steps": 1}
 LORA = {"tuner": {"method": "lora", "rank": 4}}
 
 
