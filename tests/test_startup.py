@@ -1,9 +1,6 @@
 """The collector rests while a command starts, and never longer."""
 
 import gc
-import json
-import subprocess
-import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -61,30 +58,3 @@ def test_it_rests_while_a_run_is_prepared_and_works_while_it_trains(checkpoint, 
     result = CliRunner().invoke(app, ["train", str(tmp_path / "run.yaml")])
     assert result.exit_code == 0, result.output
     assert seen == [False, True]
-
-
-NAMES = """
-import sys
-from contextlib import nullcontext
-from ftkit.startup import quick_start
-
-with quick_start() if sys.argv[1] == "quick" else nullcontext():
-    import transformers
-    from transformers import models
-    from transformers.utils.import_utils import create_import_structure_from_path
-
-import json
-hits = create_import_structure_from_path.cache_info().hits
-print(json.dumps([hits, sorted(dir(transformers)), sorted(dir(models))]))
-"""
-
-
-def test_transformers_reads_its_names_once_and_finds_the_same():
-    def names(how):
-        done = subprocess.run([sys.executable, "-c", NAMES, how], capture_output=True, encoding="utf-8", check=True)
-        return json.loads(done.stdout)
-
-    (hits, *quick), (slow_hits, *slow) = names("quick"), names("slow")
-    assert quick == slow
-    assert hits > 100
-    assert slow_hits == 0, "transformers' own cache is wide enough now: quick_start need not widen it"

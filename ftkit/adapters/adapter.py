@@ -76,11 +76,9 @@ class AdapterBase:
 
     Attributes:
         writes_text: whether predictions are texts that the model writes token by token.
-        may_read_one_token: whether heads of its family may read the first token alone; which do is tried.
     """
 
     writes_text: ClassVar[bool] = False
-    may_read_one_token: ClassVar[bool] = False
     tokenizer: PreTrainedTokenizerBase
 
     @property
@@ -119,7 +117,6 @@ class Adapter(Protocol):
 
     version: ClassVar[int]
     writes_text: ClassVar[bool]
-    may_read_one_token: ClassVar[bool]
     spec: CheckpointSpec
     labels: LabelSpace | None
     max_length: int | None

@@ -31,7 +31,6 @@ class EncoderClassifier(AdapterBase):
     """BERT, RoBERTa, DeBERTa, ModernBERT, ELECTRA ...: the whole adapter; the other families change details."""
 
     version: ClassVar[int] = 1
-    may_read_one_token: ClassVar[bool] = True
     joins_pairs_with: ClassVar[str | None] = None
 
     def __init__(
@@ -209,7 +208,6 @@ class DecoderClassifier(EncoderClassifier):
     text has no token to pool, so it becomes one end-of-text token.
     """
 
-    may_read_one_token = False
     joins_pairs_with = "\n"
 
     def _tokenize(self, examples: Sequence[TextExample]) -> Any:
@@ -222,8 +220,6 @@ class DecoderClassifier(EncoderClassifier):
 
 class EncoderDecoderClassifier(EncoderClassifier):
     """T5, BART ...: the last end-of-sequence token is pooled, and every row must hold equally many."""
-
-    may_read_one_token = False
 
     def _tokenize(self, examples: Sequence[TextExample]) -> Any:
         # A literal "</s>" in a text would move the pooled position. Asking the tokenizer to read it as plain text is

@@ -19,13 +19,13 @@ def command(
     """Check config, checkpoint and data without reading weights or writing anything."""
     from ftkit.config import load_config, parse_overrides
     from ftkit.console import warn
-    from ftkit.startup import quick_start
+    from ftkit.startup import collector_at_rest
     from ftkit.trust import check_code_is_trusted
 
     given = parse_overrides(overrides or [])
     loaded = load_config(config, given)
     check_code_is_trusted(config, loaded, given, trust_remote_code=trust_remote_code)
-    with quick_start():
+    with collector_at_rest():
         from ftkit.run import check
 
         plan = check(loaded)

@@ -52,9 +52,9 @@ def command(
 
     roles = options.role_columns(columns)
     from ftkit.data.writers import open_writer
-    from ftkit.startup import quick_start
+    from ftkit.startup import collector_at_rest
 
-    with quick_start():
+    with collector_at_rest():
         from ftkit.api import load
 
         predictor = load(

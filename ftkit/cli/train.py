@@ -20,9 +20,9 @@ def command(
 
     `accelerate launch [...] -m ftkit train CONFIG` is the same run on several processes.
     """
-    from ftkit.startup import quick_start
+    from ftkit.startup import collector_at_rest
 
-    with quick_start():
+    with collector_at_rest():
         _train(config, overrides or [], trust_remote_code)
 
 

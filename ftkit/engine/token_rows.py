@@ -55,13 +55,11 @@ class _Index(NamedTuple):
         tokens: position of each token in the flattened padded batch (B * T), (N,).
         bounds: where each row begins among the tokens and, last, their number, (B + 1,), int32; the filling, if there
             is any, is a row too.
-        firsts: position of each row's first token among the tokens, (B,), in the order of the batch.
     """
 
     places: torch.Tensor
     tokens: torch.Tensor
     bounds: torch.Tensor
-    firsts: torch.Tensor
 
 
 class Rows:
@@ -96,8 +94,7 @@ class Rows:
         places_N = np.concatenate([places_N, places_N[:1].repeat(filling)])
         tokens_N = np.concatenate([tokens_N, tokens_N[:1].repeat(filling)])
         bounds = np.concatenate([[0], ends_B, [len(tokens_N)] if filling else []]).astype(np.int32)
-        firsts_B = (ends_B - lengths_B)[np.argsort(order_B)]
-        self._host = _Index(*(torch.from_numpy(array) for array in (places_N, tokens_N, bounds, firsts_B)))
+        self._host = _Index(*(torch.from_numpy(array) for array in (places_N, tokens_N, bounds)))
         self.num_uses = 0
         self._on_device: dict[torch.device, _Index] = {}
         self._flattened: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -153,10 +150,6 @@ class Rows:
         (B, T), tokens = self.shape, self.on(states.device).tokens[: self.num_real]
         zeros = states.new_zeros(B * T, *states.shape[1:])
         return zeros.index_copy_(0, tokens, states).unflatten(0, (B, T))
-
-    def first_tokens(self, states: torch.Tensor) -> torch.Tensor:
-        """Returns (B, 1, ...) of (1, N, ...): the first token of each row, which must not be empty."""
-        return states[0].index_select(0, self.on(states.device).firsts)[:, None]
 
     def is_real(self, device: torch.device) -> torch.Tensor:
         """Returns what is no padding, (B, T), bool."""

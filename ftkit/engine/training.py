@@ -19,14 +19,12 @@ from ftkit.engine.evaluation import evaluate, prediction_limits
 from ftkit.engine.frozen_prefix import find_frozen_part
 from ftkit.engine.kept_states import memory_limit
 from ftkit.engine.memory import bound_kernel_cache, keep_freed_memory
-from ftkit.engine.onednn import use_onednn
 from ftkit.engine.precision import check_precision, choose_precision, full_precision
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
 from ftkit.engine.trackers import IDS_FILE, TrackerCallback, Trackers, base_name, flat_config
 from ftkit.engine.trainer import FtkitTrainer
 from ftkit.engine.unpadded import leaves_padding_out, try_to_unpad, unpad
-from ftkit.engine.unread_tokens import skip_unread_tokens
 from ftkit.preflight import Plan, why_not_unpadded
 from ftkit.startup import wake_collector
 from ftkit.train_spec import DEFAULT_ROWS, DEFAULT_TOKENS, stated_trackers
@@ -91,12 +89,7 @@ def build(plan: Plan, adapter: Adapter, arguments: TrainingArguments) -> Built:
             try_to_unpad(built.model)
     elif plan.config.train.unpad:
         unpad(built.model)
-    # Of a frozen body whole states are kept, see ftkit.engine.frozen_prefix.
-    if adapter.may_read_one_token and plan.config.tuner.method != "head-only":
-        skip_unread_tokens(built.model)
-    built = plan.tune(built)
-    use_onednn(built.model)
-    return built
+    return plan.tune(built)
 
 
 def unpadding_pays(plan: Plan, arguments: TrainingArguments) -> bool:

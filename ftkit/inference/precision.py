@@ -20,7 +20,6 @@ from ftkit.config import RunConfig
 from ftkit.console import note
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import mean_loss, predict_windows
-from ftkit.engine.onednn import use_onednn
 from ftkit.engine.precision import MIN_GAIN
 from ftkit.errors import UserError, did_you_mean, name_list
 from ftkit.inference.int8_linear import Int8Linear
@@ -68,7 +67,6 @@ def set_precision(model: PreTrainedModel, name: str, adapter: Adapter, kind: Kin
     if name == "int8":
         _quantize(model)
         return "int8"
-    use_onednn(model)
     if name == "auto":
         name = _faster(forward_passes(model, adapter, kind), model.device) if _has_bf16(model.device) else "fp32"
     elif name == "bf16" and not _has_bf16(model.device):

@@ -67,7 +67,6 @@ class Predictor:
             UserError: it is not a finished run, asks for code, or cannot compute in that precision.
         """
         from ftkit.engine.quiet import quiet_libraries
-        from ftkit.engine.unread_tokens import skip_unread_tokens
         from ftkit.inference.precision import check_precision, merged, set_precision
 
         check_precision(precision)
@@ -80,8 +79,6 @@ class Predictor:
         self.adapter = load_adapter(self.folder, self.config, chosen, full_precision=full_precision)
         self.labels = self.adapter.labels
         model = load_model(self.folder, self.config, self.adapter)
-        if self.adapter.may_read_one_token:
-            skip_unread_tokens(model)
         self.model: Any = move(merged(model, self.config) if precision == "int8" else model, pick_device(device))
         self.precision = set_precision(self.model, precision, self.adapter, kind_module(self._facts.kind))
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from ftkit.adapters.adapter import Adapter, Arrays
 from ftkit.config import RunConfig
-from ftkit.engine.onednn import use_onednn
 from ftkit.errors import RunError
 from ftkit.inference.loading import load_adapter, load_model
 from ftkit.models.quantization import move
@@ -46,7 +45,6 @@ def prove(
     # With padding, whatever the run left out: what is saved predicts the same in programs that know nothing of it.
     padded = config.model_copy(update={"train": config.train.model_copy(update={"unpad": False})})
     loaded = move(load_model(folder, padded, reloaded), model.device)
-    use_onednn(loaded)  # as in training: another library adds in another order
     found = _outputs(loaded, reloaded, sample, limits)
     difference = max(_difference(expected[name], found[name]) for name in expected)
     same = bool(np.array_equal(expected["predictions"], found["predictions"]))

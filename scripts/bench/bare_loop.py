@@ -1,8 +1,8 @@
 """A bare PyTorch loop over ftkit's own batches and parts: what is left when the Trainer around them is taken away.
 
 The optimizer, its schedule and the clipping are the Trainer's defaults; everything is in float32. Of ftkit it uses the
-plan of the batches and, with --as-ftkit, how it computes them: padding left out, freed memory kept, its choice of a
-library for float32 products. So the difference between the two is what ftkit and the Trainer cost around it.
+plan of the batches and, with --as-ftkit, how it computes them: padding left out, freed memory kept. So the difference
+between the two is what ftkit and the Trainer cost around it.
 """
 
 import argparse
@@ -18,7 +18,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_
 
 from ftkit.engine.batching import PART_COST, StepSize, padding_share, parts, plan_epoch
 from ftkit.engine.memory import bound_kernel_cache, keep_freed_memory
-from ftkit.engine.onednn import use_onednn
 from ftkit.engine.token_rows import unpadding
 from ftkit.engine.unpadded import unpad
 from ftkit.train_spec import DEFAULT_TOKENS
@@ -33,7 +32,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--train", required=True)
     parser.add_argument("--test", required=True)
     add_text_flags(parser)
-    parser.add_argument("--as-ftkit", action="store_true", help="without padding, and products as ftkit has them")
+    parser.add_argument("--as-ftkit", action="store_true", help="without padding")
     return parser.parse_args()
 
 
@@ -101,7 +100,6 @@ def main() -> None:
         keep_freed_memory()
         bound_kernel_cache()
         unpad(model)
-        use_onednn(model)
     cost = math.inf if arguments.as_ftkit else PART_COST
     epochs = [
         plan(lengths, arguments.batch_size, arguments.seed, epoch, cost) for epoch in range(int(arguments.epochs))

@@ -1,8 +1,4 @@
-"""Prints what this machine can do at best: GFLOP/s of a large matrix product, in float32 and bfloat16, as JSON.
-
-On a CPU, float32 products are tried with PyTorch's default library and with oneDNN, and the faster one counts: on some
-processors they differ by a factor of two.
-"""
+"""Prints what this machine can do at best: GFLOP/s of a large matrix product, in float32 and bfloat16, as JSON."""
 
 from __future__ import annotations
 
@@ -22,23 +18,9 @@ SIZE = {"cpu": 2048, "cuda": 8192}  # large enough to be bound by arithmetic, sm
 Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def onednn(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    return torch.ops.mkldnn._linear_pointwise(one, other, None, "none", [], "")
-
-
 def products(device: torch.device) -> dict[str, tuple[torch.dtype, Product]]:
     """Returns what is measured: name -> type and product."""
-    found: dict[str, tuple[torch.dtype, Product]] = {
-        "fp32_matmul": (torch.float32, torch.matmul),
-        "bf16_matmul": (torch.bfloat16, torch.matmul),
-    }
-    if (
-        device.type == "cpu"
-        and torch.backends.mkldnn.is_available()
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    ):
-        found["fp32_onednn"] = (torch.float32, onednn)
-    return found
+    return {"fp32_matmul": (torch.float32, torch.matmul), "bf16_matmul": (torch.bfloat16, torch.matmul)}
 
 
 def gflops(product: Product, dtype: torch.dtype, *, seconds: float, device: torch.device) -> float:
