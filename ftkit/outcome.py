@@ -62,8 +62,7 @@ def collect_results(
         results |= {f"{prefix}_samples": len(rows), f"{prefix}_truncated_samples": rows.num_truncated}
         if adapter.writes_text:
             results |= _shares_cut(prefix, rows)
-    found = {"encoded_from_cache": {name: rows.from_cache for name, rows in encoded.items()}}
-    return results | found | {"data": data_facts(plan.splits), "environment": environment()}
+    return results | {"data": data_facts(plan.splits), "environment": environment()}
 
 
 def _shares_cut(prefix: str, rows: Encoded) -> dict[str, float]:

@@ -92,15 +92,13 @@ def execute(config: RunConfig) -> RunResult:
     # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing is written.
     plan = check(config)
 
-    # Encode: the task adapter turns examples into token ids, unless an earlier run has done so.
+    # Encode: the task adapter turns examples into token ids.
     from ftkit.engine import memory, training
-    from ftkit.engine.encoded_cache import EncodedCache
 
     arguments = training.start_engine(plan)
     adapter = plan.make_adapter()
-    cache = EncodedCache(adapter, plan.adapter_options)
     encoded = {
-        name: cache.encode(split) if name == "train" else cache.encode_prompt(split)
+        name: adapter.encode(split) if name == "train" else adapter.encode_prompt(split)
         for name, split in plan.splits.items()
     }
 

@@ -15,7 +15,6 @@ os.environ.update(
     TRANSFORMERS_VERBOSITY="error",
     TOKENIZERS_PARALLELISM="false",
     MPLBACKEND="Agg",
-    FTKIT_CACHE="off",  # tests neither read nor fill the user's own
     # Tiny tensors gain nothing from threads: on a busy machine, waiting for one another made tests 7x slower.
     OMP_NUM_THREADS="1",
 )

@@ -127,7 +127,7 @@ def _start_and_kill(command: list[str], run: Path) -> None:
 def _environment() -> dict[str, str]:
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     offline = dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"), "1")
-    return {**os.environ, **one_thread, **offline, "FTKIT_CACHE": "off"}
+    return {**os.environ, **one_thread, **offline}
 
 
 def _facts(run: Path) -> dict[str, Any]:

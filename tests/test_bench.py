@@ -138,11 +138,11 @@ def test_a_failed_process_is_shown(tmp_path):
 
 @pytest.mark.parametrize("kept", [False, True])
 def test_caches_of_data_are_new_unless_kept(kept, tmp_path):
-    code = "import json, os, sys; json.dump({'path': os.environ['FTKIT_CACHE']}, open(sys.argv[1], 'w'))"
+    code = "import json, os, sys; json.dump({'path': os.environ['HF_DATASETS_CACHE']}, open(sys.argv[1], 'w'))"
     variant = Variant("toy", "A toy", lambda seed, folder: [sys.executable, "-c", code, f"{folder}/results.json"])
     cache = tmp_path / "kept" if kept else None
     found = [run_variant(variant, 1, tmp_path / "log", cache)["path"] for _ in range(2)]
-    assert (found[0] == found[1] == str(tmp_path / "kept" / "ftkit")) is kept
+    assert (found[0] == found[1] == str(tmp_path / "kept" / "datasets")) is kept
 
 
 # --- data ---

@@ -49,7 +49,6 @@ class Encoded:
         first_rows: where an example may take several rows (a long document read in windows), the first row of
             each example and, last, the number of rows: (N + 1,). None: one row each.
         pads_left: prompts to be continued are padded on the left.
-        from_cache: they were not encoded now, but found on disk.
     """
 
     rows: Dataset
@@ -58,7 +57,6 @@ class Encoded:
     first_rows: np.ndarray | None = None
     pads_left: bool = False
     num_truncated_targets: int = 0
-    from_cache: bool = False
 
     def __len__(self) -> int:
         """Number of examples."""

@@ -152,11 +152,11 @@ def run_variant(variant: Variant, seed: int, log: Path, cache: Path | None) -> d
     """Runs one process in a folder that is deleted afterwards, and returns its results with what was measured.
 
     Args:
-        cache: where ftkit and the datasets library keep what they have read; None: a new folder.
+        cache: where the datasets library keeps what it has read; None: a new folder.
     """
     with tempfile.TemporaryDirectory() as folder:
         cache = cache or Path(folder) / "cache"
-        environment = {"HF_DATASETS_CACHE": str(cache / "datasets"), "FTKIT_CACHE": str(cache / "ftkit")}
+        environment = {"HF_DATASETS_CACHE": str(cache / "datasets")}
         measured = run_process(variant.command(seed, Path(folder)), log, environment)
         results = json.loads((Path(folder) / variant.results).read_text(encoding="utf-8"))
     if results.get("first_step_seconds") is not None:

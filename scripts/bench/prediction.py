@@ -61,7 +61,7 @@ def train_model(checkpoint: str, texts: Texts, folder: Path) -> Path:
     training = Training(checkpoint, epochs=1, batch_size=32, learning_rate=2e-4)
     data = sections(texts)
     command = ftkit_variant("ftkit", "ftkit", training, data).command(FIRST_SEED, folder)
-    run_process(command, folder / "run.log", {"FTKIT_CACHE": "off"})
+    run_process(command, folder / "run.log", {})
     return folder / "run"
 
 

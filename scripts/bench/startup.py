@@ -20,12 +20,10 @@ def benchmark(settings: Settings) -> Benchmark:
         title="Start to first optimizer step",
         facts=f"{len(texts.texts):,} texts to read and tokenize; one run of each side before the measured ones.",
         variants=[
-            ftkit_variant("ftkit", "ftkit, data new", training, sections(texts)),
-            ftkit_variant("ftkit-cached", "ftkit, data cached", training, sections(texts), warm_cache=True),
+            ftkit_variant("ftkit", "ftkit", training, sections(texts)),
             plain_variant("plain", "plain Trainer, data new", training, texts),
             plain_variant("plain-cached", "plain Trainer, data cached", training, texts, warm_cache=True),
         ],
         seconds_key="first_step_seconds",
-        comparisons=[("ftkit-cached", "plain-cached")],
         warm_up=True,
     )
