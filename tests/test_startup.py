@@ -12,6 +12,7 @@ from runs import run_config
 
 @pytest.fixture(autouse=True)
 def as_before():
+    gc.unfreeze()
     yield
     gc.unfreeze()
     gc.enable()

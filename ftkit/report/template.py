@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from ftkit.report.escape import code_text, markdown_text
 from ftkit.report.texts import MISSING, encodable, score_text
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from markupsafe import Markup
 
 _FOLDER = Path(__file__).parent / "templates"
@@ -17,6 +19,12 @@ _FOLDER = Path(__file__).parent / "templates"
 
 def render(template: str, **values: Any) -> str:
     """Returns a filled template; in HTML every value is escaped, for texts of the data may hold HTML."""
+    return encodable(_environment().get_template(template).render(**values))
+
+
+@functools.cache
+def _environment() -> Environment:
+    """Returns what compiles the templates, each once in a process."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
@@ -28,7 +36,7 @@ def render(template: str, **values: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"md": markdown_text, "code": code_text, "score": score_text, "breakable": breakable}
-    return encodable(environment.get_template(template).render(**values))
+    return environment
 
 
 def breakable(text: str | None) -> Markup:
