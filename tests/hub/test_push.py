@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import csv
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,6 @@ import ftkit
 from adapter_runs import write_adapter_run
 from ftkit.config import load_config
 from local_hub import LocalHub, User
-
-SECRET_TEXT = "the cup was won by our slow team"
 
 
 def write_requests(hub: LocalHub) -> list[str]:
@@ -43,7 +41,8 @@ def test_a_push_uploads_the_model_and_no_more(hub, run):
 
 def test_no_text_of_the_data_and_no_path_of_this_machine_is_uploaded(hub, run):
     ftkit.push(run, "me/intents")
-    texts = {json.loads(line)["text"] for line in test_rows(run)}
+    with Path(str(load_config(run / "ftkit.yaml").data.test)).open(newline="") as file:
+        texts = {row["text"] for row in csv.DictReader(file)}
     assert len(texts) == 8
     for name, content in hub.files("me/intents").items():
         if not name.endswith(".safetensors") and not name.startswith("tokenizer"):
@@ -52,15 +51,6 @@ def test_no_text_of_the_data_and_no_path_of_this_machine_is_uploaded(hub, run):
             assert str(run.parent).encode() not in content, name
             assert b"/home/" not in content
             assert b"/pushed" not in content
-
-
-def test_rows(run: Path) -> list[str]:
-    config = load_config(run / "ftkit.yaml")
-    lines = Path(str(config.data.test)).read_text().splitlines()[1:]
-    return [json.dumps({"text": re.sub(r'^[^,]*,"?(.*?)"?,[^,]*$', r"\1", line)}) for line in lines]
-
-
-test_rows.__test__ = False  # type: ignore[attr-defined]
 
 
 def test_predictions_are_uploaded_where_that_is_asked_for(hub, run):
