@@ -20,6 +20,7 @@ from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.inference.loading import batch_limits, load_adapter, pick_device
 from ftkit.inference.predictor import Input
 from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint, resolve_path
+from ftkit.models.repository import Repository, have_same_weights
 from ftkit.tasks import kind_module
 from ftkit.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
 from ftkit.types import Split
@@ -237,13 +238,26 @@ class AdapterBank:
             check_base(spec, trained.base, trained.folder)
         except CheckpointError as error:
             raise CheckpointError(f"{error} A bank holds one base: make another AdapterBank for others.") from None
-        commits = {self._commit, trained.base.commit} - {None}
-        if len(commits) > 1:
-            raise CheckpointError(
-                f"The adapter in {trained.folder} was trained on commit {trained.base.commit} of {self._base!r}, the "
-                f"bank's adapters on {self._commit}. A bank holds one base: make another AdapterBank for it."
-            )
+        self._check_same_weights(trained, self._commit or spec.commit)
         return spec
+
+    def _check_same_weights(self, trained: TrainedAdapter, mine: str | None) -> None:
+        """Refuses a base of the Hub whose weights have changed between the bank's commit and the adapter's.
+
+        Args:
+            mine: the bank's commit; None of a base in a folder.
+
+        Raises:
+            CheckpointError: they have, or the Hub cannot tell.
+        """
+        theirs = trained.base.commit
+        if self._base is None or mine is None or theirs is None or mine == theirs:
+            return
+        if not have_same_weights(Repository(self._base, mine), Repository(self._base, theirs)):
+            raise CheckpointError(
+                f"The adapter in {trained.folder} was trained on commit {theirs} of {self._base!r}, the bank's "
+                f"adapters on {mine}, which holds other weights. A bank holds one base: make another AdapterBank for it."
+            )
 
     def _share_tokenizer(self, adapter: Adapter, folder: Path) -> None:
         """Keeps equal tokenizers once: with its vocabulary, one takes several times the memory of a LoRA."""

@@ -120,6 +120,25 @@ def commit_of(repository: Repository) -> str | None:
         return None
 
 
+def have_same_weights(one: Repository, other: Repository) -> bool:
+    """Tells whether two revisions hold the same weights, by the hashes that the Hub tells; False if it does not."""
+    try:
+        first, second = (_weights(repository) for repository in (one, other))
+    except Exception:  # without the Hub's word they count as different
+        return False
+    return bool(first) and first == second
+
+
+def _weights(repository: Repository) -> dict[str, str]:
+    """Returns the names and hashes of a checkpoint's weights."""
+    from huggingface_hub.hf_api import RepoFile
+
+    entries = hub_api().list_repo_tree(repository.id, revision=repository.revision)
+    files = [entry for entry in entries if isinstance(entry, RepoFile) and entry.path.endswith(".safetensors")]
+    weights = [file for file in files if file.path.startswith("model")]
+    return {file.path: file.lfs.sha256 if file.lfs else file.blob_id for file in weights}
+
+
 @contextlib.contextmanager
 def bars_on_terminals() -> Iterator[None]:
     """Lets huggingface_hub draw its progress bars where somebody sees them, and not into log files."""

@@ -291,6 +291,24 @@ def test_a_bank_takes_ids(hub, pushed_adapter):
     assert [row["label"] for row in found] == [row["label"] for row in ftkit.load(pushed_adapter).predict(SAMPLE)]
 
 
+@pytest.mark.parametrize("change", ["README.md", "model.safetensors"])
+def test_a_bank_takes_a_base_that_changed_in_all_but_its_weights(hub, pushed_adapter, checkpoint, tmp_path, change):
+    weights = bytearray((checkpoint("bert") / "model.safetensors").read_bytes())
+    weights[-4000:] = b"\x00" * 4000
+    hub.add_commit("me/base", {change: b"# Base" if change == "README.md" else bytes(weights)})
+    settings = {"tuner": {"method": "lora"}, "train.num_train_epochs": 1}
+    later = ftkit.train(run_config(tmp_path / "later", Path("me/base"), **settings))
+    bank = ftkit.AdapterBank(device="cpu")
+    bank.add("first", "me/adapter")
+    if change == "README.md":
+        bank.add("later", later.output_dir)
+        found = bank.predict([("later", SAMPLE[0])])
+        assert found[0]["label"] == ftkit.load(later.output_dir).predict(SAMPLE[:1])[0]["label"]
+    else:
+        with pytest.raises(ftkit.CheckpointError, match="which holds other weights"):
+            bank.add("later", later.output_dir)
+
+
 def test_export_by_id_and_an_export_on_the_hub(hub, pushed, tmp_path, command):
     rows = ftkit.load_config(pushed / "ftkit.yaml").data.test
     code, _, error = command("export", "me/intents", tmp_path / "onnx", "--data", rows)
