@@ -256,7 +256,7 @@ class AdapterBank:
         if not have_same_weights(Repository(self._base, mine), Repository(self._base, theirs)):
             raise CheckpointError(
                 f"The adapter in {trained.folder} was trained on commit {theirs} of {self._base!r}, the bank's "
-                f"adapters on {mine}, which holds other weights. A bank holds one base: make another AdapterBank for it."
+                f"adapters on {mine}, which holds other weights. A bank holds one base: make another AdapterBank."
             )
 
     def _share_tokenizer(self, adapter: Adapter, folder: Path) -> None:
