@@ -1,4 +1,4 @@
-"""Cells become labels of every problem type, labels become outputs, and weights are what scikit-learn calls balanced."""
+"""Cells become labels of every problem type, labels become outputs; weights are scikit-learn's `balanced`."""
 
 from __future__ import annotations
 
