@@ -18,7 +18,7 @@ from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_smoothing, given_weights, saved_labels
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.task import Task
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.types import Label, LabelSpace, ProblemType, Row, Split, TextExample, natural_sort
 
 if TYPE_CHECKING:
