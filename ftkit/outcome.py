@@ -133,7 +133,7 @@ def report(
         title=plan.directory.path.absolute().name,
         task_name=plan.task.name,
         kind=plan.task.kind,
-        problem_type=plan.kind.scored_as(plan.task, plan.config.data),
+        problem_type=plan.kind.metric_group(plan.task, plan.config.data).name,
         label_names=() if plan.labels is None else plan.labels.names,
         checkpoint=plan.spec.name,
         family=plan.spec.family,

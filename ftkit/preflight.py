@@ -11,7 +11,9 @@ from ftkit.adapters.table import find_adapter
 from ftkit.config import BaseFacts, RunConfig, RunFacts, TaskFacts
 from ftkit.data.check import Problems
 from ftkit.errors import ConfigError
-from ftkit.metrics import DEFAULT_METRICS, PRIMARY_METRIC, check_metric_key, check_metric_names
+from ftkit.metrics.checks import check_computed, check_metric_key, check_metric_names, default_key
+from ftkit.metrics.scorer import Scorer, make_scorer
+from ftkit.metrics.table import MetricGroup
 from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.quantization import check_quantization
@@ -22,7 +24,7 @@ from ftkit.tasks.splits import read_splits
 from ftkit.train_spec import compiles, stated_precision, stated_trackers
 from ftkit.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
 from ftkit.tuners.suits import check_suits, check_trains
-from ftkit.types import WRITING_KINDS, LabelSpace, ScoreType, Split
+from ftkit.types import WRITING_KINDS, LabelSpace, Split
 from ftkit.version import __version__
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Plan:
         adapter_options: what the adapter is made with, such as class weights; saved with the run.
         metrics: names of the metrics to compute.
         primary_metric: the key that picks the best checkpoint.
+        scorer: computes the metrics; external ones are loaded and tried.
         warnings: what the user should know about the data.
         start_from: a trained adapter on the same checkpoint, whose weights the run starts from.
     """
@@ -56,6 +59,7 @@ class Plan:
     adapter_options: Mapping[str, Any]
     metrics: tuple[str, ...]
     primary_metric: str
+    scorer: Scorer
     warnings: tuple[str, ...]
     start_from: TrainedAdapter | None = None
 
@@ -122,7 +126,8 @@ def prepare(config: RunConfig) -> Plan:
     task = find_task(config.task)
     kind = kind_module(task.kind)
     columns = kind.columns_of(task, config.data)
-    metrics, primary_metric = choose_metrics(config, task, kind.scored_as(task, config.data))
+    group = kind.metric_group(task, config.data)
+    metrics, primary_metric = choose_metrics(config, task, group)
     stated_precision(config.train)
     stated_trackers(config.train)
     spec = inspect_checkpoint(config.model)
@@ -146,6 +151,8 @@ def prepare(config: RunConfig) -> Plan:
     labels = kind.fit_labels(splits["train"], task, config.data)
     kind.check(splits, labels, task, config.data, problems)
     problems.raise_if_any()
+    scorer = make_scorer(metrics, group, labels=labels, options=dict(config.data))
+    check_computed(primary_metric, scorer.keys, group)
     return Plan(
         config=config,
         directory=directory,
@@ -159,6 +166,7 @@ def prepare(config: RunConfig) -> Plan:
         adapter_options=_adapter_options(config, task, kind, splits["train"], labels),
         metrics=metrics,
         primary_metric=primary_metric,
+        scorer=scorer,
         warnings=(*quantization_warnings, *problems.warnings),
         start_from=start_from,
     )
@@ -253,23 +261,14 @@ def _adapter_options(
     return kind.adapter_options(train, labels, config.data, **settings)
 
 
-def choose_metrics(config: RunConfig, task: Task, scored_as: ScoreType) -> tuple[tuple[str, ...], str]:
+def choose_metrics(config: RunConfig, task: Task, group: MetricGroup) -> tuple[tuple[str, ...], str]:
     """Returns the metric names and the primary key: the config's, else the task's, else the kind's own.
 
     Raises:
         ConfigError: a name or key does not exist, or does not suit the problem.
     """
-    names = config.metrics or task.metrics or DEFAULT_METRICS[scored_as]
-    check_metric_names(names, scored_as)
-    primary = config.train.metric_for_best_model or task.primary_metric
-    if primary is None:
-        default = PRIMARY_METRIC[scored_as]
-        primary = default if _is_computed(default, names, scored_as) else "loss"
-    check_metric_key(primary, names, scored_as)
+    names = config.metrics or task.metrics or group.defaults
+    check_metric_names(names, group)
+    primary = config.train.metric_for_best_model or task.primary_metric or default_key(names, group)
+    check_metric_key(primary, names, group)
     return tuple(names), primary.removeprefix("eval_")
-
-
-def _is_computed(key: str, names: tuple[str, ...], scored_as: ScoreType) -> bool:
-    from ftkit.metrics import available_keys
-
-    return key in available_keys(names, scored_as)

@@ -13,7 +13,7 @@ from typing import Any
 from ftkit.config import CONFIG_FILE, RunConfig, RunFacts
 from ftkit.errors import UserError
 from ftkit.foreign_code import TRUST_WHEN_OPENED
-from ftkit.metrics import is_external
+from ftkit.metrics.checks import is_external
 from ftkit.tasks import KINDS, Task, find_task, kind_module, names_file_or_module
 
 

@@ -154,13 +154,12 @@ def train(
         RunError: the loss or a weight stopped being a number.
     """
     wake_collector()
-    scorer = plan.kind.make_scorer(plan.metrics, plan.labels, plan.config.data)
     eval_limits = evaluation_limits(plan, arguments)
 
     def evaluate_model() -> dict[str, Any]:
         split, rows = plan.splits["validation"], encoded["validation"]
         with full_precision(built.model):
-            return evaluate(built.model, adapter.for_validation(), split, rows, scorer, eval_limits).metrics
+            return evaluate(built.model, adapter.for_validation(), split, rows, plan.scorer, eval_limits).metrics
 
     unpadded = leaves_padding_out(built.model)
     size = step_size(plan.config, arguments, unpadded=unpadded)
@@ -192,7 +191,7 @@ def train(
             "first_step_seconds": progress.first_step_seconds,
         },
         log_history=trainer.state.log_history,
-        scorer=scorer,
+        scorer=plan.scorer,
         eval_limits=eval_limits,
     )
 

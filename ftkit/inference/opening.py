@@ -10,7 +10,7 @@ from typing import Any
 from ftkit.config import RunConfig
 from ftkit.errors import UserError
 from ftkit.foreign_code import TRUST_WHEN_OPENED
-from ftkit.metrics import DEFAULT_METRICS
+from ftkit.metrics.table import MetricGroup
 from ftkit.run_directory import is_plain, open_run, run_folder
 from ftkit.tasks import Task, kind_module
 from ftkit.tasks.settings import check_roles
@@ -23,7 +23,7 @@ class Choices:
 
     Attributes:
         task: a kind, `file.py:NAME`, `package.module:NAME` or an entry point.
-        metrics: names of metrics to compute; paths and `hub:` names among them run.
+        metrics: names of metrics to compute; those that ftkit did not write run somebody's code.
         columns: role -> column of the user's files.
         encoding: of text files.
         delimiter: between the cells of csv files.
@@ -167,6 +167,11 @@ class Tasks:
         return names, foreign_metrics(names) if self._chosen is None else []
 
     @property
-    def _defaults(self) -> tuple[str, ...]:
+    def metric_group(self) -> MetricGroup:
+        """Which metrics suit, and what computes them."""
         task = self.recorded
-        return DEFAULT_METRICS[kind_module(task.kind).scored_as(task, self._config.data)]
+        return kind_module(task.kind).metric_group(task, self._config.data)
+
+    @property
+    def _defaults(self) -> tuple[str, ...]:
+        return self.metric_group.defaults

@@ -17,7 +17,7 @@ from ftkit.errors import UserError
 from ftkit.inference.loading import batch_limits, load_adapter, load_model, pick_device
 from ftkit.inference.opening import Choices, Tasks, open_model
 from ftkit.inference.windows import one_ahead, windows
-from ftkit.metrics import PRIMARY_METRIC
+from ftkit.metrics.scorer import make_scorer
 from ftkit.models.quantization import move
 from ftkit.tasks import kind_module
 from ftkit.tasks.splits import read_splits
@@ -163,8 +163,8 @@ class Predictor:
         """
         from ftkit.engine.evaluation import evaluate
 
-        kind = kind_module(self._facts.kind)
-        scorer = kind.make_scorer(metrics or self.tasks.metrics, self.labels, self.config.data)
+        names, group = metrics or self.tasks.metrics, self.tasks.metric_group
+        scorer = make_scorer(names, group, labels=self.labels, options=dict(self.config.data))
         rows = self.adapter.encode_prompt(split)
         outcome = evaluate(self.model, self.adapter, split, rows, scorer, self.limits, autocast=self._autocast)
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
@@ -173,9 +173,8 @@ class Predictor:
     @property
     def primary_metric(self) -> str:
         """The metric that a run of this kind is judged by, unless its config names another."""
-        kind, task = kind_module(self._facts.kind), self.tasks.recorded
-        scored_as = kind.scored_as(task, self.config.data)
-        return self.config.train.metric_for_best_model or task.primary_metric or PRIMARY_METRIC[scored_as]
+        given = self.config.train.metric_for_best_model or self.tasks.recorded.primary_metric
+        return given or self.tasks.metric_group.primary
 
     @property
     def _facts(self) -> Any:

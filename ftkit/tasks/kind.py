@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from ftkit.data.check import Problems
 from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
+from ftkit.metrics.table import MetricGroup
 from ftkit.tasks.task import Task
-from ftkit.types import LabelSpace, ScoreType, Split
+from ftkit.types import LabelSpace, Split
 
 
 class KindModule(Protocol):
@@ -27,8 +28,8 @@ class KindModule(Protocol):
         """Returns role -> column: the kind's own names, then the task's, then the config's."""
         ...
 
-    def scored_as(self, task: Task, spec: DataSpec) -> ScoreType:
-        """Returns what decides which metrics suit."""
+    def metric_group(self, task: Task, spec: DataSpec) -> MetricGroup:
+        """Returns which metrics suit, and what computes them."""
         ...
 
     def read_examples(
@@ -57,10 +58,6 @@ class KindModule(Protocol):
 
     def adapter_options(self, train: Split, labels: Any, spec: DataSpec, **settings: Any) -> dict[str, Any]:
         """Returns what the adapter is made with, plain values that are saved with the run."""
-        ...
-
-    def make_scorer(self, names: Sequence[str], labels: Any, spec: DataSpec) -> Any:
-        """Returns what computes the metrics of a run."""
         ...
 
     def saved_labels(self, config: Mapping[str, Any]) -> LabelSpace | None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ftkit.data.check import Problems, check_splits, check_texts
 from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, DataError, did_you_mean, name_list
+from ftkit.metrics.table import GROUPS, MetricGroup
 from ftkit.tasks.settings import check_roles, check_smoothing, given_weights
 from ftkit.tasks.task import Task
-from ftkit.types import Label, LabelSpace, ProblemType, Row, ScoreType, Split, TextExample, natural_sort
-
-if TYPE_CHECKING:
-    from ftkit.metrics.scorer import Scorer
+from ftkit.types import Label, LabelSpace, ProblemType, Row, Split, TextExample, natural_sort
 
 TASK = Task(
     name="text-classification",
@@ -43,16 +41,9 @@ def columns_of(task: Task, spec: DataSpec) -> dict[str, str]:
     return {**TASK.columns, **task.columns, **spec.columns}
 
 
-def scored_as(task: Task, spec: DataSpec) -> ScoreType:
-    """Returns what decides the metrics: the problem type."""
-    return problem_type_of(task, spec)
-
-
-def make_scorer(names: Sequence[str], labels: LabelSpace, spec: DataSpec) -> Scorer:
-    """Returns what computes the metrics of a run."""
-    from ftkit.metrics.scorer import Scorer
-
-    return Scorer(names, labels)
+def metric_group(task: Task, spec: DataSpec) -> MetricGroup:
+    """Returns the metrics that suit: those of the problem type."""
+    return GROUPS[problem_type_of(task, spec)]
 
 
 def saved_labels(config: Mapping[str, Any]) -> LabelSpace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ftkit.data import spans as span_cells
 from ftkit.data.check import Problems, check_size
@@ -12,14 +12,12 @@ from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
 from ftkit.data.words import word_offsets
 from ftkit.errors import DataError, did_you_mean, name_list
+from ftkit.metrics.table import GROUPS, MetricGroup
 from ftkit.tag_schemes import OUTSIDE, conlleval_entities, entity_type, parse, tag_names
 from ftkit.tasks.settings import check_roles, check_smoothing, given_weights
 from ftkit.tasks.tag_conversion import DEFAULT_SCHEME, resolve
 from ftkit.tasks.task import Task
-from ftkit.types import LabelSpace, ScoreType, Split, TokenExample, natural_sort
-
-if TYPE_CHECKING:
-    from ftkit.metrics.tagging import TagScorer
+from ftkit.types import LabelSpace, Split, TokenExample, natural_sort
 
 __all__ = ["ROLES", "TASK", "read_examples", "resolve"]
 
@@ -50,16 +48,9 @@ def columns_of(task: Task, spec: DataSpec) -> dict[str, str]:
     return {**TASK.columns, **task.columns, **spec.columns}
 
 
-def scored_as(task: Task, spec: DataSpec) -> ScoreType:
-    """Returns what decides the metrics: the kind."""
-    return "token-classification"
-
-
-def make_scorer(names: Sequence[str], labels: LabelSpace, spec: DataSpec) -> TagScorer:
-    """Returns what computes the metrics of a run."""
-    from ftkit.metrics.tagging import TagScorer
-
-    return TagScorer(names, labels)
+def metric_group(task: Task, spec: DataSpec) -> MetricGroup:
+    """Returns the metrics that suit: those of tags."""
+    return GROUPS["token-classification"]
 
 
 def saved_labels(config: Mapping[str, Any]) -> LabelSpace:

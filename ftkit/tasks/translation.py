@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ftkit.data.check import Problems, check_size
 from ftkit.data.parallel_check import check_pairs
 from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, DataError, name_list
+from ftkit.metrics.table import GROUPS, MetricGroup
 from ftkit.tasks.settings import check_roles
 from ftkit.tasks.task import Task
-from ftkit.types import LabelSpace, ScoreType, Split, TextToTextExample
-
-if TYPE_CHECKING:
-    from ftkit.metrics.translation import TranslationScorer
+from ftkit.types import Split, TextToTextExample
 
 TASK = Task(
     name="translation",
@@ -42,20 +40,9 @@ def columns_of(task: Task, spec: DataSpec) -> dict[str, str]:
     return {**TASK.columns, **task.columns, **spec.columns}
 
 
-def scored_as(task: Task, spec: DataSpec) -> ScoreType:
-    """Returns what decides the metrics: the kind."""
-    return "translation"
-
-
-def make_scorer(names: Sequence[str], labels: LabelSpace | None, spec: DataSpec) -> TranslationScorer:
-    """Returns what computes the metrics of a run.
-
-    Raises:
-        ConfigError: sacreBLEU's tokenizer for the target language cannot be used.
-    """
-    from ftkit.metrics.translation import TranslationScorer
-
-    return TranslationScorer(names, target_lang=spec.target_lang, tokenizer=spec.bleu_tokenizer)
+def metric_group(task: Task, spec: DataSpec) -> MetricGroup:
+    """Returns the metrics that suit: those of texts."""
+    return GROUPS["translation"]
 
 
 def saved_labels(config: Mapping[str, Any]) -> None:
