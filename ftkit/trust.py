@@ -73,7 +73,7 @@ def _was_given(key: str, given: set[str]) -> bool:
 
 
 def _as_override(key: str, value: Any) -> str:
-    safe = {"task": value, "metrics": "[accuracy]", "model.trust_remote_code": "false", "overwrite": "false"}
+    safe = {"task": value, "model.trust_remote_code": "false", "overwrite": "false"}
     return f"{key}={safe.get(key, 'null')}"
 
 

@@ -143,10 +143,11 @@ class Tasks:
             return self._choices.metrics
         names, asked = self._own_metrics
         if asked and not self._choices.trust_remote_code:
+            example = f", such as --metrics {self._defaults[0]}" if self._defaults else ""
             raise UserError(
                 f"The run names metrics that run code of their own: {', '.join(asked)}. They were not loaded.\n"
-                f"Fix: name the metrics yourself, such as --metrics {self._defaults[0]}; or, if you trust who made "
-                f"the run, say {TRUST_WHEN_OPENED}."
+                f"Fix: name the metrics yourself{example}; or, if you trust who made the run, say "
+                f"{TRUST_WHEN_OPENED}."
             )
         return names
 

@@ -81,9 +81,9 @@ class ExternalMetric:
         return {str(key): plain(value) for key, value in values.items()}
 
     def _formed(self, key: str, rows: Any) -> Any:
-        """Returns rows in the form that the metric wants."""
+        """Returns a copy of rows in the form that the metric wants: a function may sort in place what it gets."""
         wraps = key == "references" and key in self._loaded.lists and all(isinstance(row, str) for row in rows)
-        return [[row] for row in rows] if wraps else rows
+        return [[row] for row in rows] if wraps else rows.copy()
 
     def _check_inputs(self, group: MetricGroup) -> None:
         unknown = [key for key in self._loaded.inputs if key not in group.gives]
@@ -117,9 +117,9 @@ def plain(value: Any) -> Any:
 
 
 def _offer(group: MetricGroup) -> str:
-    """Returns `for translation ftkit gives predictions (texts) and references (texts)`."""
-    given = [f"{name} ({what})" for name, what in group.gives.items()]
-    return f"for {group.name} ftkit gives {', '.join(given[:-1])} and {given[-1]}"
+    """Returns `for regression ftkit gives predictions (numbers (N,)), references (numbers (N,))`."""
+    given = (f"{name} ({what})" for name, what in group.gives.items())
+    return f"for {group.name} ftkit gives {', '.join(given)}"
 
 
 def _sentence(text: str) -> str:

@@ -158,6 +158,10 @@ def test_metrics_by_any_other_name_are_told_too(
         assert (code, canary.exists()) == (2, False)
         assert name in told
         assert FLAG in told
+    assert "set them yourself, such as metrics=null." in told
+    code, told = command("train", run / "ftkit.yaml", "overwrite=true", "metrics=null", "train.max_steps=1")
+    assert (code, canary.exists()) == (0, False), told
+    run = hostile_copy(whole, tmp_path / "again", canary, metrics=[name, "accuracy"])
     code, told = command("evaluate", run, "--data", rows(whole))
     assert f"metrics that run code of their own: {name}. They were not loaded." in told
 

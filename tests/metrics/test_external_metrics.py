@@ -332,6 +332,11 @@ def share(predictions, references, weight=2, scores=None):
     return {"share": sum(hits) / len(hits), "weight": weight}
 
 
+def sorting(predictions, references):
+    predictions.sort()
+    return {"least": predictions[0]}
+
+
 def pair(predictions, references):
     return sum(predictions), sum(references)
 
@@ -368,6 +373,12 @@ def test_a_function_gets_what_its_parameters_name(code: str) -> None:
     assert scorer_of([f"{code}:share"], REGRESSION).compute([1.0, 2.0], [1.0, 3.0])["share"] == 0.5
     reader = scorer_of([f"{code}:share"], LABELS)
     assert (reader.keys, reader.needs_scores) == (("mean_score",), True)
+
+
+def test_a_function_cannot_change_what_is_scored(code: str) -> None:
+    predictions = np.array([2, 0, 1])
+    assert scorer_of([f"{code}:sorting"], LABELS).compute(predictions, predictions)["least"] == 0
+    assert predictions.tolist() == [2, 0, 1]
 
 
 def test_a_class_of_evaluate_s_metrics_is_made(code: str) -> None:

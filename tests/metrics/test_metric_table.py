@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
+from pathlib import Path
 
 import evaluate
 import grimp
@@ -189,6 +191,18 @@ def test_checking_names_imports_nothing_heavy() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_documentation_names_every_metric_and_its_example_works(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    named = [(row, set(re.findall("`([^`]+)`", row))) for row in section.splitlines()]
+    for group in filter(metric_names, GROUPS.values()):
+        rows = [row for row, names in named if names >= set(metric_names(group)) and f"| `{group.primary}` |" in row]
+        assert [set(re.findall(r"\*\*`([^`]+)`", row)) for row in rows] == [set(group.defaults)], group.name
+    (tmp_path / "length.py").write_text(section.partition("```python\n")[2].partition("```")[0])
+    scorer = make_scorer([f"{tmp_path}/length.py:length_ratio"], GROUPS["translation"])
+    assert scorer.compute(["abc"], ["abcd"]) == {"length_ratio": 0.75}
 
 
 def test_the_package_imports_run_one_way() -> None:
