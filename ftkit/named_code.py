@@ -53,6 +53,6 @@ def _load_file(place: str, key: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickle look a class's module up there
+    sys.modules[name] = module  # where dataclasses, and workers that read data, find its classes and functions
     spec.loader.exec_module(module)
     return module

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import seqeval.metrics
 
-from ftkit.adapters.tag import ragged
+from ftkit.adapters.objectives.tags import ragged
 from ftkit.errors import ConfigError
 from ftkit.metrics.checks import available_keys, check_metric_names
 from ftkit.metrics.scorer import make_scorer
