@@ -19,7 +19,7 @@ from ftkit.kinds.label_settings import check_smoothing, given_weights, saved_lab
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.task import Task
 from ftkit.metrics.table import GROUPS, MetricGroup
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.types import Label, LabelSpace, ProblemType, Row, Split, TextExample, natural_sort
 
 # A regression head has one output; transformers needs a name for it.

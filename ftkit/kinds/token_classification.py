@@ -23,7 +23,7 @@ from ftkit.kinds.probes import probe_text
 from ftkit.kinds.tag_conversion import DEFAULT_SCHEME, LearntScheme, normalize_tags
 from ftkit.kinds.task import Task
 from ftkit.metrics.table import GROUPS
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.tag_schemes import (
     OUTSIDE,
     PREFIXES,

@@ -18,7 +18,7 @@ from ftkit.kinds.label_settings import check_smoothing
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.task import Task
 from ftkit.metrics.table import GROUPS
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split, TextToTextExample
 
 # Where neither generation_config.json nor a table of positions says how long texts may be.

@@ -20,9 +20,10 @@ from ftkit.kinds.task import Task
 from ftkit.metrics.checks import check_computed, check_metric_key, check_metric_names, default_key
 from ftkit.metrics.scorer import Scorer, make_scorer
 from ftkit.metrics.table import MetricGroup
-from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
+from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.quantization import check_quantization
+from ftkit.models.spec import CheckpointSpec
 from ftkit.runs.directory import RunDirectory
 from ftkit.runs.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
 from ftkit.tuners.suits import check_suits, check_trains
