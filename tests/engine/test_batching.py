@@ -30,13 +30,15 @@ NO_BOUND = math.inf
 
 arrays_of_costs = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(np.array)
 limits_of_a_batch = st.builds(BatchLimits, max_rows=st.integers(1, 16), max_cost=st.integers(1, 200))
-row_counts, costs_of_a_batch = st.integers(1, 16), st.integers(1, 200)
+row_counts, batch_costs = st.integers(1, 16), st.integers(1, 200)
 bounds_of_memory = st.integers(1, 200) | st.just(NO_BOUND)
 part_costs = st.integers(0, 100) | st.just(math.inf)
 sizes_of_a_step = st.builds(
     lambda counts, bound, cost: StepSize(*counts, bound, cost),
     st.one_of(
-        st.tuples(row_counts, st.none()), st.tuples(st.none(), costs_of_a_batch), st.tuples(row_counts, costs_of_a_batch)
+        st.tuples(row_counts, st.none()),
+        st.tuples(st.none(), batch_costs),
+        st.tuples(row_counts, batch_costs),
     ),
     bounds_of_memory,
     part_costs,
@@ -98,11 +100,9 @@ def test_batches_of_rows_are_just_as_large_as_asked_for() -> None:
     assert [len(batch) for batch in batches] == [32] * 10
 
 
-@given(arrays_of_costs, costs_of_a_batch, seeds, st.integers(1, 4))
+@given(arrays_of_costs, batch_costs, seeds, st.integers(1, 4))
 @modest
-def test_batches_of_cost_are_near_equal_shares(
-    costs: np.ndarray, cost: int, seed: int, multiple_of: int
-) -> None:
+def test_batches_of_cost_are_near_equal_shares(costs: np.ndarray, cost: int, seed: int, multiple_of: int) -> None:
     multiple_of = min(multiple_of, len(costs))
     batches = plan_epoch(costs, by_cost(cost), seed=seed, epoch=0, multiple_of=multiple_of)
     share = costs.sum() / len(batches)
@@ -171,9 +171,7 @@ def test_batches_are_a_fair_sample_of_lengths(size: StepSize) -> None:
 
 @given(arrays_of_costs, sizes_of_a_step, seeds, st.integers(1, 4))
 @modest
-def test_every_epoch_has_equally_many_batches(
-    costs: np.ndarray, size: StepSize, seed: int, multiple_of: int
-) -> None:
+def test_every_epoch_has_equally_many_batches(costs: np.ndarray, size: StepSize, seed: int, multiple_of: int) -> None:
     multiple_of = min(multiple_of, len(costs))
     expected = num_batches(costs, size, multiple_of=multiple_of)
     assert expected % multiple_of == 0
@@ -200,13 +198,10 @@ def test_epochs_and_seeds_differ_in_order_and_in_neighbours() -> None:
 
 @given(arrays_of_costs, sizes_of_a_step, seeds)
 @settings(max_examples=25, deadline=None)
-def test_any_number_of_ranks_up_to_the_rows_shares_an_epoch_out(
-    costs: np.ndarray, size: StepSize, seed: int
-) -> None:
+def test_any_number_of_ranks_up_to_the_rows_shares_an_epoch_out(costs: np.ndarray, size: StepSize, seed: int) -> None:
     for world_size in range(1, len(costs) + 1):
         samplers = [
-            RandomBatchSampler(costs, size, seed=seed, rank=rank, world_size=world_size)
-            for rank in range(world_size)
+            RandomBatchSampler(costs, size, seed=seed, rank=rank, world_size=world_size) for rank in range(world_size)
         ]
         for sampler in samplers:
             sampler.set_epoch(1)

@@ -30,9 +30,7 @@ class Drawing:
 
     padding: Mapping[str, int] = {"input_ids": 0, "labels": -100}
 
-    def collate(
-        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rng: np.random.Generator | None
-    ) -> Batch:
+    def collate(self, rows: Sequence[Mapping[str, Any]], *, training: bool, rng: np.random.Generator | None) -> Batch:
         assert training
         assert rng is not None
         columns = pad_columns(rows, self.padding)
@@ -48,9 +46,11 @@ def encoded_of(*widths: tuple[int, int]) -> Encoded:
     return Encoded(ListRows(rows), np.array([max(width) for width in widths]))
 
 
-def batch_of(encoded: Encoded, rows: Sequence[int], *, size: StepSize = IN_PARTS, seed: int = 0, epoch: int = 0) -> Any:
+def batch_of(
+    encoded: Encoded, rows: Sequence[int], *, size: StepSize = IN_PARTS, seed: int = 0, epoch: int = 0
+) -> Any:
     items = TrainingRows(encoded).__getitems__([RowOfEpoch(row, epoch) for row in rows])
-    return PartsCollator(Drawing(), encoded.costs, size, seed=seed)(items)[PARTS]  # type: ignore[arg-type]
+    return PartsCollator(Drawing(), encoded.costs, IN_PARTS, seed=seed)(items)[PARTS]  # type: ignore[arg-type]
 
 
 def test_rows_come_with_their_numbers() -> None:
