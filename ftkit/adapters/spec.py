@@ -9,7 +9,7 @@ from typing import Any
 
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.errors import ConfigError, did_you_mean, name_list
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace
 
 

@@ -25,9 +25,9 @@ def command(
 
     kinds = [find_kind(name) for name in kind_names()]
     families = [family for family in FAMILIES if any(family in kind.task_adapters for kind in kinds)]
-    table = Table("kind of task", *families)
+    table = Table("kind of task", "reads", *families)
     for kind in kinds:
-        table.add_row(kind.name, *("yes" if family in kind.task_adapters else "no" for family in families))
+        table.add_row(kind.name, kind.reads, *("yes" if family in kind.task_adapters else "no" for family in families))
     console(stderr=False).print(table)
     console(stderr=False).print("encoder: BERT, RoBERTa ...; decoder: GPT-2, Llama ...; encoder-decoder: T5, BART ...")
     if tuners:
@@ -45,11 +45,13 @@ def _show_tuners() -> None:
     from ftkit.tuners.spec import METHODS
 
     quiet_libraries()
-    cells, kinds = list(tuner_table()), kind_names()
-    table = Table("tuner", "what moves", *kinds)
+    cells = list(tuner_table())
+    table = Table("tuner", "what moves", *kind_names())
     for name, method in METHODS.items():
-        works = (_works_on([cell for cell in cells if (cell.method, cell.kind) == (name, kind)]) for kind in kinds)
-        table.add_row(name, method.summary, *works)
+        mine = [cell for cell in cells if cell.method == name]
+        table.add_row(
+            name, method.summary, *(_works_on([cell for cell in mine if cell.kind == k]) for k in kind_names())
+        )
     console(stderr=False).print(table)
     for cell in cells:
         if cell.why_not is not None:

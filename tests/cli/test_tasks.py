@@ -51,8 +51,8 @@ def test_the_command_shows_kinds_and_tuners(command: Command, monkeypatch: pytes
     code, out, _ = command("tasks")
     assert code == 0
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
-    assert ["text-classification", "yes", "yes", "yes"] in rows
-    assert ["translation", "no", "yes", "yes"] in rows
+    assert ["text-classification", "text", "yes", "yes", "yes"] in rows
+    assert ["translation", "text", "no", "yes", "yes"] in rows
     assert "dora" not in out
     cells = [
         Cell("lora", kind, family, None if family == "encoder" else f"tuner: not for a {family}.")
