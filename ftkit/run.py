@@ -122,7 +122,7 @@ def execute(config: RunConfig) -> RunResult:
     """
     # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing is written.
     run = check(config)
-    config, directory = run.config, run.directory
+    directory = run.directory
 
     # From here on torch and transformers are needed.
     from ftkit.engine import evaluation, precision, training
@@ -168,19 +168,18 @@ def execute(config: RunConfig) -> RunResult:
     # Start: all processes have looked at the directory before one of them writes into it.
     process.wait_for_everyone()
     if process.is_main_process:
-        directory.start(config, run.fingerprints)
+        directory.start(config, run.fingerprints)  # as it was given: a run to be resumed is compared with it
     trackers = steps.open_trackers(run) if process.is_main_process else Trackers()
     process.wait_for_everyone()
 
     # Train, and evaluate with the best weights.
     startup.wake_collector()
-    scorer = run.kind.make_scorer(run.metrics, run.labels, config.data)
     limits = evaluation.prediction_limits(config.train, adapter.objective, device_type=arguments.device.type)
 
     def validate() -> dict[str, Any]:
         quick, split = adapter.for_validation(), run.splits["validation"]
         with precision.full_precision(model):
-            return evaluation.evaluate(model, quick, split, to_score["validation"], scorer, limits).metrics
+            return evaluation.evaluate(model, quick, split, to_score["validation"], run.scorer, limits).metrics
 
     size = training.step_size(config.train, arguments, padding_is_free=speedups.padding_is_free)
     choice = precision.choose_precision(
@@ -204,7 +203,7 @@ def execute(config: RunConfig) -> RunResult:
     if process.is_main_process:
         directory.new_staging()
     evaluated = {
-        name: steps.evaluate_split(run, trained.model, adapter, name, split, scorer, limits)
+        name: steps.evaluate_split(run, trained.model, adapter, name, split, limits)
         for name, split in to_score.items()
     }
     for warning in (cut_off := results.cut_off_warnings(evaluated)):

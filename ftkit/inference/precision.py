@@ -129,10 +129,10 @@ def _quantize(model: PreTrainedModel) -> None:
 
 def forward_passes(model: PreTrainedModel, adapter: TaskAdapter, kind: Kind) -> Passes:
     """Returns a function that runs made-up inputs through a model, as predictions do."""
-    examples = [kind.probe(position) for position in range(PROBE_ROWS)]
-    # Where predicting is a search, what is to be found is given: the search would take long, and show the same.
-    rows = adapter.preprocessor.encode(examples, targets=not adapter.objective.one_pass)
-    limits = BatchLimits(math.inf, int(rows.costs.sum()))
+    probes = [kind.probe(position) for position in range(PROBE_ROWS)]
+    # Where texts are written, they are given: a search would take long, and show the same.
+    rows = adapter.preprocessor.encode(probes, targets=not adapter.objective.one_pass)
+    limits = BatchLimits(math.inf, PROBE_ROWS * int(rows.costs.max()))
     if adapter.objective.one_pass:
         return lambda autocast: next(predict_windows(model, adapter, rows, limits, autocast=autocast))
     return lambda autocast: mean_loss(model, adapter, rows, limits, autocast=autocast)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
@@ -18,11 +18,9 @@ from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_smoothing, given_weights, saved_labels
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.task import Task
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.metrics.table import GROUPS, MetricGroup
+from ftkit.models.spec import CheckpointSpec
 from ftkit.types import Label, LabelSpace, ProblemType, Row, Split, TextExample, natural_sort
-
-if TYPE_CHECKING:
-    from ftkit.metrics.scorer import Scorer
 
 # A regression head has one output; transformers needs a name for it.
 REGRESSION_NAME = "score"
@@ -251,11 +249,9 @@ def shown_example(example: TextExample, predicted: Any, labels: LabelSpace) -> d
 # --- the kind -----------------------------------------------------------------------------------------------
 
 
-def make_scorer(names: Sequence[str], labels: LabelSpace, data: TextClassificationData) -> Scorer:
-    """Returns what computes the metrics of a run."""
-    from ftkit.metrics.scorer import Scorer
-
-    return Scorer(names, labels)
+def metric_group(task: Task, data: TextClassificationData) -> MetricGroup:
+    """Returns the metrics of the problem type."""
+    return GROUPS[problem_type_of(task, data)]
 
 
 def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: Any, where: str) -> Plain:
@@ -317,7 +313,6 @@ KIND = Kind(
         "decoder": _task_adapter("DecoderTextPreprocessor", _NO_VIRTUAL_TOKENS),
         "encoder-decoder": _task_adapter("EncoderDecoderTextPreprocessor", _NO_VIRTUAL_TOKENS),
     },
-    metric_group=problem_type_of,
-    make_scorer=make_scorer,
+    metrics=metric_group,
     shown=shown_example,
 )

@@ -217,6 +217,8 @@ ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_kernels_on_a_gpu_agree_with_the_definition(name: str, sight: str) -> None:
     if name == "by_flash_attn" and not is_flash_attn_2_available():
         pytest.skip("flash-attn is not installed")
+    if name == "by_varlen" and unpadded_attention.pytorch_kernel() is None:
+        pytest.skip("this PyTorch is older than 2.13, and has no such kernel")
     exact = states_of(sum(LENGTHS), size=64)
     expected = by_definition(exact, LENGTHS, *SIGHTS[sight])
     states = [state.detach().to("cuda", torch.bfloat16).requires_grad_() for state in exact]
