@@ -53,7 +53,7 @@ def tensor_shape(processor: Any, spec: CheckpointSpec) -> tuple[int, int, int]:
             f"48 x 32 pixels becomes {shape}, of 32 x 48 {(shapes or {shape}).pop()}. ftkit trains on images of one "
             'size. Fix: set "size" to {"height": ..., "width": ...} in its preprocessor_config.json.'
         )
-    return shape  # type: ignore[return-value]
+    return shape
 
 
 def check_fits(spec: CheckpointSpec, auto_class: str, shape: tuple[int, int, int]) -> None:

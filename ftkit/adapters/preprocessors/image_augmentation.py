@@ -51,7 +51,7 @@ def resized_crop(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """
     for _ in range(CROP_ATTEMPTS):
         area = image.width * image.height * rng.uniform(*CROP_AREA)
-        ratio = math.exp(rng.uniform(*map(math.log, CROP_RATIO)))
+        ratio = math.exp(rng.uniform(math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])))
         width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < width <= image.width and 0 < height <= image.height:
             left = int(rng.integers(image.width - width + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,13 @@ def read(source: HubSource) -> Table:
 
     Class labels become their names, and -1 (a test split that hides its labels) becomes None. Values are
     those that `datasets` gives: of a dataset stored as csv, it reads `NA` and `null` as None and `01` as 1.
-    A csv file of your own is better named directly, for then every cell stays as written.
+    A csv file of your own is better named directly, for then every cell stays as written. Images and sounds stay as
+    they are stored, `{"bytes": ..., "path": ...}`.
 
     Raises:
         DataError: the dataset, its configuration or its split cannot be had, or it has no rows.
     """
-    dataset = _load(source)
+    dataset = _undecoded(_load(source))
     decoders = class_label_decoders(dataset.features.to_dict())
 
     def rows() -> Iterator[Row]:
@@ -54,6 +56,16 @@ def _load(source: HubSource) -> datasets.Dataset:
         return datasets.load_dataset(source.hub, name=source.name, split=source.split, revision=source.revision)
     except Exception as error:  # datasets, huggingface_hub, pyarrow and pandas each raise kinds of their own
         raise _load_error(source, error) from error
+
+
+def _undecoded(dataset: datasets.Dataset) -> datasets.Dataset:
+    """Returns the dataset with the files of images and sounds, which are decoded one by one when they are needed."""
+    import datasets
+
+    for name, feature in dataset.features.items():
+        if isinstance(feature, (datasets.Image, datasets.Audio)) and feature.decode:
+            dataset = dataset.cast_column(name, dataclasses.replace(feature, decode=False))
+    return dataset
 
 
 def _load_error(source: HubSource, error: Exception) -> DataError:
