@@ -66,6 +66,7 @@ class TextExample:
         id: the row's `id` column, else its 0-based position in the file.
         label: None when the row is only to be predicted.
         line: where the row begins in its file, for messages.
+        group: what the row shares with others that must stay on one side of a split, such as its author.
     """
 
     id: str | int
@@ -73,6 +74,7 @@ class TextExample:
     text_pair: str | None = None
     label: Label | None = None
     line: int = 0
+    group: str | None = None
 
     @property
     def num_characters(self) -> int:
@@ -101,6 +103,7 @@ class TokenExample:
         offsets: where each word lies in `text`, in characters, the end not included.
         spans: the entities of `text`; None when there are tags.
         line: where the row begins in its file, for messages.
+        group: what the row shares with others that must stay on one side of a split, such as its document.
     """
 
     id: str | int
@@ -110,6 +113,7 @@ class TokenExample:
     offsets: tuple[tuple[int, int], ...] | None = None
     spans: tuple[CharSpan, ...] | None = None
     line: int = 0
+    group: str | None = None
 
     @property
     def num_characters(self) -> int:
@@ -125,12 +129,14 @@ class TextToTextExample:
         id: the row's `id` column, else its 0-based position in the file.
         target: None when the row is only to be predicted.
         line: where the row begins in its file, for messages.
+        group: what the row shares with others that must stay on one side of a split, such as its document.
     """
 
     id: str | int
     source: str
     target: str | None = None
     line: int = 0
+    group: str | None = None
 
     @property
     def num_characters(self) -> int:

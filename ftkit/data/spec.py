@@ -72,6 +72,12 @@ class DataSpec(BaseModel):
         description="Role -> column, such as {text: body, label: intent}. Roles: text, text_pair, label, id; for "
         "token-classification tokens, tags, text, spans, id; for translation source, target, id.",
     )
+    group: str | None = Field(
+        None,
+        min_length=1,
+        description="The column that says which rows belong together, such as speaker, patient or document: a "
+        "validation fraction holds out whole groups.",
+    )
     problem_type: ProblemType | None = Field(
         None, description="What the labels are; single_label_classification unless said otherwise."
     )
@@ -113,6 +119,11 @@ class DataSpec(BaseModel):
     )
     encoding: str = Field("utf-8", description="Encoding of text files.")
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="Cell separator of csv files.")
+
+    @property
+    def role_columns(self) -> dict[str, str]:
+        """Role -> column as the config says it; `group: speaker` is `columns: {group: speaker}`."""
+        return {**self.columns, **({} if self.group is None else {"group": self.group})}
 
 
 SplitName = Literal["train", "validation", "test"]

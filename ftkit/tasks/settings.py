@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.types import LabelSpace
@@ -13,6 +14,17 @@ def check_roles(columns: Mapping[str, str], roles: Collection[str]) -> None:
     for role in columns:
         if role not in roles:
             raise ConfigError(f"data.columns: no role {role!r}.{did_you_mean(role, roles)} Roles: {name_list(roles)}.")
+
+
+def group_of(cells: Mapping[str, Any], columns: Mapping[str, str]) -> str | None:
+    """Returns what a row is grouped by, as text; None where no column says it or its cell is empty.
+
+    Args:
+        cells: column -> cell.
+        columns: role -> column.
+    """
+    cell = cells.get(columns["group"]) if "group" in columns else None
+    return None if cell is None or cell == "" else str(cell)
 
 
 def check_smoothing(label_smoothing: float) -> None:

@@ -9,7 +9,7 @@ from ftkit.data.check import Problems, check_splits, check_texts
 from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, DataError, did_you_mean, name_list
-from ftkit.tasks.settings import check_roles, check_smoothing, given_weights
+from ftkit.tasks.settings import check_roles, check_smoothing, given_weights, group_of
 from ftkit.tasks.task import Task
 from ftkit.types import Label, LabelSpace, ProblemType, Row, ScoreType, Split, TextExample, natural_sort
 
@@ -26,6 +26,7 @@ ROLES: Mapping[str, str] = {
     "text": "the text to classify",
     "text_pair": "the second text of a pair, such as a hypothesis",
     "label": "what is to be predicted",
+    "group": "what rows share that must not be split, such as an author",
     "id": "the row's own id, kept in predictions",
 }
 
@@ -40,7 +41,7 @@ def columns_of(task: Task, spec: DataSpec) -> dict[str, str]:
         ConfigError: a role does not exist.
     """
     check_roles(spec.columns, ROLES)
-    return {**TASK.columns, **task.columns, **spec.columns}
+    return {**TASK.columns, **task.columns, **spec.role_columns}
 
 
 def scored_as(task: Task, spec: DataSpec) -> ScoreType:
@@ -82,7 +83,7 @@ def read_examples(
     if table.columns == ("text",):
         columns["text"] = "text"  # plain text files have no other name for it
     if task.prepare is None:
-        roles = [role for role in columns if with_labels or role not in ("label", "id")]
+        roles = [role for role in columns if role != "group" and (with_labels or role not in ("label", "id"))]
         for role in roles:
             if columns[role] not in table.columns:
                 raise table.missing_column(columns[role], role=role)
@@ -108,6 +109,7 @@ def _example(
         text_pair=_text(cells.get(columns["text_pair"])) if "text_pair" in columns else None,
         label=to_label(cells.get(columns["label"]), problem_type, separator) if with_labels else None,
         line=row.line,
+        group=group_of(cells, columns),
     )
 
 

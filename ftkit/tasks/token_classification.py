@@ -13,7 +13,7 @@ from ftkit.data.spec import DataSpec
 from ftkit.data.words import word_offsets
 from ftkit.errors import DataError, did_you_mean, name_list
 from ftkit.tag_schemes import OUTSIDE, conlleval_entities, entity_type, parse, tag_names
-from ftkit.tasks.settings import check_roles, check_smoothing, given_weights
+from ftkit.tasks.settings import check_roles, check_smoothing, given_weights, group_of
 from ftkit.tasks.tag_conversion import DEFAULT_SCHEME, resolve
 from ftkit.tasks.task import Task
 from ftkit.types import LabelSpace, ScoreType, Split, TokenExample, natural_sort
@@ -36,6 +36,7 @@ ROLES: Mapping[str, str] = {
     "tags": "a tag for each word, as a list",
     "text": "a text, where there are spans instead of tags",
     "spans": "the labelled spans of the text",
+    "group": "what rows share that must not be split, such as an author",
     "id": "the row's own id, kept in predictions",
 }
 
@@ -47,7 +48,7 @@ def columns_of(task: Task, spec: DataSpec) -> dict[str, str]:
         ConfigError: a role does not exist.
     """
     check_roles(spec.columns, ROLES)
-    return {**TASK.columns, **task.columns, **spec.columns}
+    return {**TASK.columns, **task.columns, **spec.role_columns}
 
 
 def scored_as(task: Task, spec: DataSpec) -> ScoreType:
@@ -96,7 +97,8 @@ def read_examples(
         except span_cells.WrongSpan as error:
             shape = WORDS_EXAMPLE if columns["tokens"] in cells else span_cells.EXAMPLE
             raise DataError(f"{table.source}, line {row.line}: {error}.\nFix: write it like {shape}") from None
-        yield TokenExample(id=position if id_cell is None else id_cell, line=row.line, **parts)
+        example_id = position if id_cell is None else id_cell
+        yield TokenExample(id=example_id, line=row.line, group=group_of(cells, columns), **parts)
 
 
 def _find_columns(table: Table, columns: dict[str, str], with_labels: bool) -> None:

@@ -10,7 +10,7 @@ from ftkit.data.parallel_check import check_pairs
 from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, DataError, name_list
-from ftkit.tasks.settings import check_roles
+from ftkit.tasks.settings import check_roles, group_of
 from ftkit.tasks.task import Task
 from ftkit.types import LabelSpace, ScoreType, Split, TextToTextExample
 
@@ -26,6 +26,7 @@ TASK = Task(
 ROLES: Mapping[str, str] = {
     "source": "the text to translate",
     "target": "its translation",
+    "group": "what rows share that must not be split, such as an author",
     "id": "the row's own id, kept in predictions",
 }
 
@@ -39,7 +40,7 @@ def columns_of(task: Task, spec: DataSpec) -> dict[str, str]:
         ConfigError: a role does not exist.
     """
     check_roles(spec.columns, ROLES)
-    return {**TASK.columns, **task.columns, **spec.columns}
+    return {**TASK.columns, **task.columns, **spec.role_columns}
 
 
 def scored_as(task: Task, spec: DataSpec) -> ScoreType:
@@ -103,6 +104,7 @@ def read_examples(
             source=_text(sides.get(columns["source"])),
             target=_text(sides.get(columns["target"])) if with_labels else None,
             line=row.line,
+            group=group_of(cells, columns),
         )
 
 
