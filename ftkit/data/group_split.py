@@ -1,4 +1,4 @@
-"""Holds out whole groups, such as all recordings of a speaker, and finds groups that stand on both sides of a split."""
+"""Holds out whole groups, such as all recordings of a speaker, and finds groups on both sides of a split."""
 
 from __future__ import annotations
 
