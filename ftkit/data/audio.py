@@ -111,8 +111,9 @@ class AudioInfo:
 
     def span(self, example: AudioExample) -> tuple[int, int]:
         """Returns the half-open range of frames of an example's segment, within the file: `(start, stop)`."""
-        stop = self.frames if example.end is None else min(round(example.end * self.rate), self.frames)
-        return min(round((example.start or 0.0) * self.rate), stop), stop
+        stop = self.frames if example.end is None else min(max(0, round(example.end * self.rate)), self.frames)
+        start = max(0, round((example.start or 0.0) * self.rate))
+        return min(start, stop), stop
 
 
 @dataclass(frozen=True)
