@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 Kind = Literal[
     "text-classification",
@@ -58,6 +58,28 @@ class Row:
     line: int
 
 
+class LabelledExample(Protocol):
+    """What every example with labels has, whatever is labelled.
+
+    Attributes:
+        line: where the row begins in its file, for messages; 0 where the row is a file by itself.
+    """
+
+    @property
+    def label(self) -> Label | None: ...  # noqa: D102
+
+    @property
+    def line(self) -> int: ...  # noqa: D102
+
+    def key(self) -> Hashable:
+        """Returns what equal inputs share."""
+        ...
+
+    def summary(self) -> str:
+        """Returns the input in one line."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TextExample:
     """One text, or pair of texts, to classify.
@@ -80,6 +102,14 @@ class TextExample:
     def num_characters(self) -> int:
         """How long it is."""
         return len(self.text) + len(self.text_pair or "")
+
+    def key(self) -> Hashable:
+        """Returns what equal inputs share: the texts themselves."""
+        return self.text, self.text_pair
+
+    def summary(self) -> str:
+        """Returns the text in one line."""
+        return " ".join(self.text.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +150,10 @@ class TokenExample:
         """How long it is, white space aside."""
         return sum(len(str(word)) for word in self.words)
 
+    def summary(self) -> str:
+        """Returns the words in one line."""
+        return " ".join(str(word) for word in self.words)
+
 
 @dataclass(frozen=True, slots=True)
 class TextToTextExample:
@@ -142,6 +176,10 @@ class TextToTextExample:
     def num_characters(self) -> int:
         """How long its source is."""
         return len(self.source)
+
+    def summary(self) -> str:
+        """Returns the source in one line."""
+        return " ".join(self.source.split())
 
 
 ExampleT = TypeVar("ExampleT")
@@ -166,8 +204,9 @@ class Split(Generic[ExampleT]):
         return len(self.examples)
 
     def where(self, example: ExampleT) -> str:
-        """Returns `file, line N` for a message."""
-        return f"{self.source}, line {example.line}"  # type: ignore[attr-defined]
+        """Returns `file, line N` for a message, or `folder, name` of a row that is a file."""
+        line: int = example.line  # type: ignore[attr-defined]
+        return f"{self.source}, line {line}" if line else f"{self.source}, {example.summary()}"  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
 """Which modules of an architecture a method attaches to, read off the model itself wherever that is possible.
 
-peft knows no default targets for distilbert, albert, modernbert, marian, mbart, m2m_100, pegasus or two joined
-models, and only queries and values for others.
+peft knows no default targets for distilbert, albert, modernbert, marian, mbart, m2m_100, pegasus, two joined models
+or models of images, and only queries and values for others.
+
+Most models are stacks of linear layers. One without any, such as ResNet, is a stack of convolutions, and those are
+tuned instead: a convolution is a linear layer over the pixels that it sees at a time.
 """
 
 from __future__ import annotations
@@ -33,18 +36,24 @@ def layer_stacks(model: torch.nn.Module) -> dict[str, int]:
     import torch
 
     lists = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.ModuleList)}
-    return {
-        name: len(module)
+    stacks = {
+        name: module
         for name, module in lists.items()
         if len(module)
         and len({type(getattr(layer, "original_module", layer)) for layer in module}) == 1
-        and any(_is_linear(inner) for inner in module.modules())
         and not any(name.startswith(f"{other}.") for other in lists)
     }
+    for is_layer in (_is_linear, _is_convolution):
+        found = {name: len(module) for name, module in stacks.items() if any(map(is_layer, module.modules()))}
+        if found:
+            return found
+    return {}
 
 
 def linear_layers(model: torch.nn.Module, new: Collection[str]) -> list[str]:
     """Returns the full names of all linear layers that the checkpoint provides, but for a language model's output.
+
+    Of a model whose layers are convolutions, it returns those.
 
     A pooler is among them: that of a sentence encoder was never used in its own training, and has to move. One that
     takes no part, as in two joined checkpoints, is frozen already and stays out.
@@ -52,13 +61,17 @@ def linear_layers(model: torch.nn.Module, new: Collection[str]) -> list[str]:
     stacks = layer_stacks(model)
     get_output: Any = getattr(model, "get_output_embeddings", lambda: None)
     output = get_output()
-    return [
+    linear = [
         name
         for name, module in model.named_modules()
         if _is_linear(module)
         and not _is_inside(name, new)
         and (_is_inside(name, stacks) or (module is not output and module.weight.requires_grad))
     ]
+    if linear:
+        return linear
+    modules = model.named_modules()
+    return [name for name, module in modules if _is_convolution(module) and _is_inside(name, stacks)]
 
 
 def norm_layers(model: torch.nn.Module, new: Collection[str]) -> list[str]:
@@ -98,7 +111,7 @@ def last_layers(model: torch.nn.Module, count: int) -> list[str]:
 
 
 def named_layers(model: torch.nn.Module, wanted: Sequence[str], new: Collection[str]) -> list[str]:
-    """Returns the full names of the linear layers that a user means.
+    """Returns the full names of the linear layers, convolutions or embeddings that a user means.
 
     Args:
         wanted: a layer's last name, such as `query`, or more of its path, or `all-linear`.
@@ -111,7 +124,7 @@ def named_layers(model: torch.nn.Module, wanted: Sequence[str], new: Collection[
     usable = [
         name
         for name, module in model.named_modules()
-        if (_is_linear(module) or isinstance(module, torch.nn.Embedding))
+        if (_is_linear(module) or _is_convolution(module) or isinstance(module, torch.nn.Embedding))
         and not _is_inside(name, new)
         and not name.endswith("shared")  # the table that encoder and decoder take theirs from, itself never called
     ]
@@ -148,6 +161,11 @@ def shortened(names: Sequence[str], model: torch.nn.Module, new: Collection[str]
 
 def _is_linear(module: torch.nn.Module) -> bool:
     return type(module).__name__ in _LINEAR
+
+
+def _is_convolution(module: torch.nn.Module) -> bool:
+    """Tells whether a module is a convolution over an image; one of single channels has nothing of low rank in it."""
+    return type(module).__name__ == "Conv2d" and getattr(module, "groups", 1) == 1
 
 
 # Conv1D is GPT-2's linear layer; the others are bitsandbytes'.
