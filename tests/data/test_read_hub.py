@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from ftkit.data.readers import fingerprint, open_table
@@ -98,3 +100,22 @@ def test_remedies(monkeypatch: pytest.MonkeyPatch, error: Exception, remedy: str
     monkeypatch.setattr(datasets, "load_dataset", fail)
     with pytest.raises(DataError, match=remedy):
         open_table(HubSource(hub="owner/data", split="train"))
+
+
+def test_sounds_and_images_stay_as_they_are_stored(tmp_path: Path) -> None:
+    features = datasets.Features({"audio": datasets.Audio(), "photo": datasets.Image()})
+    folder = tmp_path / "media"
+    folder.mkdir()
+    cell = {"bytes": b"RIFF...", "path": "one.wav"}
+    # As `datasets` itself writes it, which asks for torchcodec to do so.
+    rows = pyarrow.Table.from_pylist([{"audio": cell, "photo": cell}], schema=features.arrow_schema)
+    pyarrow.parquet.write_table(rows, folder / "train.parquet")
+    table = open_table(HubSource(hub=str(folder), split="train"))
+    assert [row.values for row in table.rows] == [{"audio": cell, "photo": cell}]
+
+
+def test_a_folder_of_recordings_is_to_be_named_itself(tmp_path: Path) -> None:
+    (tmp_path / "sounds" / "low").mkdir(parents=True)
+    (tmp_path / "sounds" / "low" / "1.wav").write_bytes(b"RIFF...")
+    with pytest.raises(DataError, match=r"(?s)Fix: .*name the folder itself, such as train: .*sounds"):
+        open_table(HubSource(hub=str(tmp_path / "sounds"), split="train"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit.data.readers.class_labels import class_label_decoders, decoded
@@ -22,12 +24,13 @@ def read(source: HubSource) -> Table:
 
     Class labels become their names, and -1 (a test split that hides its labels) becomes None. Values are
     those that `datasets` gives: of a dataset stored as csv, it reads `NA` and `null` as None and `01` as 1.
-    A csv file of your own is better named directly, for then every cell stays as written.
+    A csv file of your own is better named directly, for then every cell stays as written. Images and sounds stay as
+    they are stored, `{"bytes": ..., "path": ...}`: they are decoded where they are used, each in one place.
 
     Raises:
         DataError: the dataset, its configuration or its split cannot be had, or it has no rows.
     """
-    dataset = _load(source)
+    dataset = _undecoded(_load(source))
     decoders = class_label_decoders(dataset.features.to_dict())
 
     def rows() -> Iterator[Row]:
@@ -45,6 +48,16 @@ def read(source: HubSource) -> Table:
 def fingerprint(source: HubSource) -> str:
     """Returns the fingerprint that `datasets` gives to this split, from its cache."""
     return _load(source)._fingerprint
+
+
+def _undecoded(dataset: datasets.Dataset) -> datasets.Dataset:
+    """Returns the dataset with its columns of images and sounds as they are stored."""
+    import datasets
+
+    for column, feature in dataset.features.items():
+        if isinstance(feature, (datasets.Audio, datasets.Image)):
+            dataset = dataset.cast_column(column, dataclasses.replace(feature, decode=False))
+    return dataset
 
 
 def _load(source: HubSource) -> datasets.Dataset:
@@ -81,4 +94,6 @@ def _remedy(source: HubSource, error: Exception, reason: str) -> str:
             "check the network (HF_HUB_OFFLINE=1 allows only what is already in the cache), "
             "or download the data and name the file"
         )
+    if Path(source.hub).is_dir():
+        return f"for a folder of images or recordings name the folder itself, such as train: {source.hub}"
     return "look at the dataset's page, or download its files and name one, such as train: data/train.parquet"
