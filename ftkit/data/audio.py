@@ -12,7 +12,7 @@ import hashlib
 import io
 import math
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +84,54 @@ class AudioExample:
             return self.name
         end = "" if self.end is None else f"{self.end:g}"
         return f"{self.name}, {self.start or 0:g}-{end} s"
+
+
+def audio_source(cell: Any, folder: Path | None) -> dict[str, Any]:
+    """Returns the `path` or the `content` of the recording that a cell of a table means.
+
+    Args:
+        cell: a path, the bytes of a file, `{"bytes": ..., "path": ...}` as `datasets` stores recordings, decoded
+            samples `{"array": ..., "sampling_rate": ...}`, or nothing.
+        folder: where relative paths begin.
+
+    Raises:
+        TypeError: it is nothing of these.
+
+    Example:
+        >>> audio_source({"bytes": None, "path": "calls/1.wav"}, Path("data"))
+        {'path': 'data/calls/1.wav'}
+    """
+    if isinstance(cell, Mapping) and {"array", "sampling_rate"} <= cell.keys():
+        return {"content": wav_bytes(np.asarray(cell["array"]), int(cell["sampling_rate"]))}
+    if isinstance(cell, Mapping) and {"bytes", "path"} & cell.keys():
+        content = cell.get("bytes")
+        cell = cell.get("path") if content is None else content
+    if cell is None or cell == "":
+        return {}
+    if isinstance(cell, (bytes, bytearray, memoryview)):
+        return {"content": bytes(cell)}
+    if isinstance(cell, (str, Path)):
+        return {"path": str(folder / cell if folder is not None else cell)}
+    raise TypeError(f"expected a path or the bytes of a recording, got {type(cell).__name__}")
+
+
+def audio_name(cell: Any, position: int) -> str:
+    """Returns what people call the recording of a cell: its path as written, else its number."""
+    path = cell.get("path") if isinstance(cell, Mapping) else cell
+    return str(path) if isinstance(path, (str, Path)) and str(path) else f"recording {position + 1}"
+
+
+def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
+    """Returns samples as the bytes of a wav file, without loss.
+
+    Args:
+        samples: (T,) or (C, T), as `datasets` decodes them; whole numbers of 16 bits, or floating-point numbers.
+        rate: samples a second.
+    """
+    file = io.BytesIO()
+    subtype = "PCM_16" if samples.dtype == np.int16 else "FLOAT"
+    _library("soundfile").write(file, samples.T, rate, format="WAV", subtype=subtype)
+    return file.getvalue()
 
 
 class AudioError(DataError):

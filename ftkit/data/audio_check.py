@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from ftkit.console import console
 from ftkit.data.audio import AudioError, AudioExample, AudioInfo, AudioMeasure, audio_info, measure_audio
+from ftkit.data.check import Wording
 from ftkit.data.problems import Problems
 from ftkit.types import Split
 
@@ -22,6 +23,8 @@ SHORT_SECONDS = 0.05
 
 END_TOLERANCE = 0.1
 """Seconds by which an `end` may lie beyond the file: tools that mark segments round, and files are cut at packets."""
+
+RECORDINGS = Wording("recording", "recordings", "sample for sample")
 
 T = TypeVar("T")
 
@@ -63,6 +66,8 @@ def _each(read: Callable[[AudioExample], T], split: Split[AudioExample], problem
     """
 
     def attempt(example: AudioExample) -> T | AudioError:
+        if example.path is None and example.content is None:
+            return AudioError("is missing: its cell is empty")
         try:
             return read(example)
         except AudioError as error:
@@ -151,5 +156,5 @@ def _check_samples(
 
 
 def _place(split: Split[AudioExample], example: AudioExample) -> str:
-    """Returns where a recording is named and what it is called; a folder's files have no line."""
-    return f"{split.where(example)} ({example.name})" if example.line else f"{split.source}/{example.name}"
+    """Returns where a recording is named, and what it is called."""
+    return f"{split.where(example)} ({example.name})" if example.line else split.where(example)

@@ -15,6 +15,7 @@ from ftkit.data.audio import (
     AudioInfo,
     audio_info,
     audio_seconds,
+    audio_source,
     measure_audio,
     read_audio,
 )
@@ -131,6 +132,35 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     soundfile.write(buffer, np.random.default_rng(0).normal(0, 0.1, 48_000), 16_000, format="FLAC")
     assert reason(buffer.getvalue()[:30_000], "cut.flac").startswith("is damaged: flac decoder lost sync")
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("a/1.wav", {"path": "data/a/1.wav"}),
+        (b"RIFF", {"content": b"RIFF"}),
+        ({"bytes": None, "path": "1.wav"}, {"path": "data/1.wav"}),
+        ({"bytes": b"RIFF", "path": "1.wav"}, {"content": b"RIFF"}),
+        ({"bytes": None, "path": None}, {}),
+        (None, {}),
+        ("", {}),
+    ],
+)
+def test_cells(cell: object, expected: dict[str, object]) -> None:
+    assert audio_source(cell, Path("data")) == expected
+
+
+def test_decoded_samples_are_read_as_they_are() -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, (2, 800)).astype(np.float32)
+    for given in (samples, samples[0], (samples * 32_767).astype(np.int16)):
+        example = AudioExample(id=0, name="", **audio_source({"array": given, "sampling_rate": 800}, None))
+        expected = given.astype(np.float32) / (32_768 if given.dtype == np.int16 else 1)
+        np.testing.assert_array_equal(read_audio(example, 800), expected.mean(axis=0) if given.ndim == 2 else expected)
+
+
+def test_a_cell_that_holds_no_recording() -> None:
+    with pytest.raises(TypeError, match="expected a path or the bytes of a recording, got int"):
+        audio_source(7, None)
 
 
 def test_an_unreadable_recording_still_has_a_key(tmp_path: Path) -> None:

@@ -54,7 +54,9 @@ def test_files_that_cannot_be_read_are_named_by_row(record: Any, tmp_path: Path,
         "fix: correct the path, replace the file, or delete the row"
     )
     assert errors[1].startswith("train: the recording is no audio file that libsndfile can decode")
-    assert "at train.csv/text.wav" in errors[1]
+    assert "at train.csv, text.wav" in errors[1]
+    nothing = AudioExample(id=9, name="recording 4", line=5)
+    assert "the recording is missing: its cell is empty\nat train.csv, line 5" in found(nothing, check=check).errors[0]
 
 
 @pytest.mark.parametrize("check", [check_recordings, check_readable])
