@@ -84,6 +84,14 @@ def test_files_alone_are_rows_to_predict(tmp_path):
     assert "sort the files into" in str(table.missing_column("label", role="label"))
 
 
+def test_one_file_is_one_row(tmp_path):
+    make(tmp_path, "a.JPG")
+    table = open_table(str(tmp_path / "a.JPG"), IMAGES)
+    assert (rows(table), table.folder, table.source) == ([{"image": "a.JPG"}], tmp_path, str(tmp_path / "a.JPG"))
+    with pytest.raises(DataError, match="no reader for .JPG"):
+        open_table(str(tmp_path / "a.JPG"))
+
+
 def test_splits_are_no_classes(tmp_path):
     make(tmp_path / "deep", "train/cat/1.jpg", "test/cat/2.jpg")
     assert f"data.train: {tmp_path / 'deep' / 'test'}" in failure(tmp_path / "deep")

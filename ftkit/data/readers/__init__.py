@@ -36,6 +36,8 @@ DEMO_FOLDER = Path(__file__).resolve().parents[2] / "demo"
 def open_table(source: Source, options: ReadOptions | None = None) -> Table:
     """Opens a file, packaged demo data (`ftkit:support/train.csv`), a folder of files, or a Hub split.
 
+    Where rows are images or sounds (`options.media`), a single one of them is a table of one row.
+
     The first row is read at once, so a file that is missing, empty or of another format fails here; the
     other rows are read as they are asked for.
 
@@ -54,6 +56,8 @@ def open_table(source: Source, options: ReadOptions | None = None) -> Table:
     if options.media is not None and is_folder(source):
         return _folder_reader().read(_path(source), options)
     path = resolve(source)
+    if options.media is not None and _folder_reader().is_file_of(path, options.media):
+        return _folder_reader().read_file(path, options)
     is_text = path.suffix.lower() not in READERS and path.suffix in options.text_extensions
     table = _reader(path.with_suffix(".txt") if is_text else path)(path, options)
     return replace(table, folder=path.parent)

@@ -80,6 +80,17 @@ def read(folder: Path, options: ReadOptions) -> Table:
     return Table(str(folder), (options.media,), rows, hint=_no_classes(folder, options.media), folder=folder)
 
 
+def is_file_of(path: Path, media: str) -> bool:
+    """Tells whether a path ends as files of the medium do."""
+    return path.suffix.lower() in MEDIA[media]
+
+
+def read_file(path: Path, options: ReadOptions) -> Table:
+    """Reads one image or sound by itself: a table of one row."""
+    media = str(options.media)
+    return Table(str(path), (media,), [Row({media: path.name}, 0)], folder=path.parent)
+
+
 def fingerprint(folder: Path) -> str:
     """Returns the SHA-256 of the names and bytes of all files of a folder, hidden ones apart, in hex."""
     digest = hashlib.sha256()
@@ -122,7 +133,7 @@ class _Listing:
         for path in _entries(self.folder, folder):
             if path.is_dir():
                 continue
-            if not _is_hidden(path) and path.suffix.lower() in MEDIA[self.media]:
+            if not _is_hidden(path) and is_file_of(path, self.media):
                 names.append(path.name)
             else:
                 self._left_out.append(path.relative_to(self.folder).as_posix())
@@ -152,7 +163,7 @@ class _Listing:
 
     def _holds_files(self, folder: Path) -> bool:
         return any(
-            path.suffix.lower() in MEDIA[self.media] if path.is_file() else self._holds_files(path)
+            is_file_of(path, self.media) if path.is_file() else self._holds_files(path)
             for path in _entries(self.folder, folder)
             if not _is_hidden(path)
         )
@@ -193,7 +204,7 @@ def _with_metadata(folder: Path, path: Path, options: ReadOptions) -> Table:
 def _report_unlisted(folder: Path, metadata: Path, media: str, listed: Collection[Any]) -> None:
     """Warns of files that the metadata does not name."""
     known = {os.path.normpath(name) for name in listed if isinstance(name, str)}
-    found = (path.relative_to(folder).as_posix() for path in _walk(folder) if path.suffix.lower() in MEDIA[media])
+    found = (path.relative_to(folder).as_posix() for path in _walk(folder) if is_file_of(path, media))
     unlisted = [name for name in found if name not in known]
     if unlisted:
         warn(

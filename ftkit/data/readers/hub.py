@@ -25,7 +25,7 @@ def read(source: HubSource) -> Table:
     Class labels become their names, and -1 (a test split that hides its labels) becomes None. Values are
     those that `datasets` gives: of a dataset stored as csv, it reads `NA` and `null` as None and `01` as 1.
     A csv file of your own is better named directly, for then every cell stays as written. Images and sounds stay as
-    they are stored, `{"bytes": ..., "path": ...}`: they are decoded where they are used, each in one place.
+    they are stored, `{"bytes": ..., "path": ...}`.
 
     Raises:
         DataError: the dataset, its configuration or its split cannot be had, or it has no rows.
@@ -50,16 +50,6 @@ def fingerprint(source: HubSource) -> str:
     return _load(source)._fingerprint
 
 
-def _undecoded(dataset: datasets.Dataset) -> datasets.Dataset:
-    """Returns the dataset with its columns of images and sounds as they are stored."""
-    import datasets
-
-    for column, feature in dataset.features.items():
-        if isinstance(feature, (datasets.Audio, datasets.Image)):
-            dataset = dataset.cast_column(column, dataclasses.replace(feature, decode=False))
-    return dataset
-
-
 def _load(source: HubSource) -> datasets.Dataset:
     import datasets
 
@@ -67,6 +57,16 @@ def _load(source: HubSource) -> datasets.Dataset:
         return datasets.load_dataset(source.hub, name=source.name, split=source.split, revision=source.revision)
     except Exception as error:  # datasets, huggingface_hub, pyarrow and pandas each raise kinds of their own
         raise _load_error(source, error) from error
+
+
+def _undecoded(dataset: datasets.Dataset) -> datasets.Dataset:
+    """Returns the dataset with the files of images and sounds, which are decoded one by one when they are needed."""
+    import datasets
+
+    for name, feature in dataset.features.items():
+        if isinstance(feature, (datasets.Image, datasets.Audio)) and feature.decode:
+            dataset = dataset.cast_column(name, dataclasses.replace(feature, decode=False))
+    return dataset
 
 
 def _load_error(source: HubSource, error: Exception) -> DataError:
