@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from ftkit.adapters.table import find_adapter
-from ftkit.config import CONFIG_FILE, RunFacts, load_config
+from ftkit.config.run_config import CONFIG_FILE, RunFacts, load_config
 from ftkit.models.checkpoint import inspect_checkpoint
-from ftkit.run_directory import RESULTS_FILE
-from ftkit.trained_adapter import base_facts
+from ftkit.runs.directory import RESULTS_FILE
+from ftkit.runs.trained_adapter import base_facts
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.saving import save_adapter
 from ftkit.types import Kind, LabelSpace

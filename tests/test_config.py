@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ftkit.config import RunFacts, json_schema, load_config, parse_overrides
+from ftkit.config.run_config import RunFacts, json_schema, load_config, parse_overrides
 from ftkit.errors import ConfigError
-from ftkit.train_spec import RENAMED, training_argument_fields
+from ftkit.config.train import RENAMED, training_argument_fields
 
 GOOD = {
     "task": "text-classification",

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ftkit.engine import training
-from ftkit.startup import collector_at_rest, wake_collector
+from ftkit.speedups.startup import collector_at_rest, wake_collector
 from runs import run_config
 
 
@@ -44,7 +44,7 @@ def test_one_that_was_switched_off_stays_off():
 
 
 def test_it_rests_while_a_run_is_prepared_and_works_while_it_trains(checkpoint, tmp_path, monkeypatch):
-    from ftkit import strict_yaml
+    from ftkit.config import yaml as strict_yaml
     from ftkit.cli import app
 
     seen = []

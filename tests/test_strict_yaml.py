@@ -2,7 +2,7 @@
 
 import pytest
 
-from ftkit import strict_yaml
+from ftkit.config import yaml as strict_yaml
 from ftkit.errors import ConfigError
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ftkit.config import RunConfig
+from ftkit.config.run_config import RunConfig
 from ftkit.errors import UserError
 from ftkit.foreign_code import TRUST_WHEN_OPENED
+from ftkit.kinds.kind import Kind
+from ftkit.kinds.task import Task
 from ftkit.metrics import DEFAULT_METRICS
-from ftkit.run_directory import is_plain, open_run, run_folder
-from ftkit.tasks import Task, kind_module
-from ftkit.tasks.settings import check_roles
-from ftkit.trust import chosen_task, foreign_metrics, recorded_task, task_that_reads
+from ftkit.runs.directory import is_plain, open_run, run_folder
+from ftkit.runs.trust import chosen_task, foreign_metrics, kind_of_run, recorded_task, task_that_reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,22 @@ class Choices:
     @property
     def data(self) -> dict[str, Any]:
         """Returns the keys of a config's `data` section that were given."""
-        names = ("encoding", "delimiter", "source_lang", "target_lang", "prompt_template")
+        names = ("encoding", "delimiter", *_OF_PLAIN_CHECKPOINTS)
         return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def data_of(self, kind: Kind) -> dict[str, Any]:
+        """Returns the same for a kind.
+
+        Raises:
+            UserError: the kind does not have one of them.
+        """
+        for name in self.data:
+            if name not in kind.data.model_fields:
+                raise UserError(f"--{name.replace('_', '-')}: {kind.name} does not read it. Leave it out.")
+        return self.data
+
+
+_OF_PLAIN_CHECKPOINTS = ("source_lang", "target_lang", "prompt_template")
 
 
 def open_model(path: str | Path, choices: Choices) -> tuple[Path, RunConfig]:
@@ -74,38 +88,40 @@ def chosen_run(path: str | Path, choices: Choices, opened: Callable[..., Any]) -
         UserError: it is none, or a choice does not suit it.
     """
     folder, config = opened(path, trust_remote_code=choices.trust_remote_code)
-    for name in ("source_lang", "target_lang", "prompt_template"):
-        given, own = choices.data.get(name), getattr(config.data, name)
+    for name in _OF_PLAIN_CHECKPOINTS:
+        given, own = choices.data.get(name), getattr(config.data, name, None)
         if given is not None and given != own:
             raise UserError(
                 f"--{name.replace('_', '-')} {given}: {folder} is a run of ftkit, which was trained with {own!r}. "
                 "Leave it out: the option is for checkpoints that ftkit did not make."
             )
-    return folder, with_columns(config.model_copy(update={"data": _with_data(config, choices)}), choices)
-
-
-def _with_data(config: RunConfig, choices: Choices) -> Any:
+    kind = kind_of_run(config, choices.task, trust_remote_code=choices.trust_remote_code)
+    config = config.for_kind(kind)
     columns = {**config.data.columns, **choices.columns}
-    return config.data.model_copy(update={**choices.data, "columns": columns})
+    data = config.data.model_copy(update={**choices.data, "columns": columns})
+    return folder, with_columns(config.model_copy(update={"data": data}), choices, kind)
 
 
-def with_columns(config: RunConfig, choices: Choices) -> RunConfig:
+def with_columns(config: RunConfig, choices: Choices, kind: Kind) -> RunConfig:
     """Returns a config whose columns are those that the user names, and else as they are.
 
     Raises:
         ConfigError: a role does not exist.
     """
     assert config.run is not None
-    kind = kind_module(config.run.kind)
-    check_roles(choices.columns, kind.ROLES)
+    kind.check_roles(choices.columns)
     # The kind's own come first: a ftkit.yaml from elsewhere may lack some.
-    columns = {**kind.TASK.columns, **config.run.columns, **choices.columns}
+    columns = {**kind.own_columns, **config.run.columns, **choices.columns}
     facts = config.run.model_copy(update={"columns": columns})
     return config.model_copy(update={"run": facts})
 
 
 class Tasks:
-    """The task of what was opened: as it is recorded, and, where rows are read, with the code that prepares them."""
+    """The task of what was opened: as it is recorded, and, where rows are read, with the code that prepares them.
+
+    Attributes:
+        kind: of the task.
+    """
 
     def __init__(self, config: RunConfig, choices: Choices) -> None:
         """Takes the user's task, if one is named.
@@ -114,6 +130,7 @@ class Tasks:
             UserError: it does not exist, or is of another kind.
         """
         self._config, self._choices = config, choices
+        self.kind = kind_of_run(config, choices.task, trust_remote_code=choices.trust_remote_code)
         self._chosen = None if choices.task is None else chosen_task(choices.task, config)
 
     @property
@@ -168,5 +185,9 @@ class Tasks:
 
     @property
     def _defaults(self) -> tuple[str, ...]:
-        task = self.recorded
-        return DEFAULT_METRICS[kind_module(task.kind).scored_as(task, self._config.data)]
+        return DEFAULT_METRICS[self.metric_group]
+
+    @property
+    def metric_group(self) -> str:
+        """Which metrics suit."""
+        return self.kind.metric_group(self.recorded, self._config.data)

@@ -16,7 +16,7 @@ from ftkit.models import encoder_decoder
 from ftkit.models.quantization import Quantization
 from ftkit.models.repository import Repository, commit_of, file_names, with_revision
 from ftkit.models.spec import Attention, ModelSpec
-from ftkit.types import Family
+from ftkit.types import Family, Modality
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -47,6 +47,7 @@ class CheckpointSpec:
         add_tokens: tokens to be added to its tokenizer, whose embeddings are new.
         trust_key: what the user says to let code of the checkpoint run; messages name it.
         quantization: keep its weights in fewer bits; they are not trained then.
+        reads: text, images, sound ...
     """
 
     name: str
@@ -68,6 +69,7 @@ class CheckpointSpec:
     add_tokens: tuple[str, ...] = ()
     trust_key: str = TRUST_IN_CONFIG
     commit: str | None = None
+    reads: Modality = "text"
 
     @property
     def loading_arguments(self) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError, name_list
 from ftkit.tuners import targets
+from ftkit.tuners.frozen import hold_frozen_modules_still
 from ftkit.tuners.heads import all_names, new_modules
 from ftkit.tuners.spec import TunerSpec
 from ftkit.tuners.virtual_tokens import adjust_prompted_model, check_embeds_alike, virtual_token_values
-from ftkit.types import Family, Kind
 
 if TYPE_CHECKING:
     import torch
@@ -25,12 +25,13 @@ _NO_TARGETS = "dummy-target-modules"
 
 
 def apply_tuner(
-    model: PreTrainedModel, new_parameters: Collection[str], spec: TunerSpec, *, kind: Kind, family: Family
+    model: PreTrainedModel, new_parameters: Collection[str], spec: TunerSpec, *, peft_task: str | None
 ) -> PreTrainedModel:
     """Returns the model with only the tuner's weights and the new parameters trainable.
 
     Args:
         new_parameters: names of what the checkpoint did not provide.
+        peft_task: what peft calls the task, such as SEQ_CLS: which of its classes loads the adapter.
 
     Returns:
         The same model for `full`, else a peft.PeftModel around it.
@@ -47,7 +48,7 @@ def apply_tuner(
     frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
     if spec.quantization is not None:
         model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-    config = _config(model, new, spec, kind=kind, family=family)
+    config = _config(model, new, spec, peft_task)
     with quiet():
         try:
             tuned: Any = peft.get_peft_model(model, config, adapter_name=ADAPTER_NAME)
@@ -63,6 +64,8 @@ def apply_tuner(
         if spec.method != "prefix":
             check_embeds_alike(tuned, spec)
         adjust_prompted_model(tuned)
+    if spec.freezes_layers:
+        hold_frozen_modules_still(tuned)
     tuned.ftkit_new_modules = new
     tuned.ftkit_principal = _principal_parts(tuned) if spec.method == "pissa" else None
     return tuned
@@ -75,7 +78,7 @@ def _principal_parts(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     return principal_parts(adapter_state(model))
 
 
-def _config(model: PreTrainedModel, new: list[str], spec: TunerSpec, *, kind: Kind, family: Family) -> Any:
+def _config(model: PreTrainedModel, new: list[str], spec: TunerSpec, peft_task: str | None) -> Any:
     import peft
 
     method = spec.facts
@@ -93,7 +96,7 @@ def _config(model: PreTrainedModel, new: list[str], spec: TunerSpec, *, kind: Ki
             "nothing. Choose lora, or last-layers."
         )
     values: dict[str, Any] = {
-        "task_type": _task_type(kind, family),
+        "task_type": peft_task,
         "base_model_name_or_path": model.name_or_path,
         **method.fixed,
     }
@@ -170,15 +173,6 @@ def _check_has_components(shapes: Mapping[str, Sequence[int]], rank: int) -> Non
             f"tuner.rank: pissa starts from {rank} principal components of every layer, and {narrowest} has "
             f"{min(shapes[narrowest])}. Say at most that many."
         )
-
-
-def _task_type(kind: Kind, family: Family) -> str:
-    """Returns what peft calls the task: which of its classes loads the adapter."""
-    if kind == "text-classification":
-        return "SEQ_CLS"
-    if kind == "token-classification":
-        return "TOKEN_CLS"
-    return "SEQ_2_SEQ_LM" if family == "encoder-decoder" else "CAUSAL_LM"
 
 
 def _freeze_replaced(model: torch.nn.Module) -> None:

@@ -16,8 +16,8 @@ import ftkit
 import tiny
 from ftkit.engine import checkpoints, kept_states
 from ftkit.engine.batching import StepSize
-from ftkit.engine.frozen_prefix import find_frozen_part
-from ftkit.engine.unpadded import unpad
+from ftkit.speedups.frozen_features import find_frozen_part
+from ftkit.speedups.unpad import unpad
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.frozen import frozen_prefix as layers_of
 from ftkit.tuners.saving import adapter_state

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import ftkit
-from ftkit.engine.kept_states import GIB, MEMORY_VARIABLE, KeptStates, find_room
+from ftkit.speedups.kept_states import GIB, MEMORY_VARIABLE, KeptStates, find_room
 from ftkit.errors import ConfigError
 from runs import run_config
 

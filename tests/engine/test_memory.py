@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from ftkit.engine.memory import (
+from ftkit.speedups.memory import (
     KERNELS_VARIABLE,
     MOST_KERNELS,
     bound_kernel_cache,
@@ -23,7 +23,7 @@ needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="need
 COUNT_FAULTS = """
 import resource, sys
 import torch
-from ftkit.engine.memory import keep_freed_memory
+from ftkit.speedups.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 def touch():
@@ -52,7 +52,7 @@ def test_freed_memory_is_used_again() -> None:
 RELEASE = """
 import psutil
 import torch
-from ftkit.engine.memory import keep_freed_memory, release_memory
+from ftkit.speedups.memory import keep_freed_memory, release_memory
 def resident():
     return psutil.Process().memory_info().rss / 2**20
 assert keep_freed_memory()

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from transformers.utils import is_flash_attn_2_available
 
 from ftkit.engine import unpadded_attention
-from ftkit.engine.token_rows import Rows, TokenMask
-from ftkit.engine.unpadded_attention import at_once, attend, by_flash_attn, by_length, by_varlen
+from ftkit.speedups.token_rows import Rows, TokenMask
+from ftkit.speedups.unpadded_attention import at_once, attend, by_flash_attn, by_length, by_varlen
 
 LENGTHS = (5, 2, 9, 2, 1)
 WIDTH = max(LENGTHS)

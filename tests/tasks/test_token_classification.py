@@ -12,7 +12,7 @@ from ftkit.data.check import Problems
 from ftkit.data.readers import open_table
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, DataError
-from ftkit.tasks import token_classification as kind
+from ftkit.kinds.table import token_classification as kind
 from ftkit.types import LabelSpace, Split, TokenExample
 
 
