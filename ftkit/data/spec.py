@@ -84,6 +84,11 @@ class DataSpec(BaseModel):
         return None
 
     @property
+    def media(self) -> str | None:
+        """What the files are that rows name, `image` or `audio`; None where rows hold what is read themselves."""
+        return None
+
+    @property
     def text_extensions(self) -> tuple[str, ...]:
         """Extensions of files with one text a line, beside `.txt`; none unless a kind has some."""
         return ()

@@ -45,4 +45,9 @@ def _read(name: str, source: Source, kind: Kind, task: Task, spec: DataSpec, col
 
 def read_options(data: DataSpec) -> ReadOptions:
     """Returns how the files of a data section are read."""
-    return ReadOptions(encoding=data.encoding, delimiter=data.delimiter, text_extensions=data.text_extensions)
+    return ReadOptions(
+        encoding=data.encoding,
+        delimiter=data.delimiter,
+        text_extensions=data.text_extensions,
+        media=data.media,
+    )

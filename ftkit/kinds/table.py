@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     "text-classification": "ftkit.kinds.text_classification:KIND",
     "token-classification": "ftkit.kinds.token_classification:KIND",
     "translation": "ftkit.kinds.translation:KIND",
+    "audio-classification": "ftkit.kinds.audio_classification:KIND",
 }
 """Name -> `module:KIND`, imported when it is first asked for."""
 

@@ -109,7 +109,7 @@ def test_groups_on_both_sides_are_told() -> None:
     check_groups(splits, "speaker", None, problems)
     assert not problems
     assert problems.warnings == [
-        "leak: 2 of 4 rows of test have a speaker that is also in train: 'anna', 'bert'; at test.csv, line 0; "
+        "leak: 2 of 4 rows of test have a speaker that is also in train: 'anna', 'bert'; at test.csv, text 1; "
         "fix: remove them from train or from test; its scores do not hold for a speaker never seen"
     ]
 
@@ -118,7 +118,7 @@ def test_a_row_of_train_without_a_group_is_an_error() -> None:
     problems = Problems()
     check_groups({"train": split("train", "anna", None), "test": split("test", None)}, "speaker", None, problems)
     assert problems.errors == [
-        "train: the group is missing (column 'speaker')\nat train.csv, line 0\n"
+        "train: the group is missing (column 'speaker')\nat train.csv, text 1\n"
         "fix: fill it in, correct data.group, or leave data.group out"
     ]
 
