@@ -36,7 +36,7 @@ from ftkit.runs.trained_adapter import TrainedAdapter
 from ftkit.shared_run import Content, SharedRun, is_ours, shared_run
 
 if TYPE_CHECKING:
-    from ftkit.models.checkpoint import CheckpointSpec
+    from ftkit.models.spec import CheckpointSpec
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from ftkit.models.checkpoint import CheckpointSpec
 from ftkit.models.loading import LoadedModel
+from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace
 
 if TYPE_CHECKING:

@@ -9,18 +9,19 @@ import re
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ftkit.adapters.task_adapter import Arrays, Encoded, Prediction, TaskAdapter
+from ftkit.adapters.task_adapter import Arrays, Prediction, TaskAdapter
 from ftkit.data.problems import Problems
 from ftkit.errors import CheckpointError, UserError, did_you_mean, name_list
 from ftkit.foreign_code import TRUST_WHEN_OPENED
+from ftkit.inference.bank_member import Job, Member
 from ftkit.inference.predictor import Input
 from ftkit.kinds.table import find_kind
-from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint, resolve_path
+from ftkit.models.checkpoint import inspect_checkpoint, resolve_path
 from ftkit.models.repository import Repository, have_same_weights
+from ftkit.models.spec import CheckpointSpec
 from ftkit.runs.loading import batch_limits, load_task_adapter, pick_device
 from ftkit.runs.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
 from ftkit.types import Split
@@ -28,7 +29,6 @@ from ftkit.types import Split
 if TYPE_CHECKING:
     import torch
 
-    from ftkit.engine.batching import BatchLimits
     from ftkit.inference.shared_body import SharedBody
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -57,41 +57,6 @@ class BankMemory(NamedTuple):
 
     base: int
     adapters: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Member:
-    """An adapter in a bank.
-
-    Attributes:
-        model: all of its model; of an adapter that shares a body, its head.
-        body: what it shares forward passes with; None if it runs by itself.
-        num_bytes: of its own tensors.
-        limits: bounds of a batch.
-    """
-
-    trained: TrainedAdapter
-    adapter: TaskAdapter
-    model: Any
-    body: SharedBody | None
-    num_bytes: int
-    limits: BatchLimits
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """The requests of a call that are for one adapter.
-
-    Attributes:
-        positions: where they stand in the call.
-        encoded: their rows.
-    """
-
-    name: str
-    member: Member
-    positions: Sequence[int]
-    split: Split
-    encoded: Encoded
 
 
 class AdapterBank:

@@ -23,8 +23,8 @@ from ftkit.data.spec import Source
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import predict_windows
 from ftkit.errors import CheckpointError, DataError, RunError, UserError, did_you_mean, name_list
+from ftkit.inference.choices import Choices
 from ftkit.inference.onnx_model import MODEL_FILE, OUTPUT, OnnxModel, require_packages
-from ftkit.inference.opening import Choices
 from ftkit.inference.precision import merged
 from ftkit.inference.predictor import Predictor
 from ftkit.runs.directory import EXPORT_FILE, open_run

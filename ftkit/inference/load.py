@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.inference.opening import Choices
+from ftkit.inference.choices import Choices
 from ftkit.runs.directory import is_export, run_folder
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from ftkit.config.run_config import CONFIG_FILE
 from ftkit.data.files import atomic_folder, atomic_write_json, atomic_write_text, free_folder
 from ftkit.data.spec import Source
 from ftkit.errors import DataError, RunError, UserError
-from ftkit.inference.opening import Choices
+from ftkit.inference.choices import Choices
 from ftkit.inference.predictor import Predictor
 from ftkit.report.merged import write_merged_report
 from ftkit.report.saved import REPORT_FILE

@@ -18,7 +18,7 @@ from ftkit.inference.shared_body import POOLER, Part, SharedBody, body_of
 from ftkit.tuners.low_rank import LowRankParts, plain_model
 
 if TYPE_CHECKING:
-    from ftkit.inference.bank import Job
+    from ftkit.inference.bank_member import Job
 
 # Of made-up inputs of different lengths, of which an adapter must say the same in a mixed batch as by itself.
 NUM_PROBES = 2

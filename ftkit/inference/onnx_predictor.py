@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ftkit.errors import CheckpointError, UserError
+from ftkit.inference.choices import Choices
 from ftkit.inference.onnx_model import MODEL_FILE, OnnxModel
-from ftkit.inference.opening import Choices, Tasks, chosen_run
+from ftkit.inference.opening import Tasks, chosen_run
 from ftkit.inference.precision import InferencePrecision
 from ftkit.inference.predictor import Predictor
 from ftkit.runs.directory import EXPORT_FILE, open_export

@@ -2,66 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ftkit.config.run_config import RunConfig
 from ftkit.errors import UserError
 from ftkit.foreign_code import TRUST_WHEN_OPENED
-from ftkit.kinds.kind import Kind
+from ftkit.inference.choices import OF_PLAIN_CHECKPOINTS, Choices, with_columns
+from ftkit.inference.plain_checkpoint import open_plain_checkpoint
 from ftkit.kinds.task import Task
 from ftkit.metrics import DEFAULT_METRICS
 from ftkit.runs.directory import is_plain, open_run, run_folder
 from ftkit.runs.trust import chosen_task, foreign_metrics, kind_of_run, recorded_task, task_that_reads
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What the user says in this call. It wins over what a run says, and only it may name code.
-
-    Attributes:
-        task: a kind, `file.py:NAME`, `package.module:NAME` or an entry point.
-        metrics: names of metrics to compute; paths and `hub:` names among them run.
-        columns: role -> column of the user's files.
-        encoding: of text files.
-        delimiter: between the cells of csv files.
-        source_lang: of a checkpoint that is no run: the language of the sources.
-        target_lang: likewise, of the translations.
-        prompt_template: likewise, what a decoder reads.
-        trust_remote_code: whether code may run that the run or checkpoint asks for.
-    """
-
-    task: str | None = None
-    metrics: tuple[str, ...] | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    encoding: str | None = None
-    delimiter: str | None = None
-    source_lang: str | None = None
-    target_lang: str | None = None
-    prompt_template: str | None = None
-    trust_remote_code: bool = False
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """Returns the keys of a config's `data` section that were given."""
-        names = ("encoding", "delimiter", *_OF_PLAIN_CHECKPOINTS)
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
-
-    def data_of(self, kind: Kind) -> dict[str, Any]:
-        """Returns the same for a kind.
-
-        Raises:
-            UserError: the kind does not have one of them.
-        """
-        for name in self.data:
-            if name not in kind.data.model_fields:
-                raise UserError(f"--{name.replace('_', '-')}: {kind.name} does not read it. Leave it out.")
-        return self.data
-
-
-_OF_PLAIN_CHECKPOINTS = ("source_lang", "target_lang", "prompt_template")
 
 
 def open_model(path: str | Path, choices: Choices) -> tuple[Path, RunConfig]:
@@ -72,8 +25,6 @@ def open_model(path: str | Path, choices: Choices) -> tuple[Path, RunConfig]:
     """
     folder = run_folder(path, with_code=choices.trust_remote_code)
     if is_plain(folder):
-        from ftkit.inference.plain_checkpoint import open_plain_checkpoint
-
         return folder, open_plain_checkpoint(folder, choices)
     return chosen_run(folder, choices, open_run)
 
@@ -88,7 +39,7 @@ def chosen_run(path: str | Path, choices: Choices, opened: Callable[..., Any]) -
         UserError: it is none, or a choice does not suit it.
     """
     folder, config = opened(path, trust_remote_code=choices.trust_remote_code)
-    for name in _OF_PLAIN_CHECKPOINTS:
+    for name in OF_PLAIN_CHECKPOINTS:
         given, own = choices.data.get(name), getattr(config.data, name, None)
         if given is not None and given != own:
             raise UserError(
@@ -100,20 +51,6 @@ def chosen_run(path: str | Path, choices: Choices, opened: Callable[..., Any]) -
     columns = {**config.data.columns, **choices.columns}
     data = config.data.model_copy(update={**choices.data, "columns": columns})
     return folder, with_columns(config.model_copy(update={"data": data}), choices, kind)
-
-
-def with_columns(config: RunConfig, choices: Choices, kind: Kind) -> RunConfig:
-    """Returns a config whose columns are those that the user names, and else as they are.
-
-    Raises:
-        ConfigError: a role does not exist.
-    """
-    assert config.run is not None
-    kind.check_roles(choices.columns)
-    # The kind's own come first: a ftkit.yaml from elsewhere may lack some.
-    columns = {**kind.own_columns, **config.run.columns, **choices.columns}
-    facts = config.run.model_copy(update={"columns": columns})
-    return config.model_copy(update={"run": facts})
 
 
 class Tasks:

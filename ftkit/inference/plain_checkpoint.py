@@ -16,13 +16,13 @@ from ftkit.config.run_config import BaseFacts, RunConfig, RunFacts, TaskFacts
 from ftkit.console import warn
 from ftkit.errors import CheckpointError, UserError, name_list
 from ftkit.foreign_code import TRUST_WHEN_OPENED
-from ftkit.inference.opening import Choices, with_columns
+from ftkit.inference.choices import Choices, with_columns
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.table import KINDS, find_kind, find_task, kind_names, kind_of
 from ftkit.kinds.task import Task
-from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
+from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.fingerprint import file_fingerprint
-from ftkit.models.spec import ModelSpec
+from ftkit.models.spec import CheckpointSpec, ModelSpec
 from ftkit.tuners.saving import CONFIG_FILE as ADAPTER_FILE
 from ftkit.tuners.saving import WEIGHTS_FILE, check_adapter_files, is_adapter, read_state
 from ftkit.tuners.spec import MethodName, TunerSpec

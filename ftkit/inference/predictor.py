@@ -14,7 +14,8 @@ from ftkit.data.check import Problems
 from ftkit.data.readers import fingerprint, open_table
 from ftkit.data.spec import Source
 from ftkit.errors import UserError
-from ftkit.inference.opening import Choices, Tasks, open_model
+from ftkit.inference.choices import Choices
+from ftkit.inference.opening import Tasks, open_model
 from ftkit.inference.windows import one_ahead, windows
 from ftkit.kinds.splits import read_options, read_splits
 from ftkit.metrics import PRIMARY_METRIC

@@ -12,7 +12,7 @@ from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.task import Task
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.types import Family, LabelSpace, Modality, Split
 
 Setting = Literal["attention", "class_weights", "generation", "label_smoothing"]

@@ -13,7 +13,7 @@ from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.kind import Plain, Settings
 from ftkit.kinds.label_settings import check_smoothing, given_weights
 from ftkit.kinds.task import Task
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.types import Label, LabelSpace, ProblemType, Split, natural_sort
 
 if TYPE_CHECKING:

@@ -63,7 +63,7 @@ def kind_of(task: Task) -> Kind:
     Raises:
         ConfigError: there is none of its name.
     """
-    return task.kind if isinstance(task.kind, Kind) else find_kind(task.kind)
+    return task.kind if isinstance(task.kind, Kind) else find_kind(task.kind_name)
 
 
 @functools.cache

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ftkit.types import ProblemType
 
-if TYPE_CHECKING:
-    from ftkit.kinds.kind import Kind
+
+class Named(Protocol):
+    """What a task has to know of its kind."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +22,7 @@ class Task:
 
     Attributes:
         name: for people; also the task's name in results and on the model card.
-        kind: the Hub's pipeline tag, such as `text-classification`; or a Kind of one's own.
+        kind: the Hub's pipeline tag, such as `text-classification`; or an ftkit.Kind of one's own.
         columns: role -> column of the user's files, such as `{"text": "body", "label": "intent"}`.
         labels: all label names in output order; None takes those of the training data, sorted naturally.
         problem_type: None means one label per example.
@@ -28,7 +32,7 @@ class Task:
     """
 
     name: str
-    kind: str | Kind
+    kind: str | Named
     columns: Mapping[str, str] = field(default_factory=dict)
     labels: tuple[str, ...] | None = None
     problem_type: ProblemType | None = None

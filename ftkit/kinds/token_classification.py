@@ -22,7 +22,7 @@ from ftkit.kinds.label_settings import check_smoothing, given_weights, group_of,
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.tag_conversion import DEFAULT_SCHEME, LearntScheme, normalize_tags
 from ftkit.kinds.task import Task
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.tag_schemes import (
     OUTSIDE,
     PREFIXES,

@@ -17,7 +17,7 @@ from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_smoothing, group_of
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.task import Task
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split, TextToTextExample
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError
-from ftkit.models.checkpoint import CheckpointSpec
 from ftkit.models.embeddings import embed_added_tokens
 from ftkit.models.encoder_decoder import join
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.loading import LoadedModel, has_auto_model, loading_errors
 from ftkit.models.quantization import quantization_arguments
+from ftkit.models.spec import CheckpointSpec
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase

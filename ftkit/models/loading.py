@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError
-from ftkit.models.checkpoint import CheckpointSpec
 from ftkit.models.embeddings import embed_added_tokens
 from ftkit.models.quantization import quantization_arguments
+from ftkit.models.spec import CheckpointSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -19,9 +19,10 @@ from ftkit.kinds.splits import read_splits
 from ftkit.kinds.table import find_task, kind_of
 from ftkit.kinds.task import Task
 from ftkit.metrics import DEFAULT_METRICS, PRIMARY_METRIC, available_keys, check_metric_key, check_metric_names
-from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
+from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.quantization import check_quantization
+from ftkit.models.spec import CheckpointSpec
 from ftkit.runs.directory import RunDirectory
 from ftkit.runs.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
 from ftkit.tuners.suits import check_suits, check_trains

@@ -14,8 +14,9 @@ from ftkit.errors import CheckpointError, UserError
 from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.table import find_kind
-from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
-from ftkit.models.spec import ModelSpec
+from ftkit.models.checkpoint import inspect_checkpoint
+from ftkit.models.processors import has_processor
+from ftkit.models.spec import CheckpointSpec, ModelSpec
 from ftkit.runs.trained_adapter import TrainedAdapter, check_adapter_weights
 from ftkit.speedups.memory import bound_kernel_cache
 from ftkit.types import LabelSpace
@@ -118,10 +119,9 @@ def _spec(
         return inspect_checkpoint(whole, needs_weights=needs_weights, trust_key=TRUST_WHEN_OPENED)
     base = base or TrainedAdapter(folder, config, config.run, config.run.base).base_spec()
     quantization = None if full_precision else config.tuner.quantization
-    # A plain PEFT adapter may come without a tokenizer, and then reads with that of its base.
-    own = any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json"))
-    place = str(folder) if own or not config.run.is_plain else None
-    base = dataclasses.replace(base, tokenizer_path=place, quantization=quantization)
+    # A plain PEFT adapter may come without a processor, and then reads with that of its base.
+    place = str(folder) if has_processor(folder) or not config.run.is_plain else None
+    base = dataclasses.replace(base, processor_path=place, quantization=quantization)
     return base.beside(config.tuner.prompt_length)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.adapters.task_adapter import TaskAdapter
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.tuners.spec import TunerSpec
 
 

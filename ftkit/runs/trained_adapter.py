@@ -10,9 +10,9 @@ from pathlib import Path
 from ftkit.config.run_config import BaseFacts, RunConfig, RunFacts
 from ftkit.errors import CheckpointError, UserError
 from ftkit.foreign_code import TRUST_WHEN_OPENED
-from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
+from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.fingerprint import checkpoint_fingerprint, file_fingerprint
-from ftkit.models.spec import ModelSpec
+from ftkit.models.spec import CheckpointSpec, ModelSpec
 from ftkit.runs.directory import open_run
 
 WEIGHTS_FILE = "adapter_model.safetensors"

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError, name_list
 from ftkit.tuners import targets
 from ftkit.tuners.frozen import hold_frozen_modules_still, stop_at_frozen_convolutions
 from ftkit.tuners.heads import all_names, new_modules
+from ftkit.tuners.names import ADAPTER_NAME, base_prefix, quiet
 from ftkit.tuners.spec import TunerSpec
 from ftkit.tuners.virtual_tokens import adjust_prompted_model, check_embeds_alike, virtual_token_values
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
-
-ADAPTER_NAME = "default"  # of the adapter in training: peft's and transformers' own code expects this one
 
 # What peft leaves out when there is nothing to attach to any layer; the word is peft's.
 _NO_TARGETS = "dummy-target-modules"
@@ -204,16 +201,3 @@ def _check_all_new_train(model: Any, new_parameters: Collection[str]) -> None:
     lost = sorted(set(new_parameters) - trained)
     if lost:
         raise ConfigError(f"tuner: {name_list(lost)} is new and would not be trained. Choose another method.")
-
-
-def base_prefix(model: Any) -> str:
-    """Returns what stands before the names of the checkpoint's own modules in a peft.PeftModel."""
-    return "base_model." if model.active_peft_config.is_prompt_learning else "base_model.model."
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silences what peft and transformers warn of and ftkit has taken care of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

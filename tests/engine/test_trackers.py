@@ -11,10 +11,10 @@ import pytest
 
 import ftkit
 from ftkit.config import yaml as strict_yaml
+from ftkit.config.train import TRACKERS
 from ftkit.engine import checkpoints
 from ftkit.engine.tracker_backends import BACKENDS, RunDescription, TensorBoard
 from ftkit.engine.trackers import Trackers, flat_config, result_numbers, tracked_name
-from ftkit.config.train import TRACKERS
 from runs import run_config
 from tracker_stores import (
     calls,

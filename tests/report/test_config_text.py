@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ftkit.config.run_config import load_config
-from ftkit.report.config_text import shareable_results, shareable_yaml
 from ftkit.config.yaml import dump, load
+from ftkit.report.config_text import shareable_results, shareable_yaml
 
 CONFIG = {
     "task": "/home/ana/tasks.py:TASK",

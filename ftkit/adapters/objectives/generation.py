@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from ftkit.models.checkpoint import CheckpointSpec
+    from ftkit.models.spec import CheckpointSpec
 
 
 class GenerationObjective(ObjectiveBase):

@@ -20,9 +20,9 @@ from ftkit.adapters.task_adapter import (
     Tensors,
 )
 from ftkit.errors import CheckpointError
-from ftkit.models.checkpoint import CheckpointSpec
 from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head
 from ftkit.models.reading import check_looks_ahead, config_that_reads
+from ftkit.models.spec import CheckpointSpec
 from ftkit.tag_schemes import Scheme, conlleval_entities, strict_entities
 from ftkit.types import LabelSpace, TokenExample
 

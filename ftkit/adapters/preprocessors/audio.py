@@ -16,7 +16,7 @@ from ftkit.adapters.task_adapter import Batch, Encoded, PreprocessorBase
 from ftkit.data.audio import AudioError, AudioExample, audio_seconds, read_audio
 from ftkit.errors import ConfigError, DataError
 from ftkit.models.audio_input import audio_input, load_feature_extractor
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace
 
 DEFAULT_SECONDS = 15.0

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ftkit.errors import CheckpointError, ConfigError, did_you_mean, name_list
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

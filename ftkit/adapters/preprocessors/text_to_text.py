@@ -20,8 +20,8 @@ from ftkit.adapters.preprocessors.languages import Languages
 from ftkit.adapters.preprocessors.prompts import Prompts, source_affixes
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, TokenPreprocessor, dataset_of, id_column, in_chunks
 from ftkit.adapters.task_adapter import Batch, Encoded, EncodedToScore
-from ftkit.models.checkpoint import CheckpointSpec
 from ftkit.models.generation import GenerationSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.models.tokenizers import TARGET_TOKENIZER, load_target_tokenizer
 from ftkit.types import LabelSpace, TextToTextExample
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ftkit.adapters.columns import attention_mask, pad_columns
 from ftkit.adapters.task_adapter import Batch, PreprocessorBase
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.models.tokenizers import load_tokenizer, max_input_length
 from ftkit.types import LabelSpace
 

@@ -19,7 +19,7 @@ from ftkit.adapters.preprocessors.word_encoder import WordEncoder
 from ftkit.adapters.task_adapter import Encoded
 from ftkit.console import warn
 from ftkit.errors import ConfigError
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, TokenExample
 
 DEFAULT_OVERLAP = 4  # windows share a quarter: context enough on both sides, a third more tokens to read

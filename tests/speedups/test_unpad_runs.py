@@ -18,8 +18,8 @@ import tiny
 from ftkit.engine import unpadded
 from ftkit.engine.batching import StepSize
 from ftkit.engine.guards import FiniteGuard
-from ftkit.speedups.unpad import leaves_padding_out, try_to_unpad, unpad
 from ftkit.errors import ConfigError
+from ftkit.speedups.unpad import leaves_padding_out, try_to_unpad, unpad
 from ftkit.types import LabelSpace
 from runs import TEXTS, run_config, translation_config
 

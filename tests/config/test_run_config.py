@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ftkit.config.run_config import RunFacts, json_schema, load_config, parse_overrides
-from ftkit.errors import ConfigError
 from ftkit.config.train import RENAMED, training_argument_fields
+from ftkit.errors import ConfigError
 
 GOOD = {
     "task": "text-classification",

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import ftkit
-from ftkit.speedups.kept_states import GIB, MEMORY_VARIABLE, KeptStates, find_room
 from ftkit.errors import ConfigError
+from ftkit.speedups.kept_states import GIB, MEMORY_VARIABLE, KeptStates, find_room
 from runs import run_config
 
 LENGTHS = np.array([2, 3, 1])

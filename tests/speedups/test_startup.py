@@ -44,8 +44,8 @@ def test_one_that_was_switched_off_stays_off():
 
 
 def test_it_rests_while_a_run_is_prepared_and_works_while_it_trains(checkpoint, tmp_path, monkeypatch):
-    from ftkit.config import yaml as strict_yaml
     from ftkit.cli import app
+    from ftkit.config import yaml as strict_yaml
 
     seen = []
     start, train = training.start_engine, training.FtkitTrainer.train

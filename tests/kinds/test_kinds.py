@@ -2,8 +2,8 @@ import inspect
 
 import pytest
 
-from ftkit.kinds.table import KINDS, kind_module
 from ftkit.kinds.kind import KindModule
+from ftkit.kinds.table import KINDS, kind_module
 
 MEMBERS = [name for name, value in vars(KindModule).items() if inspect.isfunction(value) and not name.startswith("_")]
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny
+from ftkit.errors import ConfigError
 from ftkit.speedups.token_rows import Rows, unpadding, with_padding
 from ftkit.speedups.unpad import unpad, working_types
-from ftkit.errors import ConfigError
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.spec import TunerSpec
 
