@@ -7,27 +7,13 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-Kind = Literal[
-    "text-classification",
-    "token-classification",
-    "translation",
-    "summarization",
-    "text-generation",
-    "fill-mask",
-    "question-answering",
-    "image-classification",
-    "audio-classification",
-    "automatic-speech-recognition",
-]
-"""What a task is, in the Hub's own pipeline tags."""
+Modality = Literal["text", "image", "audio", "image+text"]
+"""What a checkpoint reads."""
 
-WRITING_KINDS: tuple[Kind, ...] = ("translation", "summarization", "text-generation")
-"""The kinds whose predictions are texts that a model writes."""
+Family = Literal["encoder", "decoder", "encoder-decoder", "dual-encoder"]
+"""How a checkpoint reads and writes: BERT-like, GPT-like, T5-like, CLIP-like."""
 
-Family = Literal["encoder", "decoder", "encoder-decoder"]
-"""How a checkpoint reads and writes: BERT-like, GPT-like, T5-like."""
-
-FAMILIES: tuple[Family, ...] = ("encoder", "decoder", "encoder-decoder")
+FAMILIES: tuple[Family, ...] = ("encoder", "decoder", "encoder-decoder", "dual-encoder")
 
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 """What a classifier predicts; the values are those of `config.problem_type` in transformers."""
@@ -38,8 +24,9 @@ PROBLEM_TYPES: tuple[ProblemType, ...] = (
     "regression",
 )
 
-ScoreType = ProblemType | Kind
-"""What decides which metrics suit a task: for text classification its problem type, else its kind."""
+ScoreType = str
+Kind = str
+WRITING_KINDS = ("translation",)
 
 Label = str | tuple[str, ...] | float
 """One name, several names (multi-label), or a number (regression)."""
@@ -58,26 +45,39 @@ class Row:
     line: int
 
 
-class LabelledExample(Protocol):
-    """What every example with labels has, whatever is labelled.
+class Example(Protocol):
+    """What a kind makes of one row.
 
     Attributes:
-        line: where the row begins in its file, for messages; 0 where the row is a file by itself.
+        id: the row's `id` column, else its 0-based position in the file.
+        line: where the row begins in its file, for messages.
     """
 
     @property
-    def label(self) -> Label | None: ...  # noqa: D102
+    def id(self) -> str | int: ...  # noqa: D102
 
     @property
     def line(self) -> int: ...  # noqa: D102
 
+    @property
+    def size(self) -> int:
+        """How much there is to hold, in characters."""
+        ...
+
     def key(self) -> Hashable:
-        """Returns what equal inputs share."""
+        """Returns what tells inputs apart: equal inputs have equal keys, whatever their ids and labels."""
         ...
 
     def summary(self) -> str:
-        """Returns the input in one line."""
+        """Returns the input as a person sees it in one line, however long."""
         ...
+
+
+class LabelledExample(Example, Protocol):
+    """An example with a label, whatever is labelled."""
+
+    @property
+    def label(self) -> Label | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ class TextExample:
         id: the row's `id` column, else its 0-based position in the file.
         label: None when the row is only to be predicted.
         line: where the row begins in its file, for messages.
+        group: what the row shares with others that must stay on one side of a split, such as its author.
     """
 
     id: str | int
@@ -95,19 +96,20 @@ class TextExample:
     text_pair: str | None = None
     label: Label | None = None
     line: int = 0
+    group: str | None = None
 
     @property
-    def num_characters(self) -> int:
-        """How long it is."""
+    def size(self) -> int:
+        """How long it is, in characters."""
         return len(self.text) + len(self.text_pair or "")
 
     def key(self) -> Hashable:
-        """Returns what equal inputs share: the texts themselves."""
+        """Returns the text, and the second one."""
         return self.text, self.text_pair
 
     def summary(self) -> str:
-        """Returns the text in one line."""
-        return " ".join(self.text.split())
+        """Returns the text, and behind it the second one."""
+        return self.text if self.text_pair is None else f"{self.text} {self.text_pair}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ class TokenExample:
         offsets: where each word lies in `text`, in characters, the end not included.
         spans: the entities of `text`; None when there are tags.
         line: where the row begins in its file, for messages.
+        group: what the row shares with others that must stay on one side of a split, such as its document.
     """
 
     id: str | int
@@ -140,15 +143,20 @@ class TokenExample:
     offsets: tuple[tuple[int, int], ...] | None = None
     spans: tuple[CharSpan, ...] | None = None
     line: int = 0
+    group: str | None = None
 
     @property
-    def num_characters(self) -> int:
-        """How long it is, white space aside."""
+    def size(self) -> int:
+        """How long it is, in characters, white space aside."""
         return sum(len(str(word)) for word in self.words)
 
+    def key(self) -> Hashable:
+        """Returns the words."""
+        return self.words
+
     def summary(self) -> str:
-        """Returns the words in one line."""
-        return " ".join(str(word) for word in self.words)
+        """Returns the text, or else the words with spaces between them."""
+        return self.text if self.text is not None else " ".join(map(str, self.words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,21 +167,27 @@ class TextToTextExample:
         id: the row's `id` column, else its 0-based position in the file.
         target: None when the row is only to be predicted.
         line: where the row begins in its file, for messages.
+        group: what the row shares with others that must stay on one side of a split, such as its document.
     """
 
     id: str | int
     source: str
     target: str | None = None
     line: int = 0
+    group: str | None = None
 
     @property
-    def num_characters(self) -> int:
-        """How long its source is."""
+    def size(self) -> int:
+        """How long its source is, in characters."""
         return len(self.source)
 
+    def key(self) -> Hashable:
+        """Returns the source."""
+        return self.source
+
     def summary(self) -> str:
-        """Returns the source in one line."""
-        return " ".join(self.source.split())
+        """Returns the source."""
+        return self.source
 
 
 ExampleT = TypeVar("ExampleT")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import ftkit
-from ftkit import strict_yaml
+from ftkit.config import yaml as strict_yaml
 from runs import TEXTS, run_config, write_csv
 
 

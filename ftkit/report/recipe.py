@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from ftkit.adapters.task_adapter import TaskAdapter
+from ftkit.tuners.spec import TunerSpec
 
 AutoClass = Literal[
     "AutoModelForSequenceClassification",
     "AutoModelForTokenClassification",
+    "AutoModelForAudioClassification",
     "AutoModelForCausalLM",
     "AutoModelForSeq2SeqLM",
 ]
@@ -58,3 +62,21 @@ class Recipe(BaseModel):
     def writes(self) -> bool:
         """Whether the model writes texts."""
         return self.auto_class in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")
+
+
+def plain_recipe(adapter: TaskAdapter, model: Any, tuner: TunerSpec) -> Recipe:
+    """Returns how a run's model is loaded and used without ftkit.
+
+    Args:
+        adapter: its task adapter.
+        model: what was trained.
+    """
+    spec = adapter.spec
+    rows = model.config.get_text_config().vocab_size if spec.add_tokens else spec.vocab_size
+    return Recipe(
+        resizes_embeddings=not tuner.is_full and rows != spec.vocab_size,
+        num_virtual_tokens=tuner.prompt_length,
+        quantization=tuner.quantization,
+        trust_remote_code=spec.trust_remote_code,
+        **adapter.recipe(),
+    )

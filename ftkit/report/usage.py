@@ -22,6 +22,7 @@ def python_code(card: Card, name: str, *, is_folder: bool) -> str:
     predict = {
         "AutoModelForSequenceClassification": _classify,
         "AutoModelForTokenClassification": _tag,
+        "AutoModelForAudioClassification": _hear,
     }.get(card.recipe.auto_class, _write)
     return "\n".join(predict(card, name, is_folder))
 
@@ -181,6 +182,32 @@ def _classify_by_peft(card: Card, name: str, is_folder: bool) -> list[str]:
         *_load(card, name, is_folder),
         "",
         f'inputs = tokenizer({given}{_cut(card)}, return_tensors="pt")',
+        "with torch.inference_mode():",
+        "    logits = model(**inputs).logits[0]",
+        f"print({answer})",
+    ]
+
+
+def _hear(card: Card, name: str, is_folder: bool) -> list[str]:
+    """Returns the lines that read a recording and label it; transformers' pipeline alone would ask for FFmpeg."""
+    load = [
+        line.replace("AutoTokenizer", "AutoFeatureExtractor").replace("tokenizer", "extractor")
+        for line in _load(card, name, is_folder)
+    ]
+    answer = {
+        "multi_label_classification": "[model.config.id2label[i] for i in (logits >= 0).nonzero().flatten().tolist()]",
+        "regression": "logits.item()",
+    }.get(card.problem_type, "model.config.id2label[logits.argmax().item()]")
+    recording = "recording.wav" if card.example is None else card.example.text
+    place = load.index("")
+    return [
+        *load[:place],
+        "from transformers.audio_utils import load_audio",
+        *load[place:],
+        "",
+        "rate = extractor.sampling_rate",
+        f'samples = load_audio({literal(recording)}, sampling_rate=rate, backend="soundfile")  # needs soxr, too',
+        'inputs = extractor(samples, sampling_rate=rate, return_tensors="pt")',
         "with torch.inference_mode():",
         "    logits = model(**inputs).logits[0]",
         f"print({answer})",

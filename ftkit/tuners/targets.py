@@ -9,7 +9,7 @@ tuned instead: a convolution is a linear layer over the pixels that it sees at a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError, did_you_mean, name_list
@@ -26,6 +26,12 @@ IA3_ATTENTION = (
 IA3_FEEDFORWARD = (
     *("output.dense", "wo", "fc2", "lin2", "down_proj", "mlp.c_proj", "mlp.Wo", "dense_4h_to_h", "ffn_output"),
 )
+
+
+# WavLM's attention hands the weights of its layers to one function of torch and never calls the layers: what is
+# attached to them would take no part, and would not be trained.
+NEVER_CALLED: Mapping[str, tuple[str, ...]] = {"WavLMAttention": ("q_proj", "k_proj", "v_proj", "out_proj")}
+"""Module -> its layers of which only the weights are read."""
 
 
 def layer_stacks(model: torch.nn.Module) -> dict[str, int]:
@@ -58,13 +64,14 @@ def linear_layers(model: torch.nn.Module, new: Collection[str]) -> list[str]:
     A pooler is among them: that of a sentence encoder was never used in its own training, and has to move. One that
     takes no part, as in two joined checkpoints, is frozen already and stays out.
     """
-    stacks = layer_stacks(model)
+    stacks, never_called = layer_stacks(model), _never_called(model)
     get_output: Any = getattr(model, "get_output_embeddings", lambda: None)
     output = get_output()
     linear = [
         name
         for name, module in model.named_modules()
         if _is_linear(module)
+        and name not in never_called
         and not _is_inside(name, new)
         and (_is_inside(name, stacks) or (module is not output and module.weight.requires_grad))
     ]
@@ -80,6 +87,7 @@ def norm_layers(model: torch.nn.Module, new: Collection[str]) -> list[str]:
         name
         for name, module in model.named_modules()
         if type(module).__name__.lower().endswith(("norm", "rmsnorm"))
+        and not any(True for _ in module.children())  # Wav2Vec2EncoderStableLayerNorm is an encoder
         and any(True for _ in module.parameters())
         and not _is_inside(name, new)
     ]
@@ -121,10 +129,12 @@ def named_layers(model: torch.nn.Module, wanted: Sequence[str], new: Collection[
     """
     import torch
 
+    never_called = _never_called(model)
     usable = [
         name
         for name, module in model.named_modules()
         if (_is_linear(module) or _is_convolution(module) or isinstance(module, torch.nn.Embedding))
+        and name not in never_called
         and not _is_inside(name, new)
         and not name.endswith("shared")  # the table that encoder and decoder take theirs from, itself never called
     ]
@@ -133,6 +143,11 @@ def named_layers(model: torch.nn.Module, wanted: Sequence[str], new: Collection[
         fitting = linear_layers(model, new) if target == "all-linear" else [n for n in usable if _ends(n, (target,))]
         if not fitting:
             names = sorted({name.rpartition(".")[2] for name in usable})
+            if any(_ends(name, (target,)) for name in never_called):
+                raise ConfigError(
+                    f"tuner.target_modules: this checkpoint reads the weights of {target!r} and never calls it, so "
+                    f"that what is attached to it would not be trained. Choose among {name_list(names)}."
+                )
             raise ConfigError(
                 f"tuner.target_modules: no layer {target!r} in this checkpoint.{did_you_mean(target, names)} "
                 f"There are {name_list(names)}."
@@ -157,6 +172,15 @@ def shortened(names: Sequence[str], model: torch.nn.Module, new: Collection[str]
         ends = (".".join(parts[start:]) for start in range(len(parts) - 1, -1, -1))
         short[next(end for end in ends if not any(_ends(other, (end,)) for other in others))] = None
     return list(short)
+
+
+def _never_called(model: torch.nn.Module) -> set[str]:
+    """Returns the full names of layers of which only the weights are read; see `NEVER_CALLED`."""
+    return {
+        f"{name}.{layer}"
+        for name, module in model.named_modules()
+        for layer in NEVER_CALLED.get(type(module).__name__, ())
+    }
 
 
 def _is_linear(module: torch.nn.Module) -> bool:

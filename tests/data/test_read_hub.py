@@ -1,6 +1,8 @@
 import io
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -128,3 +130,21 @@ def test_images_in_parquet_stay_bytes(tmp_path: Path) -> None:
         (row,) = table.rows
         assert row.values["label"] == "dog"
         assert open_image(image_source(row.values["image"], table.folder)).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_sounds_in_parquet_stay_bytes(tmp_path: Path) -> None:
+    features = datasets.Features({"audio": datasets.Audio()})
+    (tmp_path / "data").mkdir()
+    cell = {"bytes": b"RIFF...", "path": "one.wav"}
+    # As `datasets` itself writes it, which asks for torchcodec to do so.
+    rows = pyarrow.Table.from_pylist([{"audio": cell}], schema=features.arrow_schema)
+    pyarrow.parquet.write_table(rows, tmp_path / "data" / "train.parquet")
+    table = open_table(HubSource(hub=str(tmp_path / "data"), split="train"))
+    assert [row.values for row in table.rows] == [{"audio": cell}]
+
+
+def test_a_folder_of_recordings_is_to_be_named_itself(tmp_path: Path) -> None:
+    (tmp_path / "sounds" / "low").mkdir(parents=True)
+    (tmp_path / "sounds" / "low" / "1.wav").write_bytes(b"RIFF...")
+    with pytest.raises(DataError, match=r"(?s)Fix: .*name the folder itself, such as train: .*sounds"):
+        open_table(HubSource(hub=str(tmp_path / "sounds"), split="train"))

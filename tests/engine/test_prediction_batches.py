@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftkit.config import load_config
+from ftkit.config.run_config import load_config
 from ftkit.engine.batching import BatchLimits, cut, padding_share
 from ftkit.engine.evaluation import CPU_BATCH_COST, CPU_TOKENS, WRITING_ROWS, length_batches, prediction_limits
 

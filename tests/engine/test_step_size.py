@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from ftkit.config import load_config
+from ftkit.config.run_config import load_config
 from ftkit.engine.batching import PART_COST, StepSize
 from ftkit.engine.training import step_size
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import cells
-from ftkit.config import load_config
+from ftkit.config.run_config import load_config
 from ftkit.errors import ConfigError
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.frozen import frozen_modules, frozen_prefix

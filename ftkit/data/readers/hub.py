@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit.data.readers.class_labels import class_label_decoders, decoded
@@ -93,4 +94,6 @@ def _remedy(source: HubSource, error: Exception, reason: str) -> str:
             "check the network (HF_HUB_OFFLINE=1 allows only what is already in the cache), "
             "or download the data and name the file"
         )
+    if Path(source.hub).is_dir():
+        return f"for a folder of images or recordings name the folder itself, such as train: {source.hub}"
     return "look at the dataset's page, or download its files and name one, such as train: data/train.parquet"

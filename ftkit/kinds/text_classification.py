@@ -1,0 +1,181 @@
+"""Text classification: a text, or a pair of texts, and one label, several labels or a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import ceil
+from typing import Any
+
+from ftkit.adapters.spec import TaskAdapterSpec
+from ftkit.data.check import Problems, check_splits, check_texts
+from ftkit.data.readers import Table
+from ftkit.data.spec import TextDataSpec
+from ftkit.errors import DataError
+from ftkit.kinds.kind import Kind, Role
+from ftkit.kinds.label_settings import group_of, saved_labels
+from ftkit.kinds.labelled import (
+    LabelledData,
+    adapter_options,
+    check_known_labels,
+    declared_labels,
+    labels_of,
+    make_scorer,
+    of_plain_checkpoint,
+    problem_type_of,
+    readable,
+    to_label,
+)
+from ftkit.kinds.probes import probe_text
+from ftkit.kinds.task import Task
+from ftkit.types import LabelSpace, ProblemType, Row, Split, TextExample
+
+
+class TextClassificationData(LabelledData, TextDataSpec):
+    """The `data` section of text classification."""
+
+
+def read_examples(
+    table: Table, task: Task, columns: Mapping[str, str], data: TextClassificationData, *, with_labels: bool
+) -> Iterator[TextExample]:
+    """Turns rows into examples one by one; nothing is judged here, `check` does that.
+
+    Args:
+        columns: role -> column.
+        with_labels: False for rows that are only to be predicted; their label column may be absent.
+
+    Raises:
+        DataError: a column is not in the file.
+    """
+    columns = dict(columns)
+    if table.columns == ("text",):
+        columns["text"] = "text"  # plain text files have no other name for it
+    if task.prepare is None:
+        roles = [role for role in columns if role != "group" and (with_labels or role not in ("label", "id"))]
+        for role in roles:
+            if columns[role] not in table.columns:
+                raise table.missing_column(columns[role], role=role)
+    problem_type = problem_type_of(task, data)
+    for position, row in enumerate(table.rows):
+        yield _example(position, row, task, columns, problem_type, data.label_separator, with_labels)
+
+
+def _example(
+    position: int,
+    row: Row,
+    task: Task,
+    columns: Mapping[str, str],
+    problem_type: ProblemType,
+    separator: str,
+    with_labels: bool,
+) -> TextExample:
+    cells = task.prepared(row.values)
+    id_cell = cells.get(columns["id"]) if "id" in columns else None
+    return TextExample(
+        id=position if id_cell is None else id_cell,
+        text=_text(cells.get(columns["text"])),
+        text_pair=_text(cells.get(columns["text_pair"])) if "text_pair" in columns else None,
+        label=to_label(cells.get(columns["label"]), problem_type, separator) if with_labels else None,
+        line=row.line,
+        group=group_of(cells, columns),
+    )
+
+
+def _text(cell: Any) -> str:
+    return "" if cell is None else str(cell)
+
+
+def input_example(position: int, item: Any) -> TextExample:
+    """Returns an input of `Predictor.predict` as an example: a text, or a pair of texts.
+
+    Raises:
+        DataError: it is neither.
+    """
+    parts = [item] if isinstance(item, str) else list(item) if isinstance(item, (list, tuple)) else []
+    if len(parts) not in (1, 2) or not all(isinstance(part, str) for part in parts):
+        raise DataError(f"inputs, item {position}: expected a text or a pair of texts, got {item!r}.")
+    return TextExample(id=position, text=parts[0], text_pair=parts[1] if len(parts) == 2 else None, line=position)
+
+
+def check(
+    splits: Mapping[str, Split], labels: LabelSpace, task: Task, data: TextClassificationData, problems: Problems
+) -> None:
+    """Reports everything that is wrong with the examples of a run, by file and row."""
+    check_splits(
+        list(splits.values()),
+        problem_type=labels.problem_type,
+        declared=declared_labels(task, data),
+        problems=problems,
+    )
+
+
+def check_inputs(split: Split, problems: Problems) -> None:
+    """Reports rows that cannot be predicted: those without a text."""
+    check_texts(split, problems)
+
+
+def shown_example(example: TextExample, predicted: Any, labels: LabelSpace) -> dict[str, Any]:
+    """Returns `text`, `expected` and `predicted` of one example, for the end of a run on the screen."""
+    return {"text": example.text, "expected": example.label, "predicted": readable(predicted, labels)}
+
+
+# --- the kind -----------------------------------------------------------------------------------------------
+
+
+def probe(position: int) -> TextExample:
+    """Returns a made-up text without a label."""
+    return TextExample(id=position, text=probe_text(position), line=position)
+
+
+def lengthened(example: TextExample, length: int) -> TextExample:
+    """Returns a text so often repeated that it has so many words."""
+    times = ceil(length / max(len(example.text.split()), 1))
+    return replace(example, text=" ".join([example.text] * times))
+
+
+def _task_adapter(preprocessor: str, refuses: Mapping[str, str]) -> TaskAdapterSpec:
+    return TaskAdapterSpec(
+        preprocessor=f"ftkit.adapters.preprocessors.text:{preprocessor}",
+        objective="ftkit.adapters.objectives.labels:LabelObjective",
+        auto_class="AutoModelForSequenceClassification",
+        peft_task="SEQ_CLS",
+        refuses=refuses,
+    )
+
+
+_NO_PREFIX = {"prefix": "transformers' encoders take no keys and values from outside"}
+_NO_VIRTUAL_TOKENS = dict.fromkeys(
+    ("prefix", "prompt", "p-tuning"),
+    "the classifier looks for the last token of the text, and virtual tokens hide which one that is",
+)
+
+KIND = Kind(
+    name="text-classification",
+    roles={
+        "text": Role(description="the text to classify", column="text"),
+        "text_pair": Role(description="the second text of a pair, such as a hypothesis"),
+        "label": Role(description="what is to be predicted", column="label"),
+        "id": Role(description="the row's own id, kept in predictions"),
+    },
+    data=TextClassificationData,
+    settings=frozenset({"class_weights", "label_smoothing"}),
+    read=read_examples,
+    labels=labels_of,
+    saved_labels=saved_labels,
+    check=check,
+    check_inputs=check_inputs,
+    check_known_labels=check_known_labels,
+    input_example=input_example,
+    probe=probe,
+    lengthened=lengthened,
+    adapter_options=adapter_options,
+    of_plain_checkpoint=of_plain_checkpoint,
+    task_adapters={
+        "encoder": _task_adapter("TextPreprocessor", _NO_PREFIX),
+        "decoder": _task_adapter("DecoderTextPreprocessor", _NO_VIRTUAL_TOKENS),
+        "encoder-decoder": _task_adapter("EncoderDecoderTextPreprocessor", _NO_VIRTUAL_TOKENS),
+    },
+    metric_group=problem_type_of,
+    make_scorer=make_scorer,
+    shown=shown_example,
+)
