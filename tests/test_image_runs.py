@@ -156,6 +156,24 @@ def test_a_resumed_run_ends_with_the_same_weights_and_statistics(name, tuner, ch
         assert any("running_mean" in name for name in tensors(resumed))
 
 
+@pytest.mark.parametrize("name", ["vit", "resnet"])
+def test_the_best_weights_are_taken_at_the_end(name, checkpoint, photos, tmp_path):
+    """transformers saves some models, ViT among them, under other names than it looks for."""
+    from transformers import AutoModelForImageClassification as Auto
+
+    often = {"num_train_epochs": 6, "save_total_limit": 9, "learning_rate": 3e-2}
+    run = ftkit.train(config(checkpoint(name), photos, tmp_path, data={"validation": 0.3}, train=often))
+    steps = [path.name.removeprefix("checkpoint-") for path in (run.output_dir / "checkpoints").glob("checkpoint-*")]
+    states = {
+        step: Auto.from_pretrained(run.output_dir / "checkpoints" / f"checkpoint-{step}").state_dict()
+        for step in steps
+    }
+    taken = Auto.from_pretrained(run.output_dir).state_dict()
+    same = [step for step, state in states.items() if all(torch.equal(state[key], taken[key]) for key in taken)]
+    assert same == [str(run.metrics["best_step"])]
+    assert run.metrics["best_step"] < run.metrics["num_steps"]
+
+
 def test_what_is_drawn_does_not_depend_on_who_makes_the_batches(checkpoint, photos, tmp_path):
     runs = [
         ftkit.train(
