@@ -33,6 +33,12 @@ class Role:
     column: str | None = None
 
 
+COMMON_ROLES: Mapping[str, Role] = {
+    "group": Role(description="what rows share that must stay on one side of a split, such as a speaker"),
+}
+"""Roles that every kind has."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a config says outside of `data` that kinds may take.
@@ -181,7 +187,7 @@ class Kind:
             ConfigError: a role does not exist.
         """
         self.check_roles(data.columns)
-        return {**self.own_columns, **task.columns, **data.columns}
+        return {**self.own_columns, **task.columns, **data.role_columns}
 
     @property
     def own_columns(self) -> dict[str, str]:
@@ -190,10 +196,11 @@ class Kind:
 
     def check_roles(self, columns: Mapping[str, str]) -> None:
         """Raises ConfigError for a role that the kind does not have."""
+        roles = {**self.roles, **COMMON_ROLES}
         for role in columns:
-            if role not in self.roles:
+            if role not in roles:
                 raise ConfigError(
-                    f"data.columns: no role {role!r}.{did_you_mean(role, self.roles)} Roles: {name_list(self.roles)}."
+                    f"data.columns: no role {role!r}.{did_you_mean(role, roles)} Roles: {name_list(roles)}."
                 )
 
     def check_settings(self, given: Mapping[Setting, str]) -> None:

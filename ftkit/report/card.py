@@ -205,7 +205,7 @@ def _first_text(example: Any) -> str:
     words = getattr(example, "words", None)
     if words is not None:
         return " ".join(map(str, words))
-    return str(getattr(example, "text", None) or getattr(example, "source", ""))
+    return str(getattr(example, "text", None) or getattr(example, "source", None) or example.summary())
 
 
 def _input(example: Any) -> str:

@@ -154,8 +154,8 @@ def _error_row(content: ReportContent, split: EvaluatedSplit, row: int, weight: 
     return ErrorRow(
         line=example.line,
         id=shorten(example.id, _MAX_LABEL),
-        text=shorten(example.text, _MAX_TEXT),
-        text_pair=None if example.text_pair is None else shorten(example.text_pair, _MAX_TEXT),
+        text=shorten(getattr(example, "text", None) or example.summary(), _MAX_TEXT),
+        text_pair=None if getattr(example, "text_pair", None) is None else shorten(example.text_pair, _MAX_TEXT),
         expected=expected,
         predicted=predicted,
         weight=_weight_text(content, split, weight),
