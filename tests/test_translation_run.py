@@ -253,7 +253,11 @@ def swapped(folder: Path, config: dict[str, Any]) -> None:
         ("marian", swapped, "source and target are swapped"),
         ("marian", change(data__train={"source": "a.en", "taget": "a.de"}), "Did you mean 'target'?"),
         ("marian", change(generation={"num_beam": 4}), "Did you mean 'num_beams'?"),
-        ("marian", change(train__class_weights="balanced"), "train.class_weights: translation has no classes. Leave it out."),
+        (
+            "marian",
+            change(train__class_weights="balanced"),
+            "train.class_weights: translation has no classes. Leave it out.",
+        ),
         ("marian", change(data__bleu_tokenizer="13"), "Did you mean '13a'?"),
         ("marian", change(data__columns={"target": "german", "sorce": "x"}), "no role 'sorce'"),
         ("mbart", change(data__source_lang="en_XX", data__target_lang="ger"), "knows no language 'ger'"),
