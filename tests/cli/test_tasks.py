@@ -21,8 +21,10 @@ NOT_FOR = {
     ("prompt", "token-classification"): {"encoder-decoder"},
     ("p-tuning", "token-classification"): {"encoder-decoder"},
     ("head-only", "translation"): {"decoder", "encoder-decoder"},
+    **{(method, "image-classification"): {"encoder"} for method in ("prefix", "prompt", "p-tuning")},
+    **{(method, "audio-classification"): {"encoder", "encoder-decoder"} for method in ("prefix", "prompt", "p-tuning")},
     # T5 stands for encoder-decoders here, and has no biases.
-    **{("bitfit", kind): {"encoder-decoder"} for kind in TABLE},
+    **{("bitfit", kind): {"encoder-decoder"} for kind in TABLE if find_kind(kind).reads == "text"},
 }
 
 
