@@ -174,13 +174,12 @@ def execute(config: RunConfig) -> RunResult:
 
     # Train, and evaluate with the best weights.
     startup.wake_collector()
-    scorer = run.kind.make_scorer(run.metrics, run.labels, config.data)
     limits = evaluation.prediction_limits(config.train, adapter.objective, device_type=arguments.device.type)
 
     def validate() -> dict[str, Any]:
         quick, split = adapter.for_validation(), run.splits["validation"]
         with precision.full_precision(model):
-            return evaluation.evaluate(model, quick, split, to_score["validation"], scorer, limits).metrics
+            return evaluation.evaluate(model, quick, split, to_score["validation"], run.scorer, limits).metrics
 
     size = training.step_size(config.train, arguments, padding_is_free=speedups.padding_is_free)
     choice = precision.choose_precision(
@@ -204,7 +203,7 @@ def execute(config: RunConfig) -> RunResult:
     if process.is_main_process:
         directory.new_staging()
     evaluated = {
-        name: steps.evaluate_split(run, trained.model, adapter, name, split, scorer, limits)
+        name: steps.evaluate_split(run, trained.model, adapter, name, split, limits)
         for name, split in to_score.items()
     }
     for warning in (cut_off := results.cut_off_warnings(evaluated)):

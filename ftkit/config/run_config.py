@@ -131,7 +131,10 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
             raise ConfigError(f"{name}: expected keys such as task, model and data, got {shown(raw)}.")
     for key, value in (overrides or {}).items():
         _set(raw, key, value)
-    return _validated(raw, name, lines, _kind_of(raw))
+    kind = _kind_of(raw)
+    if kind is not None:
+        _drop_old_defaults(raw.get("data"), kind)
+    return _validated(raw, name, lines, kind)
 
 
 def _kind_of(raw: Mapping[str, Any]) -> Kind | None:
@@ -139,6 +142,16 @@ def _kind_of(raw: Mapping[str, Any]) -> Kind | None:
     facts, task = raw.get("run"), raw.get("task")
     recorded = facts.get("kind") if isinstance(facts, Mapping) else None
     return next((kind for name in (recorded, task) if isinstance(name, str) and (kind := known_kind(name))), None)
+
+
+def _drop_old_defaults(data: Any, kind: Kind) -> None:
+    """Drops what an earlier ftkit wrote into the config of every run: a default that says nothing."""
+    if (
+        isinstance(data, dict)
+        and "label_separator" not in kind.data.model_fields
+        and data.get("label_separator") == ","
+    ):
+        del data["label_separator"]
 
 
 def _validated(raw: dict[str, Any], name: str, lines: Mapping[KeyPath, int], kind: Kind | None) -> RunConfig:

@@ -59,9 +59,18 @@ def look_at_images(splits: Mapping[str, Split[ImageExample]], problems: Problems
         return {name: _looked_at(split, threads, bar, problems) for name, split in splits.items()}
 
 
-def check_images(split: Split[ImageExample], problems: Problems) -> None:
-    """Reports images that cannot be decoded; see `look_at_images`."""
-    look_at_images({split.name: split}, problems)
+def check_given(split: Split[ImageExample], problems: Problems) -> None:
+    """Reports rows without an image and files that are not there; none is opened, as it will be at once."""
+    for example in split.examples:
+        if example.image is None:
+            _report_none(example, split, problems)
+        elif isinstance(example.image, str) and not os.path.isfile(example.image):
+            problems.error(
+                f"{split.name}: there is no such file as {example.image}",
+                where=split.where(example),
+                remedy="correct the path; relative ones begin where the file lies that names them",
+                kind=f"{split.name}: no such file",
+            )
 
 
 def _looked_at(
@@ -86,11 +95,7 @@ def _look(example: ImageExample) -> Looked:
 
 def _report(example: ImageExample, looked: Looked, split: Split[ImageExample], problems: Problems) -> None:
     if example.image is None:
-        problems.error(
-            f"{split.name}: there is no image",
-            where=split.where(example),
-            remedy="fill in the path of the image, or delete the row",
-        )
+        _report_none(example, split, problems)
     elif looked.problem:
         problems.error(
             f"{split.name}: images that cannot be used, such as {looked.problem}",
@@ -105,6 +110,14 @@ def _report(example: ImageExample, looked: Looked, split: Split[ImageExample], p
             remedy="look at these files; they may be placeholders",
             kind=f"{split.name}: tiny image",
         )
+
+
+def _report_none(example: ImageExample, split: Split[ImageExample], problems: Problems) -> None:
+    problems.error(
+        f"{split.name}: there is no image",
+        where=split.where(example),
+        remedy="fill in the path of the image, or delete the row",
+    )
 
 
 def _chunks(examples: Sequence[ImageExample], size: int) -> Iterator[Iterable[ImageExample]]:

@@ -55,6 +55,7 @@ class ImageExample:
         label: None when the row is only to be predicted.
         line: where the row begins in its file, for messages; 0 where an image is a file of a folder.
         digest: of the decoded pixels, where they have been looked at already.
+        group: what the row shares with others that must stay on one side of a split, such as a patient.
     """
 
     id: str | int
@@ -63,6 +64,7 @@ class ImageExample:
     label: Label | None = None
     line: int = 0
     digest: str = ""
+    group: str | None = None
 
     @property
     def size(self) -> int:

@@ -12,7 +12,7 @@ from accelerate.utils import parse_flag_from_env
 
 from ftkit.config.train import TrainSpec, stated_precision, training_arguments_kwargs
 from ftkit.errors import ConfigError
-from ftkit.metrics import greater_is_better
+from ftkit.metrics.checks import greater_is_better
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
     from transformers import PreTrainedModel
 
-    from ftkit.metrics import Scorer
+    from ftkit.metrics.scorer import Scorer
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class Choices:
 
     Attributes:
         task: a kind, `file.py:NAME`, `package.module:NAME` or an entry point.
-        metrics: names of metrics to compute; paths and `hub:` names among them run.
+        metrics: names of metrics to compute; those that ftkit did not write run somebody's code.
         columns: role -> column of the user's files.
         encoding: of text files.
         delimiter: between the cells of csv files.

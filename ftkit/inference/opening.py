@@ -12,7 +12,7 @@ from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.inference.choices import OF_PLAIN_CHECKPOINTS, Choices, with_columns
 from ftkit.inference.plain_checkpoint import open_plain_checkpoint
 from ftkit.kinds.task import Task
-from ftkit.metrics import DEFAULT_METRICS
+from ftkit.metrics.table import MetricGroup
 from ftkit.runs.directory import is_plain, open_run, run_folder
 from ftkit.runs.trust import chosen_task, foreign_metrics, kind_of_run, recorded_task, task_that_reads
 
@@ -97,10 +97,11 @@ class Tasks:
             return self._choices.metrics
         names, asked = self._own_metrics
         if asked and not self._choices.trust_remote_code:
+            example = f", such as --metrics {self._defaults[0]}" if self._defaults else ""
             raise UserError(
                 f"The run names metrics that run code of their own: {', '.join(asked)}. They were not loaded.\n"
-                f"Fix: name the metrics yourself, such as --metrics {self._defaults[0]}; or, if you trust who made "
-                f"the run, say {TRUST_WHEN_OPENED}."
+                f"Fix: name the metrics yourself{example}; or, if you trust who made the run, say "
+                f"{TRUST_WHEN_OPENED}."
             )
         return names
 
@@ -122,9 +123,9 @@ class Tasks:
 
     @property
     def _defaults(self) -> tuple[str, ...]:
-        return DEFAULT_METRICS[self.metric_group]
+        return self.metric_group.defaults
 
     @property
-    def metric_group(self) -> str:
-        """Which metrics suit."""
+    def metric_group(self) -> MetricGroup:
+        """Which metrics suit, and what computes them."""
         return self.kind.metric_group(self.recorded, self._config.data)

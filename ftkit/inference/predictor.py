@@ -18,7 +18,7 @@ from ftkit.inference.choices import Choices
 from ftkit.inference.opening import Tasks, open_model
 from ftkit.inference.windows import one_ahead, windows
 from ftkit.kinds.splits import read_options, read_splits
-from ftkit.metrics import PRIMARY_METRIC
+from ftkit.metrics.scorer import make_scorer
 from ftkit.models.quantization import move
 from ftkit.runs.loading import batch_limits, load_model, load_task_adapter, pick_device
 from ftkit.types import Split
@@ -165,7 +165,8 @@ class Predictor:
         """
         from ftkit.engine.evaluation import evaluate
 
-        scorer = self.kind.make_scorer(metrics or self.tasks.metrics, self.labels, self.config.data)
+        names, group = metrics or self.tasks.metrics, self.tasks.metric_group
+        scorer = make_scorer(names, group, labels=self.labels, options=dict(self.config.data))
         rows = self.adapter.preprocessor.encode_to_score(split.examples)
         outcome = evaluate(self.model, self.adapter, split, rows, scorer, self.limits, autocast=self._autocast)
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
@@ -175,7 +176,7 @@ class Predictor:
     def primary_metric(self) -> str:
         """The metric that a run of this kind is judged by, unless its config names another."""
         chosen = self.config.train.metric_for_best_model or self.tasks.recorded.primary_metric
-        return chosen or PRIMARY_METRIC[self.tasks.metric_group]
+        return chosen or self.tasks.metric_group.primary
 
     @property
     def _facts(self) -> Any:

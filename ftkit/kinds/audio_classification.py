@@ -24,7 +24,7 @@ from ftkit.kinds.labelled import (
     check_known_labels,
     declared_labels,
     labels_of,
-    make_scorer,
+    metric_group,
     of_plain_checkpoint,
     problem_type_of,
     readable,
@@ -236,7 +236,6 @@ KIND = Kind(
     adapter_options=adapter_options,
     of_plain_checkpoint=of_plain_checkpoint,
     task_adapters={"encoder": _TASK_ADAPTER, "encoder-decoder": _TASK_ADAPTER},
-    metric_group=problem_type_of,
-    make_scorer=make_scorer,
+    metrics=metric_group,
     shown=shown_example,
 )

@@ -12,6 +12,7 @@ from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.task import Task
+from ftkit.metrics.table import MetricGroup
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import Family, LabelSpace, Modality, Split
 
@@ -136,10 +137,10 @@ class Kind:
         of_plain_checkpoint: labels in a config.json, checkpoint, data section, file -> what of a checkpoint that ftkit
             did not make is known besides.
         task_adapters: family -> preprocessor and objective.
-        metric_group: which metrics suit; see ftkit.metrics.
-        make_scorer: names of metrics, labels, data section -> what computes the metrics.
+        metrics: which metrics suit, and what computes them: a row of ftkit.metrics.table, or task and data section ->
+            such a row.
         shown: an example, its prediction and the labels -> `text`, `expected` and `predicted`, for the screen.
-        blocks: metric group -> names of the report's blocks, in order; see ftkit.report.blocks.
+        blocks: name of a metric group -> names of the report's blocks, in order; see ftkit.report.blocks.
     """
 
     name: str
@@ -160,8 +161,7 @@ class Kind:
     adapter_options: Callable[[Split, Any, Any, Settings], dict[str, Any]]
     of_plain_checkpoint: Callable[[LabelSpace | None, CheckpointSpec, Any, str], Plain] = plain_labels
     task_adapters: Mapping[Family, TaskAdapterSpec]
-    metric_group: Callable[[Task, Any], str]
-    make_scorer: Callable[..., Any]
+    metrics: MetricGroup | Callable[[Task, Any], MetricGroup]
     shown: Callable[[Any, Any, Any], dict[str, Any]]
     blocks: Callable[[str], tuple[str, ...]] = field(default=lambda group: ())
 
@@ -174,6 +174,10 @@ class Kind:
     def predicts_from_labels(self) -> bool:
         """Whether what is predicted is chosen from labels."""
         return self.labels is not no_labels
+
+    def metric_group(self, task: Task, data: DataSpec) -> MetricGroup:
+        """Returns which metrics suit, and what computes them."""
+        return self.metrics if isinstance(self.metrics, MetricGroup) else self.metrics(task, data)
 
     def columns_of(self, task: Task, data: DataSpec) -> dict[str, str]:
         """Returns role -> column: the kind's own names, then the task's, then the config's.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic import Field
 
@@ -13,11 +13,9 @@ from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.kind import Plain, Settings
 from ftkit.kinds.label_settings import check_smoothing, given_weights
 from ftkit.kinds.task import Task
+from ftkit.metrics.table import GROUPS, MetricGroup
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import Label, LabelSpace, ProblemType, Split, natural_sort
-
-if TYPE_CHECKING:
-    from ftkit.metrics.scorer import Scorer
 
 # A regression head has one output; transformers needs a name for it.
 REGRESSION_NAME = "score"
@@ -158,11 +156,9 @@ def readable(prediction: Any, labels: LabelSpace) -> Label:
     return labels.names[int(prediction)]
 
 
-def make_scorer(names: Sequence[str], labels: LabelSpace, data: LabelledData) -> Scorer:
-    """Returns what computes the metrics of a run."""
-    from ftkit.metrics.scorer import Scorer
-
-    return Scorer(names, labels)
+def metric_group(task: Task, data: LabelledData) -> MetricGroup:
+    """Returns the metrics of the problem type."""
+    return GROUPS[problem_type_of(task, data)]
 
 
 def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: Any, where: str) -> Plain:

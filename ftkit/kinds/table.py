@@ -5,21 +5,19 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
-import importlib.util
-import sys
 from collections.abc import Mapping
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.task import Task
+from ftkit.named_code import load_code
 
 KINDS: dict[str, str] = {
     "text-classification": "ftkit.kinds.text_classification:KIND",
     "token-classification": "ftkit.kinds.token_classification:KIND",
     "translation": "ftkit.kinds.translation:KIND",
+    "image-classification": "ftkit.kinds.image_classification:KIND",
     "audio-classification": "ftkit.kinds.audio_classification:KIND",
 }
 """Name -> `module:KIND`, imported when it is first asked for."""
@@ -106,35 +104,12 @@ def _entry_points() -> Mapping[str, Any]:
 
 def _import_task(name: str) -> Task:
     place, _, attribute = name.rpartition(":")
-    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
+    module = load_code(place, key="task")
     if not hasattr(module, attribute):
         tasks = [key for key, value in vars(module).items() if isinstance(value, (Task, Kind))]
         listed = f" It defines {name_list(tasks)}." if tasks else " It defines no Task and no Kind."
         raise ConfigError(f"task: {place} has no {attribute!r}.{did_you_mean(attribute, tasks)}{listed}")
     return _checked(getattr(module, attribute), name)
-
-
-def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise ConfigError(f"task: no file {str(path)!r} (looked at {path.absolute()}).")
-    name = f"ftkit_task_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where its functions are found again by workers that read data
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise ConfigError(f"task: {path} failed while it was imported: {type(error).__name__}: {error}") from error
-    return module
-
-
-def _load_module(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ConfigError(f"task: the module {name!r} cannot be imported: {error}.") from None
 
 
 def _checked(found: object, name: str) -> Task:

@@ -20,7 +20,7 @@ from ftkit.kinds.labelled import (
     check_known_labels,
     declared_labels,
     labels_of,
-    make_scorer,
+    metric_group,
     of_plain_checkpoint,
     problem_type_of,
     readable,
@@ -175,7 +175,6 @@ KIND = Kind(
         "decoder": _task_adapter("DecoderTextPreprocessor", _NO_VIRTUAL_TOKENS),
         "encoder-decoder": _task_adapter("EncoderDecoderTextPreprocessor", _NO_VIRTUAL_TOKENS),
     },
-    metric_group=problem_type_of,
-    make_scorer=make_scorer,
+    metrics=metric_group,
     shown=shown_example,
 )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,7 @@ from ftkit.kinds.label_settings import check_smoothing, given_weights, group_of,
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.tag_conversion import DEFAULT_SCHEME, LearntScheme, normalize_tags
 from ftkit.kinds.task import Task
+from ftkit.metrics.table import GROUPS
 from ftkit.models.spec import CheckpointSpec
 from ftkit.tag_schemes import (
     OUTSIDE,
@@ -35,9 +36,6 @@ from ftkit.tag_schemes import (
     tag_names,
 )
 from ftkit.types import LabelSpace, Split, TokenExample, natural_sort
-
-if TYPE_CHECKING:
-    from ftkit.metrics.tagging import TagScorer
 
 WORDS_EXAMPLE = '{"tokens": ["Anna", "left"], "tags": ["B-PER", "O"]}'
 
@@ -323,18 +321,6 @@ def _entities_text(words: Sequence[str], tags: Sequence[str]) -> str:
 # --- the kind -----------------------------------------------------------------------------------------------
 
 
-def metric_group(task: Task, data: TokenClassificationData) -> str:
-    """Returns the kind's own group of metrics."""
-    return "token-classification"
-
-
-def make_scorer(names: Sequence[str], labels: LabelSpace, data: TokenClassificationData) -> TagScorer:
-    """Returns what computes the metrics of a run."""
-    from ftkit.metrics.tagging import TagScorer
-
-    return TagScorer(names, labels)
-
-
 def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: Any, where: str) -> Plain:
     """Returns tag names as ftkit spells them, with their scheme.
 
@@ -423,7 +409,6 @@ KIND = Kind(
         "decoder": _task_adapter({}),
         "encoder-decoder": _task_adapter(_NO_VIRTUAL_TOKENS),
     },
-    metric_group=metric_group,
-    make_scorer=make_scorer,
+    metrics=GROUPS["token-classification"],
     shown=shown_example,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
@@ -17,11 +17,9 @@ from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_smoothing, group_of
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.task import Task
+from ftkit.metrics.table import GROUPS
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split, TextToTextExample
-
-if TYPE_CHECKING:
-    from ftkit.metrics.translation import TranslationScorer
 
 # Where neither generation_config.json nor a table of positions says how long texts may be.
 LONGEST_TEXT = 512
@@ -196,22 +194,6 @@ def shown_example(example: TextToTextExample, predicted: Any, labels: None) -> d
 # --- the kind -----------------------------------------------------------------------------------------------
 
 
-def metric_group(task: Task, data: TranslationData) -> str:
-    """Returns the kind's own group of metrics."""
-    return "translation"
-
-
-def make_scorer(names: Sequence[str], labels: None, data: TranslationData) -> TranslationScorer:
-    """Returns what computes the metrics of a run.
-
-    Raises:
-        ConfigError: sacreBLEU's tokenizer for the target language cannot be used.
-    """
-    from ftkit.metrics.translation import TranslationScorer
-
-    return TranslationScorer(names, target_lang=data.target_lang, tokenizer=data.bleu_tokenizer)
-
-
 def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: TranslationData, where: str) -> Plain:
     """Returns what a model that writes texts is made with: the search and limits of its generation_config.json."""
     stated = _generation_config(spec)
@@ -280,7 +262,6 @@ KIND = Kind(
             "EncoderDecoderPreprocessor", "EncoderDecoderGeneration", "AutoModelForSeq2SeqLM", "SEQ_2_SEQ_LM"
         ),
     },
-    metric_group=metric_group,
-    make_scorer=make_scorer,
+    metrics=GROUPS["translation"],
     shown=shown_example,
 )

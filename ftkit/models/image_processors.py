@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError, name_list
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,8 +25,8 @@ def load_image_processor(spec: CheckpointSpec) -> Any:
     """
     from transformers import AutoImageProcessor
 
-    place = spec.tokenizer_path or spec.path
-    loading = {} if spec.tokenizer_path is not None else spec.loading_arguments
+    place = spec.processor_path or spec.path
+    loading = {} if spec.processor_path is not None else spec.loading_arguments
     try:
         processor = AutoImageProcessor.from_pretrained(place, backend="pil", **loading)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:

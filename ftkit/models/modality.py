@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ftkit.errors import CheckpointError
+from ftkit.types import Modality
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
-
-Modality = Literal["text", "image", "audio", "image+text"]
 
 # transformers' tables of model types, by what their models read. A type may stand in several: Whisper's decoder is
 # also a language model, Perceiver comes for texts and for images, CLIP's image half is also a classifier. The first

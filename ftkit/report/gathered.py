@@ -32,7 +32,7 @@ def report_content(
         title=run.directory.path.absolute().name,
         task_name=run.task.name,
         kind=run.kind.name,
-        problem_type=run.metric_group,
+        problem_type=run.metric_group.name,
         label_names=() if run.labels is None else run.labels.names,
         checkpoint=run.spec.name,
         family=run.spec.family,

@@ -18,7 +18,9 @@ from ftkit.kinds.kind import Kind, Setting, Settings
 from ftkit.kinds.splits import read_splits
 from ftkit.kinds.table import find_task, kind_of
 from ftkit.kinds.task import Task
-from ftkit.metrics import DEFAULT_METRICS, PRIMARY_METRIC, available_keys, check_metric_key, check_metric_names
+from ftkit.metrics.checks import check_computed, check_metric_key, check_metric_names, default_key
+from ftkit.metrics.scorer import Scorer, make_scorer
+from ftkit.metrics.table import MetricGroup
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.quantization import check_quantization
@@ -42,6 +44,7 @@ class CheckedRun:
         adapter_options: what the task adapter is made with, such as class weights; saved with the run.
         metrics: names of the metrics to compute.
         primary_metric: the key that picks the best checkpoint.
+        scorer: computes the metrics; external ones are loaded and have been tried.
         warnings: what the user should know about the data.
         start_from: a trained adapter on the same checkpoint, whose weights the run starts from.
     """
@@ -58,12 +61,13 @@ class CheckedRun:
     adapter_options: Mapping[str, Any]
     metrics: tuple[str, ...]
     primary_metric: str
+    scorer: Scorer
     warnings: tuple[str, ...]
     start_from: TrainedAdapter | None = None
 
     @property
-    def metric_group(self) -> str:
-        """Which metrics suit."""
+    def metric_group(self) -> MetricGroup:
+        """Which metrics suit, and what computes them."""
         return self.kind.metric_group(self.task, self.config.data)
 
     @property
@@ -123,7 +127,8 @@ def check_run(config: RunConfig) -> CheckedRun:
     kind = kind_of(task)
     config = config.for_kind(kind)
     columns = kind.columns_of(task, config.data)
-    metrics, primary_metric = choose_metrics(config, task, kind.metric_group(task, config.data))
+    group = kind.metric_group(task, config.data)
+    metrics, primary_metric = choose_metrics(config, task, group)
     stated_precision(config.train)
     stated_trackers(config.train)
     kind.check_settings(_settings_given(config))
@@ -146,6 +151,8 @@ def check_run(config: RunConfig) -> CheckedRun:
         fraction = data.validation if isinstance(data.validation, float) else None
         check_groups(splits, columns["group"], fraction, problems)
     problems.raise_if_any()
+    scorer = make_scorer(metrics, group, labels=labels, options=dict(data))
+    check_computed(primary_metric, scorer.keys, group)
     return CheckedRun(
         config=config,
         directory=directory,
@@ -159,23 +166,21 @@ def check_run(config: RunConfig) -> CheckedRun:
         adapter_options=kind.adapter_options(splits["train"], labels, data, _settings(config, kind)),
         metrics=metrics,
         primary_metric=primary_metric,
+        scorer=scorer,
         warnings=(*quantization_warnings, *problems.warnings),
         start_from=start_from,
     )
 
 
-def choose_metrics(config: RunConfig, task: Task, group: str) -> tuple[tuple[str, ...], str]:
+def choose_metrics(config: RunConfig, task: Task, group: MetricGroup) -> tuple[tuple[str, ...], str]:
     """Returns the metric names and the primary key: the config's, else the task's, else the kind's own.
 
     Raises:
         ConfigError: a name or key does not exist, or does not suit the problem.
     """
-    names = config.metrics or task.metrics or DEFAULT_METRICS[group]
+    names = config.metrics or task.metrics or group.defaults
     check_metric_names(names, group)
-    primary = config.train.metric_for_best_model or task.primary_metric
-    if primary is None:
-        default = PRIMARY_METRIC[group]
-        primary = default if default in available_keys(names, group) else "loss"
+    primary = config.train.metric_for_best_model or task.primary_metric or default_key(names, group)
     check_metric_key(primary, names, group)
     return tuple(names), primary.removeprefix("eval_")
 

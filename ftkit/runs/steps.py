@@ -24,8 +24,6 @@ from ftkit.runs.directory import PREDICTIONS
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from ftkit.metrics.scorer import Scorer
-
 
 def tuned_model(run: CheckedRun, loaded: LoadedModel) -> PreTrainedModel:
     """Returns the model with only those weights trainable that are to move; see ftkit.tuners."""
@@ -88,7 +86,6 @@ def evaluate_split(
     adapter: TaskAdapter,
     name: str,
     encoded: EncodedToScore,
-    scorer: Scorer,
     limits: BatchLimits,
 ) -> Evaluation:
     """Scores one split and writes `predictions/<split>.jsonl`, a row for each input row, in input order.
@@ -97,7 +94,7 @@ def evaluate_split(
     """
     split, folder = run.splits[name], run.directory.staging / PREDICTIONS
     if not is_main_process():
-        return evaluation.evaluate(model, adapter, split, encoded, scorer, limits)
+        return evaluation.evaluate(model, adapter, split, encoded, run.scorer, limits)
     with contextlib.ExitStack() as stack:
         formats = adapter.objective.formats
         writers = [stack.enter_context(open_writer(folder / f"{name}.{format}")) for format in formats]
@@ -107,7 +104,7 @@ def evaluate_split(
                 for writer in writers:
                     writer.write({"id": example.id, **prediction})
 
-        return evaluation.evaluate(model, adapter, split, encoded, scorer, limits, on_window=write)
+        return evaluation.evaluate(model, adapter, split, encoded, run.scorer, limits, on_window=write)
 
 
 def shown_example(run: CheckedRun, evaluated: Mapping[str, Evaluation]) -> dict[str, Any] | None:

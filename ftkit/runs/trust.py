@@ -16,7 +16,7 @@ from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.table import KINDS, find_kind, find_task, kind_of, known_kind, names_file_or_module
 from ftkit.kinds.task import Task
-from ftkit.metrics import is_external
+from ftkit.metrics.checks import is_external
 
 
 def check_code_is_trusted(
@@ -75,7 +75,7 @@ def _was_given(key: str, given: set[str]) -> bool:
 
 
 def _as_override(key: str, value: Any) -> str:
-    safe = {"task": value, "metrics": "[accuracy]", "model.trust_remote_code": "false", "overwrite": "false"}
+    safe = {"task": value, "model.trust_remote_code": "false", "overwrite": "false"}
     return f"{key}={safe.get(key, 'null')}"
 
 

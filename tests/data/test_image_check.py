@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ftkit.data.image_check import check_images, look_at_images
+from ftkit.data.image_check import check_given, look_at_images
 from ftkit.data.images import ImageExample
 from ftkit.data.problems import MAX_PLACES, Problems
 from ftkit.types import Split
@@ -51,7 +51,7 @@ def test_everything_that_is_wrong_is_one_entry_with_its_places(tmp_path):
 
 def test_the_list_of_places_is_bounded(tmp_path):
     problems = Problems()
-    check_images(split(tmp_path, *(f"{number}.png" for number in range(300)), lines=True), problems)
+    look_at_images({"train": split(tmp_path, *(f"{number}.png" for number in range(300)), lines=True)}, problems)
     (error,) = problems.errors
     assert "(300 times)" in error
     assert error.count("photos, line") == MAX_PLACES
@@ -60,7 +60,7 @@ def test_the_list_of_places_is_bounded(tmp_path):
 
 def test_a_row_without_an_image():
     problems = Problems()
-    check_images(Split("test", "test.csv", [ImageExample(id=0, image=None, name="image 1", line=2)]), problems)
+    check_given(Split("test", "test.csv", [ImageExample(id=0, image=None, name="image 1", line=2)]), problems)
     assert problems.errors == [
         "test: there is no image\nat test.csv, line 2\nfix: fill in the path of the image, or delete the row"
     ]
@@ -70,7 +70,7 @@ def test_a_row_without_an_image():
 def test_tiny_images_are_warned_of(tmp_path, size):
     picture(tmp_path / "dot.png", size=size)
     problems = Problems()
-    check_images(split(tmp_path, "dot.png"), problems)
+    look_at_images({"train": split(tmp_path, "dot.png")}, problems)
     assert problems.errors == []
     (warning,) = problems.warnings
     assert f"such as {size[0]} x {size[1]}; at photos, dot.png" in warning
@@ -84,3 +84,14 @@ def test_many_images_keep_their_order(tmp_path):
     assert [example.name for example in looked] == names
     assert len({example.digest for example in looked}) == 20
     assert [looked[number].digest for number in range(20)] == [looked[580 + number].digest for number in range(20)]
+
+
+def test_inputs_that_are_not_there_are_named_before_any_is_opened(tmp_path):
+    (tmp_path / "text.png").write_text("no picture")
+    problems = Problems()
+    check_given(split(tmp_path, "text.png", "gone.png", "away.png"), problems)
+    assert problems.errors == [
+        f"train: there is no such file as {tmp_path / 'gone.png'} (2 times)\n"
+        "at photos, gone.png; photos, away.png\n"
+        "fix: correct the path; relative ones begin where the file lies that names them"
+    ]

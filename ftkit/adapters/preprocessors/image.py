@@ -14,8 +14,8 @@ from ftkit.adapters.label_column import label_array
 from ftkit.adapters.preprocessors.image_augmentation import augmented
 from ftkit.adapters.task_adapter import Batch, Encoded, PreprocessorBase
 from ftkit.data.images import ImageExample, open_image
-from ftkit.models.checkpoint import CheckpointSpec
 from ftkit.models.image_processors import PIXELS, check_fits, load_image_processor, tensor_shape
+from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace
 
 # A convolution has no tokens to count. A square of 16 x 16 pixels is what most transformers make one of.
@@ -106,5 +106,7 @@ class ImagePreprocessor(PreprocessorBase):
             assert rng is not None, "what is drawn in training is drawn from a generator"
             images = [augmented(image, self.augment, rng) for image in images]
         pixels_BCHW = self.processor(images=images, return_tensors="pt")[PIXELS]
-        labels = pad_columns([{"labels": row["labels"]} for row in rows], {}) if "labels" in rows[0] else {}
-        return Batch(inputs={PIXELS: pixels_BCHW}, num_positions=len(rows) * self.cost, **labels)
+        labels = (
+            pad_columns([{"labels": row["labels"]} for row in rows], {})["labels"] if "labels" in rows[0] else None
+        )
+        return Batch(inputs={PIXELS: pixels_BCHW}, labels=labels, num_positions=len(rows) * self.cost)
