@@ -256,3 +256,20 @@ def test_inputs_that_are_no_recordings(checkpoint: Callable[[str], Path]) -> Non
     for item in (7, None, ["a.wav"], ""):
         with pytest.raises(DataError, match="inputs, item 3: expected the path of a recording"):
             KIND.input_example(3, item)
+
+
+@pytest.mark.parametrize("name", ["wav2vec2-layer", "whisper"])
+def test_an_exported_model_hears_the_same(
+    checkpoint: Callable[[str], Path], tones: Path, tmp_path: Path, name: str
+) -> None:
+    pytest.importorskip("onnxruntime", reason="pip install 'ftkit[onnx]'")
+    from ftkit.inference.export import export_run
+
+    result = ftkit.train(config(checkpoint(name), tmp_path, tones))
+    about = export_run(result.output_dir, tmp_path / "onnx")
+    assert (about["rows"], about["equal_predictions"]) == (9, 1.0)
+    exported = ftkit.load(tmp_path / "onnx")
+    for seconds in (0.02, 0.5, 1.7):
+        recording = {"array": tiny_audio.tone("high", seconds), "sampling_rate": tiny_audio.RATE}
+        expected = ftkit.load(result.output_dir).predict([recording])[0]["scores"]
+        assert exported.predict([recording])[0]["scores"] == pytest.approx(expected, abs=1e-5)
