@@ -55,6 +55,11 @@ def make_adapter(
     return find_kind(kind).task_adapter(spec).make(spec, labels(kind), max_length=max_length, options=options)
 
 
+def peft_task(kind: str, adapter: TaskAdapter) -> str | None:
+    """Returns what peft calls the task of a cell."""
+    return find_kind(kind).task_adapter(adapter.spec).peft_task
+
+
 def labels(kind: str) -> LabelSpace | None:
     """Returns the labels of the examples; none where texts are written."""
     if kind == "text-classification":

@@ -17,7 +17,7 @@ from ftkit.types import Family, Label, LabelSpace, Split, TextExample
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from ftkit.adapters.task_adapter import TaskAdapter
+    from ftkit.adapters.task_adapter import Batch, Encoded, TaskAdapter
 
 EXAMPLES: tuple[tuple[str, str], ...] = (
     ("my card was lost on the train", "topic_10"),
@@ -123,6 +123,12 @@ def make_adapter(folder: Path, labels: LabelSpace, *, max_length: int | None = N
 
     spec = inspect_checkpoint(ModelSpec(checkpoint=str(folder)))
     return KIND.task_adapter(spec).make(spec, labels, max_length=max_length, options=options)
+
+
+def batch_of(adapter: TaskAdapter, encoded: Encoded, *, training: bool = False) -> Batch:
+    """Returns all rows as one batch."""
+    rows = encoded.rows.__getitems__(list(range(encoded.num_rows)))
+    return adapter.preprocessor.collate(rows, training=training, rng=None)
 
 
 def make_split(

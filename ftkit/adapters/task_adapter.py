@@ -7,7 +7,7 @@ classification uses. A kind names a pair for each family of checkpoints that ser
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -111,10 +111,18 @@ class Batch:
         """Returns the batch in page-locked memory; PyTorch's loader calls it."""
         return self._each(lambda tensor: tensor.pin_memory())
 
-    def _each(self, change: Any) -> Batch:
-        labels = change(self.labels) if hasattr(self.labels, "to") else self.labels
-        moved = [{name: change(tensor) for name, tensor in part.items()} for part in (self.inputs, self.extras)]
-        return dataclasses.replace(self, inputs=moved[0], extras=moved[1], labels=labels)
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        inputs, extras, labels = (_changed(part, change) for part in (self.inputs, self.extras, self.labels))
+        return dataclasses.replace(self, inputs=inputs, extras=extras, labels=labels)
+
+
+def _changed(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Changes the tensors of a batch, also of targets that are lists of dicts, as those of detection are."""
+    if isinstance(value, Mapping):
+        return {name: _changed(part, change) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_changed(part, change) for part in value]
+    return change(value) if hasattr(value, "to") else value
 
 
 class Preprocessor(Protocol):

@@ -129,13 +129,13 @@ def _quantize(model: PreTrainedModel) -> None:
 
 def forward_passes(model: PreTrainedModel, adapter: TaskAdapter, kind: Kind) -> Passes:
     """Returns a function that runs made-up inputs through a model, as predictions do."""
-    encoded = adapter.preprocessor.encode_to_score([kind.probe(position) for position in range(PROBE_ROWS)])
-    limits = BatchLimits(math.inf, int(encoded.inputs.costs.sum()))
-    if encoded.targets is not None:
-        # The texts to write are given: a search would take long, and show the same.
-        targets = encoded.targets
-        return lambda autocast: mean_loss(model, adapter, targets, limits, autocast=autocast)
-    return lambda autocast: next(predict_windows(model, adapter, encoded.inputs, limits, autocast=autocast))
+    probes = [kind.probe(position) for position in range(PROBE_ROWS)]
+    # Where texts are written, they are given: a search would take long, and show the same.
+    rows = adapter.preprocessor.encode(probes, targets=not adapter.objective.one_pass)
+    limits = BatchLimits(math.inf, PROBE_ROWS * int(rows.costs.max()))
+    if adapter.objective.one_pass:
+        return lambda autocast: next(predict_windows(model, adapter, rows, limits, autocast=autocast))
+    return lambda autocast: mean_loss(model, adapter, rows, limits, autocast=autocast)
 
 
 def _faster(passes: Passes, device: torch.device) -> InferencePrecision:

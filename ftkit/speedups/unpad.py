@@ -291,8 +291,9 @@ def apply(workload: Workload) -> Applied | None:
     """
     if workload.train.unpad is True:
         unpad(workload.model)
-        return Applied(padding_is_free=True)
-    return Applied(padding_is_free=True) if try_to_unpad(workload.model) is None else None
+    elif try_to_unpad(workload.model) is not None:
+        return None
+    return Applied(padding_is_free=True, facts={"padding_share": 0.0})
 
 
 SPEEDUP = Speedup(key="train.unpad", moment="loaded", applies=applies, apply=apply, check=check)

@@ -46,18 +46,18 @@ def attend(
     if changed:
         raise NotImplementedError(f"its attention has a {changed[0]}")
     assert query.shape[2] == key.shape[2] == attention_mask.rows.num_tokens
-    compute = _choose(query, value, dropout)
+    compute = fastest_kernel(query, value, dropout)
     return compute(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling), None
 
 
-def _choose(query: torch.Tensor, value: torch.Tensor, dropout: float) -> Callable[..., torch.Tensor]:
+def fastest_kernel(query: torch.Tensor, value: torch.Tensor, dropout: float) -> Callable[..., torch.Tensor]:
     """Returns what computes attention fastest on this device, in this type."""
     if query.device.type == "cpu":
         return by_length
     if _suits_flash(query, value):
         if is_flash_attn_2_available():
             return by_flash_attn
-        if not dropout and _varlen_attn() is not None:
+        if not dropout and pytorch_kernel() is not None:
             return by_varlen
     return at_once
 
@@ -80,7 +80,7 @@ def _dtype(query: torch.Tensor) -> torch.dtype:
 
 
 @functools.cache
-def _varlen_attn() -> Callable[..., Any] | None:
+def pytorch_kernel() -> Callable[..., Any] | None:
     """Returns PyTorch's own kernel; None where there is none, or one without windows and shared heads."""
     try:
         from torch.nn.attention.varlen import varlen_attn
@@ -167,7 +167,7 @@ def by_varlen(
 ) -> torch.Tensor:
     """PyTorch's kernel for rows of different lengths; it knows no dropout."""
     assert not dropout
-    varlen_attn = _varlen_attn()
+    varlen_attn = pytorch_kernel()
     assert varlen_attn is not None
     states, bounds, width = _varlen_inputs(query, key, value, mask)
     return varlen_attn(

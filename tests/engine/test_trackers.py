@@ -256,18 +256,6 @@ def test_mlflow_without_an_address_stays_in_the_run_directory(checkpoint, tmp_pa
     assert (run.output_dir / "mlflow" / "mlartifacts" / found.info.run_id / "artifacts" / "report.html").is_file()
 
 
-def test_one_process_alone_opens_trackers(checkpoint, tmp_path):
-    from ftkit.config.run_config import load_config
-    from ftkit.engine.training import open_trackers
-    from ftkit.runs.checked_run import prepare
-
-    config = run_config(tmp_path, checkpoint("bert"), **{"train.report_to": "tensorboard"})
-    (tmp_path / "run.yaml").write_text(strict_yaml.dump(config))
-    plan = prepare(load_config(tmp_path / "run.yaml"))
-    assert not open_trackers(plan, is_main_process=False)
-    assert not (tmp_path / "run").exists()
-
-
 def test_the_variable_of_tensorboard_wins(tmp_path, monkeypatch):
     monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "logs"))
     backend = TensorBoard()

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import cells
 import ftkit
 import tiny
-from ftkit.engine import checkpoints, kept_states
+from ftkit.config.train import TrainSpec
+from ftkit.engine import checkpoints
 from ftkit.engine.batching import StepSize
-from ftkit.speedups.frozen_features import find_frozen_part
+from ftkit.engine.current_batch import computing
+from ftkit.kinds.table import find_kind
+from ftkit.speedups import kept_states
+from ftkit.speedups.table import Speedups
 from ftkit.speedups.unpad import unpad
 from ftkit.tuners.apply import apply_tuner
-from ftkit.tuners.frozen import frozen_prefix as layers_of
+from ftkit.tuners.frozen import frozen_prefix
 from ftkit.tuners.saving import adapter_state
 from ftkit.tuners.spec import TunerSpec
-from ftkit.types import Kind, Split, TokenExample
+from ftkit.types import Split, TokenExample
 from runs import TAGGED, run_config
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -33,11 +41,31 @@ METHODS: dict[str, dict[str, Any]] = {
 # Their sums are then rounded differently, by some 1e-7 of the states. SGD passes that on in proportion. (Adam would
 # divide it by itself: biases of attention keys have no gradient but rounding.)
 TOLERANCE = 1e-6
-AT_ONCE = StepSize(rows=4, tokens=None, max_tokens_at_once=math.inf, part_cost=math.inf)
-IN_PARTS = StepSize(rows=4, tokens=None, max_tokens_at_once=math.inf, part_cost=5)
-ONE_BY_ONE = StepSize(rows=4, tokens=None, max_tokens_at_once=math.inf, part_cost=0)
+AT_ONCE = StepSize(rows=4, cost=None, max_cost_at_once=math.inf, part_cost=math.inf)
+IN_PARTS = StepSize(rows=4, cost=None, max_cost_at_once=math.inf, part_cost=5)
+ONE_BY_ONE = StepSize(rows=4, cost=None, max_cost_at_once=math.inf, part_cost=0)
 
-Train = Callable[..., Any]
+Prepare = Callable[..., "Training"]
+
+
+@dataclass
+class Training:
+    """A trainer, and what is attached to its model."""
+
+    trainer: Any
+    speedups: Speedups
+
+    @property
+    def model(self) -> Any:
+        return self.trainer.model
+
+    @property
+    def costs(self) -> np.ndarray:
+        return self.trainer.encoded.costs
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return self.speedups.facts["frozen_prefix_cache"]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +81,7 @@ def dropping(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return make
 
 
-def split_of(kind: Kind) -> Split:
+def split_of(kind: str) -> Split:
     if kind == "text-classification":
         return tiny.make_split(*zip(*tiny.EXAMPLES[::2], strict=True))
     rows = [
@@ -64,52 +92,51 @@ def split_of(kind: Kind) -> Split:
 
 
 @pytest.fixture
-def make_trainer(dropping: Callable[[str], Path], tmp_path: Path) -> Train:
-    """`make_trainer("bert", "head-only", keep=True)` is about to train for three epochs of two batches."""
+def prepare(dropping: Callable[[str], Path], tmp_path: Path) -> Prepare:
+    """`prepare("bert", "head-only", keep=True)` is about to train for three epochs of two batches."""
     from transformers import TrainingArguments
 
     from ftkit.engine.trainer import FtkitTrainer
 
     def make(
-        name: str, method: str, *, kind: Kind = "text-classification", keep: bool = True, size: StepSize = AT_ONCE,
+        name: str, method: str, *, kind: str = "text-classification", keep: bool = True, size: StepSize = AT_ONCE,
         unpadded: bool = False, **settings: Any,
-    ) -> FtkitTrainer:  # fmt: skip
+    ) -> Training:  # fmt: skip
         adapter = cells.make_adapter(kind, name, dropping)
         torch.manual_seed(0)
-        built = adapter.build()
+        loaded = adapter.objective.build()
         if unpadded:
-            unpad(built.model)
-        tuner = TunerSpec(**METHODS[method], cache_frozen=keep)
-        model = apply_tuner(built.model, built.new_parameters, tuner, kind=kind, family=adapter.spec.family)
+            unpad(loaded.model)
+        tuner = TunerSpec(**METHODS.get(method, {"method": method}), **({} if keep else {"cache_frozen": False}))
+        peft_task = find_kind(kind).task_adapter(adapter.spec).peft_task
+        model = apply_tuner(loaded.model, loaded.new_parameters, tuner, peft_task=peft_task)
         arguments = TrainingArguments(
             **{"output_dir": str(tmp_path), "report_to": "none", "disable_tqdm": True, "save_strategy": "no"},
             **{"use_cpu": True, "optim": "sgd", "learning_rate": 0.05, "num_train_epochs": 3, **settings},
         )
-        train = adapter.encode(split_of(kind))
-        return FtkitTrainer(
+        rows = adapter.preprocessor.encode(split_of(kind).examples, targets=True)
+        speedups = Speedups(TrainSpec(), tuner, arguments, adapter, rows)
+        speedups.attach("tuned", model, size=size)
+        trainer = FtkitTrainer(
             model=model,
             args=arguments,
             adapter=adapter,
-            train=train,
+            train=rows,
             size=size,
             evaluate_model=None,
             save_total_limit=1,
             callbacks=[],
-            frozen=find_frozen_part(tuner, arguments, model, train, adapter.padding, size),
         )
+        return Training(trainer, speedups)
 
     return make
 
 
-def trained(trainer: Any) -> dict[str, torch.Tensor]:
+def trained(training: Training) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)  # of dropout
-    with trainer.frozen:
-        trainer.train()
-    return adapter_state(trainer.model)
-
-
-def facts_of(trainer: Any) -> dict[str, Any]:
-    return trainer.frozen.facts["frozen_prefix_cache"]
+    with training.speedups:
+        training.trainer.train()
+    return adapter_state(training.model)
 
 
 def assert_equal_runs(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], atol: float = TOLERANCE) -> None:
@@ -132,27 +159,27 @@ def count_calls(module: torch.nn.Module) -> list[int]:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["bert", "distilbert", "modernbert", "gpt2", "llama"])
 @pytest.mark.parametrize("kind", ["text-classification", "token-classification"])
-def test_a_run_that_keeps_equals_one_that_computes(make_trainer: Train, kind: Kind, name: str, method: str) -> None:
-    keeping, computing = (make_trainer(name, method, kind=kind, keep=keep) for keep in (True, False))
+def test_a_run_that_keeps_equals_one_that_computes(prepare: Prepare, kind: str, name: str, method: str) -> None:
+    keeping, repeating = (prepare(name, method, kind=kind, keep=keep) for keep in (True, False))
     before = {name: tensor.clone() for name, tensor in adapter_state(keeping.model).items()}
     state = trained(keeping)
     assert max(float((state[name] - before[name]).abs().max()) for name in before) > 100 * TOLERANCE
-    assert_equal_runs(state, trained(computing))
-    rows, width = len(keeping.encoded.lengths), tiny.HIDDEN
-    assert facts_of(keeping) == {
+    assert_equal_runs(state, trained(repeating))
+    rows, width = len(keeping.costs), tiny.HIDDEN
+    assert keeping.facts == {
         "rows": rows,
-        "megabytes": pytest.approx(keeping.encoded.lengths.sum() * width * 4 / 1e6),
+        "megabytes": pytest.approx(keeping.costs.sum() * width * 4 / 1e6),
         "where": "memory",
         "hit_share": pytest.approx(2 / 3),
     }
-    assert computing.frozen.facts == {}
+    assert repeating.speedups.facts == {}
 
 
 @pytest.mark.parametrize(("name", "method"), [("deberta-v2", "last-layers"), ("albert", "head-only")])
-def test_layers_may_return_tuples_or_be_called_again(make_trainer: Train, name: str, method: str) -> None:
-    keeping, computing = (make_trainer(name, method, keep=keep) for keep in (True, False))
-    assert_equal_runs(trained(keeping), trained(computing))
-    assert facts_of(keeping)["hit_share"] == pytest.approx(2 / 3)
+def test_layers_may_return_tuples_or_be_called_again(prepare: Prepare, name: str, method: str) -> None:
+    keeping, repeating = (prepare(name, method, keep=keep) for keep in (True, False))
+    assert_equal_runs(trained(keeping), trained(repeating))
+    assert keeping.facts["hit_share"] == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(
@@ -168,76 +195,75 @@ def test_layers_may_return_tuples_or_be_called_again(make_trainer: Train, name: 
 )
 # Newer Pythons warn of any fork beside threads, which is what torch's loader does by default.
 @pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
-def test_it_does_so_however_a_step_is_computed(make_trainer: Train, settings: dict[str, Any]) -> None:
-    keeping, computing = (make_trainer("gpt2", "last-layers", keep=keep, **settings) for keep in (True, False))
+def test_it_does_so_however_a_step_is_computed(prepare: Prepare, settings: dict[str, Any]) -> None:
+    keeping, repeating = (prepare("gpt2", "last-layers", keep=keep, **settings) for keep in (True, False))
     if settings.get("size") is IN_PARTS:
-        assert max(len(batch["parts"]) for batch in keeping.get_train_dataloader()) > 1
-    assert_equal_runs(trained(keeping), trained(computing))
-    assert facts_of(keeping)["hit_share"] == pytest.approx(2 / 3)
+        assert max(len(batch["parts"]) for batch in keeping.trainer.get_train_dataloader()) > 1
+    assert_equal_runs(trained(keeping), trained(repeating))
+    assert keeping.facts["hit_share"] == pytest.approx(2 / 3)
 
 
-def test_states_come_back_in_the_precision_that_they_had(make_trainer: Train) -> None:
+def test_states_come_back_in_the_precision_that_they_had(prepare: Prepare) -> None:
     """Text by text nothing is padded, and nothing rounded differently: not even bf16 makes a difference."""
-    trainers = [make_trainer("bert", "last-layers", keep=keep, size=ONE_BY_ONE, bf16=True) for keep in (True, False)]
-    assert_equal_runs(*map(trained, trainers), atol=0)
-    assert facts_of(trainers[0])["hit_share"] == pytest.approx(2 / 3)
+    trainings = [prepare("bert", "last-layers", keep=keep, size=ONE_BY_ONE, bf16=True) for keep in (True, False)]
+    assert_equal_runs(*map(trained, trainings), atol=0)
+    assert trainings[0].facts["hit_share"] == pytest.approx(2 / 3)
 
 
 # --- what is computed ---
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_frozen_layers_are_called_in_the_first_epoch_only(make_trainer: Train, method: str) -> None:
-    trainer = make_trainer("bert", method)
-    first, last = (layer.attention for layer in trainer.model.get_base_model().bert.encoder.layer)
+def test_frozen_layers_are_called_in_the_first_epoch_only(prepare: Prepare, method: str) -> None:
+    training = prepare("bert", method)
+    first, last = (layer.attention for layer in training.model.get_base_model().bert.encoder.layer)
     calls = count_calls(first), count_calls(last)
-    trained(trainer)
+    trained(training)
     assert calls[0] == [4, 4], "two batches of the first epoch"
     assert calls[1] == ([4, 4] if method == "head-only" else [4] * 6)
-    trainer.model.eval()
-    trainer.model(**trainer.model.dummy_inputs)
+    training.model.eval()
+    training.model(**training.model.dummy_inputs)
     assert len(calls[0]) == 3, "after training they compute again"
 
 
-def test_one_row_that_is_not_kept_makes_all_of_its_batch_computed(make_trainer: Train) -> None:
+def test_one_row_that_is_not_kept_makes_all_of_its_batch_computed(prepare: Prepare) -> None:
     """So it is for the processes of a run, which see other rows in each epoch."""
-    trainer = make_trainer("bert", "head-only")
-    calls = count_calls(trainer.model.get_base_model().bert.encoder.layer[0].attention)
-    with trainer.frozen:
+    training = prepare("bert", "head-only")
+    calls = count_calls(training.model.get_base_model().bert.encoder.layer[0].attention)
+    with training.speedups:
         for rows, computed in (([0, 1], True), ([1, 2], True), ([2, 0], False), ([0, 1, 2], False), ([3], True)):
-            serve(trainer, rows)
+            serve(training, rows)
             assert bool(calls) == computed, rows
             calls.clear()
-    assert facts_of(trainer) | {"megabytes": None} == {
+    assert training.facts | {"megabytes": None} == {
         "rows": 4, "megabytes": None, "where": "memory", "hit_share": 5 / 10
     }  # fmt: skip
 
 
-def serve(trainer: Any, rows: list[int]) -> torch.Tensor:
+def serve(training: Training, rows: list[int]) -> torch.Tensor:
     """Returns the logits of some rows in training."""
-    from ftkit.engine.batching import pad
-
+    trainer = training.trainer
     trainer.model.train()
-    inputs = pad(trainer.frozen.rows(trainer.encoded.rows).__getitems__(rows), trainer.adapter.padding)
-    del inputs["labels"]
-    with trainer.frozen.serving(inputs):
-        return trainer.model(**inputs).logits
+    some = trainer.encoded.rows.__getitems__(rows)
+    batch = trainer.adapter.preprocessor.collate(some, training=True, rng=None)
+    with computing(dataclasses.replace(batch, row_indices=np.array(rows))):
+        return trainer.model(**batch.inputs).logits
 
 
 @pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("name", ["bert", "gpt2", "opt"])
-def test_dropout_acts_on_what_is_trained_and_on_nothing_else(make_trainer: Train, name: str, keep: bool) -> None:
+def test_dropout_acts_on_what_is_trained_and_on_nothing_else(prepare: Prepare, name: str, keep: bool) -> None:
     found = {}
     for method in METHODS:
-        trainer = make_trainer(name, method, keep=keep)
-        base = trainer.model.get_base_model()
+        training = prepare(name, method, keep=keep)
+        base = training.model.get_base_model()
         states: list[torch.Tensor] = []
-        layers_of(trainer.model)[-1].register_forward_hook(
+        frozen_prefix(training.model)[-1].register_forward_hook(
             lambda module, args, output, states=states: states.append(output)
         )
-        with trainer.frozen:
-            one, other = serve(trainer, [0, 1]), serve(trainer, [0, 1])
-        for row, length in enumerate(trainer.encoded.lengths[:2]):
+        with training.speedups:
+            one, other = serve(training, [0, 1]), serve(training, [0, 1])
+        for row, length in enumerate(training.costs[:2]):
             torch.testing.assert_close(states[0][row, :length], states[1][row, :length], atol=0, rtol=0)
         found[method] = not torch.equal(one, other)
         assert base.training, "the head"
@@ -245,7 +271,7 @@ def test_dropout_acts_on_what_is_trained_and_on_nothing_else(make_trainer: Train
     assert found["head-only"] == (name == "bert"), "transformers' heads of decoders have none"
 
 
-def test_validation_computes_everything(make_trainer: Train, dropping: Callable[[str], Path], tmp_path: Path) -> None:
+def test_validation_computes_everything(prepare: Prepare, dropping: Callable[[str], Path], tmp_path: Path) -> None:
     settings = {"train.num_train_epochs": 2, "train.optim": "sgd", "train.learning_rate": 0.05}
     runs = []
     for keep in (True, False):
@@ -277,27 +303,27 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what
 
 @needs_proc
 def test_what_does_not_fit_in_memory_goes_to_disk(
-    make_trainer: Train, on_disk: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    prepare: Prepare, on_disk: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keeping = make_trainer("bert", "last-layers")
+    keeping = prepare("bert", "last-layers")
     assert "1 MB of their outputs are kept on disk" in capsys.readouterr().err
     assert len(mapped(tmp_path)) == 1
     assert not list(tmp_path.iterdir()), "the file has no name, so nothing can leave it behind"
     state = trained(keeping)
-    assert facts_of(keeping)["where"] == "disk"
-    assert facts_of(keeping)["hit_share"] == pytest.approx(2 / 3)
+    assert keeping.facts["where"] == "disk"
+    assert keeping.facts["hit_share"] == pytest.approx(2 / 3)
     assert not mapped(tmp_path), "the file is gone"
-    assert_equal_runs(state, trained(make_trainer("bert", "last-layers", keep=False)))
+    assert_equal_runs(state, trained(prepare("bert", "last-layers", keep=False)))
 
 
 @needs_proc
-def test_nothing_is_left_of_a_run_that_fails(make_trainer: Train, on_disk: None, tmp_path: Path) -> None:
-    trainer = make_trainer("bert", "last-layers")
-    layers = layers_of(trainer.model)
-    trainer.guard.check = interrupt
+def test_nothing_is_left_of_a_run_that_fails(prepare: Prepare, on_disk: None, tmp_path: Path) -> None:
+    training = prepare("bert", "last-layers")
+    layers = frozen_prefix(training.model)
+    training.trainer.guard.check = interrupt
     with pytest.raises(KeyboardInterrupt):
-        trained(trainer)
-    assert facts_of(trainer)["rows"] > 0
+        trained(training)
+    assert training.facts["rows"] > 0
     assert not mapped(tmp_path)
     assert not any("forward" in vars(layer) for layer in layers)
 
@@ -308,7 +334,7 @@ def interrupt(*args: Any, **kwargs: Any) -> Iterator[None]:
 
 @pytest.mark.parametrize("reason", ["limit", "free space", "full disk"])
 def test_what_does_not_fit_on_disk_either_is_computed_each_time(
-    make_trainer: Train,
+    prepare: Prepare,
     on_disk: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -319,14 +345,14 @@ def test_what_does_not_fit_on_disk_either_is_computed_each_time(
     elif reason == "free space":
         monkeypatch.setattr(kept_states, "FREE_SHARE", 0.0)
     else:
-        monkeypatch.setattr(kept_states, "_on_disk", full)
-    trainer = make_trainer("bert", "last-layers")
+        monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    training = prepare("bert", "last-layers")
     message = capsys.readouterr().err
     assert "computed in every epoch" in message
     assert kept_states.MEMORY_VARIABLE in message
-    state = trained(trainer)
-    assert facts_of(trainer) == {"rows": 0, "megabytes": 0.0, "where": "none", "hit_share": 0.0}
-    assert_equal_runs(state, trained(make_trainer("bert", "last-layers", keep=False)), atol=0)
+    state = trained(training)
+    assert training.facts == {"rows": 0, "megabytes": 0.0, "where": "none", "hit_share": 0.0}
+    assert_equal_runs(state, trained(prepare("bert", "last-layers", keep=False)), atol=0)
 
 
 def full(*args: Any) -> None:
@@ -348,21 +374,21 @@ def full(*args: Any) -> None:
     ],
 )
 def test_nothing_is_kept_where_it_could_not_be_used(
-    make_trainer: Train, name: str, method: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    prepare: Prepare, name: str, method: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if settings.get("kind") == "translation":
         monkeypatch.setitem(globals(), "split_of", cells.make_split)
-    trainer = make_trainer(name, method, **settings)
-    assert trainer.frozen.facts == {}
-    state = trained(trainer)
-    assert trainer.frozen.facts == {}
+    training = prepare(name, method, **settings)
+    assert training.speedups.facts == {}
+    state = trained(training)
+    assert training.speedups.facts == {}
     assert all(bool(torch.isfinite(tensor).all()) for tensor in state.values())
 
 
-def test_more_steps_than_an_epoch_are_worth_keeping_for(make_trainer: Train) -> None:
-    trainer = make_trainer("bert", "head-only", max_steps=3)
-    trained(trainer)
-    assert facts_of(trainer)["hit_share"] == pytest.approx(1 / 3)
+def test_more_steps_than_an_epoch_are_worth_keeping_for(prepare: Prepare) -> None:
+    training = prepare("bert", "head-only", max_steps=3)
+    trained(training)
+    assert training.facts["hit_share"] == pytest.approx(1 / 3)
 
 
 def test_nothing_is_kept_above_embeddings_that_are_trained(
@@ -375,10 +401,10 @@ def test_nothing_is_kept_above_embeddings_that_are_trained(
     assert "frozen layers" not in capsys.readouterr().err
 
 
-def test_other_methods_have_no_frozen_part(make_trainer: Train) -> None:
-    trainer = make_trainer("bert", "head-only")
-    arguments = (trainer.args, trainer.model, trainer.encoded, trainer.adapter.padding, AT_ONCE)
-    assert find_frozen_part(TunerSpec(method="lora"), *arguments) is None
+def test_other_methods_freeze_no_layers_whole(prepare: Prepare) -> None:
+    training = prepare("bert", "lora")
+    assert trained(training)
+    assert training.speedups.facts == {}
 
 
 # --- a run ---

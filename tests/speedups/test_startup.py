@@ -49,7 +49,9 @@ def test_it_rests_while_a_run_is_prepared_and_works_while_it_trains(checkpoint, 
 
     seen = []
     start, train = training.start_engine, training.FtkitTrainer.train
-    monkeypatch.setattr(training, "start_engine", lambda plan: seen.append(gc.isenabled()) or start(plan))
+    monkeypatch.setattr(
+        training, "start_engine", lambda *args, **kwargs: seen.append(gc.isenabled()) or start(*args, **kwargs)
+    )
     monkeypatch.setattr(
         training.FtkitTrainer, "train", lambda *args, **kwargs: seen.append(gc.isenabled()) or train(*args, **kwargs)
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny
+from ftkit.adapters.task_adapter import Batch
+from ftkit.engine.current_batch import computing
 from ftkit.errors import ConfigError
-from ftkit.speedups.token_rows import Rows, unpadding, with_padding
+from ftkit.speedups.token_rows import Rows, current_rows
 from ftkit.speedups.unpad import unpad, working_types
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.spec import TunerSpec
@@ -50,6 +53,20 @@ def model(checkpoint: Callable[[str], Path]) -> Model:
         return made
 
     return make
+
+
+@contextlib.contextmanager
+def unpadding(lengths: Sequence[int]) -> Iterator[Rows]:
+    """Computes a batch with rows of these lengths in the block."""
+    with computing(Batch({}, lengths=lengths)):
+        rows = current_rows()
+        assert rows is not None
+        yield rows
+
+
+def with_padding() -> contextlib.AbstractContextManager[None]:
+    """Computes, in the block, a batch that says no lengths."""
+    return computing(Batch({}))
 
 
 def pad_id(model: Any) -> int:
@@ -106,6 +123,19 @@ def test_a_filling_comes_and_goes() -> None:
     even = Rows([2, 2], filled_to=8)
     assert even.padded(even.flat(states[:, :2])).tolist() == states[:, :2].tolist()
     assert Rows([4, 4], filled_to=8).num_filled == 0
+
+
+def test_rows_are_those_of_the_batch_that_is_computed() -> None:
+    assert current_rows() is None
+    with unpadding([3, 1]) as rows:
+        assert current_rows() is rows, "made once for all layers"
+        assert rows.shape == (2, 3)
+        with with_padding():
+            assert current_rows() is None
+        with unpadding([3, 1]) as others:
+            assert others is not rows
+        assert current_rows() is not None
+    assert current_rows() is None
 
 
 # --- the same numbers ---
@@ -208,10 +238,10 @@ def test_nothing_of_it_is_saved(model: Model, tmp_path: Path) -> None:
 @pytest.mark.parametrize("tuner", [{"method": "lora"}, {"method": "last-layers", "num_layers": 1}, {"method": "ia3"}])
 def test_tuned_models_train_alike(model: Model, tuner: dict[str, Any]) -> None:
     spec = TunerSpec(**tuner)
-    for model_type, family in (("bert", "encoder"), ("llama", "decoder")):
+    for model_type in ("bert", "llama"):
         made = model(model_type, "classify", f"for {spec.method}")
         head = [name for name, _ in made.named_parameters() if name.startswith(("classifier", "score"))]
-        tuned = apply_tuner(made, head, spec, kind="text-classification", family=family)  # type: ignore[arg-type]
+        tuned = apply_tuner(made, head, spec, peft_task="SEQ_CLS")
         tuned.eval()
         torch.manual_seed(1)
         with torch.no_grad():

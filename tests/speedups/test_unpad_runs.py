@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import ftkit
 import tiny
-from ftkit.engine import unpadded
 from ftkit.engine.batching import StepSize
 from ftkit.engine.guards import FiniteGuard
-from ftkit.errors import ConfigError
-from ftkit.speedups.unpad import leaves_padding_out, try_to_unpad, unpad
+from ftkit.errors import ConfigError, RunError
+from ftkit.speedups.token_rows import TokenMask
+from ftkit.speedups.unpad import ATTENTION, leaves_padding_out, try_to_unpad, unpad
+from ftkit.speedups.unpadded_attention import attend
 from ftkit.types import LabelSpace
 from runs import TEXTS, run_config, translation_config
 
@@ -65,14 +66,24 @@ def test_it_is_proven_with_padding_and_predicts_without(finished: tuple[Any, Any
         assert other["scores"] == pytest.approx(one["scores"], abs=1e-5)
 
 
-def test_the_proof_would_notice_a_difference(
-    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from ftkit.errors import RunError
+@pytest.fixture
+def short_sighted(checkpoint: Checkpoint) -> Iterator[None]:
+    """Attention without padding that sees 7 tokens to either side; the trial does not tell, as its rows are short."""
+    from transformers import AttentionInterface
 
-    # Too few tokens are seen; the trial does not tell, as its rows are short.
-    reach = unpadded._reach
-    monkeypatch.setattr(unpadded, "_reach", lambda mask, width: (7, 7) if width > 7 else reach(mask, width))
+    def attend_nearby(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **options: Any) -> Any:
+        if isinstance(attention_mask, TokenMask) and attention_mask.rows.shape[1] > 7:
+            attention_mask = TokenMask(attention_mask.rows, left=7, right=7)
+        return attend(module, query, key, value, attention_mask, **options)
+
+    unpad(tiny.make_adapter(checkpoint("bert"), LabelSpace(("a", "b"))).objective.build().model)  # registers its own
+    AttentionInterface.register(ATTENTION, attend_nearby)
+    yield
+    AttentionInterface.register(ATTENTION, attend)
+
+
+@pytest.mark.usefixtures("short_sighted")
+def test_the_proof_would_notice_a_difference(checkpoint: Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="The proof failed"):
         ftkit.train(run_config(tmp_path, checkpoint("bert"), **{"train.num_train_epochs": 1, "train.unpad": True}))
 
@@ -156,13 +167,23 @@ def test_texts_are_written_with_padding(checkpoint: Checkpoint, tmp_path: Path) 
     assert run.metrics["padding_share"] > 0
 
 
+class Mixing(torch.nn.Module):
+    """Adds each token's neighbour, as a convolution along the tokens would."""
+
+    def __init__(self, inner: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, states_BTH: torch.Tensor) -> torch.Tensor:
+        return self.inner(states_BTH + states_BTH.roll(1, dims=1))
+
+
 @pytest.mark.parametrize("model_type", ["deberta-v2", "t5", "bert"])
-def test_a_model_that_cannot_be_unpadded_is_left_as_it_was(
-    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, model_type: str
-) -> None:
+def test_a_model_that_cannot_be_unpadded_is_left_as_it_was(checkpoint: Checkpoint, model_type: str) -> None:
+    model: Any = tiny.make_adapter(checkpoint(model_type), LabelSpace(("a", "b"))).objective.build().model
     if model_type == "bert":
-        monkeypatch.setattr(unpadded, "_trial", lambda model: "its layers mix the rows of a batch")
-    model = tiny.make_adapter(checkpoint(model_type), LabelSpace(("a", "b"))).build().model
+        layer = model.bert.encoder.layer[0]
+        layer.intermediate = Mixing(layer.intermediate)
     before = model.config._attn_implementation
     assert try_to_unpad(model) is not None
     assert not leaves_padding_out(model)
@@ -217,8 +238,9 @@ def make_trainer(checkpoint: Checkpoint, tmp_path: Path) -> Callable[..., Any]:
 
     def make(model_type: str, *, is_ready: bool = True, **settings: Any) -> FtkitTrainer:
         labels = [label for _, label in tiny.EXAMPLES]
+        split = tiny.make_split([text for text, _ in tiny.EXAMPLES], labels)
         adapter = tiny.make_adapter(checkpoint(model_type), LabelSpace(tuple(sorted(set(labels)))))
-        model = adapter.build().model
+        model = adapter.objective.build().model
         if is_ready:
             unpad(model)
         arguments: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "save_strategy": "no"}
@@ -227,8 +249,8 @@ def make_trainer(checkpoint: Checkpoint, tmp_path: Path) -> Callable[..., Any]:
             model=model,
             args=TrainingArguments(output_dir=str(tmp_path), **arguments),
             adapter=adapter,
-            train=adapter.encode(tiny.make_split([text for text, _ in tiny.EXAMPLES], labels)),
-            size=StepSize(rows=4, tokens=None, max_tokens_at_once=math.inf, part_cost=math.inf),
+            train=adapter.preprocessor.encode(split.examples, targets=True),
+            size=StepSize(rows=4, cost=None, max_cost_at_once=math.inf, part_cost=math.inf),
             evaluate_model=None,
             save_total_limit=1,
             callbacks=[],

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.utils import is_flash_attn_2_available
 
-from ftkit.engine import unpadded_attention
+from ftkit.speedups import unpadded_attention
 from ftkit.speedups.token_rows import Rows, TokenMask
 from ftkit.speedups.unpadded_attention import at_once, attend, by_flash_attn, by_length, by_varlen
 
@@ -101,7 +101,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> dict[str, Kernel]:
     package = types.ModuleType("flash_attn")
     package.flash_attn_varlen_func = flash_attn_varlen_func  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "flash_attn", package)
-    monkeypatch.setattr(unpadded_attention, "_varlen_attn", lambda: varlen_attn)
+    monkeypatch.setattr(unpadded_attention, "pytorch_kernel", lambda: varlen_attn)
     return {kernel.__name__: kernel for kernel in (by_length, at_once, by_varlen, by_flash_attn)}
 
 
@@ -195,14 +195,15 @@ def test_the_fastest_way_that_can_do_it_is_chosen(
 ) -> None:
     monkeypatch.setattr(unpadded_attention, "is_flash_attn_2_available", lambda: has_flash_attn)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    assert unpadded_attention._choose(query, query, dropout) is expected
+    assert unpadded_attention.fastest_kernel(query, query, dropout) is expected
     if expected in (by_varlen, by_flash_attn):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-        assert unpadded_attention._choose(query, query, dropout) is at_once
+        assert unpadded_attention.fastest_kernel(query, query, dropout) is at_once
 
 
 def test_pytorch_has_the_kernel_that_is_called() -> None:
-    assert tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13) or unpadded_attention._varlen_attn() is not None
+    version = tuple(map(int, torch.__version__.split(".")[:2]))
+    assert version < (2, 13) or unpadded_attention.pytorch_kernel() is not None
 
 
 # --- on a GPU ---
@@ -216,6 +217,8 @@ ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_kernels_on_a_gpu_agree_with_the_definition(name: str, sight: str) -> None:
     if name == "by_flash_attn" and not is_flash_attn_2_available():
         pytest.skip("flash-attn is not installed")
+    if name == "by_varlen" and unpadded_attention.pytorch_kernel() is None:
+        pytest.skip("this PyTorch is older than 2.13, and has no such kernel")
     exact = states_of(sum(LENGTHS), size=64)
     expected = by_definition(exact, LENGTHS, *SIGHTS[sight])
     states = [state.detach().to("cuda", torch.bfloat16).requires_grad_() for state in exact]

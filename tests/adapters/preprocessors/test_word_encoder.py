@@ -5,20 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny
-from ftkit.adapters.tag import Tagger
-from ftkit.adapters.word_pieces import WordEncoder
-from ftkit.models.checkpoint import inspect_checkpoint
-from ftkit.models.spec import ModelSpec
-from ftkit.tag_schemes import tag_names
-from ftkit.types import LabelSpace, Split, TokenExample
+from ftkit.adapters.preprocessors.word_encoder import WordEncoder
+from ftkit.types import TokenExample
+from tagged import make_tagger
 
-LABELS = LabelSpace(tag_names(("x",), "IOB2"))
 MODEL_TYPES = [name for name in tiny.MODEL_TYPES if name not in ("opt", "bart", "mbart")]
 TRICKY = (
     "👍🏽",  # an emoji of two code points
@@ -47,38 +44,34 @@ TRICKY = (
 words = st.one_of(st.sampled_from(TRICKY), st.sampled_from(tiny.WORDS), st.text(min_size=1, max_size=12))
 
 
-def tagger_of(folder: Path) -> Tagger:
-    return Tagger(inspect_checkpoint(ModelSpec(checkpoint=str(folder))), LABELS)
+@pytest.fixture(scope="module")
+def reader(checkpoint: Callable[[str], Path]) -> Callable[[str], Any]:
+    """`reader("bert")` is the preprocessor of a tagger, made once."""
+    return functools.cache(lambda model_type: make_tagger(checkpoint(model_type)).preprocessor)
 
 
 @pytest.fixture(scope="module")
-def tagger(checkpoint: Callable[[str], Path]) -> Callable[[str], Tagger]:
-    """`tagger("bert")`, made once."""
-    return functools.cache(lambda model_type: tagger_of(checkpoint(model_type)))
-
-
-@pytest.fixture(scope="module")
-def encoder(tagger: Callable[[str], Tagger]) -> Callable[[str], WordEncoder]:
-    return lambda model_type: tagger(model_type).words
+def encoder(reader: Callable[[str], Any]) -> Callable[[str], WordEncoder]:
+    return lambda model_type: reader(model_type).words
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 @settings(max_examples=60, deadline=None)
 @given(sentence=st.lists(words, min_size=1, max_size=12))
 def test_every_word_has_pieces_and_one_place(
-    model_type: str, sentence: list[str], tagger: Callable[[str], Tagger]
+    model_type: str, sentence: list[str], reader: Callable[[str], Any]
 ) -> None:
     """Words -> pieces -> words is the identity: a text's rows hold the pieces of its words, in order, whole."""
-    tag = tagger(model_type)
-    split = Split("input", "x", [TokenExample(id=0, words=tuple(sentence), tags=("O",) * len(sentence))])
-    special, rest = tag.words.special, iter(sentence)
-    for row in tag.encode_prompt(split).rows.to_list():
-        assert tag.max_length is None or len(row["input_ids"]) <= tag.max_length
+    reads = reader(model_type)
+    example = TokenExample(id=0, words=tuple(sentence), tags=("O",) * len(sentence))
+    special, rest = reads.words.special, iter(sentence)
+    for row in reads.encode([example], targets=True).rows.to_list():
+        assert reads.max_length is None or len(row["input_ids"]) <= reads.max_length
         assert [place for place, label in enumerate(row["labels"]) if label != -100] == row["word_positions"]
         for position in row["word_positions"]:
-            pieces = list(tag.words.pieces(next(rest)))
+            pieces = list(reads.words.pieces(next(rest)))
             assert pieces
-            start = position if tag.label_piece == "first" else position - len(pieces) + 1
+            start = position if reads.label_piece == "first" else position - len(pieces) + 1
             assert row["input_ids"][start : start + len(pieces)] == pieces
             assert len(special.before) <= start
             assert start + len(pieces) <= len(row["input_ids"]) - len(special.after)
@@ -99,7 +92,7 @@ def test_words_have_the_pieces_that_they_have_in_a_text(
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_learning_many_words_at_once_gives_the_same(model_type: str, checkpoint: Callable[[str], Path]) -> None:
     sentence = [*TRICKY, *tiny.WORDS]
-    one, many = (tagger_of(checkpoint(model_type)).words for _ in range(2))
+    one, many = (make_tagger(checkpoint(model_type)).preprocessor.words for _ in range(2))
     many.learn(sentence)
     assert [many.pieces(word) for word in sentence] == [one.pieces(word) for word in sentence]
 
