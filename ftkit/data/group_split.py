@@ -15,7 +15,9 @@ FAR_FROM_FRACTION = 0.5
 """A share that differs from the fraction by half of it or more is told: groups are too large or too few."""
 
 
-def grouped_draw(examples: Sequence[Any], fraction: float, draws: Sequence[float]) -> set[int]:
+def grouped_draw(
+    examples: Sequence[Any], fraction: float, draws: Sequence[float], *, name: str = "validation"
+) -> set[int]:
     """Returns the positions to hold out: whole groups, near the fraction, with each label in about the same share.
 
     Groups come up in random order. A group is held out if that brings the held-out shares nearer to the fraction, and
@@ -38,7 +40,7 @@ def grouped_draw(examples: Sequence[Any], fraction: float, draws: Sequence[float
     order = sorted(range(len(members)), key=lambda group: draws[list(members.values())[group][0]])
     free = [group for group in order if (counts_GL[group] < totals_L)[counts_GL[group] > 0].all()]
     if len(members) < 2 or not free:
-        raise _no_group_to_hold_out(len(members), fraction)
+        raise _no_group_to_hold_out(len(members), fraction, name)
     chosen = _choose(counts_GL, totals_L, free, fraction)
     positions = list(members.values())
     return {position for group in chosen for position in positions[group]}
@@ -92,10 +94,10 @@ def _label_names(example: Any) -> tuple[str, ...]:
     return (label,) if isinstance(label, str) else label if isinstance(label, tuple) else ()
 
 
-def _no_group_to_hold_out(num_groups: int, fraction: float) -> DataError:
+def _no_group_to_hold_out(num_groups: int, fraction: float, name: str) -> DataError:
     why = "there is one group only" if num_groups < 2 else "every group holds all rows of some label"
     return DataError(
-        f"data.validation: {fraction} of train leaves no group to hold out: {why}.\n"
+        f"data.{name}: {fraction} of train leaves no group to hold out: {why}.\n"
         "Fix: name a validation file, add rows of other groups, or leave out data.group."
     )
 

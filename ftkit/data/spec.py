@@ -60,7 +60,11 @@ class DataSpec(BaseModel):
     validation: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="A file, a Hub split, or the fraction of train to hold out (stratified, seeded)."
     )
-    test: Source | None = Field(None, description="A file or Hub split; scored once, after training.")
+    test: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="A file, a Hub split, or the fraction of train to hold out, before validation; scored once, after "
+        "training.",
+    )
     columns: dict[str, str] = Field(
         default_factory=dict, description="Role -> column, such as {text: body, label: intent}."
     )

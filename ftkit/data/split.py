@@ -1,4 +1,4 @@
-"""Holds out part of the training examples for validation."""
+"""Holds out part of the training examples, for validation or for the test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from ftkit.errors import DataError
 from ftkit.types import ExampleT
 
 
-def hold_out(examples: Sequence[ExampleT], fraction: float, seed: int) -> tuple[list[ExampleT], list[ExampleT]]:
+def hold_out(
+    examples: Sequence[ExampleT], fraction: float, seed: int, *, name: str = "validation"
+) -> tuple[list[ExampleT], list[ExampleT]]:
     """Splits examples in two, with each label in both parts in about the same share.
 
     Examples with one label are stratified by it and every label keeps at least one training example;
@@ -28,6 +30,7 @@ def hold_out(examples: Sequence[ExampleT], fraction: float, seed: int) -> tuple[
         examples: the training examples.
         fraction: part to hold out, between 0 and 1.
         seed: the same seed and examples give the same split.
+        name: of what is held out, for messages.
 
     Returns:
         What remains for training, and what was held out; neither is empty.
@@ -39,16 +42,16 @@ def hold_out(examples: Sequence[ExampleT], fraction: float, seed: int) -> tuple[
     generator = random.Random(seed)
     draws = [generator.random() for _ in examples]
     if any(getattr(example, "group", None) is not None for example in examples):
-        held_out = grouped_draw(examples, fraction, draws)
+        held_out = grouped_draw(examples, fraction, draws, name=name)
     else:
-        held_out = _stratified_draw(examples, fraction, draws)
+        held_out = _stratified_draw(examples, fraction, draws, name)
     return (
         [example for position, example in enumerate(examples) if position not in held_out],
         [example for position, example in enumerate(examples) if position in held_out],
     )
 
 
-def _stratified_draw(examples: Sequence[Any], fraction: float, draws: Sequence[float]) -> set[int]:
+def _stratified_draw(examples: Sequence[Any], fraction: float, draws: Sequence[float], name: str) -> set[int]:
     """Returns the positions to hold out, of every label its share.
 
     Raises:
@@ -67,7 +70,7 @@ def _stratified_draw(examples: Sequence[Any], fraction: float, draws: Sequence[f
     for members, quota in zip(strata.values(), quotas, strict=True):
         held_out.update(members[:quota])
     if not held_out:
-        raise _nothing_to_hold_out(len(examples), len(strata), fraction)
+        raise _nothing_to_hold_out(len(examples), len(strata), fraction, name)
     return held_out
 
 
@@ -89,9 +92,9 @@ def _quotas(strata: list[list[int]], fraction: float, total: int, draws: Sequenc
     return quotas
 
 
-def _nothing_to_hold_out(num_examples: int, num_labels: int, fraction: float) -> DataError:
+def _nothing_to_hold_out(num_examples: int, num_labels: int, fraction: float, name: str) -> DataError:
     return DataError(
-        f"data.validation: {fraction} of train leaves nothing to hold out: train has {num_examples} "
+        f"data.{name}: {fraction} of train leaves nothing to hold out: train has {num_examples} "
         f"row(s) and {num_labels} label(s), and each label keeps at least one row for training.\n"
-        "Fix: add rows, or name a validation file."
+        f"Fix: add rows, or name a {name} file."
     )

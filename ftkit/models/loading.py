@@ -122,7 +122,7 @@ def _check_only_head_is_new(
     model: PreTrainedModel, new: frozenset[str], mismatched: set[str], spec: CheckpointSpec
 ) -> None:
     """Refuses a checkpoint that lacks weights of the body: training would silently start from noise."""
-    body = _body_prefixes(model)
+    body = body_prefixes(model)
     body_names = {name for name, _ in model.named_parameters() if name.startswith(body)}
     missing = sorted(name for name in new if name.startswith(body) and ".pooler." not in name)
     if mismatched & body_names:
@@ -137,7 +137,7 @@ def _check_only_head_is_new(
         )
 
 
-def _body_prefixes(model: PreTrainedModel) -> tuple[str, ...]:
+def body_prefixes(model: PreTrainedModel) -> tuple[str, ...]:
     """Returns what the names of the body's parameters begin with.
 
     Where the body is no module of its own, as in Whisper's classifier, it is the parts that hold a stack of layers.

@@ -12,6 +12,7 @@ from ftkit.tuners.spec import TunerSpec
 AutoClass = Literal[
     "AutoModelForSequenceClassification",
     "AutoModelForTokenClassification",
+    "AutoModelForImageClassification",
     "AutoModelForAudioClassification",
     "AutoModelForCausalLM",
     "AutoModelForSeq2SeqLM",

@@ -22,6 +22,7 @@ def python_code(card: Card, name: str, *, is_folder: bool) -> str:
     predict = {
         "AutoModelForSequenceClassification": _classify,
         "AutoModelForTokenClassification": _tag,
+        "AutoModelForImageClassification": _see,
         "AutoModelForAudioClassification": _hear,
     }.get(card.recipe.auto_class, _write)
     return "\n".join(predict(card, name, is_folder))
@@ -182,6 +183,43 @@ def _classify_by_peft(card: Card, name: str, is_folder: bool) -> list[str]:
         *_load(card, name, is_folder),
         "",
         f'inputs = tokenizer({given}{_cut(card)}, return_tensors="pt")',
+        "with torch.inference_mode():",
+        "    logits = model(**inputs).logits[0]",
+        f"print({answer})",
+    ]
+
+
+def _see(card: Card, name: str, is_folder: bool) -> list[str]:
+    """Returns the lines that open an image and label it."""
+    photo = literal("photo.jpg" if card.example is None else card.example.text)
+    trust = ", trust_remote_code=True" if card.recipe.trust_remote_code else ""
+    processor = f'AutoImageProcessor.from_pretrained(run, backend="pil"{trust})'
+    if card.method == "full" and card.problem_type == "single_label_classification":
+        return [
+            "from transformers import AutoImageProcessor, pipeline",
+            "",
+            _named("run", name, is_folder=is_folder),
+            f"processor = {processor}",
+            f'classify = pipeline("image-classification", model=run, image_processor=processor{trust})',
+            f"print(classify({photo})[0])",
+        ]
+    answer = {
+        "multi_label_classification": "[model.config.id2label[i] for i in (logits >= 0).nonzero().flatten().tolist()]",
+        "regression": "logits.item()",
+    }.get(card.problem_type, "model.config.id2label[logits.argmax().item()]")
+    load = [
+        f"processor = {processor}"
+        if line.startswith("tokenizer = ")
+        else line.replace("AutoTokenizer", "AutoImageProcessor")
+        for line in _load(card, name, is_folder)
+    ]
+    place = load.index("")
+    return [
+        *load[:place],
+        "from transformers.image_utils import load_image",
+        *load[place:],
+        "",
+        f'inputs = processor(load_image({photo}), return_tensors="pt")',
         "with torch.inference_mode():",
         "    logits = model(**inputs).logits[0]",
         f"print({answer})",

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError, name_list
 from ftkit.tuners import targets
-from ftkit.tuners.frozen import hold_frozen_modules_still, stop_at_frozen_convolutions
+from ftkit.tuners.frozen import (
+    hold_frozen_modules_still,
+    hold_frozen_statistics_still,
+    stop_at_frozen_convolutions,
+)
 from ftkit.tuners.heads import all_names, new_modules
 from ftkit.tuners.names import ADAPTER_NAME, base_prefix, quiet
 from ftkit.tuners.spec import TunerSpec
@@ -63,6 +67,7 @@ def apply_tuner(
         adjust_prompted_model(tuned)
     if spec.freezes_layers:
         hold_frozen_modules_still(tuned)
+    hold_frozen_statistics_still(tuned)
     stop_at_frozen_convolutions(tuned)
     tuned.ftkit_new_modules = new
     tuned.ftkit_principal = _principal_parts(tuned) if spec.method == "pissa" else None

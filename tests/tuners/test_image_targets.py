@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 
 import tiny_images
 from ftkit.errors import ConfigError
@@ -73,8 +74,7 @@ def test_lora_changes_convolutions_where_there_is_nothing_else(model):
         model("resnet"),
         HEAD,
         TunerSpec(method="lora", rank=2),
-        kind="text-classification",
-        family="encoder",
+        peft_task=None,
     )
     changed = {name for name, module in tuned.named_modules() if hasattr(module, "lora_A")}
     assert changed == {f"base_model.model.{name}" for name in LAYERS["resnet"]}
@@ -83,4 +83,25 @@ def test_lora_changes_convolutions_where_there_is_nothing_else(model):
 def test_what_does_not_suit_convolutions(model):
     for method, reason in (("pissa", "is a convolution. Choose lora."), ("ia3", "nothing was found")):
         with pytest.raises(ConfigError, match=reason):
-            apply_tuner(model("resnet"), HEAD, TunerSpec(method=method), kind="text-classification", family="encoder")
+            apply_tuner(model("resnet"), HEAD, TunerSpec(method=method), peft_task=None)
+
+
+@pytest.mark.parametrize("method", ["lora", "bitfit", "head-only"])
+def test_running_statistics_of_the_checkpoint_stay_as_they_are(model, method):
+    tuned = apply_tuner(model("resnet"), HEAD, TunerSpec(method=method), peft_task=None)
+    before = {name: buffer.clone() for name, buffer in tuned.named_buffers()}
+    tuned.train()
+    tuned(pixel_values=torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    assert before
+    assert all(torch.equal(buffer, before[name]) for name, buffer in tuned.named_buffers())
+    assert tuned.training
+
+
+def test_running_statistics_of_layers_trained_whole_move_with_them(model):
+    tuned = apply_tuner(model("resnet"), HEAD, TunerSpec(method="last-layers", num_layers=1), peft_task=None)
+    before = {name: buffer.clone() for name, buffer in tuned.named_buffers()}
+    tuned.train()
+    tuned(pixel_values=torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    moved = {name for name, buffer in tuned.named_buffers() if not torch.equal(buffer, before[name])}
+    assert moved
+    assert all(".stages.1.modules_to_save." in name for name in moved)
