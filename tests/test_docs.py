@@ -157,3 +157,20 @@ def test_a_translator_from_nothing(place):
     config.write_text(config.read_text().replace("num_train_epochs: 20", "num_train_epochs: 1"))
     run_blocks(ROOT / "docs" / "translation.md", place)
     assert len((place / "translated.de.txt").read_text().splitlines()) == 3
+
+
+def test_spoken_digits(place):
+    soundfile = pytest.importorskip("soundfile", reason="pip install 'ftkit[audio]'")
+    import tiny_audio
+
+    (place / "data" / "spoken_digits").mkdir(parents=True)
+    for digit, label in enumerate(tiny_audio.HERTZ):
+        for speaker in ("george", "jackson", "lucas", "nicolas"):
+            for take in range(2):
+                samples = tiny_audio.tone(label, 0.3, rate=8_000, seed=take)
+                soundfile.write(place / "data" / "spoken_digits" / f"{digit}_{speaker}_{take}.wav", samples, 8_000)
+    tiny_audio.make_checkpoint("whisper", place / "whisper")
+    config = place / "task_configs" / "audio-classification__spoken-digits__lora.yaml"
+    config.write_text(config.read_text().replace("openai/whisper-tiny.en", "whisper"))
+    run_blocks(ROOT / "docs" / "audio_classification.md", place)
+    assert len((place / "digits.jsonl").read_text().splitlines()) == 8

@@ -145,8 +145,8 @@ def _check_shared_groups(train: Split, split: Split, column: str, problems: Prob
     if shared:
         names = list(dict.fromkeys(str(example.group) for example in shared))
         problems.warn(
-            f"leak: {len(shared):,} of {len(split):,} rows of {split.name} have a {column} that is also in train: "
+            f"leak: {len(shared):,} of {len(split):,} rows of {split.name} share their {column} with rows of train: "
             f"{name_list(names, limit=5)}",
             where=split.where(shared[0]),
-            remedy=f"remove them from train or from {split.name}; its scores do not hold for a {column} never seen",
+            remedy=f"remove them from train or from {split.name}; its scores tell nothing of another {column}",
         )
