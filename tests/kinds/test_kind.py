@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from PIL import Image
 
 import cells
 from ftkit.errors import ConfigError, DataError
@@ -20,11 +22,19 @@ from ftkit.types import Example, Modality
 
 every_kind = pytest.mark.parametrize("kind", [find_kind(name) for name in KINDS], ids=lambda kind: kind.name)
 
+
+def png() -> bytes:
+    """A grey image of one pixel."""
+    file = io.BytesIO()
+    Image.new("L", (1, 1), 7).save(file, "PNG")
+    return file.getvalue()
+
+
 INPUTS: dict[str, tuple[Any, Any]] = {
     "text-classification": ("my card\nis lost", 5),
     "token-classification": (["my", "card"], 5),
     "translation": ("my card", ["my", "card"]),
-    "image-classification": (b"card", 5),
+    "image-classification": (png(), 5),
     "audio-classification": (b"card", 5),
 }
 """An input that can be predicted, and one that cannot."""
