@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -79,6 +79,19 @@ class TextExample:
         """How long it is."""
         return len(self.text) + len(self.text_pair or "")
 
+    @property
+    def size(self) -> int:
+        """How much there is to hold in memory, in characters."""
+        return self.num_characters
+
+    def key(self) -> Hashable:
+        """Returns what two examples share if and only if their texts are equal."""
+        return self.text, self.text_pair
+
+    def summary(self) -> str:
+        """Returns the text, or both of a pair, in one line."""
+        return _one_line(self.text, self.text_pair or "")
+
 
 @dataclass(frozen=True, slots=True)
 class CharSpan:
@@ -116,6 +129,19 @@ class TokenExample:
         """How long it is, white space aside."""
         return sum(len(str(word)) for word in self.words)
 
+    @property
+    def size(self) -> int:
+        """How much there is to hold in memory, in characters."""
+        return self.num_characters
+
+    def key(self) -> Hashable:
+        """Returns what two examples share if and only if their words are equal."""
+        return self.words
+
+    def summary(self) -> str:
+        """Returns the words in one line, between single spaces."""
+        return _one_line(*map(str, self.words))
+
 
 @dataclass(frozen=True, slots=True)
 class TextToTextExample:
@@ -136,6 +162,24 @@ class TextToTextExample:
     def num_characters(self) -> int:
         """How long its source is."""
         return len(self.source)
+
+    @property
+    def size(self) -> int:
+        """How much there is to hold in memory, in characters."""
+        return self.num_characters
+
+    def key(self) -> Hashable:
+        """Returns what two examples share if and only if their sources are equal."""
+        return self.source
+
+    def summary(self) -> str:
+        """Returns the source in one line."""
+        return _one_line(self.source)
+
+
+def _one_line(*texts: str) -> str:
+    """Returns texts in one line, with single spaces: `("a\n b", "c")` is `a b c`."""
+    return " ".join(" ".join(texts).split())
 
 
 ExampleT = TypeVar("ExampleT")
