@@ -121,20 +121,28 @@ def report(
     evaluated: Mapping[str, Evaluation],
     results: Mapping[str, Any],
     warnings: Sequence[str],
-) -> None:
-    """Writes `report.html`, the model card, and `report.json`, from which both can be made again."""
+) -> dict[str, str] | None:
+    """Writes `report.html`, the model card, and `report.json`, from which both can be made again.
+
+    Returns:
+        One evaluated row with its prediction, for the end of a run on the screen.
+    """
     from ftkit.inference.recipe import plain_recipe
     from ftkit.report.content import EvaluatedSplit, ReportContent
     from ftkit.report.files import write_report
+    from ftkit.report.summary import shown_example
 
     datasets_on_hub, decoder = _datasets_on_hub(plan), plan.spec.decoder
-
+    problem_type = plan.kind.scored_as(plan.task, plan.config.data)
     content = ReportContent(
         title=plan.directory.path.absolute().name,
         task_name=plan.task.name,
         kind=plan.task.kind,
-        problem_type=plan.kind.scored_as(plan.task, plan.config.data),
+        problem_type=problem_type,
         label_names=() if plan.labels is None else plan.labels.names,
+        reading=plan.kind.reading(problem_type),
+        blocks=plan.kind.blocks(problem_type),
+        recipe=plain_recipe(adapter, trained.model, plan.config.tuner),
         checkpoint=plan.spec.name,
         family=plan.spec.family,
         config_yaml=plan.config.to_yaml(),
@@ -151,9 +159,8 @@ def report(
         decoder_on_hub=None if decoder is None else _hub_id(decoder.path),
         datasets_on_hub=datasets_on_hub,
         texts_are_public=all(name in datasets_on_hub or _is_demo(plan, name) for name in plan.splits),
-        recipe=plain_recipe(adapter, trained.model, plan.config.tuner),
     )
-    write_report(plan.directory.staging, content)
+    return shown_example(write_report(plan.directory.staging, content).card)
 
 
 def _hub_id(path: str) -> str | None:
@@ -186,11 +193,16 @@ def _datasets_on_hub(plan: Plan) -> dict[str, dict[str, str]]:
 
 def example(plan: Plan, evaluated: Mapping[str, Evaluation]) -> dict[str, Any] | None:
     """Returns the first row of the last evaluated split with what was expected and predicted."""
+    from ftkit.report.escape import shell_word
+    from ftkit.report.summary import MAX_TYPED
+    from ftkit.report.texts import shorten
+
     if not evaluated:
         return None
     name = list(evaluated)[-1]
     first, predicted = plan.splits[name].examples[0], evaluated[name].predictions[0]
-    return plan.kind.shown_example(first, predicted, plan.labels)
+    shown = plan.kind.shown_example(first, predicted, plan.labels)
+    return {**shown, "arguments": f"--text {shell_word(shorten(shown['text'], MAX_TYPED).rstrip('…'))}"}
 
 
 _CUT = "longer than the model reads and was cut"

@@ -9,6 +9,7 @@ from ftkit.adapters.classify import EncoderClassifier
 from ftkit.adapters.generate import DecoderGenerator, EncoderDecoderGenerator
 from ftkit.adapters.tag import Tagger
 from ftkit.report.recipe import Recipe
+from ftkit.report.usage.usage import find_usage
 from ftkit.tuners.spec import TunerSpec
 
 _TOKEN_NAMES = ("cls_token_id", "bos_token_id", "sep_token_id", "eos_token_id")
@@ -32,13 +33,15 @@ def plain_recipe(adapter: Any, model: Any, tuner: TunerSpec) -> Recipe:
     }
     for adapter_class, found in _FOUND.items():
         if isinstance(adapter, adapter_class):
-            return Recipe(**values, **found(adapter))
+            values |= found(adapter)
+            return find_usage(values["usage"]).recipe(**values)
     raise AssertionError(f"no recipe for a {type(adapter).__name__}")
 
 
 def _classifier(adapter: EncoderClassifier) -> dict[str, Any]:
     joins = adapter.joins_pairs_with is not None and not adapter._has_pair_template()
     return {
+        "usage": "classify",
         "auto_class": "AutoModelForSequenceClassification",
         "pair_joint": adapter.joins_pairs_with if joins else None,
     }
@@ -47,6 +50,7 @@ def _classifier(adapter: EncoderClassifier) -> dict[str, Any]:
 def _tagger(adapter: Tagger) -> dict[str, Any]:
     special = adapter.words.special
     return {
+        "usage": "tag",
         "auto_class": "AutoModelForTokenClassification",
         "space": adapter.words._space,
         "tokens_before": _named(special.before, adapter.tokenizer),
@@ -62,6 +66,7 @@ def _named(ids: Sequence[int], tokenizer: Any) -> list[str | int]:
 
 def _encoder_decoder(adapter: EncoderDecoderGenerator) -> dict[str, Any]:
     return {
+        "usage": "write",
         "auto_class": "AutoModelForSeq2SeqLM",
         "before": adapter.languages.prefix + adapter.prefix,
         "after": adapter.suffix,
@@ -73,6 +78,8 @@ def _decoder(adapter: DecoderGenerator) -> dict[str, Any]:
     prompts = adapter.prompts
     ends = adapter.tokenizer("a", verbose=False)["input_ids"][-1:] == [prompts.end_id]
     return {
+        "usage": "write",
+        "goes_on": True,
         "auto_class": "AutoModelForCausalLM",
         "before": prompts.before,
         "after": prompts.after,

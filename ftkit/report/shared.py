@@ -38,7 +38,7 @@ def shared_files(folder: Path, *, repo_id: str, with_texts: bool, base_model: st
     text = card_text(report.title, report.card, name=repo_id, is_folder=False, texts_at_home=not keeps_texts)
     card = merged_card(folder, saved, text)
     if not keeps_texts and saved.card.example is not None:
-        _check_no_text(folder, card, saved.card.example, writes=saved.card.recipe.writes)
+        _check_no_text(folder, card, saved.card.example)
     report = report.model_copy(update={"generated_card": text})
     return {CARD_FILE: card, PAGE_FILE: page_of(report), REPORT_FILE: report.to_json()}
 
@@ -66,11 +66,12 @@ def _based_on(report: Report, base_model: str | None) -> Report:
     return report.model_copy(update={"card": report.card.model_copy(update={"base": base})})
 
 
-def _check_no_text(folder: Path, card: str, example: Example, *, writes: bool) -> None:
+def _check_no_text(folder: Path, card: str, example: Example) -> None:
     """Refuses a card that holds the example, which a section that a person edited keeps."""
-    texts = [example.text, example.text_pair or "", *((example.expected, example.predicted) if writes else ())]
+    answers = (example.expected, example.predicted) if example.answers_hold_texts else ()
+    texts = [*example.quotes, *example.inputs, *answers]
     spellings = {spelled for text in texts if len(text) >= _SHORTEST_TEXT for spelled in _spellings(text)}
-    spellings |= {", ".join(map(literal, example.words))} if example.words and len(example.words) > 2 else set()
+    spellings |= {", ".join(map(literal, example.inputs))} if len(example.inputs) > 2 else set()  # words
     for heading, section in sections(card).items():
         if any(spelled in section for spelled in spellings):
             where = f"the section {heading!r}" if heading else "the beginning"

@@ -59,6 +59,14 @@ class KindModule(Protocol):
         """Returns what the adapter is made with, plain values that are saved with the run."""
         ...
 
+    def blocks(self, problem_type: ScoreType) -> tuple[str, ...]:
+        """Returns what the report shows of predictions, in order: names of `ftkit.report.table`."""
+        ...
+
+    def reading(self, problem_type: ScoreType) -> str:
+        """Returns how the report tells predictions in words: a name of `ftkit.report.table`."""
+        ...
+
     def make_scorer(self, names: Sequence[str], labels: Any, spec: DataSpec) -> Any:
         """Returns what computes the metrics of a run."""
         ...

@@ -48,6 +48,28 @@ def scored_as(task: Task, spec: DataSpec) -> ScoreType:
     return problem_type_of(task, spec)
 
 
+_BLOCKS: dict[str, tuple[str, ...]] = {
+    "single_label_classification": ("label-f1", "reliability", "confusion", "label-scores", "label-errors"),
+    "multi_label_classification": ("label-f1", "label-scores", "label-set-errors"),
+    "regression": ("scatter", "error-histogram", "number-errors"),
+}
+_READINGS: dict[str, str] = {
+    "single_label_classification": "label",
+    "multi_label_classification": "label-set",
+    "regression": "number",
+}
+
+
+def blocks(problem_type: ScoreType) -> tuple[str, ...]:
+    """Returns what the report shows of predictions, in order: names of the table of blocks."""
+    return _BLOCKS[problem_type]
+
+
+def reading(problem_type: ScoreType) -> str:
+    """Returns how the report tells predictions in words: a name of the table of readings."""
+    return _READINGS[problem_type]
+
+
 def make_scorer(names: Sequence[str], labels: LabelSpace, spec: DataSpec) -> Scorer:
     """Returns what computes the metrics of a run."""
     from ftkit.metrics.scorer import Scorer

@@ -55,6 +55,16 @@ def scored_as(task: Task, spec: DataSpec) -> ScoreType:
     return "token-classification"
 
 
+def blocks(problem_type: ScoreType) -> tuple[str, ...]:
+    """Returns what the report shows of predictions, in order: names of the table of blocks."""
+    return "label-f1", "label-scores", "entity-errors"
+
+
+def reading(problem_type: ScoreType) -> str:
+    """Returns how the report tells predictions in words: a name of the table of readings."""
+    return "entities"
+
+
 def make_scorer(names: Sequence[str], labels: LabelSpace, spec: DataSpec) -> TagScorer:
     """Returns what computes the metrics of a run."""
     from ftkit.metrics.tagging import TagScorer

@@ -47,6 +47,16 @@ def scored_as(task: Task, spec: DataSpec) -> ScoreType:
     return "translation"
 
 
+def blocks(problem_type: ScoreType) -> tuple[str, ...]:
+    """Returns what the report shows of predictions, in order: names of the table of blocks."""
+    return ("text-errors",)
+
+
+def reading(problem_type: ScoreType) -> str:
+    """Returns how the report tells predictions in words: a name of the table of readings."""
+    return "text"
+
+
 def make_scorer(names: Sequence[str], labels: LabelSpace | None, spec: DataSpec) -> TranslationScorer:
     """Returns what computes the metrics of a run.
 
