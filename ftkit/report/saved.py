@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import FiniteFloat, SerializeAsAny, ValidationError, field_validator
+from pydantic import BaseModel, FiniteFloat, SerializeAsAny, ValidationError, field_validator
 
 from ftkit.data.files import atomic_write_text
 from ftkit.errors import UserError
@@ -256,6 +256,18 @@ def _refused(path: Path, error: ValidationError) -> UserError:
     if unknown is not None:
         return UserError(f"{path} holds {unknown}, which this ftkit does not know. Update it: pip install -U ftkit.")
     return _damaged(path, first_message(error))
+
+
+def last_card(data: bytes) -> str:
+    """Returns README.md as it was written along with a report.json of whatever format; empty if that is not known."""
+    try:
+        return _Generated.model_validate_json(data).generated_card
+    except ValidationError:
+        return ""
+
+
+class _Generated(BaseModel):
+    generated_card: str
 
 
 def _damaged(path: Path, reason: str) -> UserError:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from ftkit.errors import UserError
 from ftkit.report.card import card_text
 from ftkit.report.card_merge import merge_cards, sections
 from ftkit.report.escape import literal, markdown_text, one_line
 from ftkit.report.files import merged_card, page_of
-from ftkit.report.saved import CARD_FILE, PAGE_FILE, REPORT_FILE, Example, Report, read_report, without_texts
+from ftkit.report.saved import (
+    CARD_FILE,
+    PAGE_FILE,
+    REPORT_FILE,
+    Example,
+    Report,
+    last_card,
+    read_report,
+    without_texts,
+)
 
 _SHORTEST_TEXT = 12  # characters; a shorter one may stand in a sentence by chance
 
@@ -51,11 +58,8 @@ def with_edits_of(card: str, *, theirs: str, their_report: bytes) -> str:
         theirs: README.md of the repository.
         their_report: its report.json, which tells what of `theirs` was generated; empty if there is none.
     """
-    try:
-        last = Report.model_validate_json(their_report).generated_card
-    except ValidationError:
-        last = ""  # nobody knows what was generated: all of it is taken for written by hand
-    return merge_cards(last, theirs, card)
+    # Where nobody knows what was generated, all of it is taken for written by hand.
+    return merge_cards(last_card(their_report), theirs, card)
 
 
 def _based_on(report: Report, base_model: str | None) -> Report:

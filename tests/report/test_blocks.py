@@ -17,9 +17,11 @@ from jinja2 import ChoiceLoader, DictLoader
 from ftkit.errors import FtkitError
 from ftkit.report import template
 from ftkit.report.blocks.block import Block, block_values, find_block
+from ftkit.report.card import card_text, card_values
 from ftkit.report.content import ReportContent
 from ftkit.report.files import rebuild, write_report
 from ftkit.report.named import load
+from ftkit.report.page import page_values
 from ftkit.report.readings.reading import Reading, find_reading
 from ftkit.report.recipe import Recipe
 from ftkit.report.saved import Report, read_report
@@ -100,6 +102,26 @@ def test_a_block_with_nothing_to_show_is_left_out() -> None:
 def test_a_name_that_is_not_in_the_table_is_told_with_the_closest() -> None:
     with pytest.raises(FtkitError, match=r"no block 'confuson'. Did you mean 'confusion'\? There is .*label-f1"):
         load(BLOCKS, "confuson", noun="block")
+
+
+@pytest.mark.parametrize("usage", USAGES)
+@pytest.mark.parametrize("reading", READINGS)
+def test_parts_that_do_not_belong_together_are_written_all_the_same(reading: str, usage: str) -> None:
+    """A report of a stranger may name any of them, with any values that their models take."""
+    values = json.loads(Report(title="x", texts_are_public=True, **_parts()).to_json())
+    values["card"]["facts"] = dict.fromkeys(find_reading(reading).facts.model_fields) | {"reading": reading}
+    values["card"]["recipe"] = {"usage": usage, "auto_class": "AutoModel"}
+    for reads_pairs in (False, True):
+        for inputs in ([], ["a"], ["a", "b", "c"]):
+            values["card"]["reads_pairs"] = reads_pairs
+            values["card"]["example"] |= {"inputs": inputs, "quotes": inputs[:1]}
+            report = Report.model_validate(values)
+            assert "## How to use" in card_text("x", report.card, name="owner/x", is_folder=False)
+
+
+def _parts() -> dict[str, Any]:
+    content = contents.single_label_content(evaluated=contents.single_label_content().evaluated[:1])
+    return {"page": page_values(content), "card": card_values(content)}
 
 
 # --- a kind that the report does not know --------------------------------------------------------------------

@@ -18,7 +18,7 @@ from ftkit.report.content import ReportContent
 from ftkit.report.files import rebuild, write_report
 from ftkit.report.safe_svg import is_safe_svg
 from ftkit.report.saved import read_report
-from ftkit.report.shared import shared_files
+from ftkit.report.shared import shared_files, with_edits_of
 
 FILES = ("README.md", "report.html", "report.json")
 CONTENTS = {
@@ -102,6 +102,16 @@ def test_a_pulled_run_goes_on_from_the_card_that_was_shared(run: Path, tmp_path:
     assert card.endswith("## On the Hub\n\nWritten there.\n")
     assert "kept at home" in card
     assert "Texts are kept at home" in (pulled / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("format", [1, 2, 3])
+def test_edits_in_the_repository_survive_a_report_of_another_format(format: int, run: Path) -> None:
+    shared = shared_files(run, repo_id="owner/name", with_texts=False)
+    theirs = shared["README.md"].replace("## Scores", "## Intended use\n\nFor our shop.\n\n## Scores")
+    ours = shared["README.md"].replace("Limits", "Bounds")
+    their_report = json.dumps({"format": format, "page": 1, "generated_card": shared["README.md"]}).encode()
+    merged = with_edits_of(ours, theirs=theirs, their_report=their_report)
+    assert merged == ours.replace("## Scores", "## Intended use\n\nFor our shop.\n\n## Scores")
 
 
 # --- texts at home ------------------------------------------------------------------------------------------

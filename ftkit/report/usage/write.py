@@ -39,7 +39,7 @@ def _inputs(example: TextToTextExample) -> tuple[str, ...]:
 
 
 def _code(card: Card, name: str, is_folder: bool) -> list[str]:
-    recipe, (text,) = card.recipe, input_texts(card)
+    recipe, text = card.recipe, input_texts(card)[0]
     assert isinstance(recipe, WriteRecipe)
     affixes = [literal(affix) if affix else "" for affix in (recipe.before, recipe.after)]
     given = " + ".join(part for part in (affixes[0], literal(text), affixes[1]) if part)
