@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 from ftkit.version import __version__
 
 if TYPE_CHECKING:
-    from ftkit.api import load, train
-    from ftkit.config import RunConfig, load_config
+    from ftkit.config.run_config import RunConfig, load_config
     from ftkit.errors import CheckpointError, ConfigError, DataError, FtkitError, HubError, RunError, UserError
     from ftkit.hub import pull, push
     from ftkit.inference.bank import AdapterBank, Request
+    from ftkit.inference.load import load
     from ftkit.inference.predictor import Predictor
-    from ftkit.run import RunResult
-    from ftkit.tasks.task import Task
+    from ftkit.kinds.kind import Kind
+    from ftkit.kinds.task import Task
+    from ftkit.run import RunResult, train
 
 __all__ = [
     "AdapterBank",
@@ -27,6 +28,7 @@ __all__ = [
     "DataError",
     "FtkitError",
     "HubError",
+    "Kind",
     "Predictor",
     "Request",
     "RunConfig",
@@ -43,17 +45,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "load": "ftkit.api",
-    "train": "ftkit.api",
-    "RunConfig": "ftkit.config",
-    "load_config": "ftkit.config",
+    "load": "ftkit.inference.load",
+    "train": "ftkit.run",
+    "RunConfig": "ftkit.config.run_config",
+    "load_config": "ftkit.config.run_config",
     "AdapterBank": "ftkit.inference.bank",
     "Request": "ftkit.inference.bank",
     "Predictor": "ftkit.inference.predictor",
     "RunResult": "ftkit.run",
     "pull": "ftkit.hub",
     "push": "ftkit.hub",
-    "Task": "ftkit.tasks.task",
+    "Kind": "ftkit.kinds.kind",
+    "Task": "ftkit.kinds.task",
     **dict.fromkeys(
         ("CheckpointError", "ConfigError", "DataError", "FtkitError", "HubError", "RunError", "UserError"),
         "ftkit.errors",

@@ -15,7 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit.config import BaseFacts, RunConfig
+from ftkit.config.push import PushSpec
+from ftkit.config.run_config import BaseFacts, RunConfig
 from ftkit.data.files import atomic_folder, free_folder
 from ftkit.errors import ConfigError, UserError, name_list
 from ftkit.hub_access import Access, check_access, files_at, hub_errors, is_same, read_file
@@ -28,15 +29,14 @@ from ftkit.models.repository import (
     parse_repository,
     safe_names,
 )
-from ftkit.push_spec import PushSpec
 from ftkit.report.saved import CARD_FILE, REPORT_FILE
 from ftkit.report.shared import with_edits_of
-from ftkit.run_directory import RESULTS_FILE, is_export, open_export, open_run
+from ftkit.runs.directory import RESULTS_FILE, is_export, open_export, open_run
+from ftkit.runs.trained_adapter import TrainedAdapter
 from ftkit.shared_run import Content, SharedRun, is_ours, shared_run
-from ftkit.trained_adapter import TrainedAdapter
 
 if TYPE_CHECKING:
-    from ftkit.models.checkpoint import CheckpointSpec
+    from ftkit.models.spec import CheckpointSpec
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit.config.push import PushSpec
 from ftkit.errors import HubError, UserError, name_list
 from ftkit.models.hub_errors import TOKEN_PAGE, hub_error
 from ftkit.models.repository import Repository, check_repository_id, hub_api
-from ftkit.push_spec import PushSpec
 from ftkit.shared_run import Content, size
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit import outcome
-from ftkit.config import RunConfig
+from ftkit.config.run_config import CONFIG_FILE, RunConfig, load_config
 from ftkit.console import is_main_process, note, warn
+from ftkit.data.files import atomic_write_text
 from ftkit.errors import FtkitError, HubError
-from ftkit.preflight import Plan, prepare
-from ftkit.tuners.counts import count_parameters
+from ftkit.runs.checked_run import CheckedRun, check_run
+from ftkit.runs.trained_adapter import base_facts
+from ftkit.runs.trust import check_code_is_trusted
 
 if TYPE_CHECKING:
     from ftkit.hub import Pushed
@@ -51,19 +52,49 @@ class RunResult:
         return pushed
 
 
-def check(config: RunConfig) -> Plan:
+def train(
+    config: str | Path | Mapping[str, Any],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    trust_remote_code: bool = False,
+) -> RunResult:
+    """Trains, evaluates, saves and proves one run.
+
+    Args:
+        config: a YAML file, or a mapping of the same shape.
+        overrides: dotted key -> value, such as `{"train.num_train_epochs": 1}`.
+        trust_remote_code: where the config is a run's ftkit.yaml: whether code that it names may run.
+
+    Returns:
+        Where the run lies and what its `all_results.json` holds.
+
+    Raises:
+        UserError: config, data or checkpoint are wrong; nothing was written.
+        RunError: training started and could not finish.
+    """
+    loaded = load_config(config, overrides)
+    check_code_is_trusted(config, loaded, overrides, trust_remote_code=trust_remote_code)
+    result = execute(loaded)
+    push_finished(loaded, result)
+    return result
+
+
+def check(config: RunConfig) -> CheckedRun:
     """Checks that a run is possible, and that what it wants to push can be pushed. Nothing is written.
 
     Raises:
         UserError: something is wrong.
         HubError: the Hub cannot be reached, or refuses what is to be pushed.
     """
-    plan = prepare(config)
+    from ftkit.speedups.table import check_speedups
+
+    check_speedups(config.train, config.tuner)
+    run = check_run(config)
     if config.push is not None and is_main_process():
         from ftkit.hub import check_push
 
-        check_push(config, plan.spec)
-    return plan
+        check_push(config, run.spec)
+    return run
 
 
 def push_finished(config: RunConfig, result: RunResult) -> Pushed | None:
@@ -90,56 +121,112 @@ def execute(config: RunConfig) -> RunResult:
         RunError: the run started and could not finish; its checkpoints are sound.
     """
     # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing is written.
-    plan = check(config)
+    run = check(config)
+    config, directory = run.config, run.directory
 
-    # Encode: the task adapter turns examples into token ids.
-    from ftkit.engine import memory, training
+    # From here on torch and transformers are needed.
+    from ftkit.engine import evaluation, precision, training
+    from ftkit.engine.trackers import TrackerCallback, Trackers
+    from ftkit.report.files import write_report
+    from ftkit.report.gathered import report_content
+    from ftkit.report.summary import shown_example
+    from ftkit.runs import proof, results, saving, steps
+    from ftkit.speedups import memory, startup
+    from ftkit.speedups.table import Speedups
+    from ftkit.tuners.counts import count_parameters
 
-    arguments = training.start_engine(plan)
-    adapter = plan.make_adapter()
-    encoded = {
-        name: adapter.encode(split) if name == "train" else adapter.encode_prompt(split)
-        for name, split in plan.splits.items()
+    # Encode: the preprocessor turns examples into rows.
+    memory.prepare_process()
+    arguments = training.start_engine(
+        config.train,
+        directory.checkpoints,
+        learning_rate=None if config.tuner.is_full else config.tuner.facts.learning_rate,
+        primary_metric=run.primary_metric,
+        has_validation="validation" in run.splits,
+    )
+    process = arguments.distributed_state
+    adapter = run.make_task_adapter()
+    adapter.preprocessor.fit(run.splits["train"].examples)
+    rows = adapter.preprocessor.encode(run.splits["train"].examples, targets=True)
+    to_score = {
+        name: adapter.preprocessor.encode_to_score(split.examples)
+        for name, split in run.splits.items()
+        if name != "train"
     }
+    encoded = {"train": rows, **{name: split.inputs for name, split in to_score.items()}}
 
     # Build: the checkpoint, with the head that the task needs; the tuner freezes what is to stay.
-    built = training.build(plan, adapter, arguments)
-    rows = ", ".join(f"{len(split):,} {name}" for name, split in encoded.items())
-    size = count_parameters(built.model)
-    note(f"{plan.task.name} from {plan.spec.name} ({plan.spec.family}, {size}); rows: {rows}")
-    warnings = [*plan.warnings, *outcome.truncation_warnings(encoded)]
+    speedups = Speedups(config.train, config.tuner, arguments, adapter, rows)
+    loaded = adapter.objective.build()
+    speedups.attach("loaded", loaded.model)
+    model = steps.tuned_model(run, loaded)
+    counts = ", ".join(f"{len(split):,} {name}" for name, split in encoded.items())
+    note(f"{run.task.name} from {run.spec.name} ({run.spec.family}, {count_parameters(model)}); rows: {counts}")
+    warnings = [*run.warnings, *results.truncation_warnings(encoded, adapter.preprocessor)]
     for warning in warnings:
         warn(warning)
 
     # Start: all processes have looked at the directory before one of them writes into it.
-    process = arguments.distributed_state
     process.wait_for_everyone()
     if process.is_main_process:
-        plan.directory.start(config, plan.fingerprints)
-    trackers = training.open_trackers(plan, is_main_process=process.is_main_process)
+        directory.start(config, run.fingerprints)
+    trackers = steps.open_trackers(run) if process.is_main_process else Trackers()
     process.wait_for_everyone()
 
     # Train, and evaluate with the best weights.
-    trained = training.train(plan, arguments, adapter, built, encoded, trackers)
+    startup.wake_collector()
+    limits = evaluation.prediction_limits(config.train, adapter.objective, device_type=arguments.device.type)
+
+    def validate() -> dict[str, Any]:
+        quick, split = adapter.for_validation(), run.splits["validation"]
+        with precision.full_precision(model):
+            return evaluation.evaluate(model, quick, split, to_score["validation"], run.scorer, limits).metrics
+
+    size = training.step_size(config.train, arguments, padding_is_free=speedups.padding_is_free)
+    choice = precision.choose_precision(
+        config.train, arguments, adapter, model, rows, size, folder=directory.checkpoints, resume=config.resume
+    )
+    speedups.attach("tuned", model, size=size)
+    with speedups, trackers.abandoned_on_failure():
+        trained = training.train(
+            model,
+            adapter,
+            rows,
+            arguments,
+            size,
+            evaluate_model=validate if "validation" in to_score else None,
+            save_total_limit=config.train.save_total_limit,
+            primary_metric=run.primary_metric,
+            callbacks=[*steps.callbacks(config, model), TrackerCallback(trackers)],
+            resume_from=training.resume_point(directory.checkpoints) if config.resume else None,
+        )
     memory.release_memory()
     if process.is_main_process:
-        plan.directory.new_staging()
+        directory.new_staging()
     evaluated = {
-        name: outcome.evaluate(plan, trained, adapter, split, name)
-        for name, split in encoded.items()
-        if name != "train"
+        name: steps.evaluate_split(run, trained.model, adapter, name, split, limits)
+        for name, split in to_score.items()
     }
-    for warning in (cut_off := outcome.cut_off_warnings(evaluated)):
+    for warning in (cut_off := results.cut_off_warnings(evaluated)):
         warn(warning)
-    results = outcome.collect_results(plan, trained, adapter, encoded, evaluated)
+    numbers = {**trained.metrics, **count_parameters(trained.model).facts, **choice.facts, **speedups.facts}
+    found = results.collect_results(numbers, run.splits, encoded, evaluated)
 
     # Save, load again from disk and compare, report; only then is it a finished run.
+    example = None
     if process.is_main_process:
-        outcome.save(plan, trained, adapter)
-        results["saved_megabytes"] = outcome.saved_megabytes(plan)
-        results["proof"] = outcome.prove(plan, trained, adapter)
-        outcome.report(plan, trained, adapter, evaluated, results, [*warnings, *cut_off])
-        plan.directory.publish(results)
-        trackers.finish(results, plan.directory.path)
+        staging = directory.staging
+        saving.save_model(trained.model, adapter, staging, tuner=config.tuner, spec=run.spec)
+        resolved = run.resolved_config(adapter, None if config.tuner.is_full else base_facts(run.spec, staging))
+        atomic_write_text(staging / CONFIG_FILE, resolved.to_yaml())
+        found["saved_megabytes"] = saving.saved_megabytes(staging)
+        sample = run.splits.get("validation") or run.splits["train"]
+        found["proof"] = proof.prove(
+            staging, resolved, kind=run.kind, model=trained.model, adapter=adapter, split=sample, limits=limits
+        )
+        content = report_content(run, trained, adapter, evaluated, found, [*warnings, *cut_off])
+        example = shown_example(write_report(staging, content).card)
+        directory.publish(found)
+        trackers.finish(found, directory.path)
     process.wait_for_everyone()
-    return RunResult(plan.directory.path, results, plan.primary_metric, outcome.example(plan, evaluated))
+    return RunResult(directory.path, found, run.primary_metric, example)

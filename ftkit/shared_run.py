@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftkit.config import CONFIG_FILE, BaseFacts, RunConfig
+from ftkit.config.run_config import CONFIG_FILE, BaseFacts, RunConfig
 from ftkit.data.files import json_safe
 from ftkit.errors import UserError
 from ftkit.report.config_text import shareable_results, shareable_yaml
 from ftkit.report.saved import CARD_FILE, PAGE_FILE, REPORT_FILE, read_report
 from ftkit.report.shared import shared_files
-from ftkit.run_directory import EXPORT_FILE, PREDICTIONS, RESULTS_FILE
+from ftkit.runs.directory import EXPORT_FILE, PREDICTIONS, RESULTS_FILE
 
 ADAPTER_CONFIG = "adapter_config.json"
 

@@ -5,29 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
-Kind = Literal[
-    "text-classification",
-    "token-classification",
-    "translation",
-    "summarization",
-    "text-generation",
-    "fill-mask",
-    "question-answering",
-    "image-classification",
-    "audio-classification",
-    "automatic-speech-recognition",
-]
-"""What a task is, in the Hub's own pipeline tags."""
+Modality = Literal["text", "image", "audio", "image+text"]
+"""What a checkpoint reads."""
 
-WRITING_KINDS: tuple[Kind, ...] = ("translation", "summarization", "text-generation")
-"""The kinds whose predictions are texts that a model writes."""
+Family = Literal["encoder", "decoder", "encoder-decoder", "dual-encoder"]
+"""How a checkpoint reads and writes: BERT-like, GPT-like, T5-like, CLIP-like."""
 
-Family = Literal["encoder", "decoder", "encoder-decoder"]
-"""How a checkpoint reads and writes: BERT-like, GPT-like, T5-like."""
-
-FAMILIES: tuple[Family, ...] = ("encoder", "decoder", "encoder-decoder")
+FAMILIES: tuple[Family, ...] = ("encoder", "decoder", "encoder-decoder", "dual-encoder")
 
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 """What a classifier predicts; the values are those of `config.problem_type` in transformers."""
@@ -37,9 +23,6 @@ PROBLEM_TYPES: tuple[ProblemType, ...] = (
     "multi_label_classification",
     "regression",
 )
-
-ScoreType = ProblemType | Kind
-"""What decides which metrics suit a task: for text classification its problem type, else its kind."""
 
 Label = str | tuple[str, ...] | float
 """One name, several names (multi-label), or a number (regression)."""
@@ -56,6 +39,34 @@ class Row:
 
     values: Mapping[str, Any]
     line: int
+
+
+class Example(Protocol):
+    """What a kind makes of one row.
+
+    Attributes:
+        id: the row's `id` column, else its 0-based position in the file.
+        line: where the row begins in its file, for messages.
+    """
+
+    @property
+    def id(self) -> str | int: ...  # noqa: D102
+
+    @property
+    def line(self) -> int: ...  # noqa: D102
+
+    @property
+    def size(self) -> int:
+        """How much there is to hold, in characters."""
+        ...
+
+    def key(self) -> Hashable:
+        """Returns what tells inputs apart: equal inputs have equal keys, whatever their ids and labels."""
+        ...
+
+    def summary(self) -> str:
+        """Returns the input as a person sees it in one line, however long."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +86,17 @@ class TextExample:
     line: int = 0
 
     @property
-    def num_characters(self) -> int:
-        """How long it is."""
+    def size(self) -> int:
+        """How long it is, in characters."""
         return len(self.text) + len(self.text_pair or "")
 
-    @property
-    def size(self) -> int:
-        """How much there is to hold in memory, in characters."""
-        return self.num_characters
-
     def key(self) -> Hashable:
-        """Returns what two examples share if and only if their texts are equal."""
+        """Returns the text, and the second one."""
         return self.text, self.text_pair
 
     def summary(self) -> str:
-        """Returns the text, or both of a pair, in one line."""
-        return _one_line(self.text, self.text_pair or "")
+        """Returns the text, and behind it the second one."""
+        return self.text if self.text_pair is None else f"{self.text} {self.text_pair}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +131,17 @@ class TokenExample:
     line: int = 0
 
     @property
-    def num_characters(self) -> int:
-        """How long it is, white space aside."""
+    def size(self) -> int:
+        """How long it is, in characters, white space aside."""
         return sum(len(str(word)) for word in self.words)
 
-    @property
-    def size(self) -> int:
-        """How much there is to hold in memory, in characters."""
-        return self.num_characters
-
     def key(self) -> Hashable:
-        """Returns what two examples share if and only if their words are equal."""
+        """Returns the words."""
         return self.words
 
     def summary(self) -> str:
-        """Returns the words in one line, between single spaces."""
-        return _one_line(*map(str, self.words))
+        """Returns the text, or else the words with spaces between them."""
+        return self.text if self.text is not None else " ".join(map(str, self.words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,27 +160,17 @@ class TextToTextExample:
     line: int = 0
 
     @property
-    def num_characters(self) -> int:
-        """How long its source is."""
+    def size(self) -> int:
+        """How long its source is, in characters."""
         return len(self.source)
 
-    @property
-    def size(self) -> int:
-        """How much there is to hold in memory, in characters."""
-        return self.num_characters
-
     def key(self) -> Hashable:
-        """Returns what two examples share if and only if their sources are equal."""
+        """Returns the source."""
         return self.source
 
     def summary(self) -> str:
-        """Returns the source in one line."""
-        return _one_line(self.source)
-
-
-def _one_line(*texts: str) -> str:
-    """Returns texts in one line, with single spaces: `("a\n b", "c")` is `a b c`."""
-    return " ".join(" ".join(texts).split())
+        """Returns the source."""
+        return self.source
 
 
 ExampleT = TypeVar("ExampleT")

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from ftkit.adapters.table import find_adapter
-from ftkit.config import CONFIG_FILE, RunFacts, load_config
+from ftkit.config.run_config import CONFIG_FILE, RunFacts, load_config
+from ftkit.kinds.table import find_kind
 from ftkit.models.checkpoint import inspect_checkpoint
-from ftkit.run_directory import RESULTS_FILE
-from ftkit.trained_adapter import base_facts
+from ftkit.runs.directory import RESULTS_FILE
+from ftkit.runs.trained_adapter import base_facts
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.saving import save_adapter
-from ftkit.types import Kind, LabelSpace
+from ftkit.types import LabelSpace
 from ftkit.version import __version__
 
 
@@ -24,7 +24,7 @@ def write_adapter_run(
     checkpoint: Path,
     tuner: str = "lora",
     *,
-    kind: Kind = "text-classification",
+    kind: str = "text-classification",
     labels: tuple[str, ...] | LabelSpace | None = ("card", "sport", "weather"),
     seed: int = 0,
     model: dict[str, Any] | None = None,
@@ -52,26 +52,27 @@ def write_adapter_run(
     )
     spec = inspect_checkpoint(config.model)
     space = LabelSpace(labels) if isinstance(labels, tuple) else labels
-    adapter: Any = find_adapter(kind, spec.family, spec.name)(spec, space, max_length=None, **adapter_options)  # type: ignore[call-arg]
+    halves = find_kind(kind).task_adapter(spec)
+    adapter = halves.make(spec, space, options=adapter_options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        built = adapter.build()
-        tuned = apply_tuner(built.model, built.new_parameters, config.tuner, kind=kind, family=spec.family)
+        loaded = adapter.objective.build()
+        tuned = apply_tuner(loaded.model, loaded.new_parameters, config.tuner, peft_task=halves.peft_task)
         with torch.no_grad():
             for parameter in tuned.parameters():
                 if parameter.requires_grad:
                     parameter += 0.2 * torch.randn_like(parameter)
     folder.mkdir(parents=True)
     save_adapter(tuned, folder, revision=None)
-    adapter.save_tokenizer(folder)
+    adapter.preprocessor.save(folder)
     facts = RunFacts(
         ftkit_version=__version__,
         task_name=kind,
         kind=kind,
         family=spec.family,
         columns={},
-        max_length=adapter.max_length,
-        adapter_options={**adapter_options, **adapter.fitted_options},
+        max_length=adapter.preprocessor.max_length,
+        adapter_options={**adapter_options, **adapter.preprocessor.resolved_options},
         prepared=False,
         base=base_facts(spec, folder),
     )
@@ -80,5 +81,5 @@ def write_adapter_run(
     return folder
 
 
-def _languages(kind: Kind) -> dict[str, str]:
+def _languages(kind: str) -> dict[str, str]:
     return {"source_lang": "en", "target_lang": "de"} if kind == "translation" else {}

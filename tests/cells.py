@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import tiny
-from ftkit.adapters.adapter import Adapter
-from ftkit.adapters.table import find_adapter
+from ftkit.adapters.task_adapter import TaskAdapter
+from ftkit.kinds.table import find_kind
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.spec import ModelSpec
 from ftkit.tag_schemes import tag_names
-from ftkit.types import Kind, LabelSpace, Split, TextToTextExample, TokenExample, natural_sort
+from ftkit.types import LabelSpace, Split, TextToTextExample, TokenExample, natural_sort
 
 EXAMPLES = tiny.EXAMPLES[::4]
 """Four texts of four topics, of different lengths."""
@@ -32,8 +32,14 @@ DECODERS = {"bert2bert": "bert", "bert2gpt": "gpt2"}
 
 
 def make_adapter(
-    kind: Kind, name: str, checkpoint: Callable[[str], Path], *, add_tokens: tuple[str, ...] = (), **options: Any
-) -> Adapter:
+    kind: str,
+    name: str,
+    checkpoint: Callable[[str], Path],
+    *,
+    add_tokens: tuple[str, ...] = (),
+    max_length: int | None = None,
+    **options: Any,
+) -> TaskAdapter:
     """Returns the task adapter of a cell.
 
     Args:
@@ -45,18 +51,23 @@ def make_adapter(
     folder = str(checkpoint("bert" if joined else name))
     decoder = str(checkpoint(joined)) if joined else None
     spec = inspect_checkpoint(ModelSpec(checkpoint=folder, decoder=decoder, add_tokens=add_tokens or None))
-    adapter: Any = find_adapter(kind, spec.family, spec.name)
-    return adapter(spec, labels(kind), **{**(OPTIONS.get(name, {}) if kind == "translation" else {}), **options})
+    options = {**(OPTIONS.get(name, {}) if kind == "translation" else {}), **options}
+    return find_kind(kind).task_adapter(spec).make(spec, labels(kind), max_length=max_length, options=options)
 
 
-def labels(kind: Kind) -> LabelSpace | None:
+def peft_task(kind: str, adapter: TaskAdapter) -> str | None:
+    """Returns what peft calls the task of a cell."""
+    return find_kind(kind).task_adapter(adapter.spec).peft_task
+
+
+def labels(kind: str) -> LabelSpace | None:
     """Returns the labels of the examples; none where texts are written."""
     if kind == "text-classification":
         return LabelSpace(tuple(natural_sort({label for _, label in EXAMPLES})))
     return LabelSpace(tag_names(("what", "who"), "IOB2")) if kind == "token-classification" else None
 
 
-def make_split(kind: Kind) -> Split:
+def make_split(kind: str) -> Split:
     """Returns a few labelled examples."""
     if kind == "text-classification":
         return tiny.make_split(*zip(*EXAMPLES, strict=True))

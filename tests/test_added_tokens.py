@@ -21,11 +21,11 @@ def test_added_tokens_survive_the_trip(checkpoint, tmp_path, model_type, method)
     run = ftkit.train(config)
     assert run.metrics["proof"]["max_difference"] <= 1e-6
     predictor = ftkit.load(run.output_dir)
-    tokens = predictor.adapter.tokenizer.tokenize(TEXT)
+    tokens = predictor.adapter.preprocessor.processor.tokenize(TEXT)
     assert all(token in tokens for token in TOKENS)
     saved = load_file(run.output_dir / ("model.safetensors" if method == "full" else "adapter_model.safetensors"))
     tables = [tensor for name, tensor in saved.items() if "embed" in name or "wte" in name or "shared" in name]
-    assert any(table.shape[0] >= len(predictor.adapter.tokenizer) for table in tables if table.dim() == 2)
+    assert any(table.shape[0] >= len(predictor.adapter.preprocessor.processor) for table in tables if table.dim() == 2)
     if method == "lora":
         merge_run(run.output_dir, tmp_path / "merged")
         merged = ftkit.load(tmp_path / "merged")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import ftkit
-from ftkit import strict_yaml
+from ftkit.config import yaml as strict_yaml
 from runs import TEXTS, run_config, write_csv
 
 
@@ -15,7 +15,7 @@ def test_two_processes_score_what_one_scores(checkpoint, tmp_path):
     # One batch on each of two processes makes the step that one process makes of two.
     settings = {"train.num_train_epochs": 3, "train.max_grad_norm": 0.0}
     one = run_config(tmp_path / "one", checkpoint("bert"), **settings, **{"train.gradient_accumulation_steps": 2})
-    two = run_config(tmp_path / "two", checkpoint("bert"), **settings)
+    two = run_config(tmp_path / "two", checkpoint("bert"), **settings, **{"train.report_to": "tensorboard"})
     # The batch with the one long text is computed in two parts, while the other process computes one.
     texts = [(f"{text} " * 8 if index == 0 else text, label) for index, (text, label) in enumerate(TEXTS[:24])]
     for folder, config in (("one", one), ("two", two)):
@@ -47,3 +47,4 @@ def test_two_processes_score_what_one_scores(checkpoint, tmp_path):
     predictions = (tmp_path / "two" / "run" / "predictions" / "test.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in predictions] == [f"t{index}" for index in range(8)]
     assert done.stdout.count("try next") == 1, "only the main process speaks"
+    assert len(list((tmp_path / "two" / "run" / "tensorboard").rglob("events.*"))) == 1, "and only it opens trackers"

@@ -1,5 +1,6 @@
 """README and docs: every command and every piece of Python in them is run, in their order."""
 
+import json
 import os
 import re
 import shutil
@@ -105,6 +106,31 @@ def test_a_task_of_ones_own_is_one_short_file(place):
     (place / "tickets.py").rename(place / "gone.py")
     with pytest.raises(AssertionError, match=r"no file 'tickets.py'"):
         shell(f"{command} --task tickets.py:TICKETS", place)
+
+
+def test_a_kind_of_ones_own_is_one_short_file(place):
+    teams = {"billing": "I was charged twice", "shipping": "it has not arrived", "technical": "it does not start"}
+    rows = [
+        {
+            "messages": [{"from": "agent", "text": "hello"}, {"from": "customer", "text": f"{text} {number}"}],
+            "team": team,
+        }
+        for number in range(8)
+        for team, text in teams.items()
+    ]
+    (place / "threads.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    run_blocks(ROOT / "docs" / "own_kind.md", place)
+    assert (place / "runs" / "threads" / "all_results.json").is_file()
+    shell("ftkit predict runs/threads --input threads.jsonl --output t.jsonl --task threads.py:THREADS", place)
+    assert len((place / "t.jsonl").read_text().splitlines()) == len(rows)
+    with pytest.raises(
+        AssertionError, match=r"kind of its own, thread-classification(.|\n)*--task threads.py:THREADS"
+    ):
+        shell("ftkit predict runs/threads --input threads.jsonl", place)  # a run is data: its code is not imported
+    with pytest.raises(AssertionError, match="no role 'text'"):
+        shell("ftkit train threads.yaml data.columns.text=messages output_dir=runs/no", place)
+    with pytest.raises(AssertionError, match=r"data\.last_message: no such key.*Did you mean 'last_messages'"):
+        shell("ftkit train threads.yaml data.last_message=2 output_dir=runs/no", place)
 
 
 def test_ci_runs_the_test_command_of_the_readme():

@@ -119,7 +119,7 @@ def test_report_and_card(run: ftkit.RunResult) -> None:
 
 
 def test_resolved_config_says_how_long_texts_may_be(run: ftkit.RunResult) -> None:
-    from ftkit.config import load_config
+    from ftkit.config.run_config import load_config
 
     facts = load_config(run.output_dir / "ftkit.yaml").run
     assert facts is not None
@@ -211,7 +211,7 @@ COLUMNS = [{"english": source, "german": target, "key": f"k{n}"} for n, (source,
 def test_inputs(tmp_path: Path, name: str, content: str, data: dict[str, Any]) -> None:
     from ftkit.data.readers import open_table
     from ftkit.data.spec import DataSpec
-    from ftkit.tasks import translation
+    from ftkit.kinds.table import translation
 
     (tmp_path / name).write_text(content, encoding="utf-8")
     if name.endswith(".tsv"):

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 import ftkit
-from ftkit.config import load_config
+from ftkit.config.run_config import load_config
 from ftkit.engine import checkpoints
 from ftkit.engine.arguments import training_arguments
 from ftkit.errors import ConfigError

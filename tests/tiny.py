@@ -17,7 +17,7 @@ from ftkit.types import Family, Label, LabelSpace, Split, TextExample
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from ftkit.adapters.adapter import Adapter
+    from ftkit.adapters.task_adapter import Batch, Encoded, TaskAdapter
 
 EXAMPLES: tuple[tuple[str, str], ...] = (
     ("my card was lost on the train", "topic_10"),
@@ -115,14 +115,20 @@ def make_checkpoint(model_type: str, folder: Path, *, dropout: float = 0.0, seed
     return folder
 
 
-def make_adapter(folder: Path, labels: LabelSpace, **options: Any) -> Adapter:
+def make_adapter(folder: Path, labels: LabelSpace, *, max_length: int | None = None, **options: Any) -> TaskAdapter:
     """Returns the text classification adapter of a checkpoint, found as a run finds it."""
-    from ftkit.adapters.table import find_adapter
+    from ftkit.kinds.text_classification import KIND
     from ftkit.models.checkpoint import inspect_checkpoint
     from ftkit.models.spec import ModelSpec
 
     spec = inspect_checkpoint(ModelSpec(checkpoint=str(folder)))
-    return find_adapter("text-classification", spec.family, spec.name)(spec, labels, **options)
+    return KIND.task_adapter(spec).make(spec, labels, max_length=max_length, options=options)
+
+
+def batch_of(adapter: TaskAdapter, encoded: Encoded, *, training: bool = False) -> Batch:
+    """Returns all rows as one batch."""
+    rows = encoded.rows.__getitems__(list(range(encoded.num_rows)))
+    return adapter.preprocessor.collate(rows, training=training, rng=None)
 
 
 def make_split(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ftkit import strict_yaml
+from ftkit.config import yaml as strict_yaml
 
 TASK = """
 from pathlib import Path

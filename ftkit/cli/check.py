@@ -17,10 +17,10 @@ def command(
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Check config, checkpoint and data without reading weights or writing anything."""
-    from ftkit.config import load_config, parse_overrides
+    from ftkit.config.run_config import load_config, parse_overrides
     from ftkit.console import warn
-    from ftkit.startup import collector_at_rest
-    from ftkit.trust import check_code_is_trusted
+    from ftkit.runs.trust import check_code_is_trusted
+    from ftkit.speedups.startup import collector_at_rest
 
     given = parse_overrides(overrides or [])
     loaded = load_config(config, given)

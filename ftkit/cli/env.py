@@ -9,6 +9,6 @@ def command() -> None:
     """Print versions and hardware as JSON."""
     import json
 
-    from ftkit.report.results import environment
+    from ftkit.runs.environment import environment
 
     typer.echo(json.dumps(environment(), indent=2))

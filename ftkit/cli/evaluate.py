@@ -33,12 +33,12 @@ def command(
 
     from ftkit.data.files import atomic_write_json, json_safe
     from ftkit.data.spec import ParallelSource
-    from ftkit.startup import collector_at_rest
+    from ftkit.speedups.startup import collector_at_rest
 
     source = data if target is None else ParallelSource(source=data, target=target)
     roles, names = options.role_columns(columns), options.metric_names(metrics)
     with collector_at_rest():
-        from ftkit.api import load
+        from ftkit.inference.load import load
 
         predictor = load(
             run,

@@ -52,10 +52,10 @@ def command(
 
     roles = options.role_columns(columns)
     from ftkit.data.writers import open_writer
-    from ftkit.startup import collector_at_rest
+    from ftkit.speedups.startup import collector_at_rest
 
     with collector_at_rest():
-        from ftkit.api import load
+        from ftkit.inference.load import load
 
         predictor = load(
             run,

@@ -13,6 +13,6 @@ def command() -> None:
     """
     import json
 
-    from ftkit.config import json_schema
+    from ftkit.config.run_config import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

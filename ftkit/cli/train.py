@@ -20,15 +20,15 @@ def command(
 
     `accelerate launch [...] -m ftkit train CONFIG` is the same run on several processes.
     """
-    from ftkit.startup import collector_at_rest
+    from ftkit.speedups.startup import collector_at_rest
 
     with collector_at_rest():
         _train(config, overrides or [], trust_remote_code)
 
 
 def _train(config: str, overrides: list[str], trust_remote_code: bool) -> None:
-    from ftkit.config import load_config, parse_overrides
-    from ftkit.trust import check_code_is_trusted
+    from ftkit.config.run_config import load_config, parse_overrides
+    from ftkit.runs.trust import check_code_is_trusted
 
     given = parse_overrides(overrides)
     loaded = load_config(config, given)

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
-
-from ftkit.tag_schemes import Repair, Scheme
-from ftkit.types import ProblemType
-
-LearntScheme = Literal["IO", "IOB2", "IOBES", "BILOU"]
-LabelPiece = Literal["first", "last"]
 
 
 class HubSource(BaseModel):
@@ -55,7 +49,7 @@ Source = Annotated[
 
 
 class DataSpec(BaseModel):
-    """Files or Hub splits, and how their columns map to the task."""
+    """Files or Hub splits, and how their columns map to the task; each kind adds keys of its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,51 +62,36 @@ class DataSpec(BaseModel):
     )
     test: Source | None = Field(None, description="A file or Hub split; scored once, after training.")
     columns: dict[str, str] = Field(
-        default_factory=dict,
-        description="Role -> column, such as {text: body, label: intent}. Roles: text, text_pair, label, id; for "
-        "token-classification tokens, tags, text, spans, id; for translation source, target, id.",
-    )
-    problem_type: ProblemType | None = Field(
-        None, description="What the labels are; single_label_classification unless said otherwise."
-    )
-    labels: tuple[str, ...] | None = Field(
-        None, description="All label names, in output order. Default: those of train, sorted naturally."
-    )
-    label_separator: str = Field(",", min_length=1, description="Separates multi-label names in one text cell.")
-    max_length: int | None = Field(
-        None, gt=1, description="Tokens kept of each input. Default: as many as the checkpoint can read."
-    )
-    tag_scheme: LearntScheme | None = Field(
-        None, description="Token classification: the scheme that is learnt, predicted and scored. Default: IOB2."
-    )
-    source_tag_scheme: Scheme | None = Field(
-        None, description="Token classification: the scheme of the files' tags. Default: recognised, and recorded."
-    )
-    repair_tags: Repair | None = Field(
-        None, description="Token classification: what a tag becomes that breaks its scheme. Default: it stays."
-    )
-    label_piece: LabelPiece | None = Field(
-        None, description="Which piece of a word bears its tag. Default: first; last where attention is causal."
-    )
-    window_overlap: int | None = Field(
-        None, ge=0, description="Token classification: tokens that windows of a long text share. Default: a quarter."
-    )
-    source_lang: str | None = Field(
-        None, description="Translation: the language of the sources, as the tokenizer spells it, such as en or en_XX."
-    )
-    target_lang: str | None = Field(None, description="Translation: the language of the targets.")
-    prompt_template: str | None = Field(
-        None,
-        description="What a model reads, with {source} where the text goes. Decoders need one, or a chat template.",
-    )
-    max_target_length: int | None = Field(
-        None, gt=1, description="Tokens kept of each target in training. Default: as many as the checkpoint can write."
-    )
-    bleu_tokenizer: str | None = Field(
-        None, description="sacreBLEU's tokenizer. Default: that of the target language; 13a for most."
+        default_factory=dict, description="Role -> column, such as {text: body, label: intent}."
     )
     encoding: str = Field("utf-8", description="Encoding of text files.")
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="Cell separator of csv files.")
 
+    @property
+    def longest_input(self) -> int | None:
+        """Positions kept of each input; None: as many as the checkpoint can read."""
+        return None
 
-SplitName = Literal["train", "validation", "test"]
+    @property
+    def text_extensions(self) -> tuple[str, ...]:
+        """Extensions of files with one text a line, beside `.txt`; none unless a kind has some."""
+        return ()
+
+
+class TextDataSpec(DataSpec):
+    """The `data` section of a kind that reads texts."""
+
+    max_length: int | None = Field(
+        None, gt=1, description="Tokens kept of each input. Default: as many as the checkpoint can read."
+    )
+
+    @property
+    def longest_input(self) -> int | None:
+        """Tokens kept of each input; None: as many as the checkpoint can read."""
+        return self.max_length
+
+
+class UncheckedDataSpec(DataSpec):
+    """The `data` section of a task whose kind is not known yet: keys that are its own are kept as they are."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)

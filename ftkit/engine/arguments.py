@@ -1,4 +1,4 @@
-"""RunConfig -> TrainingArguments: what the user set, ftkit's defaults, and nothing that surprises."""
+"""TrainSpec -> TrainingArguments: what the user set, ftkit's defaults, and nothing that surprises."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from accelerate.utils import parse_flag_from_env
 
-from ftkit.config import RunConfig
+from ftkit.config.train import TrainSpec, stated_precision, training_arguments_kwargs
 from ftkit.errors import ConfigError
-from ftkit.metrics import greater_is_better
-from ftkit.train_spec import stated_precision, training_arguments_kwargs
+from ftkit.metrics.checks import greater_is_better
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -25,21 +24,31 @@ _COMPILE = {"ACCELERATE_DYNAMO_USE_REGIONAL_COMPILATION": "true", "ACCELERATE_DY
 
 
 def training_arguments(
-    config: RunConfig, checkpoints: Path, *, primary_metric: str, has_validation: bool
+    train: TrainSpec,
+    checkpoints: Path,
+    *,
+    learning_rate: float | None,
+    primary_metric: str,
+    has_validation: bool,
 ) -> TrainingArguments:
     """Builds the Trainer's arguments.
 
     With validation data the run is evaluated and saved every epoch, and ends with the best checkpoint by the
     primary metric; without, the last weights are kept.
 
+    Args:
+        checkpoints: where the Trainer saves.
+        learning_rate: the tuner's own, where the user sets none; None for TrainingArguments' default.
+
     Raises:
         ConfigError: transformers refuses a value, or values that exclude one another.
     """
     from transformers import TrainingArguments
 
-    kwargs = training_arguments_kwargs(config.train)
-    kwargs = {**_defaults(config, kwargs, primary_metric, has_validation), **kwargs, **_fixed(config, checkpoints)}
-    _check(kwargs, config.train.early_stopping_patience, has_validation)
+    kwargs = training_arguments_kwargs(train)
+    defaults = _defaults(kwargs, learning_rate, primary_metric, has_validation)
+    kwargs = {**defaults, **kwargs, **_fixed(train, checkpoints)}
+    _check(kwargs, train.early_stopping_patience, has_validation)
     if str(kwargs.get("metric_for_best_model")).removeprefix("eval_") == "loss":
         kwargs.setdefault("greater_is_better", False)
     try:
@@ -51,15 +60,17 @@ def training_arguments(
     return arguments
 
 
-def _defaults(config: RunConfig, kwargs: dict[str, Any], primary_metric: str, has_validation: bool) -> dict[str, Any]:
+def _defaults(
+    kwargs: dict[str, Any], learning_rate: float | None, primary_metric: str, has_validation: bool
+) -> dict[str, Any]:
     strategy = kwargs.get("eval_strategy", "epoch" if has_validation else "no")
     save_strategy = strategy if strategy != "no" else "epoch"
     defaults: dict[str, Any] = {"eval_strategy": strategy, "save_strategy": save_strategy}
     if not torch.accelerator.is_available():
         # Without this word, processes that were launched together on CPUs would not find one another.
         defaults["use_cpu"] = True
-    if not config.tuner.is_full:
-        defaults["learning_rate"] = config.tuner.facts.learning_rate
+    if learning_rate is not None:
+        defaults["learning_rate"] = learning_rate
     if strategy == "steps" and "eval_steps" in kwargs:
         defaults["save_steps"] = kwargs["eval_steps"]
     if strategy != "no" and kwargs.get("save_strategy", save_strategy) in (strategy, "best"):
@@ -86,13 +97,13 @@ def num_epochs(arguments: TrainingArguments, num_batches: int) -> float:
     return arguments.max_steps / max(math.ceil(num_batches / arguments.gradient_accumulation_steps), 1)
 
 
-def _fixed(config: RunConfig, checkpoints: Path) -> dict[str, Any]:
+def _fixed(train: TrainSpec, checkpoints: Path) -> dict[str, Any]:
     """What ftkit does itself, and better: its own progress, trackers, rotation and NaN guard."""
-    precision = stated_precision(config.train)
+    precision = stated_precision(train)
     return {
         **({precision: True} if precision in ("bf16", "fp16") else {}),
         "output_dir": str(checkpoints),
-        "seed": config.seed,
+        "seed": train.chosen_seed,
         "disable_tqdm": True,
         "report_to": "none",  # see ftkit.engine.trackers
         "logging_nan_inf_filter": False,

@@ -1,4 +1,4 @@
-"""Forward passes over encoded rows: length-sorted batches, results in input order, constant memory."""
+"""Forward passes over encoded rows: batches of near-equal costs, results in input order, constant memory."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ftkit.adapters.adapter import Adapter, Arrays, Encoded
-from ftkit.engine.batching import BatchLimits, StepSize, cut, pad, parts
-from ftkit.engine.token_rows import unpadding, with_padding
-from ftkit.train_spec import TrainSpec
+from ftkit.adapters.task_adapter import Arrays, Encoded, EncodedToScore, Objective, TaskAdapter, Tensors
+from ftkit.config.train import TrainSpec
+from ftkit.engine.batching import BatchLimits, StepSize, cut, parts
+from ftkit.engine.current_batch import computing
 from ftkit.types import Split
 
 if TYPE_CHECKING:
     from torch.nn import Module
     from transformers import PreTrainedModel
 
-    from ftkit.metrics import Scorer
+    from ftkit.metrics.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -46,47 +46,45 @@ WINDOW = 4_096  # examples sorted by length at a time: enough for little padding
 # Few texts at once are fastest on a CPU: what a layer hands to the next stays in its cache, and lengths differ less.
 # MiniLM on one core, banking77, thousands of tokens a second in fp32: 256 gave 7.0, 512 and 1024 gave 7.4, 2048 gave
 # 7.1, 4096 gave 5.9, and 64 texts 6.6. Texts twelve times as long: 6.1, 6.5, 6.6, 6.4, 5.8. More cores share a batch.
-CPU_TOKENS = 1024
-CPU_BATCH_COST = 32.0  # tokens that could be computed in the time that a batch takes beside its arithmetic
+CPU_COST = 1024
+CPU_BATCH_COST = 32.0  # positions that could be computed in the time that a batch takes beside its arithmetic
 # Few texts differ much in length, and batches are cut where little is padded. Among many there are enough of every
 # length to cut full batches, whose sizes recur: oneDNN keeps half a megabyte for every size that it has met.
 FEW_BATCHES = 16
-WRITING_ROWS = 64  # every text that is written keeps keys and values in memory, times the beams of the search
 
 
-def prediction_limits(train: TrainSpec, *, device_type: str, writes_text: bool) -> BatchLimits:
+def prediction_limits(train: TrainSpec, objective: Objective, *, device_type: str) -> BatchLimits:
     """Returns the bounds of a batch that is predicted or scored: those of a config, or else what suits the device.
 
     Args:
         device_type: such as `cpu` or `cuda`.
-        writes_text: predictions are texts, written token by token.
     """
-    rows, tokens = train.per_device_eval_batch_size, train.max_tokens_at_once
-    if rows is not None or writes_text:
-        return BatchLimits(rows or WRITING_ROWS, tokens)
+    rows, cost = train.per_device_eval_batch_size or objective.most_rows, train.max_tokens_at_once
+    if rows is not None:
+        return BatchLimits(rows, cost)
     if device_type != "cpu":
-        return BatchLimits(math.inf, tokens)
-    return BatchLimits(math.inf, min(CPU_TOKENS, tokens), CPU_BATCH_COST)
+        return BatchLimits(math.inf, cost)
+    return BatchLimits(math.inf, min(CPU_COST, cost), CPU_BATCH_COST)
 
 
-def length_batches(lengths: np.ndarray, rows: np.ndarray, limits: BatchLimits) -> list[np.ndarray]:
-    """Groups rows of near-equal lengths into batches, short ones first.
+def cost_batches(costs: np.ndarray, rows: np.ndarray, limits: BatchLimits) -> list[np.ndarray]:
+    """Groups rows of near-equal costs into batches, short ones first.
 
     Args:
-        lengths: tokens of each row, (R,).
+        costs: positions of each row, (R,).
         rows: indices of the rows to group.
     """
-    are_many = int(lengths[rows].sum()) > FEW_BATCHES * limits.max_tokens
+    are_many = int(costs[rows].sum()) > FEW_BATCHES * limits.max_cost
     if are_many or math.isinf(limits.batch_cost):
-        return cut(lengths, rows[np.argsort(lengths[rows], kind="stable")], limits)
+        return cut(costs, rows[np.argsort(costs[rows], kind="stable")], limits)
     assert math.isinf(limits.max_rows)
-    size = StepSize(rows=None, tokens=None, max_tokens_at_once=limits.max_tokens, part_cost=limits.batch_cost)
-    return [rows[part] for part in parts(lengths[rows].tolist(), size)]
+    size = StepSize(rows=None, cost=None, max_cost_at_once=limits.max_cost, part_cost=limits.batch_cost)
+    return [rows[part] for part in parts(costs[rows].tolist(), size)]
 
 
 def predict_windows(
     model: PreTrainedModel,
-    adapter: Adapter,
+    adapter: TaskAdapter,
     encoded: Encoded,
     limits: BatchLimits,
     *,
@@ -97,21 +95,21 @@ def predict_windows(
 
     Args:
         model: on the device where it is to run.
-        encoded: rows made by `adapter.encode_prompt`.
+        encoded: rows to predict.
         shared: all processes call this together; each predicts a share of the rows, and all get the whole.
         autocast: what is computed in, where it is not the type of the weights.
     """
     for start in range(0, len(encoded), WINDOW):
         stop = min(start + WINDOW, len(encoded))
-        batches = length_batches(encoded.lengths, encoded.rows_of(start, stop), limits)
+        batches = cost_batches(encoded.costs, encoded.rows_of(start, stop), limits)
         arrays = _predict(model, adapter, encoded, batches, shared, autocast)
-        yield start, stop, adapter.finish(arrays, encoded, start, stop)
+        yield start, stop, adapter.objective.finish(arrays, encoded, start, stop)
 
 
 @torch.inference_mode()
 def _predict(
     model: PreTrainedModel,
-    adapter: Adapter,
+    adapter: TaskAdapter,
     encoded: Encoded,
     batches: list[np.ndarray],
     shared: bool,
@@ -131,14 +129,14 @@ def _predict(
 
 
 def _run(
-    model: Any, adapter: Adapter, encoded: Encoded, batch: np.ndarray, autocast: torch.dtype | None
-) -> dict[str, torch.Tensor]:
-    inputs = pad(encoded.rows.__getitems__(batch.tolist()), adapter.padding, left=encoded.pads_left)
-    # A text that is written grows token by token, behind keys and values that are kept padded.
-    around = with_padding() if adapter.writes_text else unpadding(inputs["attention_mask"].sum(dim=1).tolist())
-    inputs = {name: tensor.to(model.device, non_blocking=True) for name, tensor in inputs.items()}
-    with around, torch.autocast(model.device.type, autocast, enabled=autocast is not None):
-        return adapter.run(model, inputs)
+    model: Any, adapter: TaskAdapter, encoded: Encoded, rows: np.ndarray, autocast: torch.dtype | None
+) -> Tensors:
+    batch = adapter.preprocessor.collate(encoded.rows.__getitems__(rows.tolist()), training=False, rng=None)
+    batch = batch.to(model.device, non_blocking=True)
+    with computing(batch), torch.autocast(model.device.type, autocast, enabled=autocast is not None):
+        predicted = adapter.objective.predict(model, batch)
+    assert predicted is not None, "what is judged by its loss alone is not predicted"
+    return predicted
 
 
 def join(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -172,25 +170,24 @@ def gather(predicted: list[tuple[np.ndarray, Arrays]]) -> list[tuple[np.ndarray,
 @torch.inference_mode()
 def mean_loss(
     model: PreTrainedModel,
-    adapter: Adapter,
+    adapter: TaskAdapter,
     encoded: Encoded,
     limits: BatchLimits,
     *,
     autocast: torch.dtype | None = None,
 ) -> float:
-    """Returns the loss per item over rows made by `adapter.encode`: of texts, with each token's true predecessors."""
+    """Returns the loss per item over rows with targets: of texts, with each token's true predecessors."""
     losses = []
-    batches = length_batches(encoded.lengths, np.arange(len(encoded.lengths)), limits)
+    batches = cost_batches(encoded.costs, np.arange(encoded.num_rows), limits)
     with evaluating(model), torch.autocast(model.device.type, autocast, enabled=autocast is not None):
-        for batch in share_of(batches):
-            inputs = pad(encoded.rows.__getitems__(batch.tolist()), adapter.padding)
-            lengths = inputs["attention_mask"].sum(dim=1).tolist()
-            inputs = {name: tensor.to(model.device, non_blocking=True) for name, tensor in inputs.items()}
-            labels = inputs.pop("labels")
-            with unpadding(lengths):
-                losses.append((batch, {"loss": adapter.loss(model(**inputs), labels).cpu().numpy()}))
+        for rows in share_of(batches):
+            batch = adapter.preprocessor.collate(encoded.rows.__getitems__(rows.tolist()), training=False, rng=None)
+            batch = batch.to(model.device, non_blocking=True)
+            with computing(batch):
+                loss = adapter.objective.loss(model(**batch.inputs), batch)
+            losses.append((rows, {"loss": loss.cpu().numpy()}))
     total = sum(float(arrays["loss"].sum()) for _, arrays in gather(losses))
-    return total / adapter.count_items(encoded)
+    return total / adapter.objective.count_items(encoded)
 
 
 @contextlib.contextmanager
@@ -206,9 +203,9 @@ def evaluating(model: Module) -> Iterator[None]:
 
 def evaluate(
     model: PreTrainedModel,
-    adapter: Adapter,
+    adapter: TaskAdapter,
     split: Split,
-    encoded: Encoded,
+    encoded: EncodedToScore,
     scorer: Scorer,
     limits: BatchLimits,
     *,
@@ -220,23 +217,25 @@ def evaluate(
     On several processes all call this together, and all get the result.
 
     Args:
-        encoded: the rows of the split, made by `adapter.encode_prompt`.
+        encoded: the rows of the split.
         on_window: called with each window's examples and their arrays, in order.
         autocast: what is computed in, where it is not the type of the weights.
     """
+    objective, rows = adapter.objective, encoded.inputs
     keep = {"predictions", "loss", "confidences", "cut_off"} | ({"scores"} if scorer.needs_scores else set())
     kept: list[Arrays] = []
     with evaluating(model):
-        for start, stop, arrays in predict_windows(model, adapter, encoded, limits, shared=True, autocast=autocast):
+        for start, stop, arrays in predict_windows(model, adapter, rows, limits, shared=True, autocast=autocast):
             kept.append({name: array for name, array in arrays.items() if name in keep})
             if on_window is not None:
                 on_window(split.examples[start:stop], arrays)
     found = {name: join([part[name] for part in kept]) for name in kept[0]}
-    references = adapter.references(split.examples)
+    references = objective.references(split.examples)
     metrics = scorer.compute(found["predictions"], references, found.get("scores"))
-    if "loss" in found:
-        metrics = {"loss": float(found["loss"].sum() / adapter.count_items(encoded)), **metrics}
-    if adapter.writes_text:
-        loss = mean_loss(model, adapter, adapter.encode(split), limits, autocast=autocast)
-        metrics = {"loss": loss, **metrics, "cut_off_share": float(found["cut_off"].mean())}
+    if encoded.targets is not None:
+        metrics = {"loss": mean_loss(model, adapter, encoded.targets, limits, autocast=autocast), **metrics}
+    elif "loss" in found:
+        metrics = {"loss": float(found["loss"].sum() / objective.count_items(rows)), **metrics}
+    if "cut_off" in found:
+        metrics["cut_off_share"] = float(found["cut_off"].mean())
     return Evaluation(metrics, found["predictions"], references, found.get("confidences"))

@@ -8,6 +8,7 @@ is measured on the run's own model, rows and device. A run that is resumed compu
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -21,16 +22,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ftkit.adapters.adapter import Adapter, Batch, Encoded
+from ftkit.adapters.task_adapter import Batch, Encoded, TaskAdapter
+from ftkit.config.train import Precision, TrainSpec, stated_precision
 from ftkit.console import note, warn
 from ftkit.data.files import atomic_write_json
 from ftkit.engine.arguments import is_sharded, num_epochs
-from ftkit.engine.batching import StepSize, num_batches, pad_parts, plan_epoch
+from ftkit.engine.batching import RowOfEpoch, StepSize, num_batches, plan_epoch
+from ftkit.engine.current_batch import computing
 from ftkit.engine.evaluation import evaluating
-from ftkit.engine.token_rows import unpadding
+from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
 from ftkit.errors import ConfigError
-from ftkit.preflight import Plan
-from ftkit.train_spec import Precision, stated_precision
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -68,13 +69,13 @@ class Choice:
         return {"precision": facts.pop("precision"), "precision_probe": facts}
 
 
-def check_precision(plan: Plan, arguments: TrainingArguments) -> None:
+def check_precision(train: TrainSpec, arguments: TrainingArguments) -> None:
     """Refuses a precision that the launcher contradicts or the device does not have.
 
     Raises:
         ConfigError: either.
     """
-    stated = stated_precision(plan.config.train)
+    stated = stated_precision(train)
     launched = _launched()
     if stated is not None and launched not in (None, stated):
         raise ConfigError(
@@ -86,18 +87,30 @@ def check_precision(plan: Plan, arguments: TrainingArguments) -> None:
 
 
 def choose_precision(
-    plan: Plan, arguments: TrainingArguments, adapter: Adapter, model: Module, train: Encoded, size: StepSize
+    spec: TrainSpec,
+    arguments: TrainingArguments,
+    adapter: TaskAdapter,
+    model: Module,
+    train: Encoded,
+    size: StepSize,
+    *,
+    folder: Path,
+    resume: bool,
 ) -> Choice:
     """Decides what is computed in, on the main process for all, and writes it into the training arguments.
 
     All processes call this together, before the trainer is made. The model keeps its weights, buffers and gradients,
     and the random numbers to come stay the same; it is moved to its device.
+
+    Args:
+        folder: where the choice is recorded, for a run that is resumed.
+        resume: compute as the record says.
     """
-    stated, launched = stated_precision(plan.config.train), _launched()
+    stated, launched = stated_precision(spec), _launched()
     if stated is not None:
         return Choice(stated, "as the config says")
-    if plan.config.resume:
-        choice = _recorded(plan.directory.checkpoints / RECORD)
+    if resume:
+        choice = _recorded(folder / RECORD)
     elif launched is not None:
         choice = Choice(launched, "as accelerate launch says")
     elif reason := _why_not_to_probe(arguments, model, train, size):
@@ -106,7 +119,7 @@ def choose_precision(
         choice = _probe(arguments, adapter, model, train, size)
     choice = Choice(**_from_main_process(asdict(choice)))
     if arguments.process_index == 0:
-        atomic_write_json(plan.directory.checkpoints / RECORD, asdict(choice))
+        atomic_write_json(folder / RECORD, asdict(choice))
     if launched not in (None, choice.precision):
         warn(f"accelerate launch says {launched}, but the run began in {choice.precision} and is resumed in it.")
     if not choice.reason.startswith("not probed"):
@@ -162,9 +175,9 @@ def _why_not_to_probe(arguments: TrainingArguments, model: Module, train: Encode
 def _work(arguments: TrainingArguments, model: Module, train: Encoded, size: StepSize) -> tuple[int, float]:
     """Returns how many batches this process trains on, and the floating-point operations: 6 a weight and token."""
     world_size = arguments.world_size
-    batches_an_epoch = num_batches(train.lengths, size, multiple_of=world_size) // world_size
+    batches_an_epoch = num_batches(train.costs, size, multiple_of=world_size) // world_size
     epochs = num_epochs(arguments, batches_an_epoch)
-    tokens = float(train.lengths.sum()) / world_size * epochs
+    tokens = float(train.costs.sum()) / world_size * epochs
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
     weights = sum(parameter.numel() for parameter in model.parameters() if id(parameter) not in embeddings)
     return math.ceil(epochs * batches_an_epoch), 6.0 * weights * tokens
@@ -173,29 +186,32 @@ def _work(arguments: TrainingArguments, model: Module, train: Encoded, size: Ste
 # --- the probe ---
 
 
-def _probe(arguments: TrainingArguments, adapter: Adapter, model: Module, train: Encoded, size: StepSize) -> Choice:
+def _probe(
+    arguments: TrainingArguments, adapter: TaskAdapter, model: Module, train: Encoded, size: StepSize
+) -> Choice:
     """Measures the first batches of the first epoch in both precisions."""
     seed = arguments.seed if arguments.data_seed is None else arguments.data_seed
-    order = plan_epoch(train.lengths, size, seed=seed, epoch=0, multiple_of=arguments.world_size)
+    order = plan_epoch(train.costs, size, seed=seed, epoch=0, multiple_of=arguments.world_size)
     rows_of_steps = order[arguments.process_index :: arguments.world_size][:NUM_STEPS]
     if next(model.parameters()).device != arguments.device:
         model.to(arguments.device)
+    rows, collate = TrainingRows(train), PartsCollator(adapter.preprocessor, train.costs, size, seed=seed)
     steps = [
-        pad_parts(train.rows.__getitems__(rows.tolist()), padding=adapter.padding, size=size)["parts"]
-        for rows in rows_of_steps
+        collate(rows.__getitems__([RowOfEpoch(index, 0) for index in indices.tolist()]))[PARTS]
+        for indices in rows_of_steps
     ]
-    tokens = [int(train.lengths[rows].sum()) for rows in rows_of_steps]
+    costs = [int(train.costs[indices].sum()) for indices in rows_of_steps]
     arguments.distributed_state.wait_for_everyone()
     with _unchanged(model, arguments.device):
         passes = _Passes(model, adapter, arguments.device)
         try:
             problem = passes.problem(steps[0][0])
-            return Choice("fp32", problem) if problem else _faster(passes, steps, tokens)
+            return Choice("fp32", problem) if problem else _faster(passes, steps, costs)
         except RuntimeError as error:
             return Choice("fp32", f"the probe failed: {str(error).strip().splitlines()[0]}")
 
 
-def _faster(passes: _Passes, steps: Sequence[Sequence[Batch]], tokens: Sequence[int]) -> Choice:
+def _faster(passes: _Passes, steps: Sequence[Sequence[Batch]], costs: Sequence[int]) -> Choice:
     """Times the steps in turns and returns the faster precision."""
     seconds = dict.fromkeys(PROBED, 0.0)
     for name in PROBED:
@@ -208,7 +224,7 @@ def _faster(passes: _Passes, steps: Sequence[Sequence[Batch]], tokens: Sequence[
         ratio = seconds["fp32"] / seconds["bf16"]
         if not 1 / CLEAR < ratio < CLEAR:
             break
-    per_thousand = {f"{name}_seconds": seconds[name] * 1000 / sum(tokens[:measured]) for name in PROBED}
+    per_thousand = {f"{name}_seconds": seconds[name] * 1000 / sum(costs[:measured]) for name in PROBED}
     chosen = "bf16" if ratio >= MIN_GAIN else "fp32"
     than = f"{ratio:.1f}x faster than fp32" if ratio > 1 else f"bf16 took {1 / ratio:.1f}x as long"
     if 1 < ratio < MIN_GAIN:
@@ -221,18 +237,18 @@ class _Passes:
     """Forward and backward passes over parts of batches, as the trainer makes them."""
 
     model: Module
-    adapter: Adapter
+    adapter: TaskAdapter
     device: torch.device
 
     def loss(self, part: Batch, precision: Precision) -> torch.Tensor:
         """Returns the mean loss of the rows and adds its gradients."""
-        lengths = part["attention_mask"].sum(dim=1).tolist()
-        inputs = {name: tensor.to(self.device) for name, tensor in part.items()}
-        labels = inputs.pop("labels")
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"), unpadding(lengths):
-            outputs = self.model(**inputs)
-        loss = self.adapter.loss(outputs, labels).mean()
-        loss.backward()
+        # Without their numbers: what is kept of training rows for later is not to come from a trial.
+        batch = dataclasses.replace(part, row_indices=None).to(self.device)
+        with computing(batch):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
+                outputs = self.model(**batch.inputs)
+            loss = self.adapter.objective.loss(outputs, batch).mean()
+            loss.backward()
         return loss.detach()
 
     def seconds(self, parts: Sequence[Batch], precision: Precision) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +13,33 @@ from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from ftkit.adapters.adapter import Adapter, Encoded
+from ftkit.adapters.task_adapter import Batch, Encoded, TaskAdapter
 from ftkit.engine import checkpoints
-from ftkit.engine.batching import RandomBatchSampler, StepSize, pad_parts
-from ftkit.engine.frozen_prefix import FrozenPart
+from ftkit.engine.batching import RandomBatchSampler, StepSize
+from ftkit.engine.current_batch import computing
 from ftkit.engine.guards import FiniteGuard, check_weights_are_finite
 from ftkit.engine.precision import unwrap_forward
-from ftkit.engine.token_rows import unpadding
+from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
 from ftkit.tuners.training_state import load_training_state, save_training_state
 
 Metrics = dict[str, Any]
+BATCH = "batch"  # what transformers hands through as the inputs of a step has this one key
+
+
+def num_working_weights(model: torch.nn.Module) -> int:
+    """Returns the number of weights that are multiplied with every position: all but those of embeddings."""
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
+    return sum(parameter.numel() for parameter in model.parameters() if id(parameter) not in embeddings)
 
 
 class FtkitTrainer(Trainer):
     """Trains a built model on encoded rows.
 
     Args:
-        adapter: gives the padding and the loss.
+        adapter: makes the batches and the loss.
         size: what one rank computes in a batch.
         evaluate_model: scores the model on the validation rows; None without validation data.
         save_total_limit: checkpoints kept; rotation happens only after a new checkpoint is whole.
-        frozen: what of a tuned model stays as it is in whole layers; to be entered before training.
     """
 
     def __init__(
@@ -42,21 +47,20 @@ class FtkitTrainer(Trainer):
         *,
         model: torch.nn.Module,
         args: TrainingArguments,
-        adapter: Adapter,
+        adapter: TaskAdapter,
         train: Encoded,
         size: StepSize,
         evaluate_model: Callable[[], Metrics] | None,
         save_total_limit: int,
         callbacks: list[TrainerCallback],
-        frozen: FrozenPart | None = None,
     ) -> None:
         super().__init__(
             model=model,
             args=args,
-            train_dataset=train.rows,
+            train_dataset=TrainingRows(train),
             # Only its presence counts: evaluate() below asks evaluate_model.
-            eval_dataset=train.rows.select([0]) if evaluate_model else None,
-            processing_class=adapter.tokenizer,
+            eval_dataset=TrainingRows(train) if evaluate_model else None,
+            processing_class=adapter.preprocessor.processor,
             callbacks=callbacks,
         )
         self.remove_callback(PrinterCallback)
@@ -65,25 +69,27 @@ class FtkitTrainer(Trainer):
         self.model_accepts_loss_kwargs = False
         self.adapter, self.encoded, self.size = adapter, train, size
         self.evaluate_model, self.num_checkpoints = evaluate_model, save_total_limit
-        self.frozen = frozen or FrozenPart([])
         self.guard = FiniteGuard()
+        self.num_weights = num_working_weights(model)
         self.num_rows_of_rank = 0
         self.batch_sampler = RandomBatchSampler(
-            train.lengths,
+            train.costs,
             size,
             seed=args.data_seed if args.data_seed is not None else args.seed,
             rank=args.process_index,
             world_size=args.world_size,
         )
         steps = math.ceil(len(self.batch_sampler) / args.gradient_accumulation_steps)
-        self.items_per_step = adapter.count_items(train) / steps
+        self.items_per_step = adapter.objective.count_items(train) / steps
 
     def get_train_dataloader(self) -> DataLoader:
         """Returns this rank's batches; the sampler shares them out, so Accelerate must not do so again."""
         loader = DataLoader(
-            self.frozen.rows(self.encoded.rows),
+            TrainingRows(self.encoded),
             batch_sampler=self.batch_sampler,
-            collate_fn=partial(pad_parts, padding=self.adapter.padding, size=self.size),
+            collate_fn=PartsCollator(
+                self.adapter.preprocessor, self.encoded.costs, self.size, seed=self.batch_sampler.seed
+            ),
             num_workers=self.args.dataloader_num_workers,
             pin_memory=self.args.dataloader_pin_memory and self.args.device.type == "cuda",
             persistent_workers=self.args.dataloader_persistent_workers,
@@ -96,7 +102,7 @@ class FtkitTrainer(Trainer):
     def compute_loss(
         self,
         model: torch.nn.Module,
-        inputs: dict[str, torch.Tensor],
+        inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
@@ -106,38 +112,40 @@ class FtkitTrainer(Trainer):
         with one divisor for all, the gradients of an epoch add up as those of equal batches would. Gradients are
         averaged over ranks, so the loss is multiplied by their number.
         """
-        labels = inputs.pop("labels")
-        with self.frozen.serving(inputs):
-            outputs = model(**inputs)
-        loss = self.adapter.loss(outputs, labels).sum() / self.items_per_step * self.args.world_size
+        batch: Batch = inputs[BATCH]
+        outputs = model(**batch.inputs)
+        loss = self.adapter.objective.loss(outputs, batch).sum() / self.items_per_step * self.args.world_size
         return (loss, outputs) if return_outputs else loss
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """Forward and backward passes over the parts of a batch, watched for NaN; ranks meet in the last."""
-        *before, last = zip(inputs["parts"], inputs["lengths"], strict=True)
-        self.num_rows_of_rank += sum(len(part["input_ids"]) for part in inputs["parts"])
+        *before, last = inputs[PARTS]
+        self.num_rows_of_rank += sum(map(len, inputs[PARTS]))
         losses = []
-        for part, lengths in before:
-            with self.accelerator.no_sync(model), unpadding(lengths):
-                losses.append(super().training_step(model, part, *args, **kwargs))
-        part, lengths = last
-        with unpadding(lengths):
-            losses.append(super().training_step(model, part, *args, **kwargs))
+        for part in before:
+            with self.accelerator.no_sync(model), computing(part):
+                losses.append(super().training_step(model, {BATCH: part}, *args, **kwargs))
+        with computing(last):
+            losses.append(super().training_step(model, {BATCH: last}, *args, **kwargs))
         loss = torch.stack(losses).sum()
         self.guard.watch(loss)
         return loss
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
-        """Returns the operations of a batch, part by part."""
-        return sum(super(FtkitTrainer, self).floating_point_ops(part) for part in inputs["parts"])
+        """Returns about how many operations a batch takes: 6 a weight and position (arXiv 2001.08361, section 2.1)."""
+        return 6 * self.num_weights * sum(part.num_positions for part in inputs[PARTS])
 
     def _track_num_input_tokens(self, inputs: dict[str, Any]) -> None:
-        """Counts the tokens of all parts together: ranks add up their counts, but differ in the number of parts."""
-        if self.args.include_num_input_tokens_seen != "no":
-            names = inputs["parts"][0]
-            super()._track_num_input_tokens(
-                {name: torch.cat([part[name].flatten() for part in inputs["parts"]]) for name in names}
-            )
+        """Counts the positions of all parts together: ranks add up their counts, but differ in the number of parts."""
+        which = self.args.include_num_input_tokens_seen
+        if which == "no":
+            return
+        counts = [
+            part.num_positions if which == "all" or part.lengths is None else sum(part.lengths)
+            for part in inputs[PARTS]
+        ]
+        count = torch.tensor(sum(counts), device=self.args.device, dtype=torch.int64)
+        self.state.num_input_tokens_seen += int(self.accelerator.reduce(count, reduction="sum"))
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Metrics:
         """Scores the validation rows by the same code as the final evaluation."""

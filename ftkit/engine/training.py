@@ -1,39 +1,28 @@
-"""Trains a built model by a plan, and hands over what came out."""
+"""Trains a model on encoded rows, and hands over what came out."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformers import EarlyStoppingCallback, TrainerCallback, set_seed
+from transformers import TrainerCallback, set_seed
 
-from ftkit.adapters.adapter import Adapter, Built, Encoded
-from ftkit.config import RunConfig
+from ftkit.adapters.task_adapter import Encoded, TaskAdapter
+from ftkit.config.train import DEFAULT_ROWS, DEFAULT_TOKENS, TrainSpec
 from ftkit.console import note, warn
 from ftkit.engine import checkpoints
 from ftkit.engine.arguments import is_sharded, training_arguments
-from ftkit.engine.batching import PART_COST, BatchLimits, StepSize, padding_share, parts, plan_epoch
-from ftkit.engine.evaluation import evaluate, prediction_limits
-from ftkit.engine.frozen_prefix import find_frozen_part
-from ftkit.engine.kept_states import memory_limit
-from ftkit.engine.memory import bound_kernel_cache, keep_freed_memory
-from ftkit.engine.precision import check_precision, choose_precision, full_precision
+from ftkit.engine.batching import PART_COST, StepSize, padding_share, parts, plan_epoch
+from ftkit.engine.precision import check_precision
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
-from ftkit.engine.trackers import IDS_FILE, TrackerCallback, Trackers, base_name, flat_config
 from ftkit.engine.trainer import FtkitTrainer
-from ftkit.engine.unpadded import leaves_padding_out, try_to_unpad, unpad
-from ftkit.preflight import Plan, why_not_unpadded
-from ftkit.startup import wake_collector
-from ftkit.train_spec import DEFAULT_ROWS, DEFAULT_TOKENS, stated_trackers
-from ftkit.tuners.counts import count_parameters
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainingArguments
-
-    from ftkit.metrics.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -44,216 +33,129 @@ class Trained:
         model: float32, the best checkpoint where there was validation, on this process's device.
         metrics: `train_loss`, `train_runtime` (seconds), `train_samples_per_second` and the like.
         log_history: what transformers logged, entry by entry.
-        scorer: computes the metrics of the run.
-        eval_limits: bounds of a batch in evaluation.
     """
 
     model: PreTrainedModel
     metrics: Mapping[str, Any]
     log_history: Sequence[Mapping[str, float]]
-    scorer: Scorer
-    eval_limits: BatchLimits
 
 
-def start_engine(plan: Plan) -> TrainingArguments:
+def start_engine(
+    train: TrainSpec,
+    checkpoints_folder: Path,
+    *,
+    learning_rate: float | None,
+    primary_metric: str,
+    has_validation: bool,
+) -> TrainingArguments:
     """Makes the training arguments, which finds the device and joins the other processes, and seeds everything.
 
+    Args:
+        learning_rate: the tuner's own, where the user sets none; None for TrainingArguments' default.
+
     Raises:
-        ConfigError: transformers refuses a setting, the device does not have the precision that was asked for, or a
-            limit in the environment is no number.
+        ConfigError: transformers refuses a setting, or the device does not have the precision that was asked for.
     """
     quiet_libraries()
-    keep_freed_memory()
-    bound_kernel_cache()
-    has_validation = "validation" in plan.splits
-    checkpoints_folder = plan.directory.checkpoints
     arguments = training_arguments(
-        plan.config, checkpoints_folder, primary_metric=plan.primary_metric, has_validation=has_validation
+        train,
+        checkpoints_folder,
+        learning_rate=learning_rate,
+        primary_metric=primary_metric,
+        has_validation=has_validation,
     )
-    check_precision(plan, arguments)
-    memory_limit()  # a wrong one is told before anything is written
-    set_seed(plan.config.seed)  # the new head is drawn from it
+    check_precision(train, arguments)
+    set_seed(train.chosen_seed)  # the new head is drawn from it
     return arguments
 
 
-def build(plan: Plan, adapter: Adapter, arguments: TrainingArguments) -> Built:
-    """Loads the checkpoint with the head that the task needs, and makes trainable what the tuner moves.
-
-    Raises:
-        CheckpointError: its weights cannot be read.
-        ConfigError: the tuner, or leaving padding out, does not suit its architecture.
-    """
-    built = adapter.build()
-    if plan.config.train.unpad == "auto":
-        if unpadding_pays(plan, arguments):
-            try_to_unpad(built.model)
-    elif plan.config.train.unpad:
-        unpad(built.model)
-    return plan.tune(built)
-
-
-def unpadding_pays(plan: Plan, arguments: TrainingArguments) -> bool:
-    """Tells whether a run leaves padding out if its config does not say: on a CPU, where a text has one output.
-
-    An output for every token of a vocabulary costs as much as some layers, and is computed with its padding.
-    """
-    config = plan.config
-    return (
-        arguments.device.type == "cpu"
-        and why_not_unpadded(config) is None
-        and config.tuner.quantization is None
-        and not plan.adapter_class.writes_text
-        and not is_sharded(arguments)
-    )
-
-
-def open_trackers(plan: Plan, *, is_main_process: bool) -> Trackers:
-    """Opens the trackers that the config names; the run directory has been made. Other processes have none."""
-    trackers = Trackers()
-    config = plan.config.train
-    names = stated_trackers(config) if is_main_process else ()
-    if names:
-        from ftkit.engine.tracker_backends import RunDescription
-
-        trackio = {"space_id": config.trackio_space_id, "bucket_id": config.trackio_bucket_id}
-        run = RunDescription(
-            project=config.project or "ftkit",
-            run_name=config.run_name or plan.directory.path.absolute().name,
-            folder=plan.directory.path,
-            config={
-                **flat_config(plan.config.model_dump(mode="json", exclude_none=True)),
-                **{f"data.{split}.fingerprint": digest for split, digest in plan.fingerprints.items()},
-            },
-            tags={
-                "library": "ftkit",
-                "task": plan.task.kind,
-                "checkpoint": base_name(plan.spec.name),
-                "tuner": plan.config.tuner.method,
-            },
-            trackio={key: value for key, value in trackio.items() if value},
-        )
-        ids_file = plan.directory.checkpoints / IDS_FILE
-        trackers.start(names, run, ids_file=ids_file, resume=plan.config.resume)
-    return trackers
-
-
-def train(
-    plan: Plan,
-    arguments: TrainingArguments,
-    adapter: Adapter,
-    built: Built,
-    encoded: Mapping[str, Encoded],
-    trackers: Trackers | None = None,
-) -> Trained:
-    """Trains, from the start or from the newest whole checkpoint.
+def step_size(train: TrainSpec, arguments: TrainingArguments, *, padding_is_free: bool = False) -> StepSize:
+    """Returns what a rank computes in a batch: the rows, or else the positions, that the config says, or the defaults.
 
     Args:
-        trackers: are told what is logged.
-
-    Raises:
-        RunError: the loss or a weight stopped being a number.
+        padding_is_free: padding is left out of the model, so that batches need no parts to save it.
     """
-    wake_collector()
-    scorer = plan.kind.make_scorer(plan.metrics, plan.labels, plan.config.data)
-    eval_limits = evaluation_limits(plan, arguments)
-
-    def evaluate_model() -> dict[str, Any]:
-        split, rows = plan.splits["validation"], encoded["validation"]
-        with full_precision(built.model):
-            return evaluate(built.model, adapter.for_validation(), split, rows, scorer, eval_limits).metrics
-
-    unpadded = leaves_padding_out(built.model)
-    size = step_size(plan.config, arguments, unpadded=unpadded)
-    precision = choose_precision(plan, arguments, adapter, built.model, encoded["train"], size)
-    frozen = find_frozen_part(plan.config.tuner, arguments, built.model, encoded["train"], adapter.padding, size)
-    progress = ProgressCallback(plan.primary_metric)
-    trackers = trackers or Trackers()
-    trainer = FtkitTrainer(
-        model=built.model,
-        args=arguments,
-        adapter=adapter,
-        train=encoded["train"],
-        size=size,
-        evaluate_model=evaluate_model if "validation" in encoded else None,
-        save_total_limit=plan.config.train.save_total_limit,
-        callbacks=[progress, *_callbacks(plan, built), TrackerCallback(trackers)],
-        frozen=frozen,
-    )
-    with trainer.frozen, trackers.abandoned_on_failure():
-        metrics = trainer.train(resume_from_checkpoint=_resume_point(plan)).metrics
-    model = trainer.finished_model()
-    return Trained(
-        model=model,
-        metrics={
-            **metrics,
-            **_facts(trainer, encoded["train"], model, metrics["train_runtime"], unpadded=unpadded),
-            **precision.facts,
-            **trainer.frozen.facts,
-            "first_step_seconds": progress.first_step_seconds,
-        },
-        log_history=trainer.state.log_history,
-        scorer=scorer,
-        eval_limits=eval_limits,
-    )
-
-
-def step_size(config: RunConfig, arguments: TrainingArguments, *, unpadded: bool = False) -> StepSize:
-    """Returns what a rank computes in a batch: the rows, or else the tokens, that the config says, or the defaults."""
-    rows, tokens = config.train.per_device_train_batch_size, config.train.max_tokens_per_batch
+    rows, tokens = train.per_device_train_batch_size, train.max_tokens_per_batch
     # The ranks of a sharded model must make equally many forward passes: one each.
     sharded = is_sharded(arguments)
     return StepSize(
         rows=rows or (None if tokens else DEFAULT_ROWS),
-        tokens=None if rows else tokens or DEFAULT_TOKENS,
-        max_tokens_at_once=math.inf if sharded else config.train.max_tokens_at_once,
-        # Padding that is left out costs nothing, and parts need not save it.
-        part_cost=math.inf if sharded or unpadded or arguments.device.type != "cpu" else PART_COST,
+        cost=None if rows else tokens or DEFAULT_TOKENS,
+        max_cost_at_once=math.inf if sharded else train.max_tokens_at_once,
+        part_cost=math.inf if sharded or padding_is_free or arguments.device.type != "cpu" else PART_COST,
     )
 
 
-def evaluation_limits(plan: Plan, arguments: TrainingArguments) -> BatchLimits:
-    """Returns the bounds of a batch in evaluation."""
-    writes_text = plan.adapter_class.writes_text
-    return prediction_limits(plan.config.train, device_type=arguments.device.type, writes_text=writes_text)
+def train(
+    model: PreTrainedModel,
+    adapter: TaskAdapter,
+    rows: Encoded,
+    arguments: TrainingArguments,
+    size: StepSize,
+    *,
+    evaluate_model: Callable[[], dict[str, Any]] | None,
+    save_total_limit: int,
+    primary_metric: str,
+    callbacks: Sequence[TrainerCallback] = (),
+    resume_from: Path | None = None,
+) -> Trained:
+    """Trains from the start, or from a checkpoint.
+
+    Args:
+        evaluate_model: scores the model on the validation rows; None without validation data.
+        save_total_limit: checkpoints kept.
+        primary_metric: shown after each evaluation.
+        resume_from: a whole checkpoint.
+
+    Raises:
+        RunError: the loss or a weight stopped being a number.
+    """
+    progress = ProgressCallback(primary_metric)
+    trainer = FtkitTrainer(
+        model=model,
+        args=arguments,
+        adapter=adapter,
+        train=rows,
+        size=size,
+        evaluate_model=evaluate_model,
+        save_total_limit=save_total_limit,
+        callbacks=[progress, *callbacks],
+    )
+    metrics = trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from)).metrics
+    return Trained(
+        model=trainer.finished_model(),
+        metrics={
+            **metrics,
+            "padding_share": _padding_share(trainer, rows),
+            # transformers multiplies steps by a batch size that is not the one of these batches.
+            "train_samples_per_second": round(trainer.num_rows_trained() / metrics["train_runtime"], 3),
+            "num_steps": trainer.state.global_step,
+            "best_step": trainer.state.best_global_step,
+            "seed": arguments.seed,
+            "num_processes": arguments.world_size,
+            "first_step_seconds": progress.first_step_seconds,
+        },
+        log_history=trainer.state.log_history,
+    )
 
 
-def _callbacks(plan: Plan, built: Built) -> list[TrainerCallback]:
-    callbacks: list[TrainerCallback] = []
-    if plan.config.tuner.method == "adalora":
-        from ftkit.tuners.rank_allocation import RankAllocation
+def resume_point(folder: Path) -> Path:
+    """Returns the newest whole checkpoint, and tells of newer ones that were passed over.
 
-        callbacks.append(RankAllocation(built.model))
-    patience = plan.config.train.early_stopping_patience
-    if patience is not None:
-        callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
-    return callbacks
-
-
-def _resume_point(plan: Plan) -> str | None:
-    if not plan.config.resume:
-        return None
-    folder, warnings = checkpoints.newest_sound(plan.directory.checkpoints)
+    Raises:
+        ConfigError: there is none.
+    """
+    found, warnings = checkpoints.newest_sound(folder)
     for warning in warnings:
         warn(warning)
-    note(f"resuming from {folder}")
-    return str(folder)
+    note(f"resuming from {found}")
+    return found
 
 
-def _facts(
-    trainer: FtkitTrainer, train: Encoded, model: PreTrainedModel, seconds: float, *, unpadded: bool
-) -> dict[str, Any]:
-    counts = count_parameters(model)
-    plan = {"seed": trainer.batch_sampler.seed, "multiple_of": trainer.args.world_size}
-    batches = plan_epoch(train.lengths, trainer.size, epoch=0, **plan)
-    split = [batch[part] for batch in batches for part in parts(train.lengths[batch], trainer.size)]
-    return {
-        "num_parameters": counts.total,
-        "num_trainable_parameters": counts.trainable,
-        "padding_share": 0.0 if unpadded else padding_share(train.lengths, split),
-        # transformers multiplies steps by a batch size that is not the one of these batches.
-        "train_samples_per_second": round(trainer.num_rows_trained() / seconds, 3),
-        "num_steps": trainer.state.global_step,
-        "best_step": trainer.state.best_global_step,
-        "seed": trainer.args.seed,
-        "num_processes": trainer.args.world_size,
-    }
+def _padding_share(trainer: FtkitTrainer, rows: Encoded) -> float:
+    """Returns the share of the positions of an epoch's batches that are padding."""
+    seed, world_size = trainer.batch_sampler.seed, trainer.args.world_size
+    batches = plan_epoch(rows.costs, trainer.size, seed=seed, epoch=0, multiple_of=world_size)
+    return padding_share(
+        rows.costs, [batch[part] for batch in batches for part in parts(rows.costs[batch], trainer.size)]
+    )

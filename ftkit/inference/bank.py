@@ -9,26 +9,26 @@ import re
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ftkit.adapters.adapter import Adapter, Arrays, Encoded, Prediction
+from ftkit.adapters.task_adapter import Arrays, Prediction, TaskAdapter
 from ftkit.data.problems import Problems
 from ftkit.errors import CheckpointError, UserError, did_you_mean, name_list
 from ftkit.foreign_code import TRUST_WHEN_OPENED
-from ftkit.inference.loading import batch_limits, load_adapter, pick_device
+from ftkit.inference.bank_member import Job, Member
 from ftkit.inference.predictor import Input
-from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint, resolve_path
+from ftkit.kinds.table import find_kind
+from ftkit.models.checkpoint import inspect_checkpoint, resolve_path
 from ftkit.models.repository import Repository, have_same_weights
-from ftkit.tasks import kind_module
-from ftkit.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
+from ftkit.models.spec import CheckpointSpec
+from ftkit.runs.loading import batch_limits, load_task_adapter, pick_device
+from ftkit.runs.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
 from ftkit.types import Split
 
 if TYPE_CHECKING:
     import torch
 
-    from ftkit.engine.batching import BatchLimits
     from ftkit.inference.shared_body import SharedBody
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -57,41 +57,6 @@ class BankMemory(NamedTuple):
 
     base: int
     adapters: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Member:
-    """An adapter in a bank.
-
-    Attributes:
-        model: all of its model; of an adapter that shares a body, its head.
-        body: what it shares forward passes with; None if it runs by itself.
-        num_bytes: of its own tensors.
-        limits: bounds of a batch.
-    """
-
-    trained: TrainedAdapter
-    adapter: Adapter
-    model: Any
-    body: SharedBody | None
-    num_bytes: int
-    limits: BatchLimits
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """The requests of a call that are for one adapter.
-
-    Attributes:
-        positions: where they stand in the call.
-        encoded: their rows.
-    """
-
-    name: str
-    member: Member
-    positions: Sequence[int]
-    split: Split
-    encoded: Encoded
 
 
 class AdapterBank:
@@ -157,7 +122,7 @@ class AdapterBank:
             self._check_name(name)
             trained = open_trained_adapter(run, trust_remote_code=trust_remote_code)
             spec = self._base_of(trained)
-            adapter = load_adapter(trained.folder, trained.config, full_precision=True, base=spec)
+            adapter = load_task_adapter(trained.folder, trained.config, full_precision=True, base=spec)
             self._share_tokenizer(adapter, trained.folder)
             try:
                 self._members[name] = self._attach(name, trained, adapter)
@@ -259,40 +224,43 @@ class AdapterBank:
                 f"adapters on {mine}, which holds other weights. A bank holds one base: make another AdapterBank."
             )
 
-    def _share_tokenizer(self, adapter: Adapter, folder: Path) -> None:
+    def _share_tokenizer(self, adapter: TaskAdapter, folder: Path) -> None:
         """Keeps equal tokenizers once: with its vocabulary, one takes several times the memory of a LoRA."""
-        if adapter.writes_text or not adapter.tokenizer.is_fast:
+        tokenizer = adapter.preprocessor.processor
+        if not adapter.objective.one_pass or not getattr(tokenizer, "is_fast", False):
             return
         digest = hashlib.sha256()
         for name in TOKENIZER_FILES:
             digest.update((folder / name).read_bytes())
-        adapter.use_tokenizer(self._tokenizers.setdefault(digest.digest(), adapter.tokenizer))
+        adapter.preprocessor.use_processor(self._tokenizers.setdefault(digest.digest(), tokenizer))
 
-    def _attach(self, name: str, trained: TrainedAdapter, adapter: Adapter) -> Member:
+    def _attach(self, name: str, trained: TrainedAdapter, adapter: TaskAdapter) -> Member:
         """Returns the adapter with its model: on a shared body if it can be, else by itself."""
-        from ftkit.inference.mixing import join_body, lies_in_layers
+        from ftkit.inference.mixing import NUM_PROBES, join_body, lies_in_layers
         from ftkit.tuners.low_rank import low_rank_parts
 
-        limits = batch_limits(trained.config, self.device)
+        limits = batch_limits(trained.config, adapter, self.device)
         model = self._load(name, trained, adapter)
-        parts = None if adapter.writes_text else low_rank_parts(model)
+        parts = low_rank_parts(model) if adapter.objective.one_pass else None
         if parts is not None and lies_in_layers(model, parts):
-            joined = join_body(name, model, parts, adapter, self._bodies, self._weights)
+            kind = find_kind(trained.kind)
+            probes = [kind.probe(position) for position in range(NUM_PROBES)]
+            joined = join_body(name, model, parts, adapter, probes, self._bodies, self._weights)
             if joined is not None:
                 return Member(trained, adapter, joined.model, joined.body, joined.num_bytes, limits)
             model = self._load(name, trained, adapter)
         return Member(trained, adapter, model, None, self._weights.own_bytes(model), limits)
 
-    def _load(self, name: str, trained: TrainedAdapter, adapter: Adapter) -> Any:
+    def _load(self, name: str, trained: TrainedAdapter, adapter: TaskAdapter) -> Any:
         """Returns an adapter's model, tuned, with the base's own tensors wherever it did not change them."""
         from ftkit.tuners.saving import attach_adapter
 
-        built = adapter.build()
+        loaded = adapter.objective.build()
         # peft puts an adapter's name among those of modules, where it must mean nothing else.
-        if name in {part for module, _ in built.model.named_modules() for part in module.split(".")}:
+        if name in {part for module, _ in loaded.model.named_modules() for part in module.split(".")}:
             raise UserError(f"An adapter cannot be called {name!r}: a module of the base is. Choose another name.")
-        self._weights.learn(built)
-        model = attach_adapter(built.model, trained.folder)
+        self._weights.learn(loaded)
+        model = attach_adapter(loaded.model, trained.folder)
         self._weights.give_to(model)
         return model.to(self.device).eval()
 
@@ -324,7 +292,7 @@ class AdapterBank:
             arrays |= predict_together(body, [job for job in jobs if job.member.body is body])
         found: list[Any] = [None] * len(requests)
         for job in jobs:
-            predictions = job.member.adapter.decode(arrays[job.name], job.split.examples)
+            predictions = job.member.adapter.objective.decode(arrays[job.name], job.split.examples)
             for position, prediction in zip(job.positions, predictions, strict=True):
                 found[position - first] = prediction
         return found
@@ -336,16 +304,17 @@ class AdapterBank:
             by_name.setdefault(request.adapter, []).append(position)
         problems, splits = Problems(), {}
         for name, positions in by_name.items():
-            kind = kind_module(self._members[name].trained.kind)
+            kind = find_kind(self._members[name].trained.kind)
             examples = [kind.input_example(position, requests[position - first].input) for position in positions]
             splits[name] = Split("input", "requests", examples)
             kind.check_inputs(splits[name], problems)
         problems.raise_if_any()
-        members = self._members
-        return [
-            Job(name, members[name], by_name[name], split, members[name].adapter.encode_prompt(split))
-            for name, split in splits.items()
-        ]
+        return [self._job(name, by_name[name], split) for name, split in splits.items()]
+
+    def _job(self, name: str, positions: Sequence[int], split: Split) -> Job:
+        member = self._members[name]
+        encoded = member.adapter.preprocessor.encode(split.examples, targets=False)
+        return Job(name, member, positions, split, encoded)
 
 
 def release_freed_memory() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from ftkit.adapters.adapter import Built
+    from ftkit.models.loading import LoadedModel
 
 
 class BaseWeights:
@@ -32,7 +32,7 @@ class BaseWeights:
         self._by_look.clear()
         self._ids.clear()
 
-    def learn(self, built: Built) -> None:
+    def learn(self, built: LoadedModel) -> None:
         """Keeps copies of what the checkpoint provided of a model and is not known yet."""
         import torch
 

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import itertools
 import logging
-import math
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,36 +15,33 @@ from typing import Any
 import numpy as np
 import torch
 
-from ftkit.adapters.adapter import Adapter, Arrays
-from ftkit.config import CONFIG_FILE, RunConfig
+from ftkit.adapters.task_adapter import Arrays, TaskAdapter
+from ftkit.config.run_config import CONFIG_FILE
 from ftkit.data.files import atomic_folder, atomic_write_json, atomic_write_text, free_folder
 from ftkit.data.problems import Problems
 from ftkit.data.spec import Source
-from ftkit.engine.batching import BatchLimits, pad
+from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import predict_windows
 from ftkit.errors import CheckpointError, DataError, RunError, UserError, did_you_mean, name_list
+from ftkit.inference.choices import Choices
 from ftkit.inference.onnx_model import MODEL_FILE, OUTPUT, OnnxModel, require_packages
-from ftkit.inference.opening import Choices
 from ftkit.inference.precision import merged
 from ftkit.inference.predictor import Predictor
-from ftkit.run_directory import EXPORT_FILE, open_run
-from ftkit.tasks import kind_module
+from ftkit.runs.directory import EXPORT_FILE, open_run
 from ftkit.tuners.merge import check_can_be_merged
 from ftkit.tuners.spec import TunerSpec
-from ftkit.types import Kind, Split, TokenExample
+from ftkit.types import Split
 from ftkit.version import __version__
 
 FORMATS = ("onnx",)
 QUANTIZATIONS = ("int8",)
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
-KINDS: tuple[Kind, ...] = ("text-classification", "token-classification")
 
 SAMPLE_ROWS, SAMPLE_POOL = 512, 20_000  # rows to compare on, spread over the first so many of the file
 LONGEST = 512  # tokens of a made-up long text, which is compared too
 ALLOWED = 1e-3  # of scores in float32: sums in another order differ by some 1e-6
 MOST_INSIDE = 1_800_000_000  # bytes of weights in model.onnx itself: protobuf ends at 2 GiB
 INT8_SHARE = 0.3  # of a float32 graph's bytes: a quarter, and what is not rounded
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def export_run(
@@ -79,9 +75,13 @@ def export_run(
         _check_choice("quantize", quantize, QUANTIZATIONS)
     target = free_folder(out)
     require_packages(*PACKAGES)
-    _check_can_be_exported(open_run(run, trust_remote_code=trust_remote_code)[1])
+    config = open_run(run, trust_remote_code=trust_remote_code)[1]
+    assert config.run is not None
+    if config.run.base is not None:
+        check_can_be_merged(config.tuner)
     choices = Choices(trust_remote_code=trust_remote_code)
     predictor = Predictor(run, device="cpu", full_precision=True, choices=choices)
+    _check_is_one_pass(predictor)
     sample = _sample(predictor, data)
     expected = _predictions(predictor.model, predictor.adapter, sample)
     with atomic_folder(target) as folder:
@@ -110,14 +110,11 @@ def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise UserError(f"{name}: there is no {value!r}.{did_you_mean(value, choices)} There is {name_list(choices)}.")
 
 
-def _check_can_be_exported(config: RunConfig) -> None:
-    assert config.run is not None
-    if config.run.base is not None:
-        check_can_be_merged(config.tuner)
-    if config.run.kind not in KINDS:
+def _check_is_one_pass(predictor: Predictor) -> None:
+    if not predictor.adapter.objective.one_pass:
         raise UserError(
-            f"export: this run is of kind {config.run.kind}; ONNX holds one pass through a model, so what is exported "
-            f"is {' and '.join(KINDS)}. A text is written in a loop of passes: use the run itself, with ftkit predict."
+            f"export: this run is of kind {predictor.kind.name}; ONNX holds one pass through a model, and a text is "
+            "written in a loop of passes. Use the run itself, with ftkit predict."
         )
 
 
@@ -153,32 +150,24 @@ def _sample(predictor: Predictor, data: Source | None) -> Split:
 
 
 def _checked(examples: list[Any], source: str, predictor: Predictor) -> Split:
-    assert predictor.config.run is not None
     problems = Problems()
     split = Split("input", source, examples)
-    kind_module(predictor.config.run.kind).check_inputs(split, problems)
+    predictor.kind.check_inputs(split, problems)
     problems.raise_if_any()
-    longest = max(examples, key=lambda example: example.num_characters)
-    return dataclasses.replace(split, examples=[*examples, _lengthened(longest, predictor.adapter.max_length)])
+    longest = max(examples, key=lambda example: example.size)
+    # As many positions as the model reads: long inputs are where a graph may go wrong.
+    length = min(filter(None, (predictor.adapter.preprocessor.max_length, LONGEST)))
+    return dataclasses.replace(split, examples=[*examples, predictor.kind.lengthened(longest, length)])
 
 
-def _lengthened(example: Any, max_length: int | None) -> Any:
-    """Returns an example so often repeated that it has as many tokens as the model reads, or `LONGEST`."""
-    length = min(filter(None, (max_length, LONGEST)))
-    if isinstance(example, TokenExample):
-        words = example.words * math.ceil(length / max(len(example.words), 1))
-        return dataclasses.replace(example, words=words[:length], text=None, offsets=None)
-    times = math.ceil(length / len(example.text.split()))
-    return dataclasses.replace(example, text=" ".join([example.text] * times))
-
-
-def _predictions(model: Any, adapter: Adapter, sample: Split) -> Arrays:
+def _predictions(model: Any, adapter: TaskAdapter, sample: Split) -> Arrays:
     # Small batches: many shapes, one row alone among them.
     limits = BatchLimits(8, LONGEST)
-    return next(predict_windows(model, adapter, adapter.encode_prompt(sample), limits))[2]
+    encoded = adapter.preprocessor.encode(sample.examples, targets=False)
+    return next(predict_windows(model, adapter, encoded, limits))[2]
 
 
-def _run(folder: Path, adapter: Adapter, sample: Split, model_type: str) -> Arrays:
+def _run(folder: Path, adapter: TaskAdapter, sample: Split, model_type: str) -> Arrays:
     try:
         return _predictions(OnnxModel(folder / MODEL_FILE), adapter, sample)
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
@@ -230,7 +219,7 @@ def _write_files(predictor: Predictor, folder: Path, target: Path) -> None:
     facts = predictor.config.run.model_copy(update={"base": None})
     config = predictor.config.model_copy(update={"tuner": TunerSpec(), "run": facts, "output_dir": str(target)})
     predictor.model.config.save_pretrained(folder)
-    predictor.adapter.save_tokenizer(folder)
+    predictor.adapter.preprocessor.save(folder)
     atomic_write_text(folder / CONFIG_FILE, config.to_yaml())
 
 
@@ -245,12 +234,15 @@ class _Logits(torch.nn.Module):
         return self.model(**dict(zip(self.names, inputs, strict=True)), return_dict=True).logits
 
 
-def _write_graph(model: Any, adapter: Adapter, sample: Split, path: Path) -> None:
+def _write_graph(model: Any, adapter: TaskAdapter, sample: Split, path: Path) -> None:
     """Traces a model with a few rows; batch and sequence may have any size afterwards."""
-    encoded = adapter.encode_prompt(sample)
-    rows = np.argsort(encoded.lengths, kind="stable")[-3:]  # of different lengths, so that there is padding
-    batch = pad(encoded.rows.__getitems__(rows.tolist()), adapter.padding)
-    names = [name for name in INPUTS if name in batch]
+    encoded = adapter.preprocessor.encode(sample.examples, targets=False)
+    rows = np.argsort(encoded.costs, kind="stable")[-3:]  # of different lengths, so that there is padding
+    chosen = encoded.rows.__getitems__(rows.tolist())
+    batch = adapter.preprocessor.collate(chosen, training=False, rng=None)
+    names = list(batch.inputs)
+    # Tokens may be of any number; images have one size.
+    shape = {0: "batch"} if batch.lengths is None else {0: "batch", 1: "sequence"}
     # Every type of model has this one; scaled dot product attention cannot be converted for T5.
     model.set_attn_implementation("eager")
     inside = sum(parameter.nbytes for parameter in model.parameters()) <= MOST_INSIDE
@@ -258,10 +250,10 @@ def _write_graph(model: Any, adapter: Adapter, sample: Split, path: Path) -> Non
         with _silence(), torch.inference_mode():
             torch.onnx.export(
                 _Logits(model, names).eval(),
-                tuple(batch[name] for name in names),
+                tuple(batch.inputs[name] for name in names),
                 path,
                 dynamo=True,
-                dynamic_shapes=(tuple({0: "batch", 1: "sequence"} for _ in names),),
+                dynamic_shapes=(tuple(dict(shape) for _ in names),),
                 input_names=names,
                 output_names=[OUTPUT],
                 external_data=not inside,
@@ -281,7 +273,7 @@ def _cannot_export(model_type: str, error: BaseException) -> CheckpointError:
     )
 
 
-def _write_rounded_graph(model: Any, adapter: Adapter, sample: Split, path: Path) -> None:
+def _write_rounded_graph(model: Any, adapter: TaskAdapter, sample: Split, path: Path) -> None:
     """Writes a graph with weights in 8 bits; each output of a layer has a scale of its own."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ftkit.config import CONFIG_FILE
+from ftkit.config.run_config import CONFIG_FILE
 from ftkit.data.files import atomic_folder, atomic_write_json, atomic_write_text, free_folder
 from ftkit.data.spec import Source
 from ftkit.errors import DataError, RunError, UserError
-from ftkit.inference.opening import Choices
+from ftkit.inference.choices import Choices
 from ftkit.inference.predictor import Predictor
 from ftkit.report.merged import write_merged_report
 from ftkit.report.saved import REPORT_FILE
-from ftkit.run_directory import RESULTS_FILE
-from ftkit.trained_adapter import open_trained_adapter
+from ftkit.runs.directory import RESULTS_FILE
+from ftkit.runs.trained_adapter import open_trained_adapter
 from ftkit.tuners.merge import check_can_be_merged, merge
 from ftkit.tuners.spec import TunerSpec
 from ftkit.types import Split
@@ -97,16 +97,16 @@ def _logits(predictor: Predictor, split: Split) -> list[np.ndarray]:
     """Returns the logits of the first rows, batch by batch, padding included alike in both models."""
     import torch
 
-    from ftkit.engine.batching import cut, pad
+    from ftkit.engine.batching import cut
 
-    sample = Split(split.name, split.source, split.examples[:SAMPLE_ROWS])
-    encoded = predictor.adapter.encode(sample)
-    batches = cut(encoded.lengths, np.argsort(encoded.lengths, kind="stable"), predictor.limits)
+    preprocessor, limits = predictor.adapter.preprocessor, predictor.limits
+    encoded = preprocessor.encode_to_score(split.examples[:SAMPLE_ROWS])
+    rows = encoded.targets or encoded.inputs
     found = []
     with torch.inference_mode():
-        for batch in batches:
-            inputs = pad(encoded.rows.__getitems__(batch.tolist()), predictor.adapter.padding)
-            inputs = {name: tensor.to(predictor.model.device) for name, tensor in inputs.items() if name != "labels"}
+        for indices in cut(rows.costs, np.argsort(rows.costs, kind="stable"), limits):
+            batch = preprocessor.collate(rows.rows.__getitems__(indices.tolist()), training=False, rng=None)
+            inputs = batch.to(predictor.model.device).inputs
             found.append(predictor.model(**inputs).logits.float().cpu().numpy())
     return found
 
@@ -129,7 +129,7 @@ def _write(predictor: Predictor, target: Path, report: Mapping[str, Any], run: P
     )
     with atomic_folder(target) as staging:
         predictor.model.save_pretrained(staging)
-        predictor.adapter.save_tokenizer(staging)
+        predictor.adapter.preprocessor.save(staging)
         atomic_write_text(staging / CONFIG_FILE, config.to_yaml())
         atomic_write_json(staging / RESULTS_FILE, dict(report))
         if (run / REPORT_FILE).is_file():

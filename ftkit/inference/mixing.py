@@ -10,21 +10,22 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ftkit.adapters.adapter import Adapter, Arrays, Batch
-from ftkit.engine.batching import BatchLimits, pad
-from ftkit.engine.evaluation import join, length_batches
+from ftkit.adapters.task_adapter import Arrays, Batch, TaskAdapter, Tensors
+from ftkit.engine.batching import BatchLimits
+from ftkit.engine.evaluation import cost_batches, join
 from ftkit.inference.base_weights import BaseWeights
 from ftkit.inference.shared_body import POOLER, Part, SharedBody, body_of
 from ftkit.tuners.low_rank import LowRankParts, plain_model
 
 if TYPE_CHECKING:
-    from ftkit.inference.bank import Job
+    from ftkit.inference.bank_member import Job
 
-# Two texts of different lengths, on which an adapter must say the same in a mixed batch as by itself.
-PROBES = ("the rain in a house", "no")
+# Of made-up inputs of different lengths, of which an adapter must say the same in a mixed batch as by itself.
+NUM_PROBES = 2
 PROBE_TOLERANCE = 1e-4  # of the largest output: sums in another order differ by far less, another row by far more
 
-PER_WORD = "word_positions"  # a tagger's own column: where words are, not what the model reads
+
+TOKEN_TYPES = "token_type_ids"
 
 
 class Joined(NamedTuple):
@@ -47,25 +48,35 @@ def lies_in_layers(tuned: Any, parts: LowRankParts) -> bool:
 
 
 def join_body(
-    name: str, tuned: Any, parts: LowRankParts, adapter: Adapter, bodies: dict[Any, SharedBody], weights: BaseWeights
+    name: str,
+    tuned: Any,
+    parts: LowRankParts,
+    adapter: TaskAdapter,
+    probes: Sequence[Any],
+    bodies: dict[Any, SharedBody],
+    weights: BaseWeights,
 ) -> Joined | None:
     """Lets an adapter share the body of its architecture, and tries whether it works.
 
     Args:
         tuned: its model, which `lies_in_layers`; it is taken apart.
+        probes: examples of different lengths.
         bodies: those there are, by architecture; one is added for a new one.
 
     Returns:
         None where it does not say the same as by itself: the architecture mixes the rows of a batch up, or runs what
         is common to all of them through layers that adapters change.
     """
-    expected = _probe(tuned, adapter)
+    preprocessor = adapter.preprocessor
+    rows = preprocessor.encode(probes, targets=False).rows.__getitems__(list(range(len(probes))))
+    batch = preprocessor.collate(rows, training=False, rng=None).to(tuned.device)
+    expected = _logits(tuned, batch)
     model = plain_model(tuned, parts)
     key = (type(body_of(model)), adapter.spec.attention)
     body = bodies.get(key) or SharedBody(model)
     own = [*parts.copies.values(), *(part for change in parts.changes.values() for part in (change.down, change.up))]
     body.join(name, model, parts.changes, own_pooler=f"{model.base_model_prefix}.{POOLER}" in parts.copies)
-    if not _says_the_same(expected, body, name, model, adapter):
+    if not _says_the_same(expected, body, name, model, batch):
         body.leave(name)
         return None
     bodies[key] = body
@@ -76,24 +87,24 @@ def predict_together(body: SharedBody, jobs: Sequence[Job]) -> dict[str, Arrays]
     """Predicts the rows of several adapters in common batches.
 
     Returns:
-        By the names of the adapters, what `Adapter.finish` gives for their examples.
+        By the names of the adapters, what `Objective.finish` gives for their examples.
     """
     return {
-        job.name: job.member.adapter.finish(arrays, job.encoded, 0, len(job.encoded))
+        job.name: job.member.adapter.objective.finish(arrays, job.encoded, 0, len(job.encoded))
         for job, arrays in zip(jobs, _arrays(body, jobs), strict=True)
     }
 
 
 @torch.inference_mode()
 def _arrays(body: SharedBody, jobs: Sequence[Job]) -> list[Arrays]:
-    """Returns what each adapter says of its rows, in their order: batches of near-equal lengths, longest first."""
-    lengths = np.concatenate([job.encoded.lengths for job in jobs])
-    owners = np.repeat(np.arange(len(jobs)), [len(job.encoded.lengths) for job in jobs])
-    rows = np.concatenate([np.arange(len(job.encoded.lengths)) for job in jobs])
-    said: list[list[tuple[np.ndarray, Batch]]] = [[] for _ in jobs]
-    for batch in length_batches(lengths, np.arange(len(lengths)), _strictest(jobs))[::-1]:
+    """Returns what each adapter says of its rows, in their order: batches of near-equal costs, longest first."""
+    costs = np.concatenate([job.encoded.costs for job in jobs])
+    owners = np.repeat(np.arange(len(jobs)), [job.encoded.num_rows for job in jobs])
+    rows = np.concatenate([np.arange(job.encoded.num_rows) for job in jobs])
+    said: list[list[tuple[np.ndarray, Tensors]]] = [[] for _ in jobs]
+    for batch in cost_batches(costs, np.arange(len(costs)), _strictest(jobs))[::-1]:
         shares = [(owner, rows[batch[owners[batch] == owner]]) for owner in np.unique(owners[batch]).tolist()]
-        inputs = [_padded(jobs[owner], share, int(lengths[batch].max()), body) for owner, share in shares]
+        inputs = [_padded(jobs[owner], share, int(costs[batch].max()), body) for owner, share in shares]
         if body.fills_token_types:
             _fill_token_types(inputs)
         parts = [_part(jobs[owner], one) for (owner, _), one in zip(shares, inputs, strict=True)]
@@ -103,27 +114,27 @@ def _arrays(body: SharedBody, jobs: Sequence[Job]) -> list[Arrays]:
 
 
 def _padded(job: Job, rows: np.ndarray, width: int, body: SharedBody) -> Batch:
-    """Returns some rows of an adapter, padded to a number of tokens."""
-    padding = job.member.adapter.padding
-    batch = pad(job.encoded.rows.__getitems__(rows.tolist()), padding)
-    for name in batch.keys() - {PER_WORD}:
-        missing = width - batch[name].shape[1]
-        batch[name] = functional.pad(batch[name], (0, missing), value=padding.get(name, 0))
-    return {name: tensor.to(body.body.device) for name, tensor in batch.items()}
+    """Returns some rows of an adapter, padded to a number of positions."""
+    preprocessor = job.member.adapter.preprocessor
+    batch = preprocessor.collate(job.encoded.rows.__getitems__(rows.tolist()), training=False, rng=None)
+    for name, tensor in batch.inputs.items() if batch.lengths is not None else ():
+        missing = width - tensor.shape[1]
+        batch.inputs[name] = functional.pad(tensor, (0, missing), value=preprocessor.padding.get(name, 0))
+    return batch.to(body.body.device)
 
 
-def _fill_token_types(inputs: Sequence[Batch]) -> None:
+def _fill_token_types(batches: Sequence[Batch]) -> None:
     """Gives all inputs token types if some have them: zeros, as the body reads them where they are absent."""
-    if any("token_type_ids" in batch for batch in inputs):
-        for batch in inputs:
-            batch.setdefault("token_type_ids", torch.zeros_like(batch["input_ids"]))
+    if any(TOKEN_TYPES in batch.inputs for batch in batches):
+        for batch in batches:
+            batch.inputs.setdefault(TOKEN_TYPES, torch.zeros_like(next(iter(batch.inputs.values()))))
 
 
-def _part(job: Job, inputs: Batch) -> Part:
-    return Part(job.name, job.member.model, functools.partial(job.member.adapter.run, inputs=inputs))
+def _part(job: Job, batch: Batch) -> Part:
+    return Part(job.name, job.member.model, functools.partial(job.member.adapter.objective.predict, batch=batch))
 
 
-def _in_order(found: Sequence[tuple[np.ndarray, Batch]]) -> Arrays:
+def _in_order(found: Sequence[tuple[np.ndarray, Tensors]]) -> Arrays:
     """Joins what was said of some rows at a time; only now is a GPU waited for."""
     places = np.argsort(np.concatenate([rows for rows, _ in found]), kind="stable")
     return {name: join([batch[name].cpu().numpy() for _, batch in found])[places] for name in found[0][1]}
@@ -133,22 +144,20 @@ def _strictest(jobs: Sequence[Job]) -> BatchLimits:
     limits = [job.member.limits for job in jobs]
     return BatchLimits(
         min(one.max_rows for one in limits),
-        min(one.max_tokens for one in limits),
+        min(one.max_cost for one in limits),
         max(one.batch_cost for one in limits),
     )
 
 
 @torch.inference_mode()
-def _probe(model: Any, adapter: Adapter) -> torch.Tensor:
-    """Returns a model's outputs for the probes."""
-    encoding = adapter.tokenizer(list(PROBES), padding=True, return_tensors="pt")
-    inputs = {name: encoding[name].to(model.device) for name in ("input_ids", "attention_mask")}
-    return model(**inputs).logits
+def _logits(model: Any, batch: Batch) -> torch.Tensor:
+    """Returns a model's outputs for a batch."""
+    return model(**batch.inputs).logits
 
 
 @torch.inference_mode()
-def _says_the_same(expected: torch.Tensor, body: SharedBody, name: str, model: Any, adapter: Adapter) -> bool:
+def _says_the_same(expected: torch.Tensor, body: SharedBody, name: str, model: Any, batch: Batch) -> bool:
     """Compares an adapter's outputs for the probes in a batch with bare rows with those it had by itself."""
-    run = functools.partial(_probe, adapter=adapter)
+    run = functools.partial(_logits, batch=batch)
     found = body.run([Part(None, model, run), Part(name, model, run)])[1]
     return float((found - expected).abs().max()) <= PROBE_TOLERANCE * max(1.0, float(expected.abs().max()))

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ftkit.errors import CheckpointError, UserError
-from ftkit.inference.loading import load_adapter
+from ftkit.inference.choices import Choices
 from ftkit.inference.onnx_model import MODEL_FILE, OnnxModel
-from ftkit.inference.opening import Choices, Tasks, chosen_run
+from ftkit.inference.opening import Tasks, chosen_run
 from ftkit.inference.precision import InferencePrecision
 from ftkit.inference.predictor import Predictor
-from ftkit.run_directory import EXPORT_FILE, open_export
+from ftkit.runs.directory import EXPORT_FILE, open_export
+from ftkit.runs.loading import load_task_adapter
 
 
 class OnnxPredictor(Predictor):
@@ -56,7 +57,8 @@ class OnnxPredictor(Predictor):
             remedy = "Leave it out" + (", or export the run with --quantize int8." if precision == "int8" else ".")
             raise UserError(f"precision: {self.folder} was exported in {self.precision}, got {precision!r}. {remedy}")
         chosen = {name: value for name, value in search.items() if value is not None}
-        self.adapter = load_adapter(self.folder, self.config, chosen, needs_weights=False)
+        self.kind = self.tasks.kind
+        self.adapter = load_task_adapter(self.folder, self.config, chosen, needs_weights=False, kind=self.kind)
         self.labels = self.adapter.labels
         self.model = OnnxModel(self.folder / MODEL_FILE)
 

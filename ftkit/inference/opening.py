@@ -2,52 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ftkit.config import RunConfig
+from ftkit.config.run_config import RunConfig
 from ftkit.errors import UserError
 from ftkit.foreign_code import TRUST_WHEN_OPENED
-from ftkit.metrics import DEFAULT_METRICS
-from ftkit.run_directory import is_plain, open_run, run_folder
-from ftkit.tasks import Task, kind_module
-from ftkit.tasks.settings import check_roles
-from ftkit.trust import chosen_task, foreign_metrics, recorded_task, task_that_reads
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What the user says in this call. It wins over what a run says, and only it may name code.
-
-    Attributes:
-        task: a kind, `file.py:NAME`, `package.module:NAME` or an entry point.
-        metrics: names of metrics to compute; paths and `hub:` names among them run.
-        columns: role -> column of the user's files.
-        encoding: of text files.
-        delimiter: between the cells of csv files.
-        source_lang: of a checkpoint that is no run: the language of the sources.
-        target_lang: likewise, of the translations.
-        prompt_template: likewise, what a decoder reads.
-        trust_remote_code: whether code may run that the run or checkpoint asks for.
-    """
-
-    task: str | None = None
-    metrics: tuple[str, ...] | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    encoding: str | None = None
-    delimiter: str | None = None
-    source_lang: str | None = None
-    target_lang: str | None = None
-    prompt_template: str | None = None
-    trust_remote_code: bool = False
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """Returns the keys of a config's `data` section that were given."""
-        names = ("encoding", "delimiter", "source_lang", "target_lang", "prompt_template")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+from ftkit.inference.choices import OF_PLAIN_CHECKPOINTS, Choices, with_columns
+from ftkit.inference.plain_checkpoint import open_plain_checkpoint
+from ftkit.kinds.task import Task
+from ftkit.metrics.table import MetricGroup
+from ftkit.runs.directory import is_plain, open_run, run_folder
+from ftkit.runs.trust import chosen_task, foreign_metrics, kind_of_run, recorded_task, task_that_reads
 
 
 def open_model(path: str | Path, choices: Choices) -> tuple[Path, RunConfig]:
@@ -58,8 +25,6 @@ def open_model(path: str | Path, choices: Choices) -> tuple[Path, RunConfig]:
     """
     folder = run_folder(path, with_code=choices.trust_remote_code)
     if is_plain(folder):
-        from ftkit.inference.plain_checkpoint import open_plain_checkpoint
-
         return folder, open_plain_checkpoint(folder, choices)
     return chosen_run(folder, choices, open_run)
 
@@ -74,38 +39,26 @@ def chosen_run(path: str | Path, choices: Choices, opened: Callable[..., Any]) -
         UserError: it is none, or a choice does not suit it.
     """
     folder, config = opened(path, trust_remote_code=choices.trust_remote_code)
-    for name in ("source_lang", "target_lang", "prompt_template"):
-        given, own = choices.data.get(name), getattr(config.data, name)
+    for name in OF_PLAIN_CHECKPOINTS:
+        given, own = choices.data.get(name), getattr(config.data, name, None)
         if given is not None and given != own:
             raise UserError(
                 f"--{name.replace('_', '-')} {given}: {folder} is a run of ftkit, which was trained with {own!r}. "
                 "Leave it out: the option is for checkpoints that ftkit did not make."
             )
-    return folder, with_columns(config.model_copy(update={"data": _with_data(config, choices)}), choices)
-
-
-def _with_data(config: RunConfig, choices: Choices) -> Any:
+    kind = kind_of_run(config, choices.task, trust_remote_code=choices.trust_remote_code)
+    config = config.for_kind(kind)
     columns = {**config.data.columns, **choices.columns}
-    return config.data.model_copy(update={**choices.data, "columns": columns})
-
-
-def with_columns(config: RunConfig, choices: Choices) -> RunConfig:
-    """Returns a config whose columns are those that the user names, and else as they are.
-
-    Raises:
-        ConfigError: a role does not exist.
-    """
-    assert config.run is not None
-    kind = kind_module(config.run.kind)
-    check_roles(choices.columns, kind.ROLES)
-    # The kind's own come first: a ftkit.yaml from elsewhere may lack some.
-    columns = {**kind.TASK.columns, **config.run.columns, **choices.columns}
-    facts = config.run.model_copy(update={"columns": columns})
-    return config.model_copy(update={"run": facts})
+    data = config.data.model_copy(update={**choices.data, "columns": columns})
+    return folder, with_columns(config.model_copy(update={"data": data}), choices, kind)
 
 
 class Tasks:
-    """The task of what was opened: as it is recorded, and, where rows are read, with the code that prepares them."""
+    """The task of what was opened: as it is recorded, and, where rows are read, with the code that prepares them.
+
+    Attributes:
+        kind: of the task.
+    """
 
     def __init__(self, config: RunConfig, choices: Choices) -> None:
         """Takes the user's task, if one is named.
@@ -114,6 +67,7 @@ class Tasks:
             UserError: it does not exist, or is of another kind.
         """
         self._config, self._choices = config, choices
+        self.kind = kind_of_run(config, choices.task, trust_remote_code=choices.trust_remote_code)
         self._chosen = None if choices.task is None else chosen_task(choices.task, config)
 
     @property
@@ -143,10 +97,11 @@ class Tasks:
             return self._choices.metrics
         names, asked = self._own_metrics
         if asked and not self._choices.trust_remote_code:
+            example = f", such as --metrics {self._defaults[0]}" if self._defaults else ""
             raise UserError(
                 f"The run names metrics that run code of their own: {', '.join(asked)}. They were not loaded.\n"
-                f"Fix: name the metrics yourself, such as --metrics {self._defaults[0]}; or, if you trust who made "
-                f"the run, say {TRUST_WHEN_OPENED}."
+                f"Fix: name the metrics yourself{example}; or, if you trust who made the run, say "
+                f"{TRUST_WHEN_OPENED}."
             )
         return names
 
@@ -168,5 +123,9 @@ class Tasks:
 
     @property
     def _defaults(self) -> tuple[str, ...]:
-        task = self.recorded
-        return DEFAULT_METRICS[kind_module(task.kind).scored_as(task, self._config.data)]
+        return self.metric_group.defaults
+
+    @property
+    def metric_group(self) -> MetricGroup:
+        """Which metrics suit, and what computes them."""
+        return self.kind.metric_group(self.recorded, self._config.data)

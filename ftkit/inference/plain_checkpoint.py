@@ -12,34 +12,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftkit.config import BaseFacts, RunConfig, RunFacts, TaskFacts
+from ftkit.config.run_config import BaseFacts, RunConfig, RunFacts, TaskFacts
 from ftkit.console import warn
-from ftkit.data.spec import DataSpec
 from ftkit.errors import CheckpointError, UserError, name_list
 from ftkit.foreign_code import TRUST_WHEN_OPENED
-from ftkit.inference.opening import Choices, with_columns
-from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
+from ftkit.inference.choices import Choices, with_columns
+from ftkit.kinds.kind import Kind
+from ftkit.kinds.table import KINDS, find_kind, find_task, kind_names, kind_of
+from ftkit.kinds.task import Task
+from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.fingerprint import file_fingerprint
-from ftkit.models.spec import ModelSpec
-from ftkit.tag_schemes import OUTSIDE, PREFIXES, Scheme, parse, recognise
-from ftkit.tasks import KINDS, Task, find_task, kind_module
+from ftkit.models.spec import CheckpointSpec, ModelSpec
 from ftkit.tuners.saving import CONFIG_FILE as ADAPTER_FILE
 from ftkit.tuners.saving import WEIGHTS_FILE, check_adapter_files, is_adapter, read_state
 from ftkit.tuners.spec import MethodName, TunerSpec
-from ftkit.types import WRITING_KINDS, Kind, LabelSpace, ProblemType, Split
+from ftkit.types import LabelSpace, ProblemType, Split
 from ftkit.version import __version__
 
 # No file says what the rows are that a checkpoint was trained on.
 UNKNOWN_DATA = "unknown"
-# Where neither generation_config.json nor a table of positions says how long texts may be.
-LONGEST_TEXT = 512
 _DEFAULT_NAME = re.compile(r"LABEL_\d+")
 
-_HEADS: Mapping[str, Kind] = {
-    "ForSequenceClassification": "text-classification",
-    "ForTokenClassification": "token-classification",
-}
-_PEFT_TASKS: Mapping[str, Kind] = {"SEQ_CLS": "text-classification", "TOKEN_CLS": "token-classification"}
 _WRITERS = ("ForConditionalGeneration", "MTModel", "LMHeadModel", "ForCausalLM", "EncoderDecoderModel")
 
 _METHODS: Mapping[str, MethodName] = {
@@ -67,27 +60,19 @@ def open_plain_checkpoint(folder: Path, choices: Choices) -> RunConfig:
     peft_config = _peft_config(folder) if is_adapter(folder) else None
     spec = inspect_checkpoint(_model_spec(folder, peft_config, choices), trust_key=TRUST_WHEN_OPENED)
     task = _task(folder, spec, peft_config, choices)
-    kind = kind_module(task.kind)
-    data = DataSpec(train=UNKNOWN_DATA, columns=dict(choices.columns), **choices.data)
-    labels = None if task.kind in WRITING_KINDS else _labels(folder, spec, peft_config, task.kind)
-    options: dict[str, Any] = {}
-    if task.kind == "token-classification" and labels is not None:
-        labels, scheme = _tags(labels, folder)
-        data = data.model_copy(update={"tag_scheme": scheme, "labels": labels.names})
-        options = {"scheme": scheme, "label_piece": "first", "legal_paths": False}
-    elif task.kind in WRITING_KINDS:
-        options = _writing_options(spec, data)
-    else:
-        assert labels is not None
-        data = data.model_copy(update={"problem_type": labels.problem_type})
+    kind = kind_of(task)
+    data = kind.data(train=UNKNOWN_DATA, columns=dict(choices.columns), **choices.data_of(kind))
+    stated = _labels(folder, spec, peft_config, kind) if kind.predicts_from_labels else None
+    found = kind.of_plain_checkpoint(stated, spec, data, str(folder / "config.json"))
+    data, labels = data.model_copy(update=dict(found.data)), found.labels
     facts = RunFacts(
         ftkit_version=__version__,
         task_name=task.name,
-        kind=task.kind,
+        kind=kind.name,
         family=spec.family,
         columns=kind.columns_of(task, data),
         max_length=None,
-        adapter_options=options,
+        adapter_options=dict(found.options),
         prepared=False,
         base=None if peft_config is None else _base_facts(folder, spec),
         declared=TaskFacts(
@@ -99,14 +84,14 @@ def open_plain_checkpoint(folder: Path, choices: Choices) -> RunConfig:
         is_plain=True,
     )
     config = RunConfig(
-        task=task.kind,
+        task=kind.name,
         model=ModelSpec(checkpoint=spec.path, revision=spec.revision, trust_remote_code=choices.trust_remote_code),
         data=data,
         tuner=TunerSpec() if peft_config is None else _tuner(folder, peft_config),
         output_dir=str(folder),
         run=facts,
     )
-    return with_columns(config, choices)
+    return with_columns(config, choices, kind)
 
 
 def with_named_labels(split: Split, labels: LabelSpace | None) -> Split:
@@ -187,9 +172,9 @@ def _task(folder: Path, spec: CheckpointSpec, peft_config: Mapping[str, Any] | N
     known = _known_kind(architectures, peft_config)
     if choices.task is not None:
         task = find_task(choices.task)
-        if known is not None and task.kind != known:
+        if known is not None and task.kind_name != known:
             raise UserError(
-                f"--task {choices.task}: {folder} holds no fine-tuned head for {task.kind}; it was saved as "
+                f"--task {choices.task}: {folder} holds no fine-tuned head for {task.kind_name}; it was saved as "
                 f"{name_list(architectures) if peft_config is None else peft_config.get('task_type')}, which is for "
                 f"{known}. Say --task {known}, or leave it out."
             )
@@ -214,10 +199,19 @@ def _architectures(folder: Path, spec: CheckpointSpec) -> tuple[str, ...]:
     return tuple(own) if isinstance(own, list) else spec.architectures
 
 
-def _known_kind(architectures: Sequence[str], peft_config: Mapping[str, Any] | None) -> Kind | None:
-    if peft_config is not None and peft_config.get("task_type") in _PEFT_TASKS:
-        return _PEFT_TASKS[peft_config["task_type"]]
-    return next((kind for name in architectures for end, kind in _HEADS.items() if name.endswith(end)), None)
+def _known_kind(architectures: Sequence[str], peft_config: Mapping[str, Any] | None) -> str | None:
+    """Returns the kind whose heads are called like what was saved; None where any text may have been written."""
+    halves = [
+        (kind.name, spec)
+        for kind in map(find_kind, kind_names())
+        if kind.predicts_from_labels
+        for spec in kind.task_adapters.values()
+    ]
+    if peft_config is not None and peft_config.get("task_type") is not None:
+        task_type = peft_config["task_type"]
+        return next((name for name, spec in halves if spec.peft_task == task_type), None)
+    ends = [(name, spec.auto_class.removeprefix("AutoModel")) for name, spec in halves]
+    return next((name for saved in architectures for name, end in ends if saved.endswith(end)), None)
 
 
 def _own_config(folder: Path) -> dict[str, Any]:
@@ -241,7 +235,7 @@ def _labels(folder: Path, spec: CheckpointSpec, peft_config: Mapping[str, Any] |
     if peft_config is not None:
         names = _as_many_as_outputs(names, folder)
     problem_type: ProblemType = stated or ("regression" if len(names) == 1 else "single_label_classification")
-    if kind == "token-classification":
+    if "problem_type" not in kind.data.model_fields:
         problem_type = "single_label_classification"
     if len(set(names)) < len(names):
         raise CheckpointError(f"{own / 'config.json'}: id2label gives one name to several outputs. Correct it there.")
@@ -249,7 +243,7 @@ def _labels(folder: Path, spec: CheckpointSpec, peft_config: Mapping[str, Any] |
         warn(
             f"{folder}: the labels are called {name_list(names, limit=3)}: transformers' own names, not the authors'. "
             "Labels of a file have to be these"
-            + (", or the numbers of the outputs, 0 .. " + str(len(names) - 1) if kind == "text-classification" else "")
+            + (", or the numbers of the outputs, 0 .. " + str(len(names) - 1) if "label" in kind.roles else "")
             + ". Names are set in config.json: id2label."
         )
     return LabelSpace(names, problem_type)
@@ -277,66 +271,3 @@ def _as_many_as_outputs(names: tuple[str, ...], folder: Path) -> tuple[str, ...]
 
 def _are_defaults(names: Sequence[str]) -> bool:
     return all(_DEFAULT_NAME.fullmatch(name) for name in names)
-
-
-def _tags(labels: LabelSpace, folder: Path) -> tuple[LabelSpace, Scheme]:
-    """Returns tag names as ftkit spells them, with their scheme.
-
-    Example: `o b-per i-per` is `O B-per I-per` in IOB2; `O PER LOC`, without prefixes, is `O I-PER I-LOC` in IO.
-
-    Raises:
-        CheckpointError: they are in no scheme that is known.
-    """
-    names = tuple(_upper_prefix(name, labels.names) for name in labels.names)
-    scheme = recognise([name] for name in names)
-    if scheme is None:
-        raise CheckpointError(
-            f"{folder / 'config.json'}: the tags in id2label are in no scheme that is known: "
-            f"{name_list(names, limit=8)}. A tag is O, or a prefix of IOB1, IOB2, IOBES, BILOU or IO, a hyphen and a "
-            "type, such as B-PER. Correct the names there; their order stays."
-        )
-    if scheme == "IO":
-        names = tuple(name if parse(name).prefix else f"I-{name}" for name in names)
-    return LabelSpace(names), scheme
-
-
-def _upper_prefix(name: str, names: Sequence[str]) -> str:
-    letters = "".join(dict.fromkeys("".join(PREFIXES.values()))).lower()
-    is_lower = all(
-        other in ("o", OUTSIDE) or (other[:1] in letters and other[1:2] == "-" and len(other) > 2) for other in names
-    )
-    return name[:1].upper() + name[1:] if is_lower else name
-
-
-# --- texts that are written ------------------------------------------------------------------------------------------
-
-
-def _writing_options(spec: CheckpointSpec, data: DataSpec) -> dict[str, Any]:
-    """Returns what a model that writes texts is made with: the search and limits of its generation_config.json."""
-    stated = _generation_config(spec)
-    beams = getattr(stated, "num_beams", None) or 1
-    return {
-        "source_lang": data.source_lang,
-        "target_lang": data.target_lang,
-        "prompt_template": data.prompt_template,
-        "max_new_tokens": _longest_text(stated, spec),
-        "generation": {"num_beams": beams, "validation_num_beams": beams},
-    }
-
-
-def _generation_config(spec: CheckpointSpec) -> Any:
-    from transformers import GenerationConfig
-
-    try:
-        return GenerationConfig.from_pretrained(spec.path, revision=spec.revision or "main")
-    except (OSError, ValueError):
-        return None
-
-
-def _longest_text(stated: Any, spec: CheckpointSpec) -> int:
-    """Returns how many tokens are written at most: as stated, else as many as the model has positions for."""
-    if getattr(stated, "max_new_tokens", None):
-        return int(stated.max_new_tokens)
-    if getattr(stated, "max_length", None) and spec.family == "encoder-decoder":
-        return max(int(stated.max_length) - 1, 1)  # the token that the decoder starts with is counted too
-    return min(filter(None, (spec.max_target_positions, LONGEST_TEXT)))

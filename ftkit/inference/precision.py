@@ -7,7 +7,6 @@ layers in 8 bits and rounds what goes into them as it comes. Heads stay float32:
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -15,17 +14,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 
-from ftkit.adapters.adapter import Adapter
-from ftkit.config import RunConfig
+from ftkit.adapters.task_adapter import TaskAdapter
+from ftkit.config.run_config import RunConfig
 from ftkit.console import note
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import mean_loss, predict_windows
 from ftkit.engine.precision import MIN_GAIN
 from ftkit.errors import UserError, did_you_mean, name_list
 from ftkit.inference.int8_linear import Int8Linear
+from ftkit.kinds.kind import Kind
 from ftkit.models.quantization import outside_of_body
-from ftkit.tasks.kind import KindModule
-from ftkit.types import Split
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,9 +31,7 @@ if TYPE_CHECKING:
 InferencePrecision = Literal["fp32", "bf16", "int8"]
 CHOICES = ("auto", *get_args(InferencePrecision))
 
-# Rows as predictions usually have them, enough for one full batch on a CPU.
-PROBE_TEXT = "A house stands by the river, and the people who live in it are glad when the rain stops. " * 2
-PROBE_ROWS, PROBE_ROUNDS = 16, 3
+PROBE_ROWS, PROBE_ROUNDS = 16, 3  # rows: enough for one full batch on a CPU
 
 Passes = Callable[["torch.dtype | None"], Any]
 
@@ -52,7 +48,7 @@ def check_precision(name: str) -> None:
         )
 
 
-def set_precision(model: PreTrainedModel, name: str, adapter: Adapter, kind: KindModule) -> InferencePrecision:
+def set_precision(model: PreTrainedModel, name: str, adapter: TaskAdapter, kind: Kind) -> InferencePrecision:
     """Makes a model, on its device, ready to predict in a precision.
 
     Args:
@@ -131,17 +127,15 @@ def _quantize(model: PreTrainedModel) -> None:
 # --- auto ---
 
 
-def forward_passes(model: PreTrainedModel, adapter: Adapter, kind: KindModule) -> Passes:
-    """Returns a function that runs made-up texts through a model, as predictions do."""
-    examples = [kind.input_example(position, PROBE_TEXT) for position in range(PROBE_ROWS)]
-    limits = BatchLimits(math.inf, PROBE_ROWS * len(PROBE_TEXT))
-    if adapter.writes_text:
-        # The texts to write are given: a search would take long, and show the same.
-        pairs = [dataclasses.replace(example, target=PROBE_TEXT) for example in examples]
-        rows = adapter.encode(Split("probe", "probe", pairs))
-        return lambda autocast: mean_loss(model, adapter, rows, limits, autocast=autocast)
-    rows = adapter.encode_prompt(Split("probe", "probe", examples))
-    return lambda autocast: next(predict_windows(model, adapter, rows, limits, autocast=autocast))
+def forward_passes(model: PreTrainedModel, adapter: TaskAdapter, kind: Kind) -> Passes:
+    """Returns a function that runs made-up inputs through a model, as predictions do."""
+    probes = [kind.probe(position) for position in range(PROBE_ROWS)]
+    # Where texts are written, they are given: a search would take long, and show the same.
+    rows = adapter.preprocessor.encode(probes, targets=not adapter.objective.one_pass)
+    limits = BatchLimits(math.inf, PROBE_ROWS * int(rows.costs.max()))
+    if adapter.objective.one_pass:
+        return lambda autocast: next(predict_windows(model, adapter, rows, limits, autocast=autocast))
+    return lambda autocast: mean_loss(model, adapter, rows, limits, autocast=autocast)
 
 
 def _faster(passes: Passes, device: torch.device) -> InferencePrecision:

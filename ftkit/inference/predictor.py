@@ -9,18 +9,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.adapters.adapter import Encoded, Prediction
+from ftkit.adapters.task_adapter import Encoded, Prediction
 from ftkit.data.check import Problems
-from ftkit.data.readers import ReadOptions, fingerprint, open_table
+from ftkit.data.readers import fingerprint, open_table
 from ftkit.data.spec import Source
 from ftkit.errors import UserError
-from ftkit.inference.loading import batch_limits, load_adapter, load_model, pick_device
-from ftkit.inference.opening import Choices, Tasks, open_model
+from ftkit.inference.choices import Choices
+from ftkit.inference.opening import Tasks, open_model
 from ftkit.inference.windows import one_ahead, windows
-from ftkit.metrics import PRIMARY_METRIC
+from ftkit.kinds.splits import read_options, read_splits
+from ftkit.metrics.scorer import make_scorer
 from ftkit.models.quantization import move
-from ftkit.tasks import kind_module
-from ftkit.tasks.splits import read_splits
+from ftkit.runs.loading import batch_limits, load_model, load_task_adapter, pick_device
 from ftkit.types import Split
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Predictor:
         folder: the run directory.
         config: what the run was started with, and what it found out (`config.run`).
         labels: label names in the order of the model's outputs.
+        kind: of the run's task.
         precision: what it computes in: fp32, bf16 or int8.
     """
 
@@ -76,11 +77,14 @@ class Predictor:
         self.tasks = Tasks(self.config, choices)
         search = {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
         chosen = {name: value for name, value in search.items() if value is not None}
-        self.adapter = load_adapter(self.folder, self.config, chosen, full_precision=full_precision)
+        self.kind = self.tasks.kind
+        self.adapter = load_task_adapter(
+            self.folder, self.config, chosen, full_precision=full_precision, kind=self.kind
+        )
         self.labels = self.adapter.labels
         model = load_model(self.folder, self.config, self.adapter)
         self.model: Any = move(merged(model, self.config) if precision == "int8" else model, pick_device(device))
-        self.precision = set_precision(self.model, precision, self.adapter, kind_module(self._facts.kind))
+        self.precision = set_precision(self.model, precision, self.adapter, self.kind)
 
     def predict(self, inputs: Sequence[Input]) -> list[Prediction]:
         """Predicts texts, pairs of texts or lists of words, whichever the task takes.
@@ -95,8 +99,7 @@ class Predictor:
         """
         if isinstance(inputs, str):
             raise UserError("predict expects a list of texts, got one text. Write predict([text]).")
-        kind = kind_module(self._facts.kind)
-        examples = [kind.input_example(position, item) for position, item in enumerate(inputs)]
+        examples = [self.kind.input_example(position, item) for position, item in enumerate(inputs)]
         predictions = self._predict_examples(examples, "inputs")
         return [{name: value for name, value in row.items() if name != "id"} for row in predictions]
 
@@ -107,10 +110,9 @@ class Predictor:
 
     def read(self, source: Source) -> tuple[str, Iterator[Any]]:
         """Opens a file or Hub split; returns the name that messages show, and its rows as examples to predict."""
-        table = open_table(source, self._read_options())
-        kind = kind_module(self._facts.kind)
+        table = open_table(source, read_options(self.config.data))
         columns, task = self._facts.columns, self.tasks.reader
-        return table.source, kind.read_examples(table, task, columns, self.config.data, with_labels=False)
+        return table.source, self.kind.read(table, task, columns, self.config.data, with_labels=False)
 
     def evaluate(self, source: Source) -> dict[str, Any]:
         """Scores the run on a labelled file or Hub split.
@@ -125,9 +127,9 @@ class Predictor:
 
     def labelled(self, source: Source) -> Split:
         """Reads a labelled file or Hub split, checked as `evaluate` does."""
-        kind, task = kind_module(self._facts.kind), self.tasks.reader
-        table = open_table(source, self._read_options())
-        examples = kind.read_examples(table, task, self._facts.columns, self.config.data, with_labels=True)
+        table = open_table(source, read_options(self.config.data))
+        columns, task = self._facts.columns, self.tasks.reader
+        examples = self.kind.read(table, task, columns, self.config.data, with_labels=True)
         split = Split("test", table.source, list(examples), fingerprint(source))
         if self._facts.is_plain:
             from ftkit.inference.plain_checkpoint import with_named_labels
@@ -137,14 +139,14 @@ class Predictor:
 
     def held_out(self) -> Split:
         """Returns the rows that the run held out of its training file for validation."""
-        kind, columns = kind_module(self._facts.kind), self._facts.columns
-        splits = read_splits(kind, self.tasks.reader, self.config.data, columns, seed=self.config.seed)
+        columns = self._facts.columns
+        splits = read_splits(self.kind, self.tasks.reader, self.config.data, columns, seed=self.config.seed)
         return self._checked(splits["validation"])
 
     def _checked(self, split: Split) -> Split:
-        kind, task = kind_module(self._facts.kind), self.tasks.recorded
+        kind, task = self.kind, self.tasks.recorded
         problems = Problems()
-        splits, _ = kind.resolve({"test": split}, task, self.config.data, problems)
+        splits, _ = kind.normalize({"test": split}, task, self.config.data, problems)
         problems.raise_if_any()
         split = splits["test"]
         kind.check({"test": split}, self.labels, task, self.config.data, problems)
@@ -163,9 +165,9 @@ class Predictor:
         """
         from ftkit.engine.evaluation import evaluate
 
-        kind = kind_module(self._facts.kind)
-        scorer = kind.make_scorer(metrics or self.tasks.metrics, self.labels, self.config.data)
-        rows = self.adapter.encode_prompt(split)
+        names, group = metrics or self.tasks.metrics, self.tasks.metric_group
+        scorer = make_scorer(names, group, labels=self.labels, options=dict(self.config.data))
+        rows = self.adapter.preprocessor.encode_to_score(split.examples)
         outcome = evaluate(self.model, self.adapter, split, rows, scorer, self.limits, autocast=self._autocast)
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
         return {**outcome.metrics, "samples": len(split), "data": data}
@@ -173,9 +175,8 @@ class Predictor:
     @property
     def primary_metric(self) -> str:
         """The metric that a run of this kind is judged by, unless its config names another."""
-        kind, task = kind_module(self._facts.kind), self.tasks.recorded
-        scored_as = kind.scored_as(task, self.config.data)
-        return self.config.train.metric_for_best_model or task.primary_metric or PRIMARY_METRIC[scored_as]
+        chosen = self.config.train.metric_for_best_model or self.tasks.recorded.primary_metric
+        return chosen or self.tasks.metric_group.primary
 
     @property
     def _facts(self) -> Any:
@@ -190,23 +191,17 @@ class Predictor:
     @property
     def limits(self) -> BatchLimits:
         """Bounds of a batch."""
-        return batch_limits(self.config, self.model.device)
-
-    def _read_options(self) -> ReadOptions:
-        data = self.config.data
-        languages = (data.source_lang, data.target_lang)
-        extensions = tuple(f".{language}" for language in languages if language is not None)
-        return ReadOptions(encoding=data.encoding, delimiter=data.delimiter, text_extensions=extensions)
+        return batch_limits(self.config, self.adapter, self.model.device)
 
     def _predict_examples(self, examples: Iterable[Any], source: str) -> Iterator[Prediction]:
         from ftkit.engine.evaluation import predict_windows
 
         encoded = self._encoded(examples, source)
-        # Texts that are written are decoded by the tokenizer, which cannot encode the next ones at the same time.
-        for split, rows in encoded if self.adapter.writes_text else one_ahead(encoded):
+        # A search takes so long that reading ahead brings nothing, and its texts are decoded by the same tokenizer.
+        for split, rows in one_ahead(encoded) if self.adapter.objective.one_pass else encoded:
             for _, _, arrays in predict_windows(self.model, self.adapter, rows, self.limits, autocast=self._autocast):
                 for example, prediction in zip(
-                    split.examples, self.adapter.decode(arrays, split.examples), strict=True
+                    split.examples, self.adapter.objective.decode(arrays, split.examples), strict=True
                 ):
                     yield {"id": example.id, **prediction}
 
@@ -217,6 +212,6 @@ class Predictor:
         for window in windows(examples, most_rows=WINDOW):
             split = Split("input", source, window)
             problems = Problems()
-            kind_module(self._facts.kind).check_inputs(split, problems)
+            self.kind.check_inputs(split, problems)
             problems.raise_if_any()
-            yield split, self.adapter.encode_prompt(split)
+            yield split, self.adapter.preprocessor.encode(split.examples, targets=False)

@@ -9,24 +9,24 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 # Some million tokens: a window of long documents is bounded by their length, and still holds hundreds to sort.
-MOST_CHARACTERS = 4_000_000
+MOST_SIZE = 4_000_000
 
 
-def windows(examples: Iterable[Any], *, most_rows: int, most_characters: int = MOST_CHARACTERS) -> Iterator[list[Any]]:
+def windows(examples: Iterable[Any], *, most_rows: int, most_size: int = MOST_SIZE) -> Iterator[list[Any]]:
     """Yields lists of examples, in order, none empty.
 
     Args:
         most_rows: examples in a window.
-        most_characters: after so many a window is closed; one longer example makes a window of its own.
+        most_size: after so many a window is closed; one longer example makes a window of its own.
     """
     window: list[Any] = []
-    num_characters = 0
+    size = 0
     for example in examples:
         window.append(example)
-        num_characters += example.num_characters
-        if len(window) == most_rows or num_characters >= most_characters:
+        size += example.size
+        if len(window) == most_rows or size >= most_size:
             yield window
-            window, num_characters = [], 0
+            window, size = [], 0
     if window:
         yield window
 

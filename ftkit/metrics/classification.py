@@ -22,9 +22,9 @@ from sklearn.metrics import (
 )
 
 from ftkit.errors import DataError
-from ftkit.metrics import METRICS
 from ftkit.metrics.array_metric import ArrayMetric, Scores
 from ftkit.metrics.label_arrays import Array, check_labels, label_arrays
+from ftkit.metrics.table import find_metric
 from ftkit.types import ProblemType
 
 _INDEX = datasets.Value("int64")
@@ -57,11 +57,11 @@ Args:
         problem_type: ProblemType = (
             "multi_label_classification" if references.ndim == 2 else "single_label_classification"
         )
-        keys = METRICS[self.key].keys
-        if problem_type not in keys:
+        entry = find_metric(self.key, problem_type)
+        if entry is None:
             raise DataError(f"{self.key}: expected one label for each row, got indicators (N, L).")
         if not references.size:
-            return self._undefined(keys[problem_type], "there are no rows")
+            return self._undefined(entry.keys[problem_type], "there are no rows")
         return self._finite(self._scores(predictions, references, num_labels))
 
     def _scores(self, predictions: Array, references: Array, num_labels: int) -> dict[str, float]:

@@ -1,84 +1,106 @@
-"""Metrics from elsewhere: modules on the Hub and local evaluate scripts, loaded and tried before training."""
+"""Metrics from elsewhere: modules on the Hub, local evaluate scripts and Python code, tried before training."""
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import re
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
+import datasets
 import evaluate
 import numpy as np
 
-from ftkit.errors import ConfigError, name_list
-from ftkit.metrics import HUB_PREFIX, METRICS
-from ftkit.metrics.label_arrays import Array
-from ftkit.types import LabelSpace
+from ftkit.errors import ConfigError, did_you_mean, name_list
+from ftkit.metrics.checks import HUB_PREFIX, metric_names
+from ftkit.metrics.table import SCORE_INPUTS, MetricGroup
+from ftkit.named_code import load_code
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
-_SCORE_INPUTS = ("prediction_scores", "scores")
-_INPUTS = ("predictions", "references", *_SCORE_INPUTS)
+_NAMED_CODE = re.compile(r"(.+\.py|[^\W\d][\w.]*):([^\W\d]\w*)")
+
+
+class _Loaded(NamedTuple):
+    """Code that computes a metric.
+
+    Attributes:
+        compute: takes the inputs by name, and returns values by key.
+        inputs: names of what it reads.
+        lists: those of the inputs of which it wants a list for every row, where it could be one text.
+    """
+
+    compute: Callable[..., Any]
+    inputs: tuple[str, ...]
+    lists: frozenset[str] = frozenset()
 
 
 class ExternalMetric:
-    """An evaluate module that ftkit did not write. Loading it runs its code.
+    """A metric that ftkit did not write. Loading it runs its code.
 
-    It gets what its features name among `predictions`, `references`, and probabilities as `prediction_scores`
-    or `scores`. For several labels a row it is loaded with `config_name="multilabel"`, which evaluate's own
-    metrics require then. It is tried once on made-up rows, so a module that cannot take this task, or wants
-    an argument, fails before training instead of after it.
+    An evaluate module gets what its features name among the inputs that the metric group gives, a function what its
+    parameters name. References that are texts become lists of one text where all of a module's features want lists:
+    `["Guten Tag"]` is given as `[["Guten Tag"]]`. The metric is tried once on made-up rows, so one that cannot take
+    this task, or wants an argument, fails before training instead of after it.
 
     Attributes:
-        name: as in the config: `hub:accuracy`, `hub:owner/name` or a path.
+        name: as in the config: `hub:accuracy`, `hub:owner/name`, a path, `file.py:NAME` or `package.module:NAME`.
         needs_scores: whether it reads probabilities.
         keys: what it yielded when tried.
     """
 
-    def __init__(self, name: str, labels: LabelSpace) -> None:
-        """Loads the module and tries it.
-
-        Raises:
-            ConfigError: if it cannot be found, loaded or used for these labels.
-        """
-        self.name = name
-        self._labels = labels
-        self._module = _load(name, labels)
-        self._inputs = _input_names(self._module)
-        unknown = [key for key in self._inputs if key not in _INPUTS]
-        if unknown:
-            raise ConfigError(
-                f"metrics: {name!r} wants the inputs {name_list(self._inputs)}; ftkit can give {name_list(_INPUTS)}."
-            )
-        self.needs_scores = any(key in _SCORE_INPUTS for key in self._inputs)
-        self.keys = self._try()
-
-    def compute(self, predictions: Array, references: Array, scores: Array | None) -> dict[str, Any]:
-        """Returns what the module yields, as plain JSON values: NaN becomes None.
+    def __init__(self, name: str, group: MetricGroup, sample: Mapping[str, Any], *, subject: str) -> None:
+        """Loads the metric and tries it.
 
         Args:
-            predictions: label indices or numbers (N,), or indicators (N, L).
-            references: the same shape.
-            scores: probabilities (N, L); a module gets those of label index 1, (N,), if there are two labels.
+            name: as in the config.
+            group: says what there is to read.
+            sample: input name -> made-up rows, as `compute` takes them.
+            subject: what is scored, for messages, such as `regression`.
+
+        Raises:
+            ConfigError: if it cannot be found, loaded or used for this task.
         """
-        if scores is not None and self._is_binary():
-            scores = scores[:, 1]
-        available: dict[str, Any] = {"predictions": predictions, "references": references}
-        available.update(dict.fromkeys(_SCORE_INPUTS, scores))
-        # Indicators arrive as booleans, which evaluate's integer features do not take.
-        inputs = {key: _unless_boolean(available[key]) for key in self._inputs}
-        return {str(key): plain(value) for key, value in self._module.compute(**inputs).items()}
+        self.name = name
+        self._loaded = _load(name, group)
+        self._check_inputs(group)
+        self.needs_scores = any(key in SCORE_INPUTS for key in self._loaded.inputs)
+        self.keys = self._try(group, sample, subject)
 
-    def _is_binary(self) -> bool:
-        return self._labels.problem_type == "single_label_classification" and len(self._labels) == 2
+    def compute(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what the metric yields, as plain JSON values: NaN becomes None.
 
-    def _try(self) -> tuple[str, ...]:
+        Args:
+            inputs: input name -> rows, as the metric group describes them; more than the metric reads may be there.
+        """
+        read = {key: self._formed(key, inputs[key]) for key in self._loaded.inputs}
+        values = self._loaded.compute(**read)
+        if not isinstance(values, Mapping):
+            raise TypeError(f"it returned {type(values).__name__}; expected a dict of key and number")
+        return {str(key): plain(value) for key, value in values.items()}
+
+    def _formed(self, key: str, rows: Any) -> Any:
+        """Returns a copy of rows in the form that the metric wants: a function may sort in place what it gets."""
+        wraps = key == "references" and key in self._loaded.lists and all(isinstance(row, str) for row in rows)
+        return [[row] for row in rows] if wraps else rows.copy()
+
+    def _check_inputs(self, group: MetricGroup) -> None:
+        unknown = [key for key in self._loaded.inputs if key not in group.gives]
+        if unknown:
+            raise ConfigError(
+                f"metrics: {self.name!r} wants the inputs {name_list(self._loaded.inputs)}; {_offer(group)}. "
+                f"Use a metric that reads no more than these, or a built-in one: {name_list(metric_names(group))}."
+            )
+
+    def _try(self, group: MetricGroup, sample: Mapping[str, Any], subject: str) -> tuple[str, ...]:
         try:
-            return tuple(self.compute(*_made_up_rows(self._labels)))
+            return tuple(self.compute(sample))
         except Exception as error:  # whatever a stranger's code raises
             raise ConfigError(
-                f"metrics: {self.name!r} fails on {self._labels.problem_type} with {len(self._labels)} "
-                f"labels: {_describe(error)}. Use a built-in metric, or the path of an evaluate module that "
-                "sets the arguments it needs."
+                f"metrics: {self.name!r} fails on {subject}: {_describe(error)}. {_sentence(_offer(group))}. "
+                f"Use a built-in metric ({name_list(metric_names(group))}), or the path of an evaluate script that "
+                "takes these and sets the arguments it needs."
             ) from error
 
 
@@ -94,61 +116,104 @@ def plain(value: Any) -> Any:
     return number if math.isfinite(number) else None
 
 
-def _load(name: str, labels: LabelSpace) -> Any:
-    is_on_hub = name.startswith(HUB_PREFIX)
-    source = _hub_name(name) if is_on_hub else _local_path(name)
-    config_name = "multilabel" if labels.problem_type == "multi_label_classification" else None
-    try:
-        return evaluate.load(source, config_name, keep_in_memory=True)
-    except Exception as error:  # network, disk, or the module's own code
-        if not is_on_hub:
-            raise ConfigError(f"metrics: the module {source!r} does not load: {_describe(error)}.") from error
-        raise ConfigError(
-            f"metrics: {name!r} could not be loaded: it is not on the Hub, or the Hub cannot be reached "
-            f"({_describe(error)}). Without network, copy the module's script to this machine and name its "
-            f"path in metrics, or use a built-in metric: {name_list(METRICS)}."
-        ) from error
+def _offer(group: MetricGroup) -> str:
+    """Returns `for regression ftkit gives predictions (numbers (N,)), references (numbers (N,))`."""
+    given = (f"{name} ({what})" for name, what in group.gives.items())
+    return f"for {group.name} ftkit gives {', '.join(given)}"
 
 
-def _hub_name(name: str) -> str:
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(". :")
+
+
+# --- loading ------------------------------------------------------------------------------------------------
+
+
+def _load(name: str, group: MetricGroup) -> _Loaded:
+    if name.startswith(HUB_PREFIX):
+        return _load_from_hub(name, group)
+    named = _NAMED_CODE.fullmatch(name)
+    if named is not None:
+        return _load_named(name, *named.groups(), group=group)
+    return _load_script(name, group)
+
+
+def _load_from_hub(name: str, group: MetricGroup) -> _Loaded:
     source = name.removeprefix(HUB_PREFIX)
     if not _HUB_NAME.fullmatch(source):
         raise ConfigError(f"metrics: got {name!r}; expected 'hub:name' or 'hub:owner/name'.")
-    return source
+    try:
+        return _of_module(evaluate.load(source, group.evaluate_config, keep_in_memory=True))
+    except Exception as error:  # network, disk, or the module's own code
+        raise ConfigError(
+            f"metrics: {name!r} could not be loaded: it is not on the Hub, or the Hub cannot be reached "
+            f"({_describe(error)}). Without network, copy the module's script to this machine and name its "
+            f"path in metrics, or use a built-in metric: {name_list(metric_names(group))}."
+        ) from error
 
 
-def _local_path(name: str) -> str:
+def _load_script(name: str, group: MetricGroup) -> _Loaded:
     # Checked here because evaluate.load takes a relative path that does not exist for a name on the Hub.
     path = os.path.abspath(os.path.expanduser(name))
     if not os.path.exists(path):
         raise ConfigError(
             f"metrics: there is no file or folder {name!r}. A metric on the Hub is written 'hub:owner/name'."
         )
-    return path
+    try:
+        return _of_module(evaluate.load(path, group.evaluate_config, keep_in_memory=True))
+    except Exception as error:  # disk, or the module's own code
+        raise ConfigError(f"metrics: the module {path!r} does not load: {_describe(error)}.") from error
 
 
-def _input_names(module: Any) -> tuple[str, ...]:
-    """Returns the names of a module's inputs; alternative features share theirs."""
-    features = module.features
-    return tuple(features[0] if isinstance(features, list) else features)
+def _load_named(name: str, place: str, attribute: str, *, group: MetricGroup) -> _Loaded:
+    """Loads `file.py:NAME` or `package.module:NAME`: a class of evaluate's metrics, or a function."""
+    module = load_code(os.path.expanduser(place), key="metrics")
+    found = getattr(module, attribute, None)
+    if found is None:
+        choices = [key for key, value in vars(module).items() if callable(value)]
+        raise ConfigError(f"metrics: {place} has no {attribute!r}.{did_you_mean(attribute, choices)}")
+    if isinstance(found, type) and issubclass(found, evaluate.Metric):
+        return _of_class(name, found, group)
+    if isinstance(found, type) or not callable(found):
+        raise ConfigError(
+            f"metrics: {name!r} is a {type(found).__name__}; expected a class of evaluate.Metric, or a function of "
+            f"{' and '.join(group.gives)} that returns a dict."
+        )
+    return _of_function(found, group)
 
 
-def _made_up_rows(labels: LabelSpace) -> tuple[Array, Array, Array | None]:
-    """Returns predictions, references and scores of a classifier that is always right."""
-    if labels.problem_type == "regression":
-        numbers = np.array([0.0, 0.5, 1.0])
-        return numbers, numbers, None
-    scores = np.eye(len(labels))
-    if labels.problem_type == "multi_label_classification":
-        indicators = scores.astype(np.int64)
-        return indicators, indicators, scores
-    indices = np.arange(len(labels))
-    return indices, indices, scores
+def _of_class(name: str, metric_class: type[evaluate.Metric], group: MetricGroup) -> _Loaded:
+    try:
+        module = metric_class(config_name=group.evaluate_config, keep_in_memory=True)
+        module.download_and_prepare()
+    except Exception as error:  # the class's own code
+        raise ConfigError(f"metrics: {name!r} cannot be made: {_describe(error)}.") from error
+    return _of_module(module)
 
 
-def _unless_boolean(values: Any) -> Any:
-    return values.astype(np.int64) if getattr(values, "dtype", None) == np.bool_ else values
+def _of_module(module: Any) -> _Loaded:
+    """Returns an evaluate module with the names of its inputs, which alternative features share."""
+    alternatives = module.features if isinstance(module.features, list) else [module.features]
+    names = tuple(alternatives[0])
+    lists = (name for name in names if all(_is_list(features[name]) for features in alternatives))
+    return _Loaded(module.compute, names, frozenset(lists))
 
 
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(". :")
+def _is_list(feature: Any) -> bool:
+    return isinstance(feature, list | datasets.List | datasets.LargeList)
+
+
+def _of_function(function: Callable[..., Any], group: MetricGroup) -> _Loaded:
+    """Returns a function with the names of its parameters; one with a default may mean nothing to the group."""
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    names = (
+        parameter.name
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind in by_name
+        and (parameter.default is inspect.Parameter.empty or parameter.name in group.gives)
+    )
+    return _Loaded(function, tuple(names))

@@ -1,4 +1,4 @@
-"""Entity precision, recall and F1 as papers report them, by seqeval itself, and token accuracy.
+"""Entity precision, recall and F1 as papers report them, by seqeval itself.
 
 Two conventions. Strict counts an entity only where the tags follow their scheme to the letter (seqeval,
 `mode="strict"`). The conlleval convention reads an entity also from tags that break the scheme (Tjong Kim Sang and
@@ -10,21 +10,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ftkit.metrics import METRICS, available_keys, check_metric_names
-from ftkit.metrics.label_arrays import Array
-from ftkit.tag_schemes import OUTSIDE, PREFIXES, Scheme, entity_type, parse, recognise, strict_entities, tags_of
-from ftkit.types import LabelSpace
+from ftkit.tag_schemes import OUTSIDE, PREFIXES, Scheme, parse, strict_entities, tags_of
 
 Sentences = Sequence[Sequence[str]]
 
 _NAMES = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
-_NO_ENTITY = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
-_MODES = {"seqeval": "strict", "conlleval": "conlleval"}  # metric -> what its numbers are called in results
 _AVERAGES = ("micro avg", "macro avg", "weighted avg")
 
 
@@ -108,81 +102,3 @@ def _spelt(sentences: Sentences, scheme: Scheme | None, types: dict[str, int]) -
     spellings = {tag: spelt(tag) for tag in sorted({tag for tags in sentences for tag in tags})}
     # seqeval takes no empty list of sentences.
     return [[spellings[tag] for tag in tags] for tags in sentences] or [[]]
-
-
-class TagScorer:
-    """Computes the metrics of a tagger: the counterpart of `Scorer` for token classification.
-
-    Attributes:
-        names: the metrics, as given.
-        labels: tags in the order of the model's outputs.
-        scheme: of these tags.
-        notes: key -> why its value in the last result means little.
-    """
-
-    needs_scores = False
-
-    def __init__(self, names: Sequence[str], labels: LabelSpace) -> None:
-        """Checks the names.
-
-        Raises:
-            ConfigError: for a metric that is unknown or unsuited.
-        """
-        check_metric_names(names, "token-classification")
-        self.names, self.labels = tuple(names), labels
-        scheme = recognise([name] for name in labels.names)  # in any order: a label set is no sentence
-        assert scheme is not None
-        self.scheme: Scheme = scheme
-        self.types = tuple(dict.fromkeys(name for tag in labels.names if (name := entity_type(tag)) is not None))
-        self.keys = available_keys(names, "token-classification")
-        self.notes: dict[str, str] = {}
-
-    def compute(
-        self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None = None
-    ) -> dict[str, Any]:
-        """Returns every metric; `mode` and `scheme` say what `precision`, `recall` and `f1` are.
-
-        Also `per_label`: type -> `{"precision", "recall", "f1", "support"}`, in the mode of `f1`, the support being
-        a number of entities.
-
-        Args:
-            predictions: output positions of the tags of each sentence, (N,) of arrays (W,).
-            references: the same shape.
-            scores: not used.
-        """
-        expected, predicted = self._tags(references), self._tags(predictions)
-        self.notes = {}
-        result: dict[str, Any] = {}
-        found = {
-            name: score_entities(expected, predicted, self.scheme if name == "seqeval" else None)
-            for name in self.names
-            if name in _MODES
-        }
-        for name in self.names:
-            if name in found:
-                prefix = "" if name == "seqeval" else f"{name}_"
-                result |= {f"{prefix}{key}": value for key, value in found[name].overall.items()}
-                if not found[name].support:
-                    self.notes[f"{prefix}f1"] = "the references hold no entity"
-            elif name in METRICS:
-                result["accuracy"] = _accuracy(expected, predicted)
-        if found:
-            main = next(iter(found))
-            result |= {"mode": _MODES[main], "scheme": self.scheme}
-            rows = found[main].per_type
-            result["per_label"] = {name: rows.get(name, {**_NO_ENTITY}) for name in self.types}
-        return result
-
-    def _tags(self, sentences: ArrayLike) -> list[list[str]]:
-        names: Array = np.asarray(self.labels.names, object)
-        return [names[np.asarray(ids, np.int64)].tolist() for ids in sentences]  # type: ignore[union-attr]
-
-
-def _accuracy(references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]]) -> float | None:
-    """Returns the share of words with the right tag."""
-    pairs = [
-        one == other
-        for expected, predicted in zip(references, predictions, strict=True)
-        for one, other in zip(expected, predicted, strict=True)
-    ]
-    return sum(pairs) / len(pairs) if pairs else None

@@ -6,37 +6,34 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import datasets
-import evaluate
 
 from ftkit.metrics.array_metric import ArrayMetric, Scores
 from ftkit.metrics.translation import sacrebleu_metric
 
 _TEXT = datasets.Value("string")
-_INPUTS = """
+
+
+class _TextMetric(ArrayMetric):
+    """A metric of written and expected texts. Its details are sacreBLEU's signature.
+
+    Attributes:
+        key: its name among ftkit's metrics.
+    """
+
+    inputs_text = """
 Args:
     predictions: texts.
     references: as many texts.
 """
-
-
-class _TextMetric(ArrayMetric):
-    """A metric of written and expected texts."""
-
+    input_features = (datasets.Features({"predictions": _TEXT, "references": _TEXT}),)
     key: ClassVar[str]
-    description_text: str
-    citation_text: str
-
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=self.description_text,
-            citation=self.citation_text,
-            inputs_description=_INPUTS,
-            features=datasets.Features({"predictions": _TEXT, "references": _TEXT}),
-        )
 
     def _compute(self, predictions: Sequence[str], references: Sequence[str], tokenizer: str = "13a") -> Scores:
+        self.notes = {}
         metric = sacrebleu_metric(self.key, tokenizer)
-        return self._finite({self.key: metric.corpus_score(list(predictions), [list(references)]).score})
+        score = metric.corpus_score(list(predictions), [list(references)]).score
+        self.details = {f"{self.key}_signature": str(metric.get_signature())}
+        return self._finite({self.key: score})
 
 
 class Bleu(_TextMetric):

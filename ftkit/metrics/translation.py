@@ -1,4 +1,4 @@
-"""Scores of translations, by sacreBLEU itself: BLEU, chrF++ and TER as WMT reports them.
+"""sacreBLEU's metrics and tokenizers: BLEU, chrF++ and TER as WMT reports them.
 
 Texts are scored as they are: case, spaces and punctuation untouched. BLEU (Papineni et al. 2002) counts words, so it
 depends on a tokenizer; sacreBLEU (Post 2018, W18-6319) names it and everything else in a signature.
@@ -7,13 +7,9 @@ depends on a tokenizer; sacreBLEU (Post 2018, W18-6319) names it and everything 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import ArrayLike
+from typing import TYPE_CHECKING
 
 from ftkit.errors import ConfigError, did_you_mean, name_list
-from ftkit.metrics import available_keys, check_metric_names
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
@@ -71,45 +67,3 @@ def sacrebleu_metric(name: str, tokenizer: str = "13a") -> Metric:
     from sacrebleu.metrics.ter import TER
 
     return {"bleu": lambda: BLEU(tokenize=tokenizer), "chrf++": lambda: CHRF(word_order=2), "ter": TER}[name]()
-
-
-class TranslationScorer:
-    """Computes the metrics of a model that writes texts: the counterpart of `Scorer`.
-
-    Attributes:
-        names: the metrics, as given.
-        tokenizer: sacreBLEU's, for BLEU.
-        notes: key -> why its value in the last result means little.
-    """
-
-    needs_scores = False
-
-    def __init__(self, names: Sequence[str], *, target_lang: str | None, tokenizer: str | None = None) -> None:
-        """Checks the names and finds the tokenizer.
-
-        Raises:
-            ConfigError: for a metric or tokenizer that is unknown, unsuited or cannot be used.
-        """
-        check_metric_names(names, "translation")
-        self.names, self.tokenizer = tuple(names), bleu_tokenizer(target_lang, tokenizer)
-        self.keys = available_keys(names, "translation")
-        self.notes: dict[str, str] = {}
-
-    def compute(
-        self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None = None
-    ) -> dict[str, Any]:
-        """Returns each metric from 0 to 100 (TER from 0 up) with its `..._signature`, and `bleu_tokenizer`.
-
-        Args:
-            predictions: texts (N,).
-            references: texts (N,).
-            scores: not used.
-        """
-        written: list[Any] = list(predictions)  # type: ignore[arg-type]
-        expected: list[Any] = list(references)  # type: ignore[arg-type]
-        result: dict[str, Any] = {}
-        for name in self.names:
-            metric = sacrebleu_metric(name, self.tokenizer)
-            result[name] = float(metric.corpus_score(written, [expected]).score)
-            result[f"{name}_signature"] = str(metric.get_signature())
-        return result | ({"bleu_tokenizer": self.tokenizer} if "bleu" in self.names else {})

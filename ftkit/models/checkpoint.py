@@ -5,17 +5,14 @@ from __future__ import annotations
 import dataclasses
 import importlib.resources
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ftkit.errors import CheckpointError, ConfigError, did_you_mean, name_list
+from ftkit.errors import CheckpointError, did_you_mean, name_list
 from ftkit.foreign_code import TRUST_IN_CONFIG, check_adapter_config, check_model_config
 from ftkit.models import encoder_decoder
-from ftkit.models.quantization import Quantization
 from ftkit.models.repository import Repository, commit_of, file_names, with_revision
-from ftkit.models.spec import Attention, ModelSpec
+from ftkit.models.spec import Attention, CheckpointSpec, ModelSpec
 from ftkit.types import Family
 
 if TYPE_CHECKING:
@@ -25,71 +22,6 @@ BUILT_IN = "ftkit:"
 
 # Their position ids start at pad_token_id + 1, so that many rows of the position table are never reached.
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "roberta-prelayernorm", "data2vec-text")
-
-
-@dataclass(frozen=True)
-class CheckpointSpec:
-    """A checkpoint that exists and whose family is known.
-
-    Attributes:
-        name: as the user wrote it.
-        path: Hub id, or the folder to load from.
-        commit: of a repository on the Hub, what its revision stands for now: all of it is loaded from one commit.
-        max_positions: tokens the model can read at once; None when it has no fixed limit.
-        vocab_size: rows of the embedding table.
-        architectures: the classes it was saved from, such as `("BertForMaskedLM",)`.
-        attention: how it is to read: what the user declared, else what its config says; encoders see the whole text.
-        decoder_start_token_id: what the decoder of an encoder-decoder reads first.
-        max_target_positions: tokens that it can write at once; None when it has no fixed limit.
-        prefixes: what T5 reads before a source, by task, such as `translation_en_to_de`.
-        decoder: the checkpoint that writes, where two are joined into one model.
-        tokenizer_path: where the tokenizer lies, if not with the weights: an adapter's run keeps its own.
-        add_tokens: tokens to be added to its tokenizer, whose embeddings are new.
-        trust_key: what the user says to let code of the checkpoint run; messages name it.
-        quantization: keep its weights in fewer bits; they are not trained then.
-    """
-
-    name: str
-    path: str
-    revision: str | None
-    trust_remote_code: bool
-    family: Family
-    model_type: str
-    max_positions: int | None
-    vocab_size: int
-    architectures: tuple[str, ...]
-    attention: Attention = "bidirectional"
-    decoder_start_token_id: int | None = None
-    max_target_positions: int | None = None
-    prefixes: Mapping[str, str] = field(default_factory=dict)
-    decoder: CheckpointSpec | None = None
-    tokenizer_path: str | None = None
-    quantization: Quantization | None = None
-    add_tokens: tuple[str, ...] = ()
-    trust_key: str = TRUST_IN_CONFIG
-    commit: str | None = None
-
-    @property
-    def loading_arguments(self) -> dict[str, Any]:
-        """Keyword arguments that every `from_pretrained` of this checkpoint gets."""
-        revision = self.commit or self.revision or "main"
-        return {"revision": revision, "trust_remote_code": self.trust_remote_code}
-
-    def beside(self, num_virtual_tokens: int) -> CheckpointSpec:
-        """Returns the checkpoint with the positions that so many tokens before every text leave.
-
-        Raises:
-            ConfigError: they leave none.
-        """
-        named = {"max_positions": self.max_positions, "max_target_positions": self.max_target_positions}
-        limits = {name: limit for name, limit in named.items() if limit is not None}
-        left: dict[str, Any] = {name: limit - num_virtual_tokens for name, limit in limits.items()}
-        if min(left.values(), default=2) < 2:
-            raise ConfigError(
-                f"tuner.num_virtual_tokens: {num_virtual_tokens} virtual tokens leave no room for a text: "
-                f"{self.name!r} reads {min(limits.values())} tokens. Say fewer."
-            )
-        return dataclasses.replace(self, **left)
 
 
 def inspect_checkpoint(

@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError
+from ftkit.models.spec import CheckpointSpec
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
-
-    from ftkit.models.checkpoint import CheckpointSpec
 
 MODEL_TYPE = "encoder-decoder"
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 
 # Small checkpoints are read whole; of larger ones so many bytes of every block, so that 14 GB take a second or two.
 READ_WHOLE = 1 << 30

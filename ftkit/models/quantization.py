@@ -7,16 +7,13 @@ would quantise a classifier's head along with the body.
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError
+from ftkit.models.spec import CheckpointSpec, Quantization
 
 if TYPE_CHECKING:
     import torch
-
-    from ftkit.models.checkpoint import CheckpointSpec
-
-Quantization = Literal["4bit", "8bit"]
 
 
 def check_quantization(bits: Quantization | None) -> str | None:

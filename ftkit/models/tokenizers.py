@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit.errors import CheckpointError
-from ftkit.models.checkpoint import CheckpointSpec
+from ftkit.models.spec import CheckpointSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -24,8 +24,8 @@ def load_tokenizer(spec: CheckpointSpec) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        if spec.tokenizer_path is not None:
-            tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer_path, trust_remote_code=spec.trust_remote_code)
+        if spec.processor_path is not None:
+            tokenizer = AutoTokenizer.from_pretrained(spec.processor_path, trust_remote_code=spec.trust_remote_code)
         else:
             tokenizer = AutoTokenizer.from_pretrained(spec.path, **spec.loading_arguments)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
@@ -66,9 +66,9 @@ def load_target_tokenizer(spec: CheckpointSpec, tokenizer: PreTrainedTokenizerBa
     Raises:
         CheckpointError: as `load_tokenizer`.
     """
-    folder = Path(spec.tokenizer_path or spec.path) / TARGET_TOKENIZER
+    folder = Path(spec.processor_path or spec.path) / TARGET_TOKENIZER
     if not folder.is_dir():
-        if spec.decoder is None or spec.tokenizer_path is not None or spec.decoder.path == spec.path:
+        if spec.decoder is None or spec.processor_path is not None or spec.decoder.path == spec.path:
             return tokenizer
         return load_tokenizer(spec.decoder)
     from transformers import AutoTokenizer

@@ -62,6 +62,7 @@ def card_text(
         is_folder: which of them.
         texts_at_home: the users' texts were left out.
     """
+    usage = find_usage(card.recipe.usage)
     return render(
         f"cards/{find_reading(card.facts.reading).template}",
         metadata=front_matter(card, title),
@@ -71,7 +72,8 @@ def card_text(
         is_folder=is_folder,
         texts_at_home=texts_at_home,
         code=python_code(card, name, is_folder=is_folder),
-        usage_note=find_usage(card.recipe.usage).note(card),
+        usage_note=usage.note(card),
+        is_plain=usage.is_plain,
         commands=predict_commands(card, name),
         repeat=repeat_commands(card, name, is_folder=is_folder),
     )

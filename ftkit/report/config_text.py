@@ -13,7 +13,7 @@ _RESULT_PATHS = ("merged_from", "base", "compared_on")
 
 def read_config(config_yaml: str) -> dict[str, Any]:
     """Returns the config as plain values."""
-    from ftkit import strict_yaml
+    from ftkit.config import yaml as strict_yaml
 
     values = strict_yaml.load(config_yaml, "ftkit.yaml")[0]
     return values if isinstance(values, dict) else {}
@@ -24,7 +24,7 @@ def shareable_yaml(config_yaml: str) -> str:
 
     Only keys that hold paths are looked at: a label may be called /r/politics, and a separator `/`.
     """
-    from ftkit import strict_yaml
+    from ftkit.config import yaml as strict_yaml
 
     values = read_config(config_yaml)
     cut = {key: _cut_section(key, value) for key, value in values.items()}

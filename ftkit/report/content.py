@@ -11,7 +11,7 @@ import numpy as np
 
 from ftkit.report.recipe import Recipe
 from ftkit.report.texts import base_name
-from ftkit.types import Kind, ScoreType, Split
+from ftkit.types import Split
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class ReportContent:
 
     title: str
     task_name: str
-    kind: Kind
-    problem_type: ScoreType
+    kind: str
+    problem_type: str
     label_names: tuple[str, ...]
     reading: str
     blocks: tuple[str, ...]

@@ -16,6 +16,7 @@ BLOCKS: dict[str, str] = {
 """What the page shows of predictions: name -> where the `Block` is."""
 
 READINGS: dict[str, str] = {
+    "any": "ftkit.report.readings.any:READING",
     "label": "ftkit.report.readings.label:READING",
     "label-set": "ftkit.report.readings.label_set:READING",
     "number": "ftkit.report.readings.number:READING",
@@ -25,6 +26,7 @@ READINGS: dict[str, str] = {
 """How predictions are told in words: name -> where the `Reading` is."""
 
 USAGES: dict[str, str] = {
+    "load": "ftkit.report.usage.load:USAGE",
     "classify": "ftkit.report.usage.classify:USAGE",
     "tag": "ftkit.report.usage.tag:USAGE",
     "write": "ftkit.report.usage.write:USAGE",

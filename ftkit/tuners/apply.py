@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError, name_list
 from ftkit.tuners import targets
+from ftkit.tuners.frozen import hold_frozen_modules_still
 from ftkit.tuners.heads import all_names, new_modules
+from ftkit.tuners.names import ADAPTER_NAME, base_prefix, quiet
 from ftkit.tuners.spec import TunerSpec
 from ftkit.tuners.virtual_tokens import adjust_prompted_model, check_embeds_alike, virtual_token_values
-from ftkit.types import Family, Kind
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
-
-ADAPTER_NAME = "default"  # of the adapter in training: peft's and transformers' own code expects this one
 
 # What peft leaves out when there is nothing to attach to any layer; the word is peft's.
 _NO_TARGETS = "dummy-target-modules"
 
 
 def apply_tuner(
-    model: PreTrainedModel, new_parameters: Collection[str], spec: TunerSpec, *, kind: Kind, family: Family
+    model: PreTrainedModel, new_parameters: Collection[str], spec: TunerSpec, *, peft_task: str | None
 ) -> PreTrainedModel:
     """Returns the model with only the tuner's weights and the new parameters trainable.
 
     Args:
         new_parameters: names of what the checkpoint did not provide.
+        peft_task: what peft calls the task, such as SEQ_CLS: which of its classes loads the adapter.
 
     Returns:
         The same model for `full`, else a peft.PeftModel around it.
@@ -47,7 +45,7 @@ def apply_tuner(
     frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
     if spec.quantization is not None:
         model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-    config = _config(model, new, spec, kind=kind, family=family)
+    config = _config(model, new, spec, peft_task)
     with quiet():
         try:
             tuned: Any = peft.get_peft_model(model, config, adapter_name=ADAPTER_NAME)
@@ -63,6 +61,8 @@ def apply_tuner(
         if spec.method != "prefix":
             check_embeds_alike(tuned, spec)
         adjust_prompted_model(tuned)
+    if spec.freezes_layers:
+        hold_frozen_modules_still(tuned)
     tuned.ftkit_new_modules = new
     tuned.ftkit_principal = _principal_parts(tuned) if spec.method == "pissa" else None
     return tuned
@@ -75,7 +75,7 @@ def _principal_parts(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     return principal_parts(adapter_state(model))
 
 
-def _config(model: PreTrainedModel, new: list[str], spec: TunerSpec, *, kind: Kind, family: Family) -> Any:
+def _config(model: PreTrainedModel, new: list[str], spec: TunerSpec, peft_task: str | None) -> Any:
     import peft
 
     method = spec.facts
@@ -93,7 +93,7 @@ def _config(model: PreTrainedModel, new: list[str], spec: TunerSpec, *, kind: Ki
             "nothing. Choose lora, or last-layers."
         )
     values: dict[str, Any] = {
-        "task_type": _task_type(kind, family),
+        "task_type": peft_task,
         "base_model_name_or_path": model.name_or_path,
         **method.fixed,
     }
@@ -165,15 +165,6 @@ def _check_has_components(components: Mapping[str, int], rank: int) -> None:
         )
 
 
-def _task_type(kind: Kind, family: Family) -> str:
-    """Returns what peft calls the task: which of its classes loads the adapter."""
-    if kind == "text-classification":
-        return "SEQ_CLS"
-    if kind == "token-classification":
-        return "TOKEN_CLS"
-    return "SEQ_2_SEQ_LM" if family == "encoder-decoder" else "CAUSAL_LM"
-
-
 def _freeze_replaced(model: torch.nn.Module) -> None:
     """Freezes the originals of modules that are trained as copies: they take no part any more."""
     for name, parameter in model.named_parameters():
@@ -202,16 +193,3 @@ def _check_all_new_train(model: Any, new_parameters: Collection[str]) -> None:
     lost = sorted(set(new_parameters) - trained)
     if lost:
         raise ConfigError(f"tuner: {name_list(lost)} is new and would not be trained. Choose another method.")
-
-
-def base_prefix(model: Any) -> str:
-    """Returns what stands before the names of the checkpoint's own modules in a peft.PeftModel."""
-    return "base_model." if model.active_peft_config.is_prompt_learning else "base_model.model."
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silences what peft and transformers warn of and ftkit has taken care of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

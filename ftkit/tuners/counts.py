@@ -19,6 +19,11 @@ class ParameterCounts(NamedTuple):
     total: int
     trainable: int
 
+    @property
+    def facts(self) -> dict[str, int]:
+        """What `all_results.json` says of them."""
+        return {"num_parameters": self.total, "num_trainable_parameters": self.trainable}
+
     def __str__(self) -> str:
         text = f"{self.total / 1e6:.1f} M parameters"
         if self.trainable == self.total:

@@ -11,8 +11,25 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 
-def frozen_modules(model: Any) -> list[Module]:
-    """Returns the modules of the body that lie outside of everything that is trained, the body itself among them.
+def hold_frozen_modules_still(model: Any) -> None:
+    """Keeps what is frozen of the body out of training mode, so that it computes without dropout: frozen features.
+
+    The training loop puts the whole model into training mode, so it is done before each forward pass.
+
+    Args:
+        model: a peft.PeftModel.
+    """
+    names = frozen_modules(model)
+
+    def hold_still(root: Any, args: Any) -> None:
+        for name in names:
+            root.get_submodule(name).training = False
+
+    model.register_forward_pre_hook(hold_still)
+
+
+def frozen_modules(model: Any) -> list[str]:
+    """Returns the names of the modules of the body outside of everything that is trained, the body itself among them.
 
     The head is no part of the body: its dropout is not among them.
 
@@ -25,7 +42,8 @@ def frozen_modules(model: Any) -> list[Module]:
     trained = {
         inner for module in body.modules() if isinstance(module, ModulesToSaveWrapper) for inner in module.modules()
     }
-    return [module for module in body.modules() if module not in trained]
+    frozen = {module for module in body.modules() if module not in trained}
+    return [name for name, module in model.named_modules() if module in frozen]
 
 
 def frozen_prefix(model: Any) -> list[Module]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ftkit.tuners.apply import ADAPTER_NAME
+from ftkit.tuners.names import ADAPTER_NAME
 
 if TYPE_CHECKING:
     import torch

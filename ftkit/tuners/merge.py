@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import UserError
-from ftkit.tuners.apply import ADAPTER_NAME, quiet
+from ftkit.tuners.names import ADAPTER_NAME, quiet
 from ftkit.tuners.spec import TunerSpec
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError, ConfigError
 from ftkit.foreign_code import check_adapter_config
-from ftkit.tuners.apply import ADAPTER_NAME, base_prefix, quiet
+from ftkit.tuners.names import ADAPTER_NAME, base_prefix, quiet
 from ftkit.tuners.principal import as_plain_lora
 from ftkit.tuners.virtual_tokens import adjust_prompted_model
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.tuners.apply import ADAPTER_NAME
+from ftkit.tuners.names import ADAPTER_NAME
 
 if TYPE_CHECKING:
     import torch

@@ -100,7 +100,7 @@ def write_copy(source: Path, target: Path, *, seed: int) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
-    from ftkit.config import CONFIG_FILE, load_config
+    from ftkit.config.run_config import CONFIG_FILE, load_config
     from ftkit.models.fingerprint import file_fingerprint
 
     shutil.rmtree(target, ignore_errors=True)

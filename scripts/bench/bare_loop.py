@@ -16,11 +16,11 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup
 
+from ftkit.config.train import DEFAULT_TOKENS
 from ftkit.engine.batching import PART_COST, StepSize, padding_share, parts, plan_epoch
-from ftkit.engine.memory import bound_kernel_cache, keep_freed_memory
-from ftkit.engine.token_rows import unpadding
-from ftkit.engine.unpadded import unpad
-from ftkit.train_spec import DEFAULT_TOKENS
+from ftkit.speedups.memory import bound_kernel_cache, keep_freed_memory
+from ftkit.speedups.token_rows import unpadding
+from ftkit.speedups.unpad import unpad
 from sides import add_text_flags, add_training_flags, read_csv, write_results
 
 Batches = list[list[np.ndarray]]  # batch by batch, the row indices of its parts

@@ -35,7 +35,7 @@ def test_version(command):
 
 
 def test_train_ends_with_a_summary(checkpoint, tmp_path, command):
-    from ftkit import strict_yaml
+    from ftkit.config import yaml as strict_yaml
 
     config = run_config(tmp_path, checkpoint("bert"))
     (tmp_path / "run.yaml").write_text(strict_yaml.dump(config))
@@ -130,7 +130,7 @@ def test_a_wrong_call_is_told(run, command, arguments, parts):
 
 
 def test_check_says_what_would_be_trained_and_writes_nothing(checkpoint, tmp_path, command):
-    from ftkit import strict_yaml
+    from ftkit.config import yaml as strict_yaml
 
     config = run_config(tmp_path, checkpoint("gpt2"))
     (tmp_path / "run.yaml").write_text(strict_yaml.dump(config))

@@ -15,8 +15,7 @@ import pytest
 import torch
 
 import tiny
-from ftkit.adapters.adapter import Adapter, Batch, Encoded, Prediction
-from ftkit.engine.batching import pad
+from ftkit.adapters.task_adapter import Encoded, Prediction, TaskAdapter, Tensors
 from ftkit.types import Label, LabelSpace, Split, natural_sort
 
 TEXTS, TOPICS = zip(*tiny.EXAMPLES, strict=True)
@@ -74,7 +73,8 @@ EXPECTED: dict[str, Expected] = {
 }
 
 every_model_type = pytest.mark.parametrize("model_type", tiny.MODEL_TYPES)
-Classifier = tuple[Adapter, Any]
+Classifier = tuple[Any, Any]
+"""A task adapter, and its model."""
 
 
 def test_every_model_type_is_covered() -> None:
@@ -98,16 +98,17 @@ def trained(checkpoint: Callable[[str], Path]) -> Callable[[str], Classifier]:
     return train
 
 
-def overfit(adapter: Adapter, labels: Sequence[Label], *, learnt: Callable[[list[Prediction]], bool]) -> Any:
+def overfit(adapter: TaskAdapter, labels: Sequence[Label], *, learnt: Callable[[list[Prediction]], bool]) -> Any:
     """Trains a fresh model on all sixteen texts at once until it has learnt them; without dropout."""
     torch.manual_seed(0)
-    model = adapter.build().model.eval()
+    model = adapter.objective.build().model.eval()
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
     split = tiny.make_split(TEXTS, labels)
-    encoded = adapter.encode(split)
-    batch = pad(encoded.rows.to_list(), adapter.padding)
+    encoded = adapter.preprocessor.encode(split.examples, targets=True)
+    batch = tiny.batch_of(adapter, encoded)
     for _ in range(MAX_STEPS):
-        results = adapter.run(model, batch)
+        results = adapter.objective.predict(model, batch)
+        assert results is not None
         if learnt(decode(adapter, encoded, split, results)):
             return model
         assert results["loss"].dtype == torch.float32
@@ -121,22 +122,25 @@ def labels_are_right(predictions: list[Prediction]) -> bool:
     return [prediction["label"] for prediction in predictions] == list(TOPICS)
 
 
-def decode(adapter: Adapter, encoded: Encoded, split: Split, results: Batch) -> list[Prediction]:
+def decode(adapter: TaskAdapter, encoded: Encoded, split: Split, results: Tensors) -> list[Prediction]:
     arrays = {name: tensor.detach().numpy() for name, tensor in results.items()}
-    return list(adapter.decode(adapter.finish(arrays, encoded, 0, len(encoded)), split.examples))
+    finished = adapter.objective.finish(arrays, encoded, 0, len(encoded))
+    return list(adapter.objective.decode(finished, split.examples))
 
 
 @torch.inference_mode()
-def predict(adapter: Adapter, model: Any, texts: Sequence[str]) -> list[Prediction]:
+def predict(adapter: TaskAdapter, model: Any, texts: Sequence[str]) -> list[Prediction]:
     split = tiny.make_split(texts)
-    encoded = adapter.encode_prompt(split)
-    return decode(adapter, encoded, split, adapter.run(model, pad(encoded.rows.to_list(), adapter.padding)))
+    encoded = adapter.preprocessor.encode(split.examples, targets=False)
+    results = adapter.objective.predict(model, tiny.batch_of(adapter, encoded))
+    assert results is not None
+    return decode(adapter, encoded, split, results)
 
 
 @torch.inference_mode()
-def logits(adapter: Adapter, model: Any, texts: Sequence[str]) -> np.ndarray:
-    encoded = adapter.encode_prompt(tiny.make_split(texts))
-    return model(**pad(encoded.rows.to_list(), adapter.padding)).logits.numpy()
+def logits(adapter: TaskAdapter, model: Any, texts: Sequence[str]) -> np.ndarray:
+    encoded = adapter.preprocessor.encode(tiny.make_split(texts).examples, targets=False)
+    return model(**tiny.batch_of(adapter, encoded).inputs).logits.numpy()
 
 
 @every_model_type
@@ -193,7 +197,7 @@ def test_predicts_the_same_alone_and_in_any_batch(model_type: str, trained: Call
 @every_model_type
 def test_special_tokens_in_a_text_change_no_other_row(model_type: str, trained: Callable[[str], Classifier]) -> None:
     adapter, model = trained(model_type)
-    special_tokens = [*adapter.tokenizer.special_tokens_map.values()]
+    special_tokens = [*adapter.preprocessor.processor.special_tokens_map.values()]
     hostile = [
         text.format(str(token)) for token in special_tokens for text in ("my {}card is lost", "my card {}", "{}")
     ]
@@ -221,10 +225,10 @@ def test_an_empty_text_has_a_prediction(model_type: str, text: str, trained: Cal
 def test_text_pairs(model_type: str, checkpoint: Callable[[str], Path]) -> None:
     adapter = tiny.make_adapter(checkpoint(model_type), LABELS)
     split = tiny.make_split(["card", "rain"], pairs=["rain", "card"])
-    row, swapped = adapter.encode(split).rows.to_list()
+    row, swapped = adapter.preprocessor.encode(split.examples, targets=False).rows.to_list()
     assert row["input_ids"] != swapped["input_ids"]
     expected = EXPECTED[model_type]
-    assert " ".join(adapter.tokenizer.convert_ids_to_tokens(row["input_ids"])) == expected.pair
+    assert " ".join(adapter.preprocessor.processor.convert_ids_to_tokens(row["input_ids"])) == expected.pair
     assert row.get("token_type_ids") == (expected.type_ids and list(expected.type_ids))
 
 
@@ -234,11 +238,13 @@ def test_truncation_keeps_special_tokens(
     model_type: str, pairs: list[str] | None, checkpoint: Callable[[str], Path]
 ) -> None:
     adapter = tiny.make_adapter(checkpoint(model_type), LABELS, max_length=12)
-    encoded = adapter.encode(tiny.make_split(["the rain will not stop today " * 4, "a"], pairs=pairs))
-    whole = tiny.make_adapter(checkpoint(model_type), LABELS).encode(tiny.make_split(["a"], pairs=pairs and ["a"]))
+    split = tiny.make_split(["the rain will not stop today " * 4, "a"], pairs=pairs)
+    encoded = adapter.preprocessor.encode(split.examples, targets=False)
+    reads = tiny.make_adapter(checkpoint(model_type), LABELS).preprocessor
+    whole = reads.encode(tiny.make_split(["a"], pairs=pairs and ["a"]).examples, targets=False)
     long, short = encoded.rows["input_ids"]
-    assert encoded.num_truncated == 1
-    assert encoded.lengths.tolist() == [12, len(short)]
+    assert encoded.cut == {"input": 1}
+    assert encoded.costs.tolist() == [12, len(short)]
     template = special_tokens(adapter, whole.rows["input_ids"][0])
     assert special_tokens(adapter, long) == template
     assert special_tokens(adapter, short) == template
@@ -248,12 +254,13 @@ def test_truncation_keeps_special_tokens(
 def test_reads_its_longest_input(model_type: str, trained: Callable[[str], Classifier]) -> None:
     adapter, model = trained(model_type)
     text = "the rain will not stop today " * tiny.MAX_POSITIONS
-    assert adapter.encode(tiny.make_split([text])).lengths.tolist() == [tiny.MAX_POSITIONS]
+    encoded = adapter.preprocessor.encode(tiny.make_split([text]).examples, targets=False)
+    assert encoded.costs.tolist() == [tiny.MAX_POSITIONS]
     assert np.isfinite(logits(adapter, model, [text])).all()
 
 
-def special_tokens(adapter: Adapter, ids: Sequence[int]) -> list[int]:
-    return [id_ for id_ in ids if id_ in adapter.tokenizer.all_special_ids]
+def special_tokens(adapter: Any, ids: Sequence[int]) -> list[int]:
+    return [id_ for id_ in ids if id_ in adapter.preprocessor.processor.all_special_ids]
 
 
 # --- building ---
@@ -264,7 +271,7 @@ def test_only_the_head_is_new(model_type: str, checkpoint: Callable[[str], Path]
     from transformers import AutoModel
 
     folder = checkpoint(model_type)
-    built = tiny.make_adapter(folder, LABELS).build()
+    built = tiny.make_adapter(folder, LABELS).objective.build()
     assert built.new_parameters == set(EXPECTED[model_type].head)
     assert built.new_parameters < {name for name, _ in built.model.named_parameters()}
     assert all(parameter.dtype == torch.float32 for parameter in built.model.parameters())
@@ -278,11 +285,11 @@ def test_only_the_head_is_new(model_type: str, checkpoint: Callable[[str], Path]
 @every_model_type
 def test_the_config_names_labels_and_padding(model_type: str, checkpoint: Callable[[str], Path]) -> None:
     adapter = tiny.make_adapter(checkpoint(model_type), LABELS)
-    config = adapter.build().model.config
+    config = adapter.objective.build().model.config
     assert config.id2label == {0: "Sport", 1: "food", 2: "topic_2", 3: "topic_10"}
     assert config.label2id == {"Sport": 0, "food": 1, "topic_2": 2, "topic_10": 3}
     assert config.problem_type == "single_label_classification"
-    assert config.pad_token_id == adapter.tokenizer.pad_token_id
+    assert config.pad_token_id == adapter.preprocessor.processor.pad_token_id
 
 
 @every_model_type
@@ -290,10 +297,12 @@ def test_the_vocabulary_stays(model_type: str, checkpoint: Callable[[str], Path]
     from transformers import AutoTokenizer
 
     adapter = tiny.make_adapter(checkpoint(model_type), LABELS)
-    model = adapter.build().model
+    model = adapter.objective.build().model
     assert model.config.vocab_size == adapter.spec.vocab_size
     assert model.get_input_embeddings().num_embeddings == adapter.spec.vocab_size
-    assert adapter.tokenizer.get_vocab() == AutoTokenizer.from_pretrained(checkpoint(model_type)).get_vocab()
+    assert (
+        adapter.preprocessor.processor.get_vocab() == AutoTokenizer.from_pretrained(checkpoint(model_type)).get_vocab()
+    )
 
 
 # --- what is saved ---
@@ -327,7 +336,7 @@ def reloaded(
     for name, folder in folders.items():
         adapter, model = trained(name)
         model.save_pretrained(folder)
-        adapter.tokenizer.save_pretrained(folder)
+        adapter.preprocessor.save(Path(folder))
     process = subprocess.run(
         [sys.executable, "-c", LOAD_WITH_PLAIN_TRANSFORMERS],
         input=json.dumps([folders, TEXTS]),

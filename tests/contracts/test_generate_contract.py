@@ -15,13 +15,9 @@ import pytest
 import torch
 
 import tiny
-from ftkit.adapters.adapter import Adapter
-from ftkit.adapters.table import find_adapter
-from ftkit.engine.batching import BatchLimits, pad
+from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import predict_windows
-from ftkit.models.checkpoint import inspect_checkpoint
-from ftkit.models.spec import ModelSpec
-from ftkit.types import Split, TextToTextExample
+from pairs import make_pairs, make_sources, make_translator
 
 SOURCES = [text for text, _ in tiny.EXAMPLES[:8]]
 # One of the vocabularies knows no capital letters.
@@ -67,30 +63,22 @@ CASES = {
     "bert2gpt": Case("bert", "[CLS] card [SEP] | r a i n <|endoftext|>", start="<|endoftext|>", decoder="gpt2"),
 }
 every_case = pytest.mark.parametrize("name", CASES)
-Trained = tuple[Adapter, Any]
+Trained = tuple[Any, Any]
+"""A task adapter, and its model."""
 
 
-def make_split(pairs: Sequence[tuple[str, str]], name: str = "train") -> Split:
-    examples = [TextToTextExample(index, *pair, line=index + 1) for index, pair in enumerate(pairs)]
-    return Split(name, "pairs.tsv", examples)
-
-
-def make_adapter(name: str, checkpoint: Callable[[str], Path], **options: Any) -> Adapter:
+def make_adapter(name: str, checkpoint: Callable[[str], Path], **options: Any) -> Any:
     case = CASES[name]
-    decoder = None if case.decoder is None else str(checkpoint(case.decoder))
-    spec = inspect_checkpoint(ModelSpec(checkpoint=str(checkpoint(case.model)), decoder=decoder))
-    adapter = find_adapter("translation", spec.family, spec.name)(spec, None, **{**case.options, **options})
-    return adapter
+    decoder = None if case.decoder is None else checkpoint(case.decoder)
+    return make_translator(checkpoint(case.model), decoder, **{**case.options, **options})
 
 
 @torch.inference_mode()
-def write(adapter: Adapter, model: Any, sources: Sequence[str]) -> list[str]:
-    split = make_split([(source, "") for source in sources], "input")
-    encoded = adapter.encode_prompt(split)
-    found: list[str] = []
-    for _, _, arrays in predict_windows(model, adapter, encoded, LIMITS):
-        found += [row["prediction"] for row in adapter.decode(arrays, split.examples)]
-    return found
+def write(adapter: Any, model: Any, sources: Sequence[str]) -> list[str]:
+    examples = make_sources(*sources)
+    encoded = adapter.preprocessor.encode(examples, targets=False)
+    ((_, _, arrays),) = predict_windows(model, adapter, encoded, LIMITS)
+    return [row["prediction"] for row in adapter.objective.decode(arrays, examples)]
 
 
 @pytest.fixture(scope="module")
@@ -106,16 +94,16 @@ def trained(checkpoint: Callable[[str], Path]) -> Callable[[str], Trained]:
     return train
 
 
-def learn_by_heart(adapter: Adapter) -> Trained:
+def learn_by_heart(adapter: Any) -> Trained:
     torch.manual_seed(0)
-    encoded = adapter.encode(make_split(PAIRS))
-    model: Any = adapter.build().model.eval()
+    adapter.preprocessor.fit(make_pairs(*PAIRS))
+    encoded = adapter.preprocessor.encode(make_pairs(*PAIRS), targets=True)
+    model: Any = adapter.objective.build().model.eval()
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
-    batch = pad(encoded.rows.to_list(), adapter.padding)
-    labels = batch.pop("labels")
+    batch = tiny.batch_of(adapter, encoded)
     quick = adapter.for_validation()
     for step in range(MAX_STEPS):
-        loss = adapter.loss(model(**batch), labels).sum() / adapter.count_items(encoded)
+        loss = adapter.objective.loss(model(**batch.inputs), batch).sum() / adapter.objective.count_items(encoded)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -141,10 +129,10 @@ def test_writes_the_same_alone_and_in_a_padded_batch(name: str, trained: Callabl
 
 @every_case
 def test_rows(name: str, checkpoint: Callable[[str], Path]) -> None:
-    adapter: Any = make_adapter(name, checkpoint)
-    row = adapter.encode(make_split([("card", "rain")])).rows[0]
+    reads = make_adapter(name, checkpoint).preprocessor
+    row = reads.encode(make_pairs(("card", "rain")), targets=True).rows[0]
     read, write_ = (part.split() for part in CASES[name].row.split(" | "))
-    target_tokenizer = adapter.target_tokenizer
+    target_tokenizer = reads.target_tokenizer
     labels = [id_ for id_ in row["labels"] if id_ != -100]
     assert target_tokenizer.convert_ids_to_tokens(labels) == write_
     ids = row["input_ids"]
@@ -154,14 +142,14 @@ def test_rows(name: str, checkpoint: Callable[[str], Path]) -> None:
     else:
         assert row["labels"][: len(read)] == [-100] * len(read)
         ids = ids[: len(read)]
-    assert adapter.tokenizer.convert_ids_to_tokens(ids) == read
+    assert reads.processor.convert_ids_to_tokens(ids) == read
 
 
 @every_case
 def test_a_prompt_never_holds_the_target(name: str, checkpoint: Callable[[str], Path]) -> None:
-    adapter = make_adapter(name, checkpoint)
-    with_target = adapter.encode_prompt(make_split(PAIRS)).rows.to_list()
-    without = adapter.encode_prompt(make_split([(source, "") for source in SOURCES])).rows.to_list()
+    reads = make_adapter(name, checkpoint).preprocessor
+    with_target = reads.encode(make_pairs(*PAIRS), targets=False).rows.to_list()
+    without = reads.encode(make_sources(*SOURCES), targets=False).rows.to_list()
     assert with_target == without
     assert with_target[0].keys() == {"input_ids"}
 
@@ -173,21 +161,21 @@ def test_search_is_saved_with_the_model(name: str, trained: Callable[[str], Trai
     longest = max(len(labels) for labels in _targets(adapter))
     assert config.max_new_tokens == int(np.ceil(longest * 1.25))
     assert config.max_length is None
-    assert (config.num_beams, adapter.for_validation().num_beams) == (4, 1)
+    assert (config.num_beams, adapter.for_validation().objective.num_beams) == (4, 1)
     assert config.do_sample is False
     assert config.pad_token_id is not None
     if name == "nllb":
-        assert config.forced_bos_token_id == adapter.tokenizer.convert_tokens_to_ids("deu_Latn")
+        assert config.forced_bos_token_id == adapter.preprocessor.processor.convert_tokens_to_ids("deu_Latn")
 
 
-def _targets(adapter: Adapter) -> list[list[int]]:
-    rows = adapter.encode(make_split(PAIRS)).rows["labels"]
+def _targets(adapter: Any) -> list[list[int]]:
+    rows = adapter.preprocessor.encode(make_pairs(*PAIRS), targets=True).rows["labels"]
     return [[id_ for id_ in row if id_ != -100] for row in rows]
 
 
 @pytest.mark.parametrize("name", ["bert2bert", "bert2gpt"])
 def test_cross_attention_is_new(name: str, checkpoint: Callable[[str], Path]) -> None:
-    built = make_adapter(name, checkpoint).build()
+    built = make_adapter(name, checkpoint).objective.build()
     names = {parameter for parameter, _ in built.model.named_parameters()}
     cross = {parameter for parameter in names if "crossattention" in parameter or "ln_cross_attn" in parameter}
     assert cross
@@ -199,17 +187,14 @@ def test_cross_attention_is_new(name: str, checkpoint: Callable[[str], Path]) ->
 
 RELOAD = """
 import json, sys
-from ftkit.adapters.table import find_adapter
-from ftkit.models.checkpoint import inspect_checkpoint
-from ftkit.models.spec import ModelSpec
+from pairs import make_translator
 sys.path.insert(0, sys.argv[1])
 import test_generate_contract as contract
 
 found = {}
 for name, (folder, options) in json.load(sys.stdin).items():
-    spec = inspect_checkpoint(ModelSpec(checkpoint=folder))
-    adapter = find_adapter("translation", spec.family, folder)(spec, None, **options)
-    found[name] = contract.write(adapter, adapter.build().model.eval(), contract.SOURCES)
+    adapter = make_translator(folder, **options)
+    found[name] = contract.write(adapter, adapter.objective.build().model.eval(), contract.SOURCES)
 json.dump(found, sys.stdout)
 """
 
@@ -222,8 +207,8 @@ def reloaded(trained: Callable[[str], Trained], tmp_path_factory: pytest.TempPat
         adapter, model = trained(name)
         folder = tmp_path_factory.mktemp(f"saved-{name}")
         model.save_pretrained(folder)
-        adapter.save_tokenizer(folder)
-        saved[name] = (str(folder), {**case.options, **adapter.fitted_options})
+        adapter.preprocessor.save(folder)
+        saved[name] = (str(folder), {**case.options, **adapter.preprocessor.resolved_options})
     tests = Path(__file__).resolve().parent
     process = subprocess.run(
         [sys.executable, "-c", RELOAD, str(tests)],

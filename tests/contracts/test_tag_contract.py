@@ -14,14 +14,11 @@ import pytest
 import torch
 
 import tiny
-from ftkit.adapters.adapter import Batch
-from ftkit.adapters.tag import Tagger
-from ftkit.engine.batching import pad
+from ftkit.adapters.task_adapter import Tensors
 from ftkit.errors import CheckpointError
-from ftkit.models.checkpoint import inspect_checkpoint
-from ftkit.models.spec import ModelSpec
 from ftkit.tag_schemes import tag_names
-from ftkit.types import LabelSpace, Split, TokenExample
+from ftkit.types import LabelSpace, TokenExample
+from tagged import make_sentences, make_tagger
 
 SENTENCES = (
     ("our team won the cup", "O B-who O O O"),
@@ -45,20 +42,13 @@ MODEL_TYPES = [name for name in tiny.MODEL_TYPES if name not in WITHOUT_HEAD]
 CASES = [*MODEL_TYPES, *(f"{name} unmasked" for name in BIDIRECTIONAL)]
 
 every_case = pytest.mark.parametrize("case", CASES)
-Trained = tuple[Tagger, Any]
+Trained = tuple[Any, Any]
+"""A task adapter, and its model."""
 
 
-def make_tagger(folder: Path, case: str, **options: Any) -> Tagger:
+def tagger_of(folder: Path, case: str, **options: Any) -> Any:
     attention = "bidirectional" if case.endswith(" unmasked") else None
-    return Tagger(inspect_checkpoint(ModelSpec(checkpoint=str(folder), attention=attention)), LABELS, **options)
-
-
-def make_split(sentences: Sequence[str], tags: Sequence[str] | None = None) -> Split:
-    examples = [
-        TokenExample(id=row, words=tuple(words.split()), tags=tags and tuple(tags[row].split()), line=row + 1)
-        for row, words in enumerate(sentences)
-    ]
-    return Split("test", "examples.conll", examples)
+    return make_tagger(folder, LABELS, attention=attention, **options)
 
 
 TEXTS, TAGS = zip(*SENTENCES, strict=True)
@@ -71,24 +61,23 @@ def trained(checkpoint: Callable[[str], Path]) -> Callable[[str], Trained]:
 
     def train(case: str) -> Trained:
         if case not in made:
-            tagger = make_tagger(checkpoint(case.split()[0]), case)
+            tagger = tagger_of(checkpoint(case.split()[0]), case)
             made[case] = (tagger, overfit(tagger))
         return made[case]
 
     return train
 
 
-def overfit(tagger: Tagger) -> Any:
+def overfit(tagger: Any) -> Any:
     """Trains a fresh model on all sentences at once until it has learnt them; without dropout."""
     torch.manual_seed(0)
-    model = tagger.build().model.eval()
+    model = tagger.objective.build().model.eval()
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
-    split = make_split(TEXTS, TAGS)
-    encoded = tagger.encode_prompt(split)
-    batch = pad(encoded.rows.to_list(), tagger.padding)
+    examples = make_sentences(TEXTS, TAGS)
+    batch = tiny.batch_of(tagger, tagger.preprocessor.encode(examples, targets=True))
     for _ in range(MAX_STEPS):
-        results = tagger.run(model, batch)
-        if tags_of(tagger, split, results) == list(TAGS):
+        results = tagger.objective.predict(model, batch)
+        if tags_of(tagger, examples, results) == list(TAGS):
             return model
         results["loss"].sum().backward()
         optimizer.step()
@@ -96,18 +85,18 @@ def overfit(tagger: Tagger) -> Any:
     pytest.fail(f"not learnt in {MAX_STEPS} steps")
 
 
-def tags_of(tagger: Tagger, split: Split, results: Batch) -> list[str]:
-    encoded = tagger.encode_prompt(split)
+def tags_of(tagger: Any, examples: Sequence[TokenExample], results: Tensors) -> list[str]:
+    encoded = tagger.preprocessor.encode(examples, targets=False)
     arrays = {name: tensor.detach().numpy() for name, tensor in results.items()}
-    predictions = tagger.decode(tagger.finish(arrays, encoded, 0, len(encoded)), split.examples)
+    predictions = tagger.objective.decode(tagger.objective.finish(arrays, encoded, 0, len(encoded)), examples)
     return [" ".join(prediction["tags"]) for prediction in predictions]
 
 
 @torch.inference_mode()
-def word_scores(tagger: Tagger, model: Any, texts: Sequence[str]) -> list[np.ndarray]:
+def word_scores(tagger: Any, model: Any, texts: Sequence[str]) -> list[np.ndarray]:
     """Returns the log-probabilities of each sentence's words."""
-    encoded = tagger.encode_prompt(make_split(texts))
-    scores = tagger.run(model, pad(encoded.rows.to_list(), tagger.padding))["scores"].numpy()
+    encoded = tagger.preprocessor.encode(make_sentences(texts), targets=False)
+    scores = tagger.objective.predict(model, tiny.batch_of(tagger, encoded))["scores"].numpy()
     counts = [len(positions) for positions in encoded.rows["word_positions"]]
     return [row[:count] for row, count in zip(scores, counts, strict=True)]
 
@@ -115,11 +104,11 @@ def word_scores(tagger: Tagger, model: Any, texts: Sequence[str]) -> list[np.nda
 @every_case
 def test_learns_the_sentences_by_heart(case: str, trained: Callable[[str], Trained]) -> None:
     tagger, model = trained(case)
-    split = make_split(TEXTS)
-    encoded = tagger.encode_prompt(split)
+    examples = make_sentences(TEXTS)
+    encoded = tagger.preprocessor.encode(examples, targets=False)
     with torch.inference_mode():
-        results = tagger.run(model, pad(encoded.rows.to_list(), tagger.padding))
-    assert tags_of(tagger, split, results) == list(TAGS)
+        results = tagger.objective.predict(model, tiny.batch_of(tagger, encoded))
+    assert tags_of(tagger, examples, results) == list(TAGS)
 
 
 @every_case
@@ -137,7 +126,7 @@ def test_predicts_the_same_alone_and_in_any_batch(case: str, trained: Callable[[
 
 @every_case
 def test_only_the_head_is_new(case: str, checkpoint: Callable[[str], Path]) -> None:
-    built = make_tagger(checkpoint(case.split()[0]), case).build()
+    built = tagger_of(checkpoint(case.split()[0]), case).objective.build()
     head = HEADS.get(case.split()[0], "classifier")
     assert built.new_parameters == {f"{head}.weight", f"{head}.bias"}
     assert built.model.config.id2label == dict(enumerate(LABELS.names))
@@ -148,20 +137,21 @@ def test_only_the_head_is_new(case: str, checkpoint: Callable[[str], Path]) -> N
 def test_the_tag_is_read_at_the_declared_piece(case: str, checkpoint: Callable[[str], Path]) -> None:
     folder = checkpoint(case.split()[0])
     is_causal = tiny.MODEL_TYPES[case.split()[0]] == "decoder" and not case.endswith("unmasked")
-    assert make_tagger(folder, case).label_piece == ("last" if is_causal else "first")
+    assert tagger_of(folder, case).preprocessor.label_piece == ("last" if is_causal else "first")
     for piece in ("first", "last"):
-        tagger = make_tagger(folder, case, label_piece=piece)
-        split = make_split(["card zqx rain"], ["O B-who I-who"])
-        (row,) = tagger.encode(split).rows.to_list()
-        sizes = [len(tagger.words.pieces(word)) for word in split.examples[0].words]
+        tagger = tagger_of(folder, case, label_piece=piece)
+        (example,) = make_sentences(["card zqx rain"], ["O B-who I-who"])
+        (row,) = tagger.preprocessor.encode([example], targets=True).rows.to_list()
+        sizes = [len(tagger.preprocessor.words.pieces(word)) for word in example.words]
         assert sizes[1] > 1
-        starts = np.cumsum([len(tagger.words.special.before), *sizes[:-1]])
+        starts = np.cumsum([len(tagger.preprocessor.words.special.before), *sizes[:-1]])
         places = starts if piece == "first" else starts + np.array(sizes) - 1
         expected = [-100] * len(row["input_ids"])
         for place, tag in zip(places, ("O", "B-who", "I-who"), strict=True):
             expected[place] = LABELS.index(tag)
         assert row["labels"] == expected
-        assert row.keys() == {"input_ids", "labels"}
+        assert row["word_positions"] == places.tolist()
+        assert row.keys() == {"input_ids", "word_positions", "labels"}
 
 
 @pytest.mark.parametrize("model_type", BIDIRECTIONAL)
@@ -176,15 +166,17 @@ def test_attention_is_what_was_declared(model_type: str, trained: Callable[[str]
 
 def test_attention_is_for_decoders(checkpoint: Callable[[str], Path]) -> None:
     with pytest.raises(CheckpointError, match=r"model.attention: .* is of family encoder"):
-        make_tagger(checkpoint("bert"), "bert unmasked")
+        tagger_of(checkpoint("bert"), "bert unmasked")
 
 
 @pytest.mark.parametrize("model_type", WITHOUT_HEAD)
 def test_a_type_without_a_head_is_refused_before_weights_are_read(
     model_type: str, checkpoint: Callable[[str], Path]
 ) -> None:
-    with pytest.raises(CheckpointError, match=f"no head for a '{model_type}' checkpoint in transformers.* it works"):
-        make_tagger(checkpoint(model_type), model_type)
+    with pytest.raises(
+        CheckpointError, match=f"no head for a '{model_type}' checkpoint in transformers, .* It works for bert, "
+    ):
+        tagger_of(checkpoint(model_type), model_type)
 
 
 # --- long texts ---
@@ -194,23 +186,24 @@ def test_a_type_without_a_head_is_refused_before_weights_are_read(
 @pytest.mark.parametrize("max_length", [8, 13])
 def test_long_texts_keep_every_word(case: str, max_length: int, trained: Callable[[str], Trained]) -> None:
     tagger, model = trained(case)
-    short = make_tagger(Path(tagger.spec.path), case, max_length=max_length)
+    short = tagger_of(Path(tagger.spec.path), case, max_length=max_length)
     texts = ["the cold rain and salt in the soup will not stop today " * 3, "rain"]
     tags = [" ".join(["O"] * len(text.split())) for text in texts]
-    split = make_split(texts, tags)
-    encoded = short.encode_prompt(split)
-    assert encoded.lengths.max() <= max_length
+    examples = make_sentences(texts, tags)
+    encoded = short.preprocessor.encode(examples, targets=True)
+    assert encoded.costs.max() <= max_length
     assert len(encoded) == 2
     assert len(encoded.rows) > 4
-    assert encoded.num_truncated == 0
-    assert short.count_items(encoded) == sum(len(text.split()) for text in texts)
+    assert encoded.cut == {"input": 0}
+    assert short.objective.count_items(encoded) == sum(len(text.split()) for text in texts)
     with torch.inference_mode():
-        results = short.run(model, pad(encoded.rows.to_list(), short.padding))
+        results = short.objective.predict(model, tiny.batch_of(short, encoded))
     arrays = {name: tensor.numpy() for name, tensor in results.items()}
-    found = short.decode(short.finish(arrays, encoded, 0, 2), split.examples)
+    found = short.objective.decode(short.objective.finish(arrays, encoded, 0, 2), examples)
     assert [" ".join(prediction["words"]).split() for prediction in found] == [text.split() for text in texts]
     assert [len(prediction["tags"]) for prediction in found] == [len(text.split()) for text in texts]
-    later = short.finish({name: array[encoded.first_rows[1] :] for name, array in arrays.items()}, encoded, 1, 2)
+    last = {name: array[encoded.first_rows[1] :] for name, array in arrays.items()}
+    later = short.objective.finish(last, encoded, 1, 2)
     assert later["predictions"][0].tolist() == [LABELS.index(tag) for tag in found[1]["tags"]]
 
 
@@ -240,8 +233,9 @@ def reloaded(trained: Callable[[str], Trained], tmp_path_factory: pytest.TempPat
         folder = tmp_path_factory.mktemp("saved")
         tagger, model = trained(case)
         model.save_pretrained(folder)
-        tagger.tokenizer.save_pretrained(folder)
-        jobs[case] = (str(folder), list(tagger.encode(make_split(TEXTS)).rows["input_ids"]))
+        tagger.preprocessor.save(folder)
+        encoded = tagger.preprocessor.encode(make_sentences(TEXTS), targets=False)
+        jobs[case] = (str(folder), list(encoded.rows["input_ids"]))
     process = subprocess.run(
         [sys.executable, "-c", LOAD_WITH_PLAIN_TRANSFORMERS],
         input=json.dumps(jobs),
@@ -259,8 +253,8 @@ def test_plain_transformers_predicts_the_same(
     case: str, trained: Callable[[str], Trained], reloaded: dict[str, Any]
 ) -> None:
     tagger, model = trained(case)
-    encoded = tagger.encode(make_split(TEXTS))
+    encoded = tagger.preprocessor.encode(make_sentences(TEXTS), targets=False)
     with torch.inference_mode():
-        expected = model(**pad(encoded.rows.to_list(), tagger.padding)).logits.numpy()
-    for row, length, found in zip(expected, encoded.lengths, reloaded[case], strict=True):
+        expected = model(**tiny.batch_of(tagger, encoded).inputs).logits.numpy()
+    for row, length, found in zip(expected, encoded.costs, reloaded[case], strict=True):
         np.testing.assert_allclose(found, row[:length], atol=TOLERANCE, rtol=TOLERANCE)

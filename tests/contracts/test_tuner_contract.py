@@ -20,16 +20,16 @@ from safetensors.torch import load_file
 
 import cells
 import tiny
-from ftkit.adapters.adapter import Adapter, Built
-from ftkit.engine.batching import pad
+from ftkit.adapters.task_adapter import Batch, TaskAdapter
 from ftkit.errors import ConfigError
+from ftkit.kinds.table import find_kind
+from ftkit.models.loading import LoadedModel
 from ftkit.tuners.apply import apply_tuner, base_prefix
 from ftkit.tuners.saving import WEIGHTS_FILE, save_adapter
 from ftkit.tuners.spec import METHODS, TunerSpec
 from ftkit.tuners.suits import check_suits
-from ftkit.types import Kind
 
-MODELS: dict[Kind, tuple[str, ...]] = {
+MODELS: dict[str, tuple[str, ...]] = {
     "text-classification": (
         *("bert", "distilbert", "albert", "electra", "modernbert", "deberta-v2"),
         *("gpt2", "llama", "t5", "bart"),
@@ -41,7 +41,7 @@ MODELS: dict[Kind, tuple[str, ...]] = {
     ),
 }
 TUNERS = [method for method in METHODS if method != "full"]
-Cell = tuple[Kind, str, str]
+Cell = tuple[str, str, str]
 CELLS: list[Cell] = [(kind, name, method) for kind, names in MODELS.items() for name in names for method in TUNERS]
 every_cell = pytest.mark.parametrize("cell", CELLS, ids=" ".join)
 
@@ -110,20 +110,20 @@ class Outcome:
     new: set[str]
 
 
-Base = tuple[Adapter, Built, dict[str, torch.Tensor]]
+Base = tuple[TaskAdapter, LoadedModel, Batch]
 
 
 @pytest.fixture(scope="module")
-def base(checkpoint: Callable[[str], Path]) -> Callable[[Kind, str], Base]:
+def base(checkpoint: Callable[[str], Path]) -> Callable[[str, str], Base]:
     """`base("translation", "t5")` is a task adapter, a model to be copied and a batch; made once."""
-    made: dict[tuple[Kind, str], Base] = {}
+    made: dict[tuple[str, str], Base] = {}
 
-    def make(kind: Kind, name: str) -> Base:
+    def make(kind: str, name: str) -> Base:
         if (kind, name) not in made:
             adapter = cells.make_adapter(kind, name, checkpoint)
-            rows = adapter.encode(cells.make_split(kind)).rows.to_list()
+            encoded = adapter.preprocessor.encode(cells.make_split(kind).examples, targets=True)
             torch.manual_seed(0)
-            made[kind, name] = (adapter, adapter.build(), pad(rows, adapter.padding))
+            made[kind, name] = (adapter, adapter.objective.build(), tiny.batch_of(adapter, encoded))
         return made[kind, name]
 
     return make
@@ -143,16 +143,16 @@ def trained(base: Callable[..., Base], tmp_path_factory: pytest.TempPathFactory)
     return make
 
 
-def tune(adapter: Adapter, built: Built, cell: Cell) -> Any:
+def tune(adapter: TaskAdapter, built: LoadedModel, cell: Cell) -> Any:
     kind, name, method = cell
-    spec, family = TunerSpec(method=method), adapter.spec.family
-    check_suits(spec, kind, family, name)
+    spec, halves = TunerSpec(method=method), find_kind(kind).task_adapter(adapter.spec)
+    check_suits(spec, kind, halves.refuses, name)
     torch.manual_seed(0)
     model = copy.deepcopy(built.model)
-    return apply_tuner(model, built.new_parameters, spec, kind=kind, family=family).eval()
+    return apply_tuner(model, built.new_parameters, spec, peft_task=halves.peft_task).eval()
 
 
-def train(adapter: Adapter, built: Built, batch: dict[str, torch.Tensor], cell: Cell, folder: Path) -> Outcome:
+def train(adapter: TaskAdapter, built: LoadedModel, batch: Batch, cell: Cell, folder: Path) -> Outcome:
     model = tune(adapter, built, cell)
     start = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
     trainable = {name: tensor for name, tensor in model.named_parameters() if tensor.requires_grad}
@@ -179,15 +179,13 @@ def train(adapter: Adapter, built: Built, batch: dict[str, torch.Tensor], cell: 
     )
 
 
-def loss(adapter: Adapter, model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    inputs = dict(batch)
-    labels = inputs.pop("labels")
-    return adapter.loss(model(**inputs), labels).mean()
+def loss(adapter: TaskAdapter, model: Any, batch: Batch) -> torch.Tensor:
+    return adapter.objective.loss(model(**batch.inputs), batch).mean()
 
 
 @torch.inference_mode()
-def logits(model: Any, batch: dict[str, torch.Tensor]) -> np.ndarray:
-    return model(**{name: tensor for name, tensor in batch.items() if name != "labels"}).logits.numpy()
+def logits(model: Any, batch: Batch) -> np.ndarray:
+    return model(**batch.inputs).logits.numpy()
 
 
 def part(name: str) -> str:
@@ -269,8 +267,8 @@ import copy, json, sys
 from pathlib import Path
 import numpy as np
 import cells
+import tiny
 import torch
-from ftkit.engine.batching import pad
 from ftkit.tuners.saving import attach_adapter
 
 folders, checkpoints, out = json.load(sys.stdin)
@@ -278,12 +276,12 @@ bases, found = {}, {}
 for kind, name, method, folder in folders:
     if (kind, name) not in bases:
         adapter = cells.make_adapter(kind, name, lambda name: Path(checkpoints[name]))
-        batch = pad(adapter.encode(cells.make_split(kind)).rows.to_list(), adapter.padding)
+        encoded = adapter.preprocessor.encode(cells.make_split(kind).examples, targets=True)
         torch.manual_seed(1)  # whatever is not loaded is another than in training
-        bases[kind, name] = adapter.build().model, {key: batch[key] for key in batch if key != "labels"}
+        bases[kind, name] = adapter.objective.build().model, tiny.batch_of(adapter, encoded)
     model, batch = bases[kind, name]
     with torch.inference_mode():
-        found[folder] = attach_adapter(copy.deepcopy(model), folder)(**batch).logits.numpy()
+        found[folder] = attach_adapter(copy.deepcopy(model), folder)(**batch.inputs).logits.numpy()
 np.savez(out, **{folder: found[folder] for folder in found})
 """
 

@@ -28,15 +28,17 @@ from ftkit.errors import DataError
 
 NO_BOUND = math.inf
 
-arrays_of_lengths = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(np.array)
-limits_of_a_batch = st.builds(BatchLimits, max_rows=st.integers(1, 16), max_tokens=st.integers(1, 200))
-row_counts, token_counts = st.integers(1, 16), st.integers(1, 200)
+arrays_of_costs = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(np.array)
+limits_of_a_batch = st.builds(BatchLimits, max_rows=st.integers(1, 16), max_cost=st.integers(1, 200))
+row_counts, batch_costs = st.integers(1, 16), st.integers(1, 200)
 bounds_of_memory = st.integers(1, 200) | st.just(NO_BOUND)
 part_costs = st.integers(0, 100) | st.just(math.inf)
 sizes_of_a_step = st.builds(
     lambda counts, bound, cost: StepSize(*counts, bound, cost),
     st.one_of(
-        st.tuples(row_counts, st.none()), st.tuples(st.none(), token_counts), st.tuples(row_counts, token_counts)
+        st.tuples(row_counts, st.none()),
+        st.tuples(st.none(), batch_costs),
+        st.tuples(row_counts, batch_costs),
     ),
     bounds_of_memory,
     part_costs,
@@ -46,21 +48,21 @@ modest = settings(max_examples=60, deadline=None)
 
 
 def by_rows(rows: int) -> StepSize:
-    return StepSize(rows=rows, tokens=None, max_tokens_at_once=4_096)
+    return StepSize(rows=rows, cost=None, max_cost_at_once=4_096)
 
 
-def by_tokens(tokens: int) -> StepSize:
-    return StepSize(rows=None, tokens=tokens, max_tokens_at_once=tokens)
+def by_cost(cost: int) -> StepSize:
+    return StepSize(rows=None, cost=cost, max_cost_at_once=cost)
 
 
-def bounded(max_tokens_at_once: float, part_cost: float) -> StepSize:
-    return StepSize(rows=32, tokens=None, max_tokens_at_once=max_tokens_at_once, part_cost=part_cost)
+def bounded(max_cost_at_once: float, part_cost: float) -> StepSize:
+    return StepSize(rows=32, cost=None, max_cost_at_once=max_cost_at_once, part_cost=part_cost)
 
 
 def short_texts(num_texts: int) -> np.ndarray:
     """Lengths as in a set of chat messages: median 13 tokens, a tail up to 90."""
-    lengths = np.random.default_rng(0).lognormal(mean=2.6, sigma=0.5, size=num_texts)
-    return np.clip(lengths.round().astype(np.int64), 3, 90)
+    costs = np.random.default_rng(0).lognormal(mean=2.6, sigma=0.5, size=num_texts)
+    return np.clip(costs.round().astype(np.int64), 3, 90)
 
 
 def as_lists(batches: list[np.ndarray]) -> list[list[int]]:
@@ -70,26 +72,26 @@ def as_lists(batches: list[np.ndarray]) -> list[list[int]]:
 # --- one epoch ---
 
 
-@given(arrays_of_lengths, sizes_of_a_step, seeds, st.integers(0, 5), st.integers(1, 4))
+@given(arrays_of_costs, sizes_of_a_step, seeds, st.integers(0, 5), st.integers(1, 4))
 @modest
 def test_every_row_comes_exactly_once(
-    lengths: np.ndarray, size: StepSize, seed: int, epoch: int, multiple_of: int
+    costs: np.ndarray, size: StepSize, seed: int, epoch: int, multiple_of: int
 ) -> None:
-    batches = plan_epoch(lengths, size, seed=seed, epoch=epoch, multiple_of=min(multiple_of, len(lengths)))
-    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    batches = plan_epoch(costs, size, seed=seed, epoch=epoch, multiple_of=min(multiple_of, len(costs)))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(costs)))
     assert all(len(batch) for batch in batches)
 
 
-@given(arrays_of_lengths, row_counts, seeds, st.integers(1, 4))
+@given(arrays_of_costs, row_counts, seeds, st.integers(1, 4))
 @modest
-def test_batches_of_rows_are_equal_shares(lengths: np.ndarray, rows: int, seed: int, multiple_of: int) -> None:
-    multiple_of = min(multiple_of, len(lengths))
-    batches = plan_epoch(lengths, by_rows(rows), seed=seed, epoch=0, multiple_of=multiple_of)
+def test_batches_of_rows_are_equal_shares(costs: np.ndarray, rows: int, seed: int, multiple_of: int) -> None:
+    multiple_of = min(multiple_of, len(costs))
+    batches = plan_epoch(costs, by_rows(rows), seed=seed, epoch=0, multiple_of=multiple_of)
     num_rows = [len(batch) for batch in batches]
     assert max(num_rows) - min(num_rows) <= 1
     assert len(batches) % multiple_of == 0
     if multiple_of == 1:
-        assert len(batches) == math.ceil(len(lengths) / rows)
+        assert len(batches) == math.ceil(len(costs) / rows)
         assert max(num_rows) <= rows
 
 
@@ -98,32 +100,30 @@ def test_batches_of_rows_are_just_as_large_as_asked_for() -> None:
     assert [len(batch) for batch in batches] == [32] * 10
 
 
-@given(arrays_of_lengths, token_counts, seeds, st.integers(1, 4))
+@given(arrays_of_costs, batch_costs, seeds, st.integers(1, 4))
 @modest
-def test_batches_of_tokens_are_near_equal_shares(
-    lengths: np.ndarray, tokens: int, seed: int, multiple_of: int
-) -> None:
-    multiple_of = min(multiple_of, len(lengths))
-    batches = plan_epoch(lengths, by_tokens(tokens), seed=seed, epoch=0, multiple_of=multiple_of)
-    share = lengths.sum() / len(batches)
-    if len(batches) < len(lengths) and multiple_of == 1:
-        assert share <= tokens
-    if lengths.max() < share:  # else a row can be longer than a batch
-        assert all(abs(lengths[batch].sum() - share) <= lengths.max() for batch in batches)
+def test_batches_of_cost_are_near_equal_shares(costs: np.ndarray, cost: int, seed: int, multiple_of: int) -> None:
+    multiple_of = min(multiple_of, len(costs))
+    batches = plan_epoch(costs, by_cost(cost), seed=seed, epoch=0, multiple_of=multiple_of)
+    share = costs.sum() / len(batches)
+    if len(batches) < len(costs) and multiple_of == 1:
+        assert share <= cost
+    if costs.max() < share:  # else a row can be longer than a batch
+        assert all(abs(costs[batch].sum() - share) <= costs.max() for batch in batches)
 
 
-def test_batches_of_tokens_differ_in_rows_rather_than_in_tokens() -> None:
-    lengths = short_texts(6_400)
-    batches = plan_epoch(lengths, by_tokens(2_048), seed=0, epoch=0)
-    num_tokens = [int(lengths[batch].sum()) for batch in batches]
-    assert max(num_tokens) - min(num_tokens) <= 2 * lengths.max(), "equal shares of the rows differ by 500"
+def test_batches_of_cost_differ_in_rows_rather_than_in_cost() -> None:
+    costs = short_texts(6_400)
+    batches = plan_epoch(costs, by_cost(2_048), seed=0, epoch=0)
+    costs_of_batches = [int(costs[batch].sum()) for batch in batches]
+    assert max(costs_of_batches) - min(costs_of_batches) <= 2 * costs.max(), "equal shares of the rows differ by 500"
     assert len({len(batch) for batch in batches}) > 1
 
 
 def test_a_row_longer_than_two_shares_leaves_no_batch_empty() -> None:
-    lengths = np.array([5, 5, 5, 100, 5, 5, 5, 5])
+    costs = np.array([5, 5, 5, 100, 5, 5, 5, 5])
     for seed in range(5):
-        batches = plan_epoch(lengths, by_tokens(20), seed=seed, epoch=0)
+        batches = plan_epoch(costs, by_cost(20), seed=seed, epoch=0)
         assert [len(batch) for batch in batches] == [2, 1, 1, 1, 1, 1, 1]
 
 
@@ -134,34 +134,34 @@ def test_a_row_longer_than_two_shares_leaves_no_batch_empty() -> None:
         (50, 8, 40),  # long ones: 400 tokens
     ],
 )
-def test_of_rows_and_tokens_what_makes_more_batches_counts(length: int, num_rows: int, count: int) -> None:
-    size = StepSize(rows=32, tokens=400, max_tokens_at_once=400)
+def test_whichever_of_rows_and_cost_gives_more_batches_applies(length: int, num_rows: int, count: int) -> None:
+    size = StepSize(rows=32, cost=400, max_cost_at_once=400)
     batches = plan_epoch(np.full(320, length), size, seed=0, epoch=0)
     assert [len(batch) for batch in batches] == [num_rows] * count
 
 
-def test_ranks_do_not_turn_shares_of_rows_into_shares_of_tokens() -> None:
-    size = StepSize(rows=32, tokens=4_096, max_tokens_at_once=4_096)
+def test_ranks_do_not_turn_shares_of_rows_into_shares_of_cost() -> None:
+    size = StepSize(rows=32, cost=4_096, max_cost_at_once=4_096)
     num_rows = [len(batch) for batch in plan_epoch(short_texts(320), size, seed=0, epoch=0, multiple_of=4)]
     assert sorted(num_rows) == [26] * 4 + [27] * 8, "10 batches of 32, rounded up to 12"
 
 
-@given(arrays_of_lengths, seeds)
+@given(arrays_of_costs, seeds)
 @modest
-def test_a_row_stands_in_any_batch_whatever_its_length(lengths: np.ndarray, seed: int) -> None:
-    """The order does not know the lengths: with rows counted, other lengths make the same batches."""
+def test_a_row_stands_in_any_batch_whatever_its_cost(costs: np.ndarray, seed: int) -> None:
+    """The order does not know the costs: with rows counted, other costs make the same batches."""
     size = by_rows(4)
-    assert as_lists(plan_epoch(lengths, size, seed=seed, epoch=0)) == as_lists(
-        plan_epoch(np.sort(lengths), size, seed=seed, epoch=0)
+    assert as_lists(plan_epoch(costs, size, seed=seed, epoch=0)) == as_lists(
+        plan_epoch(np.sort(costs), size, seed=seed, epoch=0)
     )
 
 
-@pytest.mark.parametrize("size", [by_rows(32), by_tokens(512)])
+@pytest.mark.parametrize("size", [by_rows(32), by_cost(512)])
 def test_batches_are_a_fair_sample_of_lengths(size: StepSize) -> None:
-    lengths = short_texts(6_400)
-    batches = plan_epoch(lengths, size, seed=0, epoch=0)
-    means = np.array([lengths[batch].mean() for batch in batches])
-    expected = lengths.std() / math.sqrt(len(lengths) / len(batches))
+    costs = short_texts(6_400)
+    batches = plan_epoch(costs, size, seed=0, epoch=0)
+    means = np.array([costs[batch].mean() for batch in batches])
+    expected = costs.std() / math.sqrt(len(costs) / len(batches))
     assert means.std() == pytest.approx(expected, rel=0.2), "as of rows drawn at random"
     assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
 
@@ -169,28 +169,26 @@ def test_batches_are_a_fair_sample_of_lengths(size: StepSize) -> None:
 # --- several epochs ---
 
 
-@given(arrays_of_lengths, sizes_of_a_step, seeds, st.integers(1, 4))
+@given(arrays_of_costs, sizes_of_a_step, seeds, st.integers(1, 4))
 @modest
-def test_every_epoch_has_equally_many_batches(
-    lengths: np.ndarray, size: StepSize, seed: int, multiple_of: int
-) -> None:
-    multiple_of = min(multiple_of, len(lengths))
-    expected = num_batches(lengths, size, multiple_of=multiple_of)
+def test_every_epoch_has_equally_many_batches(costs: np.ndarray, size: StepSize, seed: int, multiple_of: int) -> None:
+    multiple_of = min(multiple_of, len(costs))
+    expected = num_batches(costs, size, multiple_of=multiple_of)
     assert expected % multiple_of == 0
     for epoch in range(4):
-        assert len(plan_epoch(lengths, size, seed=seed, epoch=epoch, multiple_of=multiple_of)) == expected
+        assert len(plan_epoch(costs, size, seed=seed, epoch=epoch, multiple_of=multiple_of)) == expected
 
 
-@given(arrays_of_lengths, sizes_of_a_step, seeds, st.integers(0, 5))
+@given(arrays_of_costs, sizes_of_a_step, seeds, st.integers(0, 5))
 @modest
-def test_an_epoch_repeats_exactly(lengths: np.ndarray, size: StepSize, seed: int, epoch: int) -> None:
-    first, second = (as_lists(plan_epoch(lengths, size, seed=seed, epoch=epoch)) for _ in range(2))
+def test_an_epoch_repeats_exactly(costs: np.ndarray, size: StepSize, seed: int, epoch: int) -> None:
+    first, second = (as_lists(plan_epoch(costs, size, seed=seed, epoch=epoch)) for _ in range(2))
     assert first == second
 
 
 def test_epochs_and_seeds_differ_in_order_and_in_neighbours() -> None:
-    lengths, size = short_texts(400), by_rows(16)
-    plans = [as_lists(plan_epoch(lengths, size, seed=seed, epoch=epoch)) for seed, epoch in [(0, 0), (0, 1), (1, 0)]]
+    costs, size = short_texts(400), by_rows(16)
+    plans = [as_lists(plan_epoch(costs, size, seed=seed, epoch=epoch)) for seed, epoch in [(0, 0), (0, 1), (1, 0)]]
     for one, other in [(0, 1), (0, 2), (1, 2)]:
         assert not {frozenset(batch) for batch in plans[one]} & {frozenset(batch) for batch in plans[other]}
 
@@ -198,22 +196,20 @@ def test_epochs_and_seeds_differ_in_order_and_in_neighbours() -> None:
 # --- several ranks ---
 
 
-@given(arrays_of_lengths, sizes_of_a_step, seeds)
+@given(arrays_of_costs, sizes_of_a_step, seeds)
 @settings(max_examples=25, deadline=None)
-def test_any_number_of_ranks_up_to_the_rows_shares_an_epoch_out(
-    lengths: np.ndarray, size: StepSize, seed: int
-) -> None:
-    for world_size in range(1, len(lengths) + 1):
+def test_any_number_of_ranks_up_to_the_rows_shares_an_epoch_out(costs: np.ndarray, size: StepSize, seed: int) -> None:
+    for world_size in range(1, len(costs) + 1):
         samplers = [
-            RandomBatchSampler(lengths, size, seed=seed, rank=rank, world_size=world_size)
-            for rank in range(world_size)
+            RandomBatchSampler(costs, size, seed=seed, rank=rank, world_size=world_size) for rank in range(world_size)
         ]
         for sampler in samplers:
             sampler.set_epoch(1)
         batches = [list(sampler) for sampler in samplers]
         assert {len(of_rank) for of_rank in batches} == {len(sampler) for sampler in samplers} == {len(samplers[0])}
-        rows = [row for of_rank in batches for batch in of_rank for row in batch]
-        assert sorted(rows) == list(range(len(lengths)))
+        items = [item for of_rank in batches for batch in of_rank for item in batch]
+        assert {item.epoch for item in items} == {1}
+        assert sorted(item.row for item in items) == list(range(len(costs)))
 
 
 def test_more_ranks_than_rows_are_refused() -> None:
@@ -226,21 +222,33 @@ def test_a_sampler_repeats_its_epoch_until_it_is_told_the_next() -> None:
     first = list(sampler)
     assert list(sampler) == first
     sampler.set_epoch(1)
-    assert list(sampler) != first
+    assert rows_of(sampler) != [[item.row for item in batch] for batch in first]
     sampler.set_epoch(0)
     assert list(sampler) == first
+
+
+def rows_of(sampler: RandomBatchSampler) -> list[list[int]]:
+    return [[item.row for item in batch] for batch in sampler]
+
+
+def test_a_rank_gets_every_nth_batch_of_the_plan() -> None:
+    costs, size = short_texts(200), by_rows(8)
+    sampler = RandomBatchSampler(costs, size, seed=3, rank=1, world_size=2)
+    sampler.set_epoch(2)
+    plan = as_lists(plan_epoch(costs, size, seed=3, epoch=2, multiple_of=2))
+    assert rows_of(sampler) == plan[1::2]
 
 
 # --- parts of a batch ---
 
 
 def test_the_example_of_the_module() -> None:
-    lengths = np.array([3, 9, 4, 8])
-    assert padding_share(lengths, [np.arange(4)]) == pytest.approx(12 / 36)
-    split = parts(lengths, bounded(NO_BOUND, part_cost=9))
+    costs = np.array([3, 9, 4, 8])
+    assert padding_share(costs, [np.arange(4)]) == pytest.approx(12 / 36)
+    split = parts(costs, bounded(NO_BOUND, part_cost=9))
     assert as_lists(split) == [[0, 2], [3, 1]]
-    assert padding_share(lengths, split) == pytest.approx(2 / 26)
-    assert as_lists(parts(lengths, bounded(NO_BOUND, part_cost=11))) == [[0, 2, 3, 1]]
+    assert padding_share(costs, split) == pytest.approx(2 / 26)
+    assert as_lists(parts(costs, bounded(NO_BOUND, part_cost=11))) == [[0, 2, 3, 1]]
 
 
 def partitions(rows: list[int]) -> Iterator[list[list[int]]]:
@@ -255,34 +263,34 @@ def partitions(rows: list[int]) -> Iterator[list[list[int]]]:
             yield [*split[:index], [first, *part], *split[index + 1 :]]
 
 
-def price(lengths: list[int], split: list[list[int]], part_cost: float) -> tuple[float, float]:
+def price(costs: list[int], split: list[list[int]], part_cost: float) -> tuple[float, float]:
     """What a split costs; where a part costs infinitely much, the number of parts comes first and padding second."""
-    tokens = sum(len(part) * max(lengths[row] for row in part) for part in split)
-    return (len(split), tokens) if math.isinf(part_cost) else (0, tokens + part_cost * len(split))
+    positions = sum(len(part) * max(costs[row] for row in part) for part in split)
+    return (len(split), positions) if math.isinf(part_cost) else (0, positions + part_cost * len(split))
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.integers(1, 40) | st.just(NO_BOUND), part_costs)
 @settings(max_examples=150, deadline=None)
-def test_no_split_is_cheaper(lengths: list[int], bound: float, part_cost: float) -> None:
+def test_no_split_is_cheaper(costs: list[int], bound: float, part_cost: float) -> None:
     def fits(part: list[int]) -> bool:
-        return len(part) == 1 or len(part) * max(lengths[row] for row in part) <= bound
+        return len(part) == 1 or len(part) * max(costs[row] for row in part) <= bound
 
-    allowed = [split for split in partitions(list(range(len(lengths)))) if all(fits(part) for part in split)]
-    found = as_lists(parts(lengths, bounded(bound, part_cost)))
+    allowed = [split for split in partitions(list(range(len(costs)))) if all(fits(part) for part in split)]
+    found = as_lists(parts(costs, bounded(bound, part_cost)))
     assert all(fits(part) for part in found)
-    assert price(lengths, found, part_cost) == min(price(lengths, split, part_cost) for split in allowed)
+    assert price(costs, found, part_cost) == min(price(costs, split, part_cost) for split in allowed)
 
 
-@given(arrays_of_lengths, bounds_of_memory, part_costs)
+@given(arrays_of_costs, bounds_of_memory, part_costs)
 @modest
 def test_parts_hold_every_row_once_from_short_to_long_within_memory(
-    lengths: np.ndarray, bound: float, part_cost: float
+    costs: np.ndarray, bound: float, part_cost: float
 ) -> None:
-    split = parts(lengths, bounded(bound, part_cost))
+    split = parts(costs, bounded(bound, part_cost))
     rows = np.concatenate(split)
-    assert sorted(rows.tolist()) == list(range(len(lengths)))
-    assert lengths[rows].tolist() == sorted(lengths.tolist())
-    assert all(0 < len(part) * lengths[part].max() <= bound or len(part) == 1 for part in split)
+    assert sorted(rows.tolist()) == list(range(len(costs)))
+    assert costs[rows].tolist() == sorted(costs.tolist())
+    assert all(0 < len(part) * costs[part].max() <= bound or len(part) == 1 for part in split)
 
 
 def test_rows_of_one_length_are_split_where_memory_asks_for_it() -> None:
@@ -310,16 +318,16 @@ def test_a_row_longer_than_memory_is_alone(num_rows: int) -> None:
 # --- padding that parts save ---
 
 
-def shares_of_padding(lengths: np.ndarray, size: StepSize) -> tuple[float, float]:
+def shares_of_padding(costs: np.ndarray, size: StepSize) -> tuple[float, float]:
     """Returns the share of padding in whole batches, and in their parts."""
-    batches = plan_epoch(lengths, size, seed=0, epoch=0)
-    split = [batch[part] for batch in batches for part in parts(lengths[batch], size)]
-    return padding_share(lengths, batches), padding_share(lengths, split)
+    batches = plan_epoch(costs, size, seed=0, epoch=0)
+    split = [batch[part] for batch in batches for part in parts(costs[batch], size)]
+    return padding_share(costs, batches), padding_share(costs, split)
 
 
 # Batches bounded by their tokens, and by their rows. A part costs 48 tokens, so small batches make few of them.
 @pytest.mark.parametrize(
-    ("size", "most"), [(by_tokens(1_024), 0.14), (by_rows(64), 0.14), (by_rows(32), 0.18), (by_rows(8), 0.26)]
+    ("size", "most"), [(by_cost(1_024), 0.14), (by_rows(64), 0.14), (by_rows(32), 0.18), (by_rows(8), 0.26)]
 )
 def test_little_padding_on_short_texts(size: StepSize, most: float) -> None:
     whole, split = shares_of_padding(short_texts(4_000), size)
@@ -329,8 +337,8 @@ def test_little_padding_on_short_texts(size: StepSize, most: float) -> None:
 
 def test_little_padding_on_banking77(real_data: Path) -> None:
     with (real_data / "banking77" / "train.csv").open(encoding="utf-8", newline="") as file:
-        lengths = np.array([len(row["text"].split()) for row in csv.DictReader(file)])
-    whole, split = shares_of_padding(lengths, by_rows(64))
+        costs = np.array([len(row["text"].split()) for row in csv.DictReader(file)])
+    whole, split = shares_of_padding(costs, by_rows(64))
     assert split < 0.16
     assert whole > 0.7
 
@@ -353,19 +361,19 @@ def gradient(
     return weights.grad
 
 
-@given(arrays_of_lengths, sizes_of_a_step, seeds)
+@given(arrays_of_costs, sizes_of_a_step, seeds)
 @settings(max_examples=20, deadline=None)
 def test_parts_and_unequal_batches_have_the_gradient_of_whole_and_equal_ones(
-    lengths: np.ndarray, size: StepSize, seed: int
+    costs: np.ndarray, size: StepSize, seed: int
 ) -> None:
     """One divisor for all batches weighs every row alike; dividing each by its own size would not."""
-    num_rows = len(lengths)
+    num_rows = len(costs)
     inputs = torch.randn(num_rows, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     targets = inputs.sum(dim=1) ** 2
-    batches = plan_epoch(lengths, size, seed=seed, epoch=0)
+    batches = plan_epoch(costs, size, seed=seed, epoch=0)
     items_per_step = num_rows / len(batches)
     for batch in batches:
-        split = [batch[part] for part in parts(lengths[batch], size)]
+        split = [batch[part] for part in parts(costs[batch], size)]
         summed = gradient(inputs, targets, split, items_per_step)
         torch.testing.assert_close(summed, gradient(inputs, targets, [batch], items_per_step))
     epoch = gradient(inputs, targets, batches, items_per_step) / len(batches)
@@ -375,27 +383,27 @@ def test_parts_and_unequal_batches_have_the_gradient_of_whole_and_equal_ones(
 # --- batches for evaluation ---
 
 
-@given(arrays_of_lengths, limits_of_a_batch)
+@given(arrays_of_costs, limits_of_a_batch)
 @modest
-def test_cut_keeps_the_order_and_the_limits(lengths: np.ndarray, limits: BatchLimits) -> None:
-    order = np.argsort(lengths, kind="stable")
-    batches = cut(lengths, order, limits)
+def test_cut_keeps_the_order_and_the_limits(costs: np.ndarray, limits: BatchLimits) -> None:
+    order = np.argsort(costs, kind="stable")
+    batches = cut(costs, order, limits)
     assert np.concatenate(batches).tolist() == order.tolist()
     for batch in batches:
         assert 1 <= len(batch) <= limits.max_rows
-        assert len(batch) * lengths[batch].max() <= limits.max_tokens or len(batch) == 1
+        assert len(batch) * costs[batch].max() <= limits.max_cost or len(batch) == 1
 
 
 def test_cut_fills_batches_as_far_as_the_limits_allow() -> None:
-    lengths = np.array([3, 9, 4, 8])
-    batches = cut(lengths, np.argsort(lengths), BatchLimits(max_rows=8, max_tokens=18))
-    assert [lengths[batch].tolist() for batch in batches] == [[3, 4], [8, 9]]
-    as_they_come = cut(lengths, np.arange(4), BatchLimits(max_rows=3, max_tokens=99))
+    costs = np.array([3, 9, 4, 8])
+    batches = cut(costs, np.argsort(costs), BatchLimits(max_rows=8, max_cost=18))
+    assert [costs[batch].tolist() for batch in batches] == [[3, 4], [8, 9]]
+    as_they_come = cut(costs, np.arange(4), BatchLimits(max_rows=3, max_cost=99))
     assert as_lists(as_they_come) == [[0, 1, 2], [3]]
-    with_a_long_row = cut(np.array([5, 100, 5, 5]), np.arange(4), BatchLimits(max_rows=8, max_tokens=20))
+    with_a_long_row = cut(np.array([5, 100, 5, 5]), np.arange(4), BatchLimits(max_rows=8, max_cost=20))
     assert as_lists(with_a_long_row) == [[0], [1], [2, 3]]
 
 
 def test_no_rows_make_no_batches() -> None:
     nothing = np.array([], np.int64)
-    assert cut(nothing, nothing, BatchLimits(max_rows=8, max_tokens=20)) == []
+    assert cut(nothing, nothing, BatchLimits(max_rows=8, max_cost=20)) == []

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import ftkit
-from ftkit.config import load_config
+from ftkit.config.run_config import load_config
+from ftkit.config.train import stated_precision
 from ftkit.engine import checkpoints, precision
 from ftkit.engine.batching import StepSize
 from ftkit.errors import ConfigError
-from ftkit.train_spec import stated_precision
 from ftkit.types import LabelSpace
 from runs import TEXTS, run_config
 from tiny import make_adapter, make_checkpoint, make_split

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from ftkit import strict_yaml
+from ftkit.config import yaml as strict_yaml
 from runs import run_config
 
 SCRIPT = """

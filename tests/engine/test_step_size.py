@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from ftkit.config import load_config
+from ftkit.config.run_config import load_config
+from ftkit.config.train import TrainSpec
 from ftkit.engine.batching import PART_COST, StepSize
 from ftkit.engine.training import step_size
 
@@ -21,6 +22,10 @@ CONFIG = {
 }
 
 
+def spec_of(train: dict[str, int]) -> TrainSpec:
+    return load_config({**CONFIG, "train": train}).train
+
+
 def on(device: str, **arguments: Any) -> Any:
     return SimpleNamespace(device=torch.device(device), **{"fsdp": None, "deepspeed_plugin": None, **arguments})
 
@@ -28,31 +33,34 @@ def on(device: str, **arguments: Any) -> Any:
 @pytest.mark.parametrize(
     ("train", "expected"),
     [
-        ({}, StepSize(rows=32, tokens=4_096, max_tokens_at_once=4_096)),
-        ({"per_device_train_batch_size": 512}, StepSize(rows=512, tokens=None, max_tokens_at_once=4_096)),
-        ({"max_tokens_per_batch": 1_024}, StepSize(rows=None, tokens=1_024, max_tokens_at_once=1_024)),
+        ({}, StepSize(rows=32, cost=4_096, max_cost_at_once=4_096)),
+        ({"per_device_train_batch_size": 512}, StepSize(rows=512, cost=None, max_cost_at_once=4_096)),
+        ({"max_tokens_per_batch": 1_024}, StepSize(rows=None, cost=1_024, max_cost_at_once=1_024)),
         (
             {"per_device_train_batch_size": 512, "max_tokens_per_batch": 1_024},
-            StepSize(rows=512, tokens=None, max_tokens_at_once=1_024),
+            StepSize(rows=512, cost=None, max_cost_at_once=1_024),
         ),
     ],
 )
 def test_rows_if_counted_else_tokens_and_memory_is_always_bounded(train: dict[str, int], expected: StepSize) -> None:
-    config = load_config({**CONFIG, "train": train})
-    assert step_size(config, on("cpu")) == expected
+    assert step_size(spec_of(train), on("cpu")) == expected
     assert expected.part_cost == PART_COST
 
 
 def test_a_gpu_makes_parts_for_memory_only() -> None:
-    assert step_size(load_config(CONFIG), on("cuda")) == StepSize(32, 4_096, 4_096, part_cost=math.inf)
+    assert step_size(spec_of({}), on("cuda")) == StepSize(32, 4_096, 4_096, part_cost=math.inf)
+
+
+def test_where_padding_is_free_no_parts_are_made_to_save_it() -> None:
+    assert step_size(spec_of({}), on("cpu"), padding_is_free=True) == StepSize(32, 4_096, 4_096, part_cost=math.inf)
 
 
 @pytest.mark.parametrize("arguments", [{"fsdp": True}, {"deepspeed_plugin": object()}])
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_a_sharded_model_computes_a_batch_at_once(arguments: dict[str, Any], device: str) -> None:
-    assert step_size(load_config(CONFIG), on(device, **arguments)) == StepSize(32, 4_096, math.inf, math.inf)
+    assert step_size(spec_of({}), on(device, **arguments)) == StepSize(32, 4_096, math.inf, math.inf)
 
 
 def test_a_launcher_can_ask_for_sharding_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    assert step_size(load_config(CONFIG), on("cuda")).max_tokens_at_once == math.inf
+    assert step_size(spec_of({}), on("cuda")).max_cost_at_once == math.inf

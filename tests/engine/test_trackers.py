@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import ftkit
-from ftkit import strict_yaml
+from ftkit.config import yaml as strict_yaml
+from ftkit.config.train import TRACKERS
 from ftkit.engine import checkpoints
 from ftkit.engine.tracker_backends import BACKENDS, RunDescription, TensorBoard
 from ftkit.engine.trackers import Trackers, flat_config, result_numbers, tracked_name
-from ftkit.train_spec import TRACKERS
 from runs import run_config
 from tracker_stores import (
     calls,
@@ -256,18 +256,6 @@ def test_mlflow_without_an_address_stays_in_the_run_directory(checkpoint, tmp_pa
     assert (run.output_dir / "mlflow" / "mlartifacts" / found.info.run_id / "artifacts" / "report.html").is_file()
 
 
-def test_one_process_alone_opens_trackers(checkpoint, tmp_path):
-    from ftkit.config import load_config
-    from ftkit.engine.training import open_trackers
-    from ftkit.preflight import prepare
-
-    config = run_config(tmp_path, checkpoint("bert"), **{"train.report_to": "tensorboard"})
-    (tmp_path / "run.yaml").write_text(strict_yaml.dump(config))
-    plan = prepare(load_config(tmp_path / "run.yaml"))
-    assert not open_trackers(plan, is_main_process=False)
-    assert not (tmp_path / "run").exists()
-
-
 def test_the_variable_of_tensorboard_wins(tmp_path, monkeypatch):
     monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "logs"))
     backend = TensorBoard()
@@ -366,7 +354,7 @@ def test_an_unknown_or_missing_tracker_is_told_before_anything_is_written(
 
 
 def test_a_folder_of_the_name_is_not_the_package(tmp_path, monkeypatch):
-    from ftkit.train_spec import TrainSpec, stated_trackers
+    from ftkit.config.train import TrainSpec, stated_trackers
 
     monkeypatch.setattr(sys, "path", [str(tmp_path)])  # as in a folder where W&B has left its files
     monkeypatch.delitem(sys.modules, "wandb", raising=False)

@@ -16,8 +16,8 @@ from ftkit.types import LabelSpace
 
 LABELS = [label for _, label in tiny.EXAMPLES]
 TEXTS = [f"{text} {text} {text}" if index % 4 == 0 else text for index, (text, _) in enumerate(tiny.EXAMPLES)]
-IN_PARTS = StepSize(rows=16, tokens=None, max_tokens_at_once=100, part_cost=5)
-AT_ONCE = StepSize(rows=16, tokens=None, max_tokens_at_once=math.inf, part_cost=math.inf)
+IN_PARTS = StepSize(rows=16, cost=None, max_cost_at_once=100, part_cost=5)
+AT_ONCE = StepSize(rows=16, cost=None, max_cost_at_once=math.inf, part_cost=math.inf)
 
 MakeTrainer = Callable[..., Any]
 
@@ -34,10 +34,10 @@ def make_trainer(checkpoint: Callable[[str], Path], tmp_path: Path) -> MakeTrain
         arguments: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "save_strategy": "no", "use_cpu": True}
         torch.manual_seed(0)
         return FtkitTrainer(
-            model=adapter.build().model,
+            model=adapter.objective.build().model,
             args=TrainingArguments(output_dir=str(tmp_path), **arguments, **settings),
             adapter=adapter,
-            train=adapter.encode(tiny.make_split(TEXTS, LABELS)),
+            train=adapter.preprocessor.encode(tiny.make_split(TEXTS, LABELS).examples, targets=True),
             size=size,
             evaluate_model=None,
             save_total_limit=1,
@@ -53,11 +53,11 @@ def only_batch(trainer: Any) -> dict[str, Any]:
 
 
 def real_tokens(trainer: Any) -> int:
-    return int(trainer.encoded.lengths.sum())
+    return int(trainer.encoded.costs.sum())
 
 
 def padded_tokens(batch: dict[str, Any]) -> int:
-    return sum(part["input_ids"].numel() for part in batch["parts"])
+    return sum(part.inputs["input_ids"].numel() for part in batch["parts"])
 
 
 def test_a_step_in_parts_has_the_loss_and_the_gradients_of_the_same_rows_at_once(make_trainer: MakeTrainer) -> None:
@@ -66,7 +66,7 @@ def test_a_step_in_parts_has_the_loss_and_the_gradients_of_the_same_rows_at_once
         trainer = make_trainer(size)
         batch = only_batch(trainer)
         assert (len(batch["parts"]) > 2) == several
-        assert sum(len(part["labels"]) for part in batch["parts"]) == len(TEXTS)
+        assert sum(len(part.labels) for part in batch["parts"]) == len(TEXTS)
         loss = trainer.training_step(trainer.model, batch)
         found.append((loss, {name: value.grad for name, value in trainer.model.named_parameters()}))
     (loss, gradients), (loss_in_parts, gradients_in_parts) = found
@@ -93,17 +93,21 @@ def test_ranks_count_tokens_once_a_batch(make_trainer: MakeTrainer, monkeypatch:
     """Ranks wait for one another when they count, and the batches of two ranks differ in the number of their parts."""
     trainer = make_trainer(IN_PARTS, max_steps=1, include_num_input_tokens_seen="all")
     counted = []
-    gather = trainer.accelerator.gather
-    monkeypatch.setattr(trainer.accelerator, "gather", lambda tensor: counted.append(int(tensor)) or gather(tensor))
-    batch = only_batch(trainer)
-    trainer._track_num_input_tokens(batch)
-    assert counted == [padded_tokens(batch)]
+    reduce = trainer.accelerator.reduce
+
+    def count(tensor: torch.Tensor, **options: Any) -> Any:
+        counted.append(int(tensor))
+        return reduce(tensor, **options)
+
+    monkeypatch.setattr(trainer.accelerator, "reduce", count)
+    trainer.train()
+    assert counted == [padded_tokens(only_batch(trainer))] == [trainer.state.num_input_tokens_seen]
 
 
 # Newer Pythons warn of any fork beside threads, which is what torch's loader does by default.
 @pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
 def test_worker_processes_make_the_same_batches(make_trainer: MakeTrainer) -> None:
-    size = StepSize(rows=8, tokens=None, max_tokens_at_once=100, part_cost=5)
+    size = StepSize(rows=8, cost=None, max_cost_at_once=100, part_cost=5)
     losses = []
     for num_workers in (0, 1):
         trainer = make_trainer(size, max_steps=4, dataloader_num_workers=num_workers)
@@ -119,9 +123,9 @@ def test_a_training_step_that_is_not_finite_in_one_part_is_noticed(make_trainer:
     batch = only_batch(trainer)
     embeddings = trainer.model.get_input_embeddings()
     with torch.no_grad():
-        only_there = set(batch["parts"][0]["input_ids"].flatten().tolist())
+        only_there = set(batch["parts"][0].inputs["input_ids"].flatten().tolist())
         for part in batch["parts"][1:]:
-            only_there -= set(part["input_ids"].flatten().tolist())
+            only_there -= set(part.inputs["input_ids"].flatten().tolist())
         embeddings.weight[only_there.pop()] = math.nan
     trainer.training_step(trainer.model, batch)
     with pytest.raises(RunError, match="NaN or infinite"):

@@ -15,7 +15,7 @@ import pytest
 
 import ftkit
 from adapter_runs import write_adapter_run
-from ftkit import strict_yaml
+from ftkit.config import yaml as strict_yaml
 from ftkit.errors import CheckpointError, UserError
 from runs import run_config, tagging_config, translation_config
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ftkit import strict_yaml
 from ftkit.cli import main
+from ftkit.config import yaml as strict_yaml
 from runs import TEXTS, run_config, write_csv
 
 
@@ -147,9 +147,9 @@ def test_one_message_and_nothing_written(name, checkpoint, tmp_path, monkeypatch
 @pytest.mark.parametrize("cell", ["NA", "null", "None", "nan", "#N/A"])
 def test_words_that_others_take_for_missing_stay_texts(cell, tmp_path):
     from ftkit.data.spec import DataSpec
-    from ftkit.tasks import kind_module
-    from ftkit.tasks.splits import read_splits
-    from ftkit.tasks.text_classification import TASK, columns_of
+    from ftkit.kinds.splits import read_splits
+    from ftkit.kinds.table import kind_module
+    from ftkit.kinds.text_classification import TASK, columns_of
 
     write_csv(tmp_path / "train.csv", [(cell, cell), *TEXTS])
     spec = DataSpec(train=str(tmp_path / "train.csv"), columns={"label": "topic"})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import ftkit
-from ftkit import strict_yaml
+from ftkit.config import yaml as strict_yaml
 from ftkit.errors import UserError
 from runs import run_config
 from untrusted import AUTO_MAP, MODEL, change_json, hostile_copy, on_one_line, pickled, rows

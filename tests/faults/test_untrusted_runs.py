@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import ftkit
-from ftkit import strict_yaml
+from ftkit.config import yaml as strict_yaml
 from ftkit.errors import UserError
 from runs import run_config
 from untrusted import change_yaml, hostile_copy, on_one_line, rows
@@ -148,11 +148,22 @@ def test_its_metrics_are_not_loaded(where: str, whole: Path, tmp_path: Path, can
     assert (code, canary.read_text()) == (0, "the metric"), told
 
 
-def test_metrics_of_the_hub_are_named_too(whole: Path, tmp_path: Path, canary: Path, command: Command) -> None:
-    run = hostile_copy(whole, tmp_path / "run", canary, metrics=["hub:stranger/metric"])
+@pytest.mark.parametrize("name", ["hub:stranger/metric", "evil_metric.py:Share", "stranger.metrics:Share"])
+def test_metrics_by_any_other_name_are_told_too(
+    name: str, whole: Path, tmp_path: Path, canary: Path, command: Command
+) -> None:
+    run = hostile_copy(whole, tmp_path / "run", canary, metrics=[name, "accuracy"])
+    for arguments in (("evaluate", run, "--data", rows(whole)), ("train", run / "ftkit.yaml", "overwrite=true")):
+        code, told = command(*arguments)
+        assert (code, canary.exists()) == (2, False)
+        assert name in told
+        assert FLAG in told
+    assert "set them yourself, such as metrics=null." in told
+    code, told = command("train", run / "ftkit.yaml", "overwrite=true", "metrics=null", "train.max_steps=1")
+    assert (code, canary.exists()) == (0, False), told
+    run = hostile_copy(whole, tmp_path / "again", canary, metrics=[name, "accuracy"])
     code, told = command("evaluate", run, "--data", rows(whole))
-    assert code == 2
-    assert "metrics that run code of their own: hub:stranger/metric. They were not loaded." in told
+    assert f"metrics that run code of their own: {name}. They were not loaded." in told
 
 
 def test_a_metric_that_the_user_names_runs(
@@ -242,7 +253,7 @@ def test_what_was_overridden_is_not_asked_about(hostile: Path, canary: Path, com
 
 def test_with_the_flag_its_config_is_obeyed(hostile: Path, canary: Path, command: Command, tmp_path: Path) -> None:
     code, told = command("check", hostile / "ftkit.yaml", f"output_dir={tmp_path / 'again'}", FLAG)
-    assert (code, canary.read_text()) == (0, "the task"), told
+    assert (code, canary.read_text()) == (0, "the metric"), told  # which is tried last, on rows that the task prepared
 
 
 def test_leaving_the_run_section_out_changes_nothing(hostile: Path, canary: Path, command: Command) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import ftkit
 from adapter_runs import write_adapter_run
-from ftkit.config import load_config
+from ftkit.config.run_config import load_config
 from local_hub import LocalHub, User
 
 

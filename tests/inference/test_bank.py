@@ -15,7 +15,7 @@ from torch.nn.modules.module import register_module_forward_hook
 
 import ftkit
 from adapter_runs import write_adapter_run
-from ftkit.config import CONFIG_FILE, load_config
+from ftkit.config.run_config import CONFIG_FILE, load_config
 from ftkit.errors import CheckpointError, DataError, UserError
 from ftkit.types import LabelSpace
 

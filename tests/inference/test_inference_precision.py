@@ -19,7 +19,7 @@ from ftkit.errors import UserError
 from ftkit.inference import precision as module
 from ftkit.inference.int8_linear import Int8Linear
 from ftkit.inference.precision import autocast_type, set_precision
-from ftkit.tasks import kind_module
+from ftkit.kinds.table import kind_module
 from ftkit.types import LabelSpace
 from runs import TEXTS, run_config, tagging_config, translation_config
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 import ftkit
-from ftkit.config import load_config
+from ftkit.config.run_config import load_config
 from ftkit.errors import CheckpointError, ConfigError, UserError
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.spec import ModelSpec
 from ftkit.models.tokenizers import load_tokenizer
-from ftkit.run_directory import open_run
-from ftkit.trust import check_code_is_trusted
+from ftkit.runs.directory import open_run
+from ftkit.runs.trust import check_code_is_trusted
 from runs import TEXTS, run_config, write_csv
 from untrusted import change_yaml
 

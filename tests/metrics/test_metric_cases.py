@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ftkit.metrics import Scorer
+from ftkit.metrics.scorer import make_scorer
+from ftkit.metrics.table import GROUPS
 from ftkit.types import LabelSpace
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
@@ -24,7 +25,8 @@ def expected_number(value: Any) -> Any:
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_equals_hand_worked_numbers(path: Path) -> None:
     case = json.loads(path.read_text(encoding="utf-8"))
-    scorer = Scorer(case["metrics"], LabelSpace(tuple(case["labels"]), case["problem_type"]))
+    labels = LabelSpace(tuple(case["labels"]), case["problem_type"])
+    scorer = make_scorer(case["metrics"], GROUPS[case["problem_type"]], labels=labels)
 
     result = scorer.compute(case["predictions"], case["references"], case["scores"])
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ftkit.errors import ConfigError, DataError
-from ftkit.metrics import METRICS, Scorer
+from ftkit.metrics.checks import metric_names
+from ftkit.metrics.scorer import Scorer, make_scorer
+from ftkit.metrics.table import GROUPS
 from ftkit.types import LabelSpace, ProblemType
 
 SINGLE = LabelSpace(tuple("abcde"))
@@ -17,8 +20,12 @@ MULTI = LabelSpace(tuple("abcde"), "multi_label_classification")
 REGRESSION = LabelSpace(("score",), "regression")
 
 
+def scorer_of(names: Sequence[str], labels: LabelSpace) -> Scorer:
+    return make_scorer(names, GROUPS[labels.problem_type], labels=labels)
+
+
 def all_names(problem_type: ProblemType) -> list[str]:
-    return [name for name, entry in METRICS.items() if problem_type in entry.problem_types]
+    return metric_names(GROUPS[problem_type])
 
 
 def random_data(labels: LabelSpace, num_rows: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -38,7 +45,7 @@ def random_data(labels: LabelSpace, num_rows: int = 400) -> tuple[np.ndarray, np
 @pytest.mark.parametrize("labels", [SINGLE, MULTI, REGRESSION], ids=lambda labels: labels.problem_type)
 def test_every_value_depends_on_the_pairing_of_rows(labels: LabelSpace) -> None:
     predictions, references, scores = random_data(labels)
-    scorer = Scorer(all_names(labels.problem_type), labels)
+    scorer = scorer_of(all_names(labels.problem_type), labels)
     before = scorer.compute(predictions, references, scores)
     order = np.random.default_rng(1).permutation(len(references))
 
@@ -53,7 +60,7 @@ def test_every_value_depends_on_the_pairing_of_rows(labels: LabelSpace) -> None:
 @pytest.mark.parametrize("labels", [SINGLE, MULTI, REGRESSION], ids=lambda labels: labels.problem_type)
 def test_values_are_plain(labels: LabelSpace) -> None:
     predictions, references, scores = random_data(labels)
-    result = Scorer(all_names(labels.problem_type), labels).compute(predictions, references, scores)
+    result = scorer_of(all_names(labels.problem_type), labels).compute(predictions, references, scores)
     per_label = result.pop("per_label", {})
     assert {type(value) for value in result.values()} == {float}
     for row in per_label.values():
@@ -64,7 +71,7 @@ def test_values_are_plain(labels: LabelSpace) -> None:
 @pytest.mark.parametrize("labels", [SINGLE, MULTI], ids=lambda labels: labels.problem_type)
 def test_averages_are_those_of_per_label(labels: LabelSpace) -> None:
     predictions, references, _ = random_data(labels)
-    result = Scorer(["precision", "recall", "f1"], labels).compute(predictions, references)
+    result = scorer_of(["precision", "recall", "f1"], labels).compute(predictions, references)
     rows = result["per_label"].values()
     support = references.sum(axis=0) if labels is MULTI else np.bincount(references)
     assert [row["support"] for row in rows] == support.tolist()
@@ -75,30 +82,30 @@ def test_averages_are_those_of_per_label(labels: LabelSpace) -> None:
 
 
 def test_nothing_right_is_zero_for_every_label() -> None:
-    result = Scorer(["accuracy"], SINGLE).compute([1, 2], [0, 0])
+    result = scorer_of(["accuracy"], SINGLE).compute([1, 2], [0, 0])
     nothing = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
     assert result["per_label"] == {**dict.fromkeys("abcde", nothing), "a": {**nothing, "support": 2}}
     assert type(result["per_label"]["a"]["support"]) is int
 
 
 def test_f1_is_that_of_the_second_of_two_labels() -> None:
-    scorer = Scorer(["f1"], LabelSpace(("negative", "positive")))
+    scorer = scorer_of(["f1"], LabelSpace(("negative", "positive")))
     result = scorer.compute([0, 1, 1], [0, 1, 0])
     assert result["f1"] == result["per_label"]["positive"]["f1"] == pytest.approx(2 / 3)
 
-    both = Scorer(["f1"], LabelSpace(("a", "b"), "multi_label_classification"))
+    both = scorer_of(["f1"], LabelSpace(("a", "b"), "multi_label_classification"))
     result = both.compute([[1, 0], [1, 1]], [[1, 0], [0, 1]])
     assert result["f1"] == result["f1_macro"]
 
 
 def test_regression_has_no_per_label() -> None:
-    assert "per_label" not in Scorer(["mse"], REGRESSION).compute([1.0, 2.0], [1.0, 2.5])
+    assert "per_label" not in scorer_of(["mse"], REGRESSION).compute([1.0, 2.0], [1.0, 2.5])
 
 
 @pytest.mark.parametrize("labels", [SINGLE, MULTI, REGRESSION], ids=lambda labels: labels.problem_type)
 def test_no_rows_gives_none(labels: LabelSpace) -> None:
     shape = (0, 5) if labels is MULTI else (0,)
-    scorer = Scorer(all_names(labels.problem_type), labels)
+    scorer = scorer_of(all_names(labels.problem_type), labels)
     rows = np.zeros(shape, dtype=int)
     result = scorer.compute(rows, rows, np.zeros((0, len(labels))))
     for row in result.pop("per_label", {}).values():
@@ -108,7 +115,7 @@ def test_no_rows_gives_none(labels: LabelSpace) -> None:
 
 
 def test_notes_are_those_of_the_last_result() -> None:
-    scorer = Scorer(["pearson"], REGRESSION)
+    scorer = scorer_of(["pearson"], REGRESSION)
     assert scorer.compute([1, 1], [1, 2]) == {"pearson": None}
     assert "constant" in scorer.notes["pearson"]
     scorer.compute([1, 2], [1, 2])
@@ -116,8 +123,8 @@ def test_notes_are_those_of_the_last_result() -> None:
 
 
 def test_scores_are_asked_for_only_where_they_are_read() -> None:
-    assert not Scorer(["accuracy", "f1"], SINGLE).needs_scores
-    scorer = Scorer(["accuracy", "roc_auc"], SINGLE)
+    assert not scorer_of(["accuracy", "f1"], SINGLE).needs_scores
+    scorer = scorer_of(["accuracy", "roc_auc"], SINGLE)
     assert scorer.needs_scores
     with pytest.raises(DataError, match="scores are missing: 'roc_auc'"):
         scorer.compute([0, 1], [0, 1])
@@ -138,12 +145,12 @@ def test_what_does_not_fit_the_labels_is_refused(
     labels: LabelSpace, predictions: Any, references: Any, scores: Any, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        Scorer(["accuracy"], labels).compute(predictions, references, scores)
+        scorer_of(["accuracy"], labels).compute(predictions, references, scores)
 
 
 def test_names_are_checked() -> None:
     with pytest.raises(ConfigError, match="'mse' is for regression"):
-        Scorer(["mse"], SINGLE)
+        scorer_of(["mse"], SINGLE)
 
 
 def test_does_not_touch_the_random_state() -> None:
@@ -151,5 +158,5 @@ def test_does_not_touch_the_random_state() -> None:
     np.random.seed(3)
     expected = np.random.random()
     np.random.seed(3)
-    Scorer(all_names("single_label_classification"), SINGLE).compute(predictions, references, scores)
+    scorer_of(all_names("single_label_classification"), SINGLE).compute(predictions, references, scores)
     assert np.random.random() == expected

@@ -15,15 +15,18 @@ from typing import Any
 import pytest
 import seqeval.metrics
 
-from ftkit.adapters.tag import ragged
+from ftkit.adapters.objectives.tags import ragged
 from ftkit.errors import ConfigError
-from ftkit.metrics import DEFAULT_METRICS, METRICS, PRIMARY_METRIC, available_keys, check_metric_names, metric_class
-from ftkit.metrics.tagging import TagScorer, score_entities
+from ftkit.metrics.checks import available_keys, check_metric_names
+from ftkit.metrics.scorer import make_scorer
+from ftkit.metrics.table import GROUPS, find_metric, import_class
+from ftkit.metrics.tagging import score_entities
 from ftkit.tag_schemes import SCHEMES, Entity, Scheme, tag_names, tags_of
 from ftkit.types import LabelSpace
 
 CASES = sorted((Path(__file__).parent / "tagging_cases").glob("*.json"))
-NAMES = DEFAULT_METRICS["token-classification"]
+GROUP = GROUPS["token-classification"]
+NAMES = GROUP.defaults
 TYPES = ("A", "B-c", "-LRB-")
 
 
@@ -41,7 +44,7 @@ def number(value: Any) -> Any:
 def test_equals_hand_worked_numbers(path: Path) -> None:
     case = json.loads(path.read_text(encoding="utf-8"))
     labels = LabelSpace(tag_names(case["types"], case["scheme"]))
-    scorer = TagScorer(NAMES, labels)
+    scorer = make_scorer(NAMES, GROUP, labels=labels)
     references, predictions = ([text.split() for text in case[key]] for key in ("references", "predictions"))
     result = scorer.compute(ids(labels, predictions), ids(labels, references))
     assert result.pop("mode") == "strict"
@@ -168,7 +171,7 @@ def test_equals_a_naive_count_on_thousands_of_random_sentences(scheme: Scheme, m
 def test_accuracy_equals_seqevals() -> None:
     generator = random.Random(2)
     labels = LabelSpace(tag_names(TYPES, "IOBES"))
-    scorer = TagScorer(["accuracy"], labels)
+    scorer = make_scorer(["accuracy"], GROUP, labels=labels)
     for _ in range(50):
         references, predictions = random_corpus(generator, labels.names)
         result = scorer.compute(ids(labels, predictions), ids(labels, references))
@@ -255,7 +258,7 @@ def test_tags_outside_the_scheme_are_no_entity_where_strict() -> None:
 
 
 def test_seqeval_is_imported_only_to_compute() -> None:
-    code = "import ftkit.metrics.tagging, sys; assert not {'seqeval', 'sklearn'} & set(sys.modules)"
+    code = "import ftkit.metrics.tag_scorer, sys; assert not {'seqeval', 'sklearn', 'evaluate'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -264,28 +267,33 @@ def test_seqeval_is_imported_only_to_compute() -> None:
 
 def test_metric_classes_work_with_evaluate() -> None:
     predictions, references = [["I-A", "O", "B-A"]], [["B-A", "O", "B-A"]]
-    strict = metric_class("seqeval")().compute(predictions=predictions, references=references)
-    lenient = metric_class("conlleval")().compute(predictions=predictions, references=references)
+    entries = {name: find_metric(name, GROUP.name) for name in NAMES}
+    results = {
+        name: import_class(entry.reference)().compute(predictions=predictions, references=references)
+        for name, entry in entries.items()
+    }
+    strict, lenient = results["seqeval"], results["conlleval"]
     assert strict["recall"] == 0.5
     assert lenient["conlleval_recall"] == 1.0
-    for name, result in (("seqeval", strict), ("conlleval", lenient)):
-        assert tuple(result) == METRICS[name].keys["token-classification"]
+    assert results["accuracy"] == {"accuracy": 2 / 3}
+    for name, result in results.items():
+        assert tuple(result) == entries[name].keys[GROUP.name]
 
 
 def test_the_table_lists_exactly_the_keys_that_are_computed() -> None:
     labels = LabelSpace(tag_names(("A",), "IOB2"))
-    scorer = TagScorer(NAMES, labels)
+    scorer = make_scorer(NAMES, GROUP, labels=labels)
     one = ids(labels, [["B-A"]])
     result = scorer.compute(one, one)
     extra = {"mode", "scheme", "per_label"}
-    assert set(result) - extra == set(available_keys(NAMES, "token-classification")) == set(scorer.keys)
-    assert PRIMARY_METRIC["token-classification"] in scorer.keys
-    assert TagScorer(["accuracy"], labels).compute(one, one) == {"accuracy": 1.0}
-    assert TagScorer(["conlleval"], labels).compute(one, one)["mode"] == "conlleval"
+    assert set(result) - extra == set(available_keys(NAMES, GROUP)) == set(scorer.keys)
+    assert GROUP.primary in scorer.keys
+    assert make_scorer(["accuracy"], GROUP, labels=labels).compute(one, one) == {"accuracy": 1.0}
+    assert make_scorer(["conlleval"], GROUP, labels=labels).compute(one, one)["mode"] == "conlleval"
 
 
 def test_unsuited_metrics_are_refused() -> None:
     with pytest.raises(ConfigError, match="'roc_auc' is for .* but this task is token-classification"):
-        check_metric_names(["roc_auc"], "token-classification")
+        check_metric_names(["roc_auc"], GROUP)
     with pytest.raises(ConfigError, match="'seqeval' is for token-classification"):
-        check_metric_names(["seqeval"], "single_label_classification")
+        check_metric_names(["seqeval"], GROUPS["single_label_classification"])

@@ -10,8 +10,12 @@ import pytest
 import sacrebleu
 
 from ftkit.errors import ConfigError
-from ftkit.metrics import DEFAULT_METRICS, METRICS, PRIMARY_METRIC, available_keys, greater_is_better, metric_class
-from ftkit.metrics.translation import TranslationScorer, bleu_tokenizer
+from ftkit.metrics.checks import available_keys, greater_is_better, metric_names
+from ftkit.metrics.scorer import make_scorer
+from ftkit.metrics.table import GROUPS, find_metric, import_class
+from ftkit.metrics.translation import bleu_tokenizer
+
+GROUP = GROUPS["translation"]
 
 REFERENCES = [
     "Ein Mann mit einem orangefarbenen Hut, der etwas anstarrt.",
@@ -26,7 +30,7 @@ WRITTEN = [
 
 
 def score(written: list[str], references: list[str], **options: Any) -> dict[str, Any]:
-    scorer = TranslationScorer(DEFAULT_METRICS["translation"], **{"target_lang": "de", **options})
+    scorer = make_scorer(GROUP.defaults, GROUP, options={"target_lang": "de", **options})
     return scorer.compute(np.array(written, object), np.array(references, object))
 
 
@@ -39,7 +43,7 @@ def test_scores_are_those_of_sacrebleu() -> None:
     assert found["bleu_signature"] == f"nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:{version}"
     assert found["chrf++_signature"] == f"nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:no|version:{version}"
     assert found["bleu_tokenizer"] == "13a"
-    assert available_keys(DEFAULT_METRICS["translation"], "translation") == ("bleu", "chrf++", "ter")
+    assert available_keys(GROUP.defaults, GROUP) == ("bleu", "chrf++", "ter")
 
 
 def test_case_counts() -> None:
@@ -87,13 +91,15 @@ def test_an_unknown_tokenizer() -> None:
 
 
 def test_primary_metric() -> None:
-    assert PRIMARY_METRIC["translation"] == "bleu"
+    assert GROUP.primary == "bleu"
     assert greater_is_better("bleu")
     assert greater_is_better("chrf++")
     assert not greater_is_better("ter")
 
 
-@pytest.mark.parametrize("name", [name for name, entry in METRICS.items() if "translation" in entry.keys])
+@pytest.mark.parametrize("name", metric_names(GROUP))
 def test_evaluate_metrics_give_the_same(name: str) -> None:
-    found = metric_class(name)().compute(predictions=WRITTEN, references=REFERENCES)
+    entry = find_metric(name, GROUP.name)
+    assert entry is not None
+    found = import_class(entry.reference)().compute(predictions=WRITTEN, references=REFERENCES)
     assert found == {name: score(WRITTEN, REFERENCES)[name]}

@@ -25,7 +25,7 @@ def inspect(folder: Path | str) -> CheckpointSpec:
 
 
 def build(folder: Path) -> frozenset[str]:
-    return tiny.make_adapter(folder, LABELS).build().new_parameters
+    return tiny.make_adapter(folder, LABELS).objective.build().new_parameters
 
 
 def refusal(folder: Path | str, action: Callable[..., Any] = inspect) -> str:
@@ -234,6 +234,6 @@ def test_weights_of_another_size(copy: BrokenCopy) -> None:
 
 def test_a_classifier_of_other_labels_gets_a_new_head(tmp_path: Path, checkpoint: Callable[[str], Path]) -> None:
     first = tiny.make_adapter(checkpoint("bert"), LabelSpace(("x", "y", "z")))
-    first.build().model.save_pretrained(tmp_path)
-    first.tokenizer.save_pretrained(tmp_path)
+    first.objective.build().model.save_pretrained(tmp_path)
+    first.preprocessor.save(tmp_path)
     assert build(tmp_path) == {"classifier.weight", "classifier.bias"}

@@ -71,7 +71,7 @@ def test_a_machine_without_a_gpu_is_told_what_it_costs(monkeypatch: pytest.Monke
     ],
 )
 def test_all_but_the_head_is_quantised(model_type: str, head: set[str], checkpoint: Checkpoint) -> None:
-    model = tiny.make_adapter(checkpoint(model_type), LABELS).build().model
+    model = tiny.make_adapter(checkpoint(model_type), LABELS).objective.build().model
     assert set(outside_of_body(model)) == head
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ftkit.kinds.table import find_kind
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.usage.classify import ClassifyRecipe
 from ftkit.report.usage.tag import TagRecipe
 from ftkit.report.usage.write import WriteRecipe
-from ftkit.tasks import kind_module
-from ftkit.types import Label, ScoreType, Split, TextExample, TextToTextExample, TokenExample
+from ftkit.types import Label, Split, TextExample, TextToTextExample, TokenExample
 
 INTENTS = (
     "account_access",
@@ -170,12 +170,12 @@ def content(
     splits: Sequence[EvaluatedSplit],
     *,
     label_names: tuple[str, ...],
-    problem_type: ScoreType,
+    problem_type: str,
     primary_metric: str,
     scores: dict[str, Any],
     **changes: Any,
 ) -> ReportContent:
-    kind = kind_module(changes.get("kind", "text-classification"))
+    kind = find_kind(changes.get("kind", "text-classification"))
     values: dict[str, Any] = {
         "title": "support-intents",
         "task_name": "text-classification",

@@ -15,6 +15,7 @@ from huggingface_hub import ModelCard
 from jinja2 import ChoiceLoader, DictLoader
 
 from ftkit.errors import FtkitError
+from ftkit.kinds.table import KINDS, find_kind
 from ftkit.report import template
 from ftkit.report.blocks.block import Block, block_values, find_block
 from ftkit.report.card import card_text, card_values
@@ -27,9 +28,9 @@ from ftkit.report.recipe import Recipe
 from ftkit.report.saved import Report, read_report
 from ftkit.report.shared import shared_files
 from ftkit.report.table import BLOCKS, READINGS, USAGES
+from ftkit.report.usage.load import LoadRecipe
 from ftkit.report.usage.usage import Usage, find_usage
 from ftkit.report.values import BlockValues, ReadingFacts
-from ftkit.tasks import KINDS, kind_module
 from ftkit.types import PROBLEM_TYPES
 
 TEMPLATES = Path(template.__file__).parent / "templates"
@@ -39,6 +40,7 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "numbers": contents.regression_content,
     "tags": contents.tagging_content,
     "written": contents.translation_content,
+    "a kind of one's own": lambda: contents.single_label_content(reading="any", blocks=(), recipe=LoadRecipe()),
 }
 
 
@@ -67,10 +69,11 @@ def test_a_usage_has_a_recipe(name: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_kind_names_is_there(kind: Any) -> None:
-    module = kind_module(kind)
-    for problem_type in PROBLEM_TYPES if kind == "text-classification" else (kind,):
-        assert set(module.blocks(problem_type)) <= set(BLOCKS)
-        assert module.reading(problem_type) in READINGS
+    found = find_kind(kind)
+    for group in PROBLEM_TYPES if kind == "text-classification" else (kind, "loss"):
+        assert set(found.blocks(group)) <= set(BLOCKS)
+        assert found.reading(group) in READINGS
+    assert {adapter.usage for adapter in found.task_adapters.values()} <= set(USAGES)
 
 
 def test_every_block_and_reading_is_shown_by_a_content_of_these_tests() -> None:
@@ -78,6 +81,18 @@ def test_every_block_and_reading_is_shown_by_a_content_of_these_tests() -> None:
     assert {name for content in made for name in content.blocks} == set(BLOCKS)
     assert {content.reading for content in made} == set(READINGS)
     assert {content.recipe.usage for content in made} == set(USAGES)
+
+
+def test_a_kind_that_names_nothing_has_a_report_all_the_same(tmp_path: Path) -> None:
+    write_report(tmp_path, CONTENTS["a kind of one's own"]())
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Accuracy on test" in page
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "With ftkit:\n\n```python\nimport ftkit\n" in card
+    assert 'ftkit.load(run).predict(["Where is my order?' in card
+    assert "## Labels" not in card
+    shared = shared_files(tmp_path, repo_id="owner/name", with_texts=False)
+    assert not any("Where is my order" in text for text in shared.values())
 
 
 @pytest.mark.parametrize("name", CONTENTS)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ftkit.config import load_config
+from ftkit.config.run_config import load_config
+from ftkit.config.yaml import dump, load
 from ftkit.report.config_text import shareable_results, shareable_yaml
-from ftkit.strict_yaml import dump, load
 
 CONFIG = {
     "task": "/home/ana/tasks.py:TASK",

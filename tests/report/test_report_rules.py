@@ -6,17 +6,17 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import grimp
 import pytest
 
 import ftkit.report
-from ftkit.types import FAMILIES, PROBLEM_TYPES, Kind
+from ftkit.kinds.table import KINDS
+from ftkit.types import FAMILIES, PROBLEM_TYPES
 
 FOLDER = Path(ftkit.report.__file__).parent
 FILES = [path.relative_to(FOLDER).as_posix() for path in sorted(FOLDER.rglob("*.py"))]
-NAMES = {*get_args(Kind), *FAMILIES, *PROBLEM_TYPES}
+NAMES = {*KINDS, *FAMILIES, *PROBLEM_TYPES}
 # A key of the config, a word that a reader sees, and transformers' own `problem_type`, by which the code of a card
 # takes the logits.
 PRINTED = {
@@ -42,7 +42,7 @@ def test_no_name_of_a_kind(file: str) -> None:
     asked = {child.attr for node in compared for child in ast.walk(node) if isinstance(child, ast.Attribute)}
     assert not asked & {"auto_class", "family"}
     imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in node.names}
-    assert not imported & {"WRITING_KINDS", "FAMILIES", "PROBLEM_TYPES"}
+    assert not imported & {"KINDS", "FAMILIES", "PROBLEM_TYPES"}
 
 
 def test_no_cycle() -> None:

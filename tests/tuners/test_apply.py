@@ -12,18 +12,17 @@ import cells
 from ftkit.errors import ConfigError
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.spec import TunerSpec
-from ftkit.types import Kind
 
 Tune = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def tune(checkpoint: Callable[[str], Path]) -> Tune:
-    def make(kind: Kind, name: str, **tuner: Any) -> Any:
+    def make(kind: str, name: str, **tuner: Any) -> Any:
         adapter = cells.make_adapter(kind, name, checkpoint)
-        built = adapter.build()
-        family = adapter.spec.family
-        return apply_tuner(built.model, built.new_parameters, TunerSpec(**tuner), kind=kind, family=family)
+        built = adapter.objective.build()
+        peft_task = cells.peft_task(kind, adapter)
+        return apply_tuner(built.model, built.new_parameters, TunerSpec(**tuner), peft_task=peft_task)
 
     return make
 

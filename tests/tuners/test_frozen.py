@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import cells
-from ftkit.config import load_config
+import tiny
+from ftkit.config.run_config import load_config
 from ftkit.errors import ConfigError
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.frozen import frozen_modules, frozen_prefix
@@ -21,9 +23,8 @@ LAST_LAYER = {"method": "last-layers", "num_layers": 1}
 
 def tuned(name: str, tuner: dict[str, Any], checkpoint: Callable[[str], Path]) -> Any:
     adapter = cells.make_adapter("text-classification", name, checkpoint)
-    built = adapter.build()
-    options = {"kind": "text-classification", "family": adapter.spec.family}
-    return apply_tuner(built.model, built.new_parameters, TunerSpec(**tuner), **options)
+    built = adapter.objective.build()
+    return apply_tuner(built.model, built.new_parameters, TunerSpec(**tuner), peft_task="SEQ_CLS")
 
 
 @pytest.mark.parametrize(
@@ -46,20 +47,30 @@ def test_neither_the_head_nor_trained_layers_are_frozen(checkpoint: Callable[[st
     model = tuned("bert", LAST_LAYER, checkpoint)
     base = model.get_base_model()
     first, last = base.bert.encoder.layer
-    frozen = set(frozen_modules(model))
+    frozen = {model.get_submodule(name) for name in frozen_modules(model)}
     assert {base.bert, base.bert.embeddings.dropout, base.bert.encoder, *first.modules()} <= frozen
     assert not frozen & {base, base.dropout, *base.classifier.modules(), *last.modules()}
 
 
+@pytest.mark.parametrize(
+    ("tuner", "num_still"), [({"method": "head-only"}, 3), (LAST_LAYER, 2), ({"method": "lora"}, 0)]
+)
+def test_frozen_layers_compute_without_dropout_while_the_rest_is_trained(
+    tmp_path: Path, tuner: dict[str, Any], num_still: int
+) -> None:
+    """Features are the same in every epoch; the body's states after the embeddings, the first and the last layer."""
+    folder = tiny.make_checkpoint("bert", tmp_path, dropout=0.5)
+    model = tuned("bert", tuner, lambda _: folder).train()
+    ids = torch.tensor([[2, 159, 149, 3]])
+    once, again = (model(input_ids=ids, output_hidden_states=True) for _ in range(2))
+    equal = [torch.equal(one, other) for one, other in zip(once.hidden_states, again.hidden_states, strict=True)]
+    assert equal == [True] * num_still + [False] * (3 - num_still)
+    assert not torch.equal(once.logits, again.logits), "the head has dropout of its own"
+
+
 def test_other_methods_refuse_the_key() -> None:
-    config = {
-        "task": "text-classification",
-        "model": {"checkpoint": "x"},
-        "data": {"train": "a.csv"},
-        "output_dir": "y",
-    }
     with pytest.raises(ConfigError, match="lora does not read cache_frozen"):
-        load_config({**config, "tuner": {"method": "lora", "cache_frozen": True}})
+        load_config({**CONFIG, "tuner": {"method": "lora", "cache_frozen": True}})
     for stated, meant in (({}, True), ({"cache_frozen": False}, False)):
-        tuner = load_config({**config, "tuner": {"method": "head-only", **stated}}).tuner
+        tuner = load_config({**CONFIG, "tuner": {"method": "head-only", **stated}}).tuner
         assert tuner.option("cache_frozen") is meant

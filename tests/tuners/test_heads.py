@@ -10,7 +10,6 @@ from torch import nn
 
 import cells
 from ftkit.tuners.heads import new_modules
-from ftkit.types import Kind
 
 
 class Mixed(nn.Module):
@@ -75,6 +74,6 @@ def test_the_largest_modules_of_new_parameters(new: list[str], modules: list[str
         ),
     ],
 )
-def test_heads_of_real_models(kind: Kind, name: str, modules: list[str], checkpoint: Callable[[str], Path]) -> None:
-    built = cells.make_adapter(kind, name, checkpoint).build()
+def test_heads_of_real_models(kind: str, name: str, modules: list[str], checkpoint: Callable[[str], Path]) -> None:
+    built = cells.make_adapter(kind, name, checkpoint).objective.build()
     assert new_modules(built.model, built.new_parameters) == modules

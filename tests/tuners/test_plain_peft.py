@@ -15,8 +15,7 @@ import pytest
 import torch
 
 import ftkit
-from ftkit.engine.batching import pad
-from ftkit.types import Split
+import tiny
 from runs import run_config, tagging_config, translation_config
 
 Checkpoint = Callable[[str], Path]
@@ -82,9 +81,9 @@ def read_by_ftkit(run: Path) -> tuple[dict[str, Any], np.ndarray]:
     """Returns a padded batch of the run's own rows, as lists, and the logits of the loaded run."""
     predictor = ftkit.load(run, device="cpu")
     split = predictor.labelled(predictor.config.data.train)
-    rows = predictor.adapter.encode(Split("train", split.source, split.examples[:4])).rows.to_list()
-    batch = {name: tensor for name, tensor in pad(rows, predictor.adapter.padding).items() if name != "labels"}
-    return {name: tensor.tolist() for name, tensor in batch.items()}, predictor.model(**batch).logits.numpy()
+    encoded = predictor.adapter.preprocessor.encode(split.examples[:4], targets=True)
+    inputs = tiny.batch_of(predictor.adapter, encoded).inputs
+    return {name: tensor.tolist() for name, tensor in inputs.items()}, predictor.model(**inputs).logits.numpy()
 
 
 PLAIN = """
@@ -98,6 +97,7 @@ class Forbidden:
 sys.meta_path.insert(0, Forbidden())
 try:
     import ftkit
+import tiny
 except ImportError:
     pass
 else:

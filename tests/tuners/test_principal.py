@@ -38,9 +38,9 @@ def test_the_saved_change_is_the_difference_of_the_factors(down: str, up: str) -
 def tune(checkpoint: Callable[[str], Path]) -> Callable[..., Any]:
     def make(**options: Any) -> tuple[Any, Any]:
         adapter = cells.make_adapter("text-classification", "bert", checkpoint)
-        before, built = adapter.build().model, adapter.build()
+        before, built = adapter.objective.build().model, adapter.objective.build()
         spec = TunerSpec(method="pissa", **options)
-        tuned = apply_tuner(built.model, built.new_parameters, spec, kind="text-classification", family="encoder")
+        tuned = apply_tuner(built.model, built.new_parameters, spec, peft_task="SEQ_CLS")
         return before, tuned
 
     return make

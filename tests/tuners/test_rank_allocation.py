@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import cells
-from ftkit.engine.batching import pad
+import tiny
+from ftkit.adapters.task_adapter import Batch
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.rank_allocation import RankAllocation
 from ftkit.tuners.spec import TunerSpec
@@ -20,7 +21,6 @@ from ftkit.tuners.training_state import load_training_state, save_training_state
 
 NUM_STEPS, RANK, INITIAL_RANK = 20, 2, 3
 LAST = 14  # after the last ranks are taken away, 30 % of the steps are left
-Batch = dict[str, torch.Tensor]
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +28,11 @@ def start(checkpoint: Callable[[str], Path]) -> tuple[Any, Batch]:
     """A model to be copied, and a batch with labels."""
     adapter = cells.make_adapter("text-classification", "bert", checkpoint)
     torch.manual_seed(0)
-    built = adapter.build()
+    built = adapter.objective.build()
     spec = TunerSpec(method="adalora", rank=RANK)
-    tuned = apply_tuner(built.model, built.new_parameters, spec, kind="text-classification", family="encoder")
-    return tuned.eval(), pad(adapter.encode(cells.make_split("text-classification")).rows.to_list(), adapter.padding)
+    tuned = apply_tuner(built.model, built.new_parameters, spec, peft_task="SEQ_CLS")
+    encoded = adapter.preprocessor.encode(cells.make_split("text-classification").examples, targets=True)
+    return tuned.eval(), tiny.batch_of(adapter, encoded)
 
 
 class Training:
@@ -53,8 +54,8 @@ class Training:
         """Returns the number of ranks after each step."""
         counts = []
         while self.state.global_step < until:
-            outputs = self.model(**{name: self.batch[name] for name in self.batch if name != "labels"})
-            torch.nn.functional.cross_entropy(outputs.logits, self.batch["labels"]).backward()
+            outputs = self.model(**self.batch.inputs)
+            torch.nn.functional.cross_entropy(outputs.logits, self.batch.labels).backward()
             self.call("on_pre_optimizer_step")
             self.optimizer.step()
             self.call("on_optimizer_step")
@@ -95,9 +96,9 @@ def test_the_saved_tensors_keep_their_shapes(start: tuple[Any, Batch]) -> None:
 def test_the_penalty_is_peft_s_own(start: tuple[Any, Batch]) -> None:
     """peft adds it to the loss that a model computes by itself; here it is added to the gradients."""
     theirs, ours = copy.deepcopy(start[0]), copy.deepcopy(start[0])
-    theirs(**start[1]).loss.backward()
-    logits = ours(**{name: start[1][name] for name in start[1] if name != "labels"}).logits
-    torch.nn.functional.cross_entropy(logits, start[1]["labels"]).backward()
+    batch = start[1]
+    theirs(**batch.inputs, labels=batch.labels).loss.backward()
+    torch.nn.functional.cross_entropy(ours(**batch.inputs).logits, batch.labels).backward()
     without = {name: tensor.grad.clone() for name, tensor in ours.named_parameters() if "lora_A" in name}
     RankAllocation(ours).on_pre_optimizer_step(None, None, None)  # type: ignore[arg-type]
     expected = dict(theirs.named_parameters())

@@ -21,9 +21,9 @@ from ftkit.tuners.spec import TunerSpec
 @pytest.fixture(scope="module")
 def tune(checkpoint: Callable[[str], Path]) -> Callable[..., Any]:
     def make(**tuner: Any) -> Any:
-        built = cells.make_adapter("text-classification", "bert", checkpoint).build()
+        built = cells.make_adapter("text-classification", "bert", checkpoint).objective.build()
         spec = TunerSpec(**tuner)
-        return apply_tuner(built.model, built.new_parameters, spec, kind="text-classification", family="encoder")
+        return apply_tuner(built.model, built.new_parameters, spec, peft_task="SEQ_CLS")
 
     return make
 
@@ -37,7 +37,7 @@ def saved(tune: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def base(checkpoint: Callable[[str], Path]) -> Any:
-    return cells.make_adapter("text-classification", "bert", checkpoint).build().model
+    return cells.make_adapter("text-classification", "bert", checkpoint).objective.build().model
 
 
 def test_the_config_is_readable_and_always_the_same(saved: Path, tune: Callable[..., Any], tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_another_number_of_labels_is_noticed(saved: Path, checkpoint: Callable[[
     import tiny
     from ftkit.types import LabelSpace
 
-    model = tiny.make_adapter(checkpoint("bert"), LabelSpace(("one", "two"))).build().model
+    model = tiny.make_adapter(checkpoint("bert"), LabelSpace(("one", "two"))).objective.build().model
     with pytest.raises(CheckpointError, match="the trained adapter cannot be loaded"):
         attach_adapter(model, saved)
 

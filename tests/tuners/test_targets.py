@@ -84,7 +84,7 @@ def loaded(checkpoint: Callable[[str], Path]) -> Callable[[str], Loaded]:
     def load(name: str) -> Loaded:
         if name not in made:
             kind = "text-classification" if name in tiny.MODEL_TYPES else "translation"
-            built = cells.make_adapter(kind, name, checkpoint).build()
+            built = cells.make_adapter(kind, name, checkpoint).objective.build()
             made[name] = (built.model, new_modules(built.model, built.new_parameters), built.new_parameters, kind)
         return made[name]
 
@@ -134,10 +134,10 @@ def test_peft_attaches_to_them_and_nothing_else(name: str, checkpoint: Callable[
 
     kind = "text-classification" if name in tiny.MODEL_TYPES else "translation"
     adapter = cells.make_adapter(kind, name, checkpoint)
-    built = adapter.build()
+    built = adapter.objective.build()
     expected = expected_linear(built.model, name)
     tuned: Any = apply_tuner(
-        built.model, built.new_parameters, TunerSpec(method="lora"), kind=kind, family=adapter.spec.family
+        built.model, built.new_parameters, TunerSpec(method="lora"), peft_task=cells.peft_task(kind, adapter)
     )
     attached = {inner for inner, module in tuned.named_modules() if isinstance(module, LoraLayer)}
     assert {inner.removeprefix(base_prefix(tuned)) for inner in attached} == expected

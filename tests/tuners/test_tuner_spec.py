@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from ftkit.config import load_config
+from ftkit.config.run_config import load_config
 from ftkit.errors import ConfigError
 from ftkit.tuners.spec import METHODS, MethodName, TunerSpec
 

@@ -12,27 +12,27 @@ import transformers
 
 import cells
 import tiny
-from ftkit.adapters.adapter import Adapter
-from ftkit.engine.batching import pad
 from ftkit.errors import ConfigError
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.spec import TunerSpec
-from ftkit.types import Kind, Split, TextToTextExample
+from pairs import make_sources
 
-Prompted = tuple[Adapter, Any]
+Prompted = tuple[Any, Any]
+"""A task adapter, and a model."""
 
 
 @pytest.fixture(scope="module")
-def prompted(checkpoint: Callable[[str], Path]) -> Callable[[Kind, str, str], Prompted]:
+def prompted(checkpoint: Callable[[str], Path]) -> Callable[[str, str, str], Prompted]:
     """`prompted("translation", "gpt2", "prompt")` is an adapter and a model whose virtual tokens matter."""
 
-    def make(kind: Kind, name: str, method: Any) -> Prompted:
+    def make(kind: str, name: str, method: Any) -> Prompted:
         adapter = cells.make_adapter(
             kind, name, checkpoint, **({"max_new_tokens": 8} if kind == "translation" else {})
         )
-        built = adapter.build()
+        built = adapter.objective.build()
         spec = TunerSpec(method=method, num_virtual_tokens=5)
-        model: Any = apply_tuner(built.model, built.new_parameters, spec, kind=kind, family=adapter.spec.family)
+        peft_task = cells.peft_task(kind, adapter)
+        model: Any = apply_tuner(built.model, built.new_parameters, spec, peft_task=peft_task)
         torch.manual_seed(0)
         with torch.no_grad():
             for tensor in model.prompt_encoder.parameters():
@@ -60,10 +60,10 @@ CELLS = [
 @pytest.mark.parametrize(("kind", "name", "method"), CELLS)
 @torch.inference_mode()
 def test_a_row_is_read_alike_alone_and_in_a_batch(
-    kind: Kind, name: str, method: str, prompted: Callable[..., Prompted]
+    kind: str, name: str, method: str, prompted: Callable[..., Prompted]
 ) -> None:
     adapter, model = prompted(kind, name, method)
-    rows = adapter.encode(cells.make_split(kind)).rows.to_list()
+    rows = adapter.preprocessor.encode(cells.make_split(kind).examples, targets=True).rows.to_list()
     together = logits(adapter, model, rows)
     for row, expected in zip(rows, together, strict=True):
         (alone,) = logits(adapter, model, [row])
@@ -73,9 +73,8 @@ def test_a_row_is_read_alike_alone_and_in_a_batch(
         torch.testing.assert_close(alone, expected, atol=2e-5, rtol=1e-4)
 
 
-def logits(adapter: Adapter, model: Any, rows: list[dict[str, Any]]) -> torch.Tensor:
-    batch = pad(rows, adapter.padding)
-    return model(**{name: tensor for name, tensor in batch.items() if name != "labels"}).logits
+def logits(adapter: Any, model: Any, rows: list[dict[str, Any]]) -> torch.Tensor:
+    return model(**adapter.preprocessor.collate(rows, training=False, rng=None).inputs).logits
 
 
 WRITERS = [
@@ -91,26 +90,26 @@ def test_a_text_is_written_as_the_logits_say(name: str, method: str, prompted: C
     """Token by token, alone, without padding, cache or search; and in a batch with longer and shorter texts."""
     adapter, model = prompted("translation", name, method)
     sources = [text for text, _ in cells.EXAMPLES] + ["rain"]
-    split = Split("input", "x", [TextToTextExample(row, text, "", line=row) for row, text in enumerate(sources)])
-    encoded = adapter.encode_prompt(split)
-    rows: list[Any] = encoded.rows.to_list()
-    quick: Any = adapter.for_validation()
-    written = quick.run(model, pad(rows, adapter.padding, left=encoded.pads_left))["predictions"].tolist()
-    for row, found in zip(rows, written, strict=True):
-        expected = greedy(quick, model, torch.tensor([row["input_ids"]]), num_tokens=6)
-        end = expected.index(quick._end) + 1 if quick._end in expected else len(expected)
+    encoded = adapter.preprocessor.encode(make_sources(*sources), targets=False)
+    quick = adapter.for_validation()
+    written = quick.objective.predict(model, tiny.batch_of(adapter, encoded))["predictions"].tolist()
+    end_id = adapter.preprocessor.end_id
+    for row, found in zip(encoded.rows.to_list(), written, strict=True):
+        expected = greedy(adapter, model, torch.tensor([row["input_ids"]]), num_tokens=6)
+        end = expected.index(end_id) + 1 if end_id in expected else len(expected)
         assert found[:end] == expected[:end]
 
 
 def greedy(adapter: Any, model: Any, ids: torch.Tensor, *, num_tokens: int) -> list[int]:
     reads_twice = model.config.is_encoder_decoder
-    inputs = {"decoder_input_ids": torch.tensor([[adapter._start]])} if reads_twice else {}
+    start = torch.tensor([[adapter.preprocessor.languages.start_id]]) if reads_twice else None
+    inputs = {} if start is None else {"decoder_input_ids": start}
     written: list[int] = []
     for _ in range(num_tokens):
         written.append(int(model(input_ids=ids, attention_mask=torch.ones_like(ids), **inputs).logits[0, -1].argmax()))
         grown = torch.tensor([written])
-        if reads_twice:
-            inputs = {"decoder_input_ids": torch.cat([torch.tensor([[adapter._start]]), grown], dim=1)}
+        if start is not None:
+            inputs = {"decoder_input_ids": torch.cat([start, grown], dim=1)}
         else:
             ids = torch.cat([ids, grown[:, -1:]], dim=1)
     return written
@@ -121,8 +120,7 @@ def greedy(adapter: Any, model: Any, ids: torch.Tensor, *, num_tokens: int) -> l
 
 def tune(model: Any, method: Any) -> Any:
     spec = TunerSpec(method=method, num_virtual_tokens=2)
-    family = "encoder-decoder" if model.config.is_encoder_decoder else "decoder"
-    return apply_tuner(model, (), spec, kind="translation", family=family)  # type: ignore[arg-type]
+    return apply_tuner(model, (), spec, peft_task="SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM")
 
 
 COMMON = {"vocab_size": 11, "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
@@ -186,7 +184,7 @@ def test_a_prefix_is_as_large_as_the_keys_of_what_writes(
 
 
 def test_a_prompt_of_an_encoder_decoder_is_read_once(checkpoint: Callable[[str], Path]) -> None:
-    model = cells.make_adapter("translation", "t5", checkpoint).build().model
+    model = cells.make_adapter("translation", "t5", checkpoint).objective.build().model
     assert tune(model, "prompt").prompt_encoder.default.embedding.weight.shape == (2, tiny.HIDDEN)
 
 

@@ -27,6 +27,7 @@ class Usage:
         code: card, name of the run, whether it is a folder -> lines of Python that load the model and predict.
         arguments: the card's example, or None -> what `ftkit predict RUN` is given to predict it.
         files: an input and an output file for `ftkit predict RUN`.
+        is_plain: whether the code does without ftkit.
         note: Markdown below the code: how what it prints is to be taken; empty where that is plain.
     """
 
@@ -37,6 +38,7 @@ class Usage:
     arguments: Callable[[Card], str]
     files: tuple[str, str]
     note: Callable[[Card], str] = lambda card: ""
+    is_plain: bool = True
 
 
 def find_usage(name: str) -> Usage:

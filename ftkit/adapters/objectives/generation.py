@@ -1,0 +1,191 @@
+"""A text that the model writes: token by token in prediction, with its true predecessors in training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ftkit.adapters.preprocessors.text_to_text import TextToTextPreprocessor
+from ftkit.adapters.preprocessors.tokens import NO_LOSS
+from ftkit.adapters.task_adapter import Arrays, Batch, Encoded, ObjectiveBase, Prediction, Tensors
+from ftkit.models.encoder_decoder import sides
+from ftkit.models.generation import GenerationSpec
+from ftkit.models.generator_loading import check_can_generate, generation_config, load_generator
+from ftkit.models.loading import LoadedModel
+from ftkit.types import TextToTextExample
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from ftkit.models.spec import CheckpointSpec
+
+
+class GenerationObjective(ObjectiveBase):
+    """What the families share: loss, search, and token ids back into texts.
+
+    Attributes:
+        num_beams: of the search; `for_validation` gives an objective with those of validation.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ("label_smoothing", "generation")
+    one_pass: ClassVar[bool] = False
+    most_rows: ClassVar[int | None] = 64  # each keeps keys and values in memory, times the beams of the search
+    formats: ClassVar[tuple[str, ...]] = ("jsonl", "txt")
+
+    def __init__(
+        self,
+        preprocessor: TextToTextPreprocessor,
+        auto_class: str,
+        *,
+        label_smoothing: float = 0.0,
+        generation: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.preprocessor, self.auto_class = preprocessor, auto_class
+        self.label_smoothing = label_smoothing
+        self.generation = GenerationSpec(**(generation or {}))
+        self.num_beams = self.generation.num_beams
+
+    @classmethod
+    def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
+        """Refuses a checkpoint whose type has no model that writes text, before anything is read.
+
+        Raises:
+            CheckpointError: it has none.
+        """
+        check_can_generate(spec, auto_class)
+
+    def for_validation(self) -> GenerationObjective:
+        """Returns an objective that searches as is enough to compare checkpoints."""
+        quick = copy.copy(self)
+        quick.num_beams = self.generation.validation_num_beams
+        return quick
+
+    # --- checkpoint -> model ---
+
+    def build(self) -> LoadedModel:
+        """Loads the checkpoint in float32, with the search written into its generation config.
+
+        Raises:
+            CheckpointError: its weights cannot be read, or some are missing.
+        """
+        reads = self.preprocessor
+        loaded = load_generator(self.auto_class, reads.spec, reads.processor)
+        model = loaded.model
+        model.generation_config = generation_config(
+            model,
+            self.generation,
+            max_new_tokens=reads.max_new_tokens,
+            pad_token_id=reads.target_tokenizer.pad_token_id,
+            eos_token_id=reads.end_id,
+            special=self._special_generation_ids(),
+        )
+        for config in (model.config, *sides(model.config)):
+            config.use_cache = False  # of use to generate only, and the generation config asks for it there
+        return loaded
+
+    def _special_generation_ids(self) -> dict[str, int]:
+        return {}
+
+    # --- outputs -> losses and predictions ---
+
+    def count_items(self, encoded: Encoded) -> int:
+        """Returns the number of target tokens."""
+        labels = encoded.rows.with_format("arrow")[:]["labels"].combine_chunks()
+        return int((labels.flatten().to_numpy() != NO_LOSS).sum())
+
+    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        """Returns each row's cross-entropy, summed over the tokens of its target: (B,)."""
+        from torch.nn import functional
+
+        logits_BTV, labels_BT = self._aligned(outputs.logits, batch.labels)
+        losses = functional.cross_entropy(
+            logits_BTV.float().flatten(0, 1),
+            labels_BT.flatten(),
+            label_smoothing=self.label_smoothing,
+            ignore_index=NO_LOSS,
+            reduction="none",
+        )
+        return losses.view(labels_BT.shape).sum(dim=1)
+
+    def _aligned(self, logits_BTV: torch.Tensor, labels_BT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns logits and the labels that they predict, position by position."""
+        return logits_BTV, labels_BT
+
+    def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
+        """Writes texts for a padded batch.
+
+        Returns:
+            `predictions` (B, T), the new tokens alone, padded; `cut_off` (B,), where the end was not reached.
+        """
+        import torch
+
+        config = copy.deepcopy(model.generation_config)
+        config.num_beams = self.num_beams
+        generator: Any = model
+        written_BT = generator.generate(**batch.inputs, generation_config=config)[:, self._num_given(batch) :]
+        ends = torch.as_tensor(config.eos_token_id, device=written_BT.device).reshape(-1)
+        return {"predictions": written_BT, "cut_off": ~torch.isin(written_BT, ends).any(dim=1)}
+
+    def _num_given(self, batch: Batch) -> int:
+        """Returns how many tokens of a generated row the model was given."""
+        raise NotImplementedError
+
+    def finish(self, arrays: Arrays, encoded: Encoded, start: int, stop: int) -> Arrays:
+        """Turns token ids into texts of one line: `predictions` (N,) of str."""
+        texts = self.preprocessor.target_tokenizer.batch_decode(
+            [[int(id_) for id_ in row] for row in arrays["predictions"]], skip_special_tokens=True
+        )
+        predictions = np.empty(len(texts), object)
+        predictions[:] = [" ".join(text.splitlines()).strip() for text in texts]
+        return {"predictions": predictions, "cut_off": arrays["cut_off"]}
+
+    def references(self, examples: Sequence[TextToTextExample]) -> np.ndarray:
+        """Returns the targets, (N,) of str."""
+        targets = np.empty(len(examples), object)
+        targets[:] = [example.target for example in examples]
+        return targets
+
+    def decode(self, arrays: Arrays, examples: Sequence[TextToTextExample]) -> list[Prediction]:
+        """Returns `prediction` of each example; an empty source has an empty one."""
+        pairs = zip(arrays["predictions"], examples, strict=True)
+        return [{"prediction": text if example.source.strip() else ""} for text, example in pairs]
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns the class that loads the model."""
+        return {"auto_class": self.auto_class}
+
+
+class EncoderDecoderGeneration(GenerationObjective):
+    """The target stands on a side of its own."""
+
+    def _special_generation_ids(self) -> dict[str, int]:
+        return self._languages.generation_ids
+
+    @property
+    def _languages(self) -> Any:
+        return self.preprocessor.languages  # type: ignore[attr-defined]
+
+    def build(self) -> LoadedModel:
+        """Loads the checkpoint, or joins two, and writes into its config how a target begins and ends."""
+        loaded = super().build()
+        config: Any = loaded.model.config
+        config.decoder_start_token_id, config.eos_token_id = self._languages.start_id, self.preprocessor.end_id
+        config.pad_token_id = self.preprocessor.target_tokenizer.pad_token_id
+        return loaded
+
+    def _num_given(self, batch: Batch) -> int:
+        return 1  # the start token
+
+
+class DecoderGeneration(GenerationObjective):
+    """The target goes on where the prompt ends."""
+
+    def _aligned(self, logits_BTV: torch.Tensor, labels_BT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return logits_BTV[:, :-1], labels_BT[:, 1:]
+
+    def _num_given(self, batch: Batch) -> int:
+        return batch.inputs["input_ids"].shape[1]

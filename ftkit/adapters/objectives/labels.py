@@ -1,0 +1,159 @@
+"""One label, several labels or a number for each example, whatever is read: text, image, sound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ftkit.adapters.label_column import label_array
+from ftkit.adapters.task_adapter import (
+    Arrays,
+    Batch,
+    Encoded,
+    ObjectiveBase,
+    Prediction,
+    Preprocessor,
+    Tensors,
+)
+from ftkit.errors import CheckpointError
+from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head
+from ftkit.types import LabelSpace
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+# What a classifier is called, and which checkpoints have one.
+_CLASSIFIERS = {
+    "AutoModelForSequenceClassification": ("text classifier", "BERT, RoBERTa, GPT-2, Llama, T5 and BART"),
+    "AutoModelForImageClassification": ("image classifier", "ViT, Swin, ConvNeXt and ResNet"),
+    "AutoModelForAudioClassification": ("audio classifier", "wav2vec2, HuBERT, WavLM, AST and Whisper"),
+}
+
+
+class LabelObjective(ObjectiveBase):
+    """Classification and regression with transformers' own heads."""
+
+    options: ClassVar[tuple[str, ...]] = ("class_weights", "label_smoothing")
+
+    def __init__(
+        self,
+        preprocessor: Preprocessor,
+        auto_class: str,
+        *,
+        class_weights: Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        assert preprocessor.labels is not None
+        self.preprocessor, self.auto_class = preprocessor, auto_class
+        self.labels: LabelSpace = preprocessor.labels
+        self.class_weights, self.label_smoothing = class_weights, label_smoothing
+
+    @classmethod
+    def check_checkpoint(cls, spec: Any, auto_class: str) -> None:
+        """Refuses a checkpoint whose type has no classifier in transformers, such as Marian, before anything is read.
+
+        Raises:
+            CheckpointError: it has none.
+        """
+        if has_auto_model(auto_class, spec):
+            return
+        what, examples = _CLASSIFIERS[auto_class]
+        raise CheckpointError(
+            f"model.checkpoint: transformers has no {what} for checkpoints of type {spec.model_type!r}, such as "
+            f"{spec.name!r}. Start from another one: {examples} have one."
+        )
+
+    def build(self) -> LoadedModel:
+        """Loads the checkpoint in float32 with a head for the labels.
+
+        Raises:
+            CheckpointError: its weights cannot be read, or more than a head is missing.
+        """
+        spec = self.preprocessor.spec
+        return load_with_head(
+            self.auto_class,
+            spec,
+            tokenizer=self.preprocessor.processor if spec.reads == "text" else None,
+            num_labels=len(self.labels),
+            id2label=self.labels.id2label,
+            label2id=self.labels.label2id,
+            problem_type=self.labels.problem_type,
+        )
+
+    def count_items(self, encoded: Encoded) -> int:
+        """One loss term a row."""
+        return encoded.num_rows
+
+    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        """Returns each row's loss, (B,): cross-entropy, mean binary cross-entropy, or squared error."""
+        from torch.nn import functional
+
+        logits_BL, labels = outputs.logits.float(), batch.labels
+        weights_L = None if self.class_weights is None else logits_BL.new_tensor(self.class_weights)
+        if self.labels.problem_type == "regression":
+            return (logits_BL.squeeze(-1) - labels) ** 2
+        if self.labels.problem_type == "single_label_classification":
+            return functional.cross_entropy(
+                logits_BL, labels, weight=weights_L, label_smoothing=self.label_smoothing, reduction="none"
+            )
+        # Smoothing moves each yes/no target towards one half, as cross-entropy's does towards the uniform.
+        targets_BL = labels * (1 - self.label_smoothing) + self.label_smoothing / 2
+        loss_BL = functional.binary_cross_entropy_with_logits(
+            logits_BL, targets_BL, pos_weight=weights_L, reduction="none"
+        )
+        return loss_BL.mean(dim=-1)
+
+    def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
+        """Runs a batch through the model; see `reduce`."""
+        outputs = model(**batch.inputs)
+        loss = {} if batch.labels is None else {"loss": self.loss(outputs, batch)}
+        return {**self.reduce(outputs), **loss}
+
+    def reduce(self, outputs: Any) -> Tensors:
+        """Returns `predictions` (B,) ids, (B, L) booleans or (B,) numbers, and `scores` (B, L) probabilities.
+
+        With single labels, `confidences` (B,) is the score of the prediction.
+        """
+        logits_BL = outputs.logits.float()
+        if self.labels.problem_type == "regression":
+            return {"predictions": logits_BL.squeeze(-1)}
+        if self.labels.problem_type == "multi_label_classification":
+            scores_BL = logits_BL.sigmoid()
+            return {"predictions": scores_BL >= 0.5, "scores": scores_BL}
+        scores_BL = logits_BL.softmax(dim=-1)
+        confidences_B, predictions_B = scores_BL.max(dim=-1)
+        return {"predictions": predictions_B, "scores": scores_BL, "confidences": confidences_B}
+
+    def finish(self, arrays: Arrays, encoded: Encoded, start: int, stop: int) -> Arrays:
+        """Returns the arrays as they are: a row is an example."""
+        return arrays
+
+    def references(self, examples: Sequence[Any]) -> np.ndarray:
+        """Returns label ids (N,), yes or no for each label (N, L), or numbers (N,)."""
+        array = label_array(examples, self.labels)
+        return array.astype(np.float64) if array.dtype == np.float32 else array
+
+    def decode(self, arrays: Arrays, examples: Sequence[Any]) -> list[Prediction]:
+        """Returns `label`, `score` and `scores` for each row; `score` alone is the number for regression."""
+        names = self.labels.names
+        if self.labels.problem_type == "regression":
+            return [{"score": value} for value in arrays["predictions"].tolist()]
+        rows = zip(arrays["predictions"].tolist(), arrays["scores"].tolist(), strict=True)
+        if self.labels.problem_type == "multi_label_classification":
+            return [_multi_label_prediction(names, chosen, scores) for chosen, scores in rows]
+        return [
+            {"label": names[index], "score": scores[index], "scores": dict(zip(names, scores, strict=True))}
+            for index, scores in rows
+        ]
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns the class that loads the model."""
+        return {"auto_class": self.auto_class}
+
+
+def _multi_label_prediction(names: Sequence[str], chosen: Sequence[bool], scores: Sequence[float]) -> Prediction:
+    labels = [name for name, yes in zip(names, chosen, strict=True) if yes]
+    return {"label": labels, "score": max(scores), "scores": dict(zip(names, scores, strict=True))}

@@ -1,0 +1,1 @@
+"""Preprocessors: examples -> rows -> batches, one file a modality or form of text."""

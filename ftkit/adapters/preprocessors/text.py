@@ -1,0 +1,118 @@
+"""A text, or a pair of texts, in one row of tokens.
+
+The families differ in where a classifier reads the row off. Encoders pool their first token. Decoders pool the last
+real token, which transformers finds by the pad id: so the pad id must be set. Encoder-decoders pool the last
+end-of-sequence token: so a text must not smuggle one in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from ftkit.adapters.label_column import label_array
+from ftkit.adapters.preprocessors.tokens import TokenPreprocessor, dataset_of, id_column, in_chunks
+from ftkit.adapters.task_adapter import Encoded
+from ftkit.types import TextExample
+
+
+class TextPreprocessor(TokenPreprocessor):
+    """BERT, RoBERTa, DeBERTa, ModernBERT, ELECTRA ...; the other families change details."""
+
+    version: ClassVar[int] = 1
+    cut_meanings: ClassVar[Mapping[str, str]] = {"input": "longer than the model reads and was cut"}
+    joins_pairs_with: ClassVar[str | None] = None
+
+    def encode(self, examples: Sequence[TextExample], *, targets: bool) -> Encoded:
+        """Tokenizes texts; ids beyond `max_length` are cut and counted.
+
+        Example, BERT, the labels `no`, `yes`, `max_length` 4: "it rains today" labelled `yes` is the row
+        `{"input_ids": [101, 2009, 15811, 102], "token_type_ids": [0, 0, 0, 0], "labels": 1}` of cost 4, and `cut` is
+        {"input": 1}.
+        """
+        chunks: list[pa.Table] = []
+        lengths: list[int] = []
+        num_cut = 0
+        for chunk in in_chunks(examples):
+            encoding = self._tokenize(chunk)
+            num_cut += sum(bool(row.overflowing) for row in encoding.encodings)
+            columns = {name: id_column(encoding[name]) for name in self._model_inputs(encoding)}
+            if targets:
+                columns["labels"] = self._label_column(chunk)
+            lengths.extend(len(ids) for ids in encoding["input_ids"])
+            chunks.append(pa.table(columns))
+        return Encoded(dataset_of(pa.concat_tables(chunks)), np.asarray(lengths, np.int64), cut={"input": num_cut})
+
+    def _tokenize(self, examples: Sequence[TextExample]) -> Any:
+        texts: list[str] = [example.text for example in examples]
+        pairs: list[str] | None = [example.text_pair or "" for example in examples]
+        if examples[0].text_pair is None:
+            pairs = None
+        elif self.pair_joint is not None:
+            texts = [self.pair_joint.join(pair) for pair in zip(texts, pairs or (), strict=True)]
+            pairs = None
+        return self.processor(texts, pairs, truncation=self.max_length is not None, max_length=self.max_length)
+
+    @property
+    def pair_joint(self) -> str | None:
+        """What stands between the texts of a pair; None where the tokenizer marks where the second one begins.
+
+        GPT-2's does not.
+        """
+        if self.joins_pairs_with is None:
+            return None
+        added = [self.processor.num_special_tokens_to_add(pair=is_pair) for is_pair in (False, True)]
+        return None if added[1] > added[0] else self.joins_pairs_with
+
+    def _model_inputs(self, encoding: Mapping[str, Any]) -> list[str]:
+        return [name for name in ("input_ids", "token_type_ids") if name in encoding]
+
+    def _label_column(self, examples: Sequence[TextExample]) -> pa.Array:
+        assert self.labels is not None
+        array = label_array(examples, self.labels)
+        return pa.array(list(array.astype(np.float32)), pa.list_(pa.float32())) if array.ndim > 1 else pa.array(array)
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns how pairs are joined."""
+        return {"max_length": self.max_length, "pair_joint": self.pair_joint}
+
+
+class DecoderTextPreprocessor(TextPreprocessor):
+    """GPT-2, Llama, Qwen ...: the last real token is pooled.
+
+    Their tokenizers rarely mark where a second text begins, so a pair is joined by a line break instead. An empty
+    text has no token to pool, so it becomes one end-of-text token.
+    """
+
+    joins_pairs_with = "\n"
+
+    def _tokenize(self, examples: Sequence[TextExample]) -> Any:
+        encoding = super()._tokenize(examples)
+        end = self.processor.eos_token_id
+        nothing = self.processor.pad_token_id if end is None else end
+        encoding["input_ids"] = [ids or [nothing] for ids in encoding["input_ids"]]
+        return encoding
+
+
+class EncoderDecoderTextPreprocessor(TextPreprocessor):
+    """T5, BART ...: the last end-of-sequence token is pooled, and every row must hold equally many."""
+
+    def _tokenize(self, examples: Sequence[TextExample]) -> Any:
+        # A literal "</s>" in a text would move the pooled position. Asking the tokenizer to read it as plain text is
+        # not enough: SentencePiece vocabularies hold it as a piece like any other.
+        encoding = super()._tokenize(examples)
+        end, unknown = self.processor.eos_token_id, self.processor.unk_token_id
+        encoding["input_ids"] = [
+            [
+                unknown if id_ == end and not added else id_
+                for id_, added in zip(row.ids, row.special_tokens_mask, strict=True)
+            ]
+            for row in encoding.encodings
+        ]
+        return encoding
+
+    def _model_inputs(self, encoding: Mapping[str, Any]) -> list[str]:
+        return ["input_ids"]

@@ -1,0 +1,71 @@
+"""Which preprocessor and objective serve a kind of task on a family of checkpoints, as data."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ftkit.adapters.task_adapter import TaskAdapter
+from ftkit.models.spec import CheckpointSpec
+from ftkit.types import LabelSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskAdapterSpec:
+    """One combination of a kind and a family.
+
+    Attributes:
+        preprocessor: `module:Class` of a `Preprocessor`.
+        objective: `module:Class` of an `Objective`.
+        auto_class: transformers' class that loads the model.
+        peft_task: what peft calls the task, such as SEQ_CLS; None where it has no name for it.
+        usage: how a card's code uses the model without ftkit; see ftkit.report.table.
+        refuses: tuner -> why it does not suit this combination.
+    """
+
+    preprocessor: str
+    objective: str
+    auto_class: str
+    peft_task: str | None
+    usage: str = "load"
+    refuses: Mapping[str, str] = field(default_factory=dict)
+
+    def check_checkpoint(self, spec: CheckpointSpec) -> None:
+        """Refuses a checkpoint for which transformers has no model of the auto class; nothing is read for it.
+
+        Raises:
+            CheckpointError: it has none; the message names some that have.
+        """
+        _find(self.objective).check_checkpoint(spec, self.auto_class)
+
+    def make(
+        self,
+        spec: CheckpointSpec,
+        labels: LabelSpace | None,
+        *,
+        max_length: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> TaskAdapter:
+        """Returns the task adapter, with the checkpoint's processor loaded.
+
+        Args:
+            max_length: positions of the longest input; None for as many as the checkpoint reads.
+            options: of preprocessor and objective together; each takes those that it names.
+
+        Raises:
+            CheckpointError: the processor cannot be loaded.
+            ConfigError: an option does not suit the checkpoint.
+        """
+        self.check_checkpoint(spec)
+        options, halves = options or {}, (_find(self.preprocessor), _find(self.objective))
+        reads, learns = ({name: options[name] for name in half.options if name in options} for half in halves)
+        assert not options.keys() - reads.keys() - learns.keys(), f"no half takes {options.keys()}"
+        preprocessor = halves[0](spec, labels, max_length=max_length, **reads)
+        return TaskAdapter(preprocessor, halves[1](preprocessor, self.auto_class, **learns))
+
+
+def _find(reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)

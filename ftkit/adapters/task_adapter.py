@@ -1,0 +1,334 @@
+"""A task adapter: a preprocessor (examples -> rows -> batches) and an objective (loss, prediction, decoding).
+
+The two are independent: image classification is the image preprocessor with the label objective that text
+classification uses. A kind names a pair for each family of checkpoints that serves it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from ftkit.models.loading import LoadedModel
+from ftkit.models.spec import CheckpointSpec
+from ftkit.types import LabelSpace
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+Prediction = dict[str, Any]
+Tensors = dict[str, "torch.Tensor"]
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Examples as rows, in their order.
+
+    Attributes:
+        rows: a datasets.Dataset, or any sequence whose `__getitems__` returns rows as dicts, decoded when asked for.
+        costs: positions that each row takes in the body, such as tokens, patches or frames, (R,).
+        first_rows: where an example may take several rows (a long document read in windows), the first row of
+            each example and, last, the number of rows: (N + 1,). None: one row each.
+        cut: what was cut off -> the number of examples that lost some of it; see `Preprocessor.cut_meanings`.
+    """
+
+    rows: Any
+    costs: np.ndarray
+    first_rows: np.ndarray | None = None
+    cut: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self.costs) if self.first_rows is None else len(self.first_rows) - 1
+
+    @property
+    def num_rows(self) -> int:
+        """R, the number of rows."""
+        return len(self.costs)
+
+    def rows_of(self, start: int, stop: int) -> np.ndarray:
+        """Returns the indices of the rows that belong to examples `start` to `stop`."""
+        if self.first_rows is None:
+            return np.arange(start, stop)
+        return np.arange(self.first_rows[start], self.first_rows[stop])
+
+
+@dataclass(frozen=True)
+class EncodedToScore:
+    """Labelled examples as rows to predict, and as rows that bear the loss.
+
+    Attributes:
+        inputs: what is predicted from.
+        targets: rows whose loss is computed by itself, where nothing of the targets may be seen in prediction; None
+            where `inputs` bear the labels.
+    """
+
+    inputs: Encoded
+    targets: Encoded | None = None
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self.inputs)
+
+
+@dataclass
+class Batch:
+    """Rows as tensors.
+
+    Attributes:
+        inputs: exactly what `model(**inputs)` takes, rows on the first axis.
+        labels: what the loss compares with: (B,), (B, L), (B, T), or whatever the objective understands.
+        lengths: real positions of each row, on the host, padding being on their right; None where there is nothing to
+            pad or to leave out.
+        extras: what the objective reads beside the model's outputs, such as the positions of words.
+        row_indices: which training rows these are; None in evaluation and prediction.
+        num_positions: positions that the rows take in the body, padding included.
+    """
+
+    inputs: Tensors
+    labels: Any = None
+    lengths: Sequence[int] | None = None
+    extras: Tensors = field(default_factory=dict)
+    row_indices: np.ndarray | None = None
+    num_positions: int = 0
+
+    def __len__(self) -> int:
+        """B, the number of rows."""
+        return len(next(iter(self.inputs.values())))
+
+    def to(self, device: Any, non_blocking: bool = False, **kwargs: Any) -> Batch:
+        """Returns the batch on a device; Accelerate and evaluation call it."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        """Returns the batch in page-locked memory; PyTorch's loader calls it."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        inputs, extras, labels = (_changed(part, change) for part in (self.inputs, self.extras, self.labels))
+        return dataclasses.replace(self, inputs=inputs, extras=extras, labels=labels)
+
+
+def _changed(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Changes the tensors of a batch, also of targets that are lists of dicts, as those of detection are."""
+    if isinstance(value, Mapping):
+        return {name: _changed(part, change) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_changed(part, change) for part in value]
+    return change(value) if hasattr(value, "to") else value
+
+
+class Preprocessor(Protocol):
+    """Turns examples into rows and rows into batches, and owns the processor: a tokenizer, an image processor ...
+
+    It is made as `Preprocessor(spec, labels, max_length=..., **options)`; the options are plain values that are saved
+    with the run, so that inference makes the same one.
+
+    Attributes:
+        version: raised whenever `encode` gives other rows for the same examples.
+        options: names of the options that it takes.
+        cut_meanings: what may be cut off -> the end of a sentence about the rows that lost some of it.
+        processor: transformers' own, saved with checkpoints and runs.
+        max_length: positions of the longest input; None for no limit.
+        padding: column of the inputs -> the value that fills it up in a batch.
+    """
+
+    version: ClassVar[int]
+    options: ClassVar[tuple[str, ...]]
+    cut_meanings: ClassVar[Mapping[str, str]]
+    spec: CheckpointSpec
+    labels: LabelSpace | None
+    max_length: int | None
+    processor: Any
+
+    @property
+    def padding(self) -> Mapping[str, int]: ...  # noqa: D102
+
+    @property
+    def resolved_options(self) -> Mapping[str, Any]:
+        """Options that follow from the checkpoint or the training examples; saved with the run."""
+        ...
+
+    def fit(self, examples: Sequence[Any]) -> None:
+        """Reads off the training examples what `resolved_options` holds; called once, before anything is encoded."""
+        ...
+
+    def encode(self, examples: Sequence[Any], *, targets: bool) -> Encoded:
+        """Turns examples into rows; equal examples give equal rows.
+
+        Args:
+            targets: with what is to be learnt; without, rows hold nothing of it.
+        """
+        ...
+
+    def encode_to_score(self, examples: Sequence[Any]) -> EncodedToScore:
+        """Turns labelled examples into rows to predict and to compute the loss of."""
+        ...
+
+    def collate(self, rows: Sequence[Mapping[str, Any]], *, training: bool, rng: np.random.Generator | None) -> Batch:
+        """Puts rows into one batch: pads them, reads files, and in training perhaps changes them at random.
+
+        Args:
+            rng: what is drawn from in training; equal generators give equal batches.
+        """
+        ...
+
+    def use_processor(self, processor: Any) -> None:
+        """Takes an equal processor for its own, so that many adapters keep one in memory."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Writes the files from which inference makes the same processor."""
+        ...
+
+    def recipe(self) -> Mapping[str, Any]:
+        """Returns what a program without ftkit has to know to encode in the same way; see `ftkit.report.recipe`."""
+        ...
+
+
+class PreprocessorBase:
+    """What most preprocessors have in common."""
+
+    options: ClassVar[tuple[str, ...]] = ()
+    cut_meanings: ClassVar[Mapping[str, str]] = {}
+    processor: Any
+
+    @property
+    def resolved_options(self) -> Mapping[str, Any]:
+        """Nothing."""
+        return {}
+
+    def fit(self, examples: Sequence[Any]) -> None:
+        """Reads nothing off the training examples."""
+
+    def encode_to_score(self, examples: Sequence[Any]) -> EncodedToScore:
+        """Returns the training rows: nothing of a target can be seen in what the model reads."""
+        return EncodedToScore(self.encode(examples, targets=True))  # type: ignore[attr-defined]
+
+    def use_processor(self, processor: Any) -> None:
+        """Takes an equal processor for its own."""
+        self.processor = processor
+
+    def save(self, folder: Path) -> None:
+        """Writes the processor's files."""
+        self.processor.save_pretrained(folder)
+
+    def recipe(self) -> Mapping[str, Any]:
+        """Nothing that is not usual."""
+        return {}
+
+
+class Objective(Protocol):
+    """What is learnt: the model with its head, the loss, and what its outputs say.
+
+    It is made as `Objective(preprocessor, auto_class, **options)`.
+
+    Attributes:
+        options: names of the options that it takes.
+        one_pass: whether predicting is one forward pass of the model; else it is a search of many.
+        most_rows: rows that are predicted at once, at most; None where only their costs count.
+        formats: in which a run's predictions are written; see ftkit.data.writers.
+    """
+
+    options: ClassVar[tuple[str, ...]]
+    one_pass: ClassVar[bool]
+    most_rows: ClassVar[int | None]
+    formats: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
+        """Raises CheckpointError where transformers has no model of the auto class for the checkpoint's type."""
+        ...
+
+    def build(self) -> LoadedModel:
+        """Loads the checkpoint with the head that the task needs."""
+        ...
+
+    def count_items(self, encoded: Encoded) -> int:
+        """Returns how many terms the loss over these rows has: rows, words, tokens of targets ..."""
+        ...
+
+    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        """Returns each row's loss, summed over its items: (B,)."""
+        ...
+
+    def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors | None:
+        """Predicts a batch and keeps what is needed of each row and never more, rows on the first axis.
+
+        With labels in the batch the result also holds each row's `loss` (B,). None: the model is judged by its loss
+        alone.
+        """
+        ...
+
+    def finish(self, arrays: Arrays, encoded: Encoded, start: int, stop: int) -> Arrays:
+        """Turns the arrays of the rows of examples `start` to `stop` into arrays with one entry an example.
+
+        The result holds `predictions`, and `scores` and `confidences` where there are any.
+        """
+        ...
+
+    def references(self, examples: Sequence[Any]) -> np.ndarray:
+        """Returns what should have been predicted, in the form of `predictions`."""
+        ...
+
+    def decode(self, arrays: Arrays, examples: Sequence[Any]) -> Sequence[Prediction]:
+        """Turns finished arrays into what people read, one object an example."""
+        ...
+
+    def for_validation(self) -> Objective:
+        """Returns the objective that scores the model while it is trained."""
+        ...
+
+    def recipe(self) -> Mapping[str, Any]:
+        """Returns what a program without ftkit has to know to use the model; see `ftkit.report.recipe`."""
+        ...
+
+
+class ObjectiveBase:
+    """What most objectives have in common."""
+
+    options: ClassVar[tuple[str, ...]] = ()
+    one_pass: ClassVar[bool] = True
+    most_rows: ClassVar[int | None] = None
+    formats: ClassVar[tuple[str, ...]] = ("jsonl",)
+
+    @classmethod
+    def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
+        """Refuses nothing."""
+
+    def for_validation(self) -> Any:
+        """Returns itself."""
+        return self
+
+
+@dataclass(frozen=True)
+class TaskAdapter:
+    """How a kind of task meets a checkpoint."""
+
+    preprocessor: Preprocessor
+    objective: Objective
+
+    @property
+    def spec(self) -> CheckpointSpec:
+        """The checkpoint."""
+        return self.preprocessor.spec
+
+    @property
+    def labels(self) -> LabelSpace | None:
+        """What can be predicted, in output order; None for kinds without labels."""
+        return self.preprocessor.labels
+
+    def for_validation(self) -> TaskAdapter:
+        """Returns the adapter that scores the model while it is trained."""
+        return TaskAdapter(self.preprocessor, self.objective.for_validation())
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns what a program without ftkit has to be told."""
+        return {**self.preprocessor.recipe(), **self.objective.recipe()}

@@ -1,0 +1,1 @@
+"""The config of a run: YAML <-> RunConfig, strict and frozen."""

@@ -1,0 +1,154 @@
+"""What is wrong with a config, in words: pydantic's list of errors as one line for each wrong key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ftkit.config.train import MANAGED, RENAMED
+from ftkit.data.spec import HubSource, ParallelSource
+from ftkit.errors import did_you_mean, name_list
+
+KeyPath = tuple[str | int, ...]
+Sections = Mapping[str, type[BaseModel]]
+Owners = Mapping[str, Sequence[str]]
+
+
+def shown(value: Any) -> str:
+    """Returns a value as a message shows it: text in quotes, and what sort of thing it is."""
+    if value is None:
+        return "nothing"
+    names = {bool: "the truth value", int: "the number", float: "the number", str: "the text"}
+    if isinstance(value, (dict, list)):
+        return "keys and values" if isinstance(value, dict) else "a list"
+    shown = str(value).lower() if isinstance(value, bool) else repr(value)
+    return f"{names.get(type(value), type(value).__name__)} {shown}"
+
+
+def explain(
+    error: ValidationError,
+    raw: dict[str, Any],
+    name: str,
+    lines: Mapping[KeyPath, int],
+    sections: Sections,
+    owners: Owners,
+) -> str:
+    """Turns pydantic's list into one line per wrong key.
+
+    Args:
+        raw: the document.
+        name: of the file.
+        lines: key -> line of the file.
+        sections: top-level key -> its model; the whole document under the empty name.
+        owners: key of `data` -> the kinds that it belongs to.
+    """
+    expected: dict[KeyPath, list[str]] = {}
+    for item in error.errors():
+        path = _path_in_document(item["loc"], raw, missing=item["type"] in ("missing", "extra_forbidden"))
+        expected.setdefault(path, []).append(_problem(path, item, raw, sections, owners))
+    messages = []
+    for path, problems in expected.items():
+        if any(deeper[: len(path)] == path and deeper != path for deeper in expected if path):
+            continue  # one branch of a union found the real problem further down
+        dotted = ".".join(str(part) for part in path)
+        where = f"{name}, line {lines[path]}" if path in lines else name
+        whole = [problem for problem in problems if not problem.startswith("expected ")]
+        text = whole[0] if whole else _join_expected(problems, _value(raw, path))
+        messages.append(f"{where}: {dotted}: {text}" if dotted else f"{where}: {text}")
+    return "\n".join(messages)
+
+
+def _join_expected(problems: list[str], value: Any) -> str:
+    choices = list(dict.fromkeys(problem.removeprefix("expected ") for problem in problems))
+    hint = " Put it in quotes." if "text" in choices and isinstance(value, (int, float, bool)) else ""
+    return f"expected {' or '.join(choices)}, got {shown(value)}.{hint}"
+
+
+def _path_in_document(location: tuple[str | int, ...], raw: Any, *, missing: bool) -> KeyPath:
+    """Drops the parts that pydantic adds for the branches of a union: they are no keys of the document."""
+    path: list[str | int] = []
+    value = raw
+    for index, part in enumerate(location):
+        inside = isinstance(value, dict) and part in value
+        inside = inside or (isinstance(value, list) and isinstance(part, int) and part < len(value))
+        if inside:
+            value = value[part]
+            path.append(part)
+        elif missing and index == len(location) - 1:
+            path.append(part)
+    return tuple(path)
+
+
+def _value(raw: Any, path: KeyPath) -> Any:
+    for part in path:
+        raw = raw[part] if not isinstance(raw, dict) or part in raw else None
+    return raw
+
+
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "none_required": "nothing",
+}
+
+
+def _problem(path: KeyPath, item: Any, raw: dict[str, Any], sections: Sections, owners: Owners) -> str:
+    """Returns one problem: `expected ...` to be joined with others of the same key, or a whole sentence."""
+    kind, context = item["type"], item.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_key(path, raw, sections, owners)
+    if kind == "missing":
+        return f"this key is missing. {_field_help(path, sections)}"
+    if kind == "literal_error":
+        value = _value(raw, path)
+        choices = [choice.strip("' ") for choice in context["expected"].replace(" or ", ", ").split(",")]
+        return f"got {shown(value)}, expected one of {name_list(choices)}.{did_you_mean(str(value), choices)}"
+    bounds = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    limits = [f"{word} {context[name]}" for name, word in bounds.items() if name in context]
+    if limits:
+        return f"expected a number {' and '.join(limits)}"
+    return f"expected {_EXPECTED[kind]}" if kind in _EXPECTED else f"{item['msg']}."
+
+
+def _model_at(path: KeyPath, sections: Sections) -> type[BaseModel]:
+    """Returns the section that a key belongs to."""
+    return sections.get(str(path[0]), sections[""]) if len(path) > 1 else sections[""]
+
+
+def _unknown_key(path: KeyPath, raw: dict[str, Any], sections: Sections, owners: Owners) -> str:
+    """Says what an unknown key should have been."""
+    key, section = str(path[-1]), _value(raw, path[:-1])
+    if path[0] == "data" and len(path) == 3 and isinstance(section, dict):
+        source = ParallelSource if section.keys() & {"source", "target"} else HubSource
+        keys = list(source.model_fields)
+        return f"no such key.{did_you_mean(key, keys)} Keys here: {name_list(keys)}."
+    if path[0] == "train" and key in RENAMED:
+        return f"no such key today; say {RENAMED[key]}."
+    if path[0] == "train" and key in MANAGED:
+        return f"not to be set here: {MANAGED[key]}."
+    if path[0] == "data" and key in owners:
+        return f"a key of {name_list(owners[key])}, and this task is {raw.get('task')}. Leave it out."
+    choices = list(_model_at(path, sections).model_fields)
+    elsewhere = [name for name in ("model", "data", "train", "push") if key in sections[name].model_fields]
+    if len(path) == 1 and elsewhere:
+        return f"no such key at the top level; it belongs in the section {elsewhere[0]}: {elsewhere[0]}.{key}."
+    listed = "" if path[0] == "train" else f" Keys here: {name_list(choices)}."
+    return f"no such key.{did_you_mean(key, choices)}{listed}"
+
+
+def _field_help(path: KeyPath, sections: Sections) -> str:
+    field = _model_at(path, sections).model_fields.get(str(path[-1]))
+    return field.description or "" if field else ""

@@ -1,0 +1,72 @@
+"""What the user says in a call about what is opened; it wins over what a run says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ftkit.config.run_config import RunConfig
+from ftkit.errors import UserError
+from ftkit.kinds.kind import Kind
+
+OF_PLAIN_CHECKPOINTS = ("source_lang", "target_lang", "prompt_template")
+"""Choices that say what a checkpoint which ftkit did not make was trained for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What the user says in this call. It wins over what a run says, and only it may name code.
+
+    Attributes:
+        task: a kind, `file.py:NAME`, `package.module:NAME` or an entry point.
+        metrics: names of metrics to compute; those that ftkit did not write run somebody's code.
+        columns: role -> column of the user's files.
+        encoding: of text files.
+        delimiter: between the cells of csv files.
+        source_lang: of a checkpoint that is no run: the language of the sources.
+        target_lang: likewise, of the translations.
+        prompt_template: likewise, what a decoder reads.
+        trust_remote_code: whether code may run that the run or checkpoint asks for.
+    """
+
+    task: str | None = None
+    metrics: tuple[str, ...] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    encoding: str | None = None
+    delimiter: str | None = None
+    source_lang: str | None = None
+    target_lang: str | None = None
+    prompt_template: str | None = None
+    trust_remote_code: bool = False
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Returns the keys of a config's `data` section that were given."""
+        names = ("encoding", "delimiter", *OF_PLAIN_CHECKPOINTS)
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def data_of(self, kind: Kind) -> dict[str, Any]:
+        """Returns the same for a kind.
+
+        Raises:
+            UserError: the kind does not have one of them.
+        """
+        for name in self.data:
+            if name not in kind.data.model_fields:
+                raise UserError(f"--{name.replace('_', '-')}: {kind.name} does not read it. Leave it out.")
+        return self.data
+
+
+def with_columns(config: RunConfig, choices: Choices, kind: Kind) -> RunConfig:
+    """Returns a config whose columns are those that the user names, and else as they are.
+
+    Raises:
+        ConfigError: a role does not exist.
+    """
+    assert config.run is not None
+    kind.check_roles(choices.columns)
+    # The kind's own come first: a ftkit.yaml from elsewhere may lack some.
+    columns = {**kind.own_columns, **config.run.columns, **choices.columns}
+    facts = config.run.model_copy(update={"columns": columns})
+    return config.model_copy(update={"run": facts})

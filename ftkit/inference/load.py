@@ -1,0 +1,82 @@
+"""`ftkit.load`: whatever can predict, opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit.inference.choices import Choices
+from ftkit.runs.directory import is_export, run_folder
+
+if TYPE_CHECKING:
+    import torch
+
+    from ftkit.inference.predictor import Predictor
+
+
+def load(
+    run: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    precision: str = "fp32",
+    num_beams: int | None = None,
+    max_new_tokens: int | None = None,
+    task: str | None = None,
+    metrics: Sequence[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    source_lang: str | None = None,
+    target_lang: str | None = None,
+    prompt_template: str | None = None,
+    trust_remote_code: bool = False,
+) -> Predictor:
+    """Loads a finished run for prediction: `ftkit.load("runs/x").predict(["..."])`.
+
+    A fine-tuned checkpoint, or a plain PEFT adapter, that ftkit did not make is loaded as well.
+
+    Args:
+        run: a run directory, what `ftkit export` made of one, or a folder with config.json or adapter_config.json and
+            safetensors.
+        device: such as `cpu` or `cuda:1`; the first GPU if there is one, by default.
+        precision: fp32 for the run's own predictions; bf16; int8 on a CPU; auto measures whether bf16 is faster.
+        num_beams: of a model that writes texts; by default as the run was scored.
+        max_new_tokens: of a model that writes texts; by default what the targets of train suggested.
+        task: the kind, of a checkpoint that ftkit did not make; `path.py:NAME`, of a run whose task prepares rows.
+        metrics: names of what `evaluate` computes; by default the run's own.
+        columns: role -> column of the files to read, such as `{"text": "body"}`; by default the run's own.
+        delimiter: between the cells of csv files.
+        encoding: of text files.
+        source_lang: of a checkpoint that ftkit did not make: the language that it translates from.
+        target_lang: likewise: the language that it translates to.
+        prompt_template: likewise: what a decoder reads, with `{source}` where the text goes.
+        trust_remote_code: whether code may run that the run or checkpoint asks for.
+
+    Raises:
+        UserError: it is not a finished run, asks for code, or cannot compute in that precision.
+    """
+    from ftkit.inference.precision import check_precision
+
+    check_precision(precision)  # before a repository is fetched
+    choices = Choices(
+        task=task,
+        metrics=None if metrics is None else tuple(metrics),
+        columns=dict(columns or {}),
+        encoding=encoding,
+        delimiter=delimiter,
+        source_lang=source_lang,
+        target_lang=target_lang,
+        prompt_template=prompt_template,
+        trust_remote_code=trust_remote_code,
+    )
+    run = run_folder(run, with_code=trust_remote_code)
+    options: Any = {"precision": precision, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
+    options["choices"] = choices
+    if is_export(run):
+        from ftkit.inference.onnx_predictor import OnnxPredictor
+
+        return OnnxPredictor(run, device=device, **options)
+    from ftkit.inference.predictor import Predictor
+
+    return Predictor(run, device=device, **options)

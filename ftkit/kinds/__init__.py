@@ -1,0 +1,1 @@
+"""Kinds of task: each owns every fact about itself, in one file."""

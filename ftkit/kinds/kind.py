@@ -1,0 +1,233 @@
+"""A kind of task as a value: everything that the library asks about a kind is a field here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from ftkit.adapters.spec import TaskAdapterSpec
+from ftkit.data.check import Problems
+from ftkit.data.readers import Table
+from ftkit.data.spec import DataSpec
+from ftkit.errors import ConfigError, did_you_mean, name_list
+from ftkit.kinds.task import Task
+from ftkit.metrics.table import MetricGroup
+from ftkit.models.spec import CheckpointSpec
+from ftkit.types import Family, LabelSpace, Modality, Split
+
+Setting = Literal["attention", "class_weights", "generation", "label_smoothing"]
+"""Keys of a config outside of `data` that only some kinds take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """What a column is for.
+
+    Attributes:
+        description: for messages.
+        column: what the column is called unless task or config say otherwise; None: it is read only where they do.
+    """
+
+    description: str
+    column: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a config says outside of `data` that kinds may take.
+
+    Attributes:
+        class_weights: `balanced`, or name -> weight.
+        label_smoothing: 0 or more and less than 1.
+        generation: how texts are written.
+    """
+
+    class_weights: str | Mapping[str, float] | None = None
+    label_smoothing: float = 0.0
+    generation: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plain:
+    """What is read off a checkpoint that ftkit did not make.
+
+    Attributes:
+        labels: in output order.
+        data: keys of the data section that follow.
+        options: what the task adapter is made with.
+    """
+
+    labels: LabelSpace | None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Read(Protocol):
+    """Turns rows into examples one by one; what is wrong with them is for `normalize` and `check` to say."""
+
+    def __call__(  # noqa: D102
+        self, table: Table, task: Task, columns: Mapping[str, str], data: Any, *, with_labels: bool
+    ) -> Iterator[Any]: ...
+
+
+Splits = Mapping[str, Split]
+
+
+def unchanged(splits: Splits, task: Task, data: Any, problems: Problems) -> tuple[Splits, Any]:
+    """Returns splits and data section as they are: examples are read as they will be used."""
+    return splits, data
+
+
+def no_labels(train: Split, task: Task, data: Any) -> None:
+    """Returns nothing: what is predicted is not chosen from labels."""
+
+
+def no_saved_labels(config: Mapping[str, Any]) -> None:
+    """Returns nothing: what is predicted is not chosen from labels."""
+
+
+def nothing_to_check(split: Split, problems: Problems) -> None:
+    """Reports nothing: every input can be predicted."""
+
+
+def nothing_unknown(split: Split, labels: Any, problems: Problems) -> None:
+    """Reports nothing: every target can be predicted."""
+
+
+def not_lengthened(example: Any, length: int) -> Any:
+    """Returns the example: all inputs have one size."""
+    return example
+
+
+def plain_labels(labels: LabelSpace | None, spec: CheckpointSpec, data: Any, where: str) -> Plain:
+    """Returns the labels as they are."""
+    return Plain(labels=labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of task.
+
+    Attributes:
+        name: the Hub's pipeline tag, or a name of one's own.
+        reads: what its checkpoints read.
+        roles: role of a column -> what it is; see `Role`.
+        data: the `data` section of its configs: DataSpec with the kind's own keys, refused in every other kind.
+        settings: what of the config outside of `data` it takes.
+        read: rows of a table -> examples.
+        normalize: brings examples into the form that is learnt, where that takes all splits, such as the tag scheme;
+            the data section tells what it found.
+        labels: train split -> labels in output order; None for kinds without.
+        saved_labels: the same from the `config.json` of a saved run.
+        check: reports everything that is wrong with the examples of a run, by file and row.
+        check_inputs: reports rows that cannot be predicted.
+        check_known_labels: reports labels of rows to be scored that a finished run cannot predict.
+        input_example: an input of `Predictor.predict` as an example; its first argument is its position.
+        probe: a made-up example with a target, to try and to time a model with; examples differ in length.
+        lengthened: an example so often repeated that it has so many positions.
+        adapter_options: train split, labels, data section, settings -> what the task adapter is made with: plain
+            values that are saved with the run.
+        of_plain_checkpoint: labels in a config.json, checkpoint, data section, file -> what of a checkpoint that ftkit
+            did not make is known besides.
+        task_adapters: family -> preprocessor and objective.
+        metrics: which metrics suit, and what computes them: a row of ftkit.metrics.table, or task and data section ->
+            such a row.
+        reading: name of a metric group -> how the report tells answers in words; see ftkit.report.table.
+        blocks: name of a metric group -> what the report shows of predictions, in order; see ftkit.report.table.
+    """
+
+    name: str
+    reads: Modality = "text"
+    roles: Mapping[str, Role]
+    data: type[DataSpec]
+    settings: frozenset[Setting] = frozenset()
+    read: Read
+    normalize: Callable[[Splits, Task, Any, Problems], tuple[Splits, Any]] = unchanged
+    labels: Callable[[Split, Task, Any], LabelSpace | None] = no_labels
+    saved_labels: Callable[[Mapping[str, Any]], LabelSpace | None] = no_saved_labels
+    check: Callable[[Splits, Any, Task, Any, Problems], None]
+    check_inputs: Callable[[Split, Problems], None] = nothing_to_check
+    check_known_labels: Callable[[Split, Any, Problems], None] = nothing_unknown
+    input_example: Callable[[int, Any], Any]
+    probe: Callable[[int], Any]
+    lengthened: Callable[[Any, int], Any] = not_lengthened
+    adapter_options: Callable[[Split, Any, Any, Settings], dict[str, Any]]
+    of_plain_checkpoint: Callable[[LabelSpace | None, CheckpointSpec, Any, str], Plain] = plain_labels
+    task_adapters: Mapping[Family, TaskAdapterSpec]
+    metrics: MetricGroup | Callable[[Task, Any], MetricGroup]
+    reading: Callable[[str], str] = lambda group: "any"
+    blocks: Callable[[str], tuple[str, ...]] = lambda group: ()
+
+    @property
+    def task(self) -> Task:
+        """The kind itself as a task, for configs that name no other."""
+        return Task(name=self.name, kind=self)
+
+    @property
+    def predicts_from_labels(self) -> bool:
+        """Whether what is predicted is chosen from labels."""
+        return self.labels is not no_labels
+
+    def metric_group(self, task: Task, data: DataSpec) -> MetricGroup:
+        """Returns which metrics suit, and what computes them."""
+        return self.metrics if isinstance(self.metrics, MetricGroup) else self.metrics(task, data)
+
+    def columns_of(self, task: Task, data: DataSpec) -> dict[str, str]:
+        """Returns role -> column: the kind's own names, then the task's, then the config's.
+
+        Raises:
+            ConfigError: a role does not exist.
+        """
+        self.check_roles(data.columns)
+        return {**self.own_columns, **task.columns, **data.columns}
+
+    @property
+    def own_columns(self) -> dict[str, str]:
+        """Role -> column, where neither task nor config say anything."""
+        return {name: role.column for name, role in self.roles.items() if role.column is not None}
+
+    def check_roles(self, columns: Mapping[str, str]) -> None:
+        """Raises ConfigError for a role that the kind does not have."""
+        for role in columns:
+            if role not in self.roles:
+                raise ConfigError(
+                    f"data.columns: no role {role!r}.{did_you_mean(role, self.roles)} Roles: {name_list(self.roles)}."
+                )
+
+    def check_settings(self, given: Mapping[Setting, str]) -> None:
+        """Refuses settings that mean nothing in this kind.
+
+        Args:
+            given: setting -> its key in the config, of those that the config has.
+
+        Raises:
+            ConfigError: naming the first of them.
+        """
+        for setting, key in given.items():
+            if setting not in self.settings:
+                raise ConfigError(f"{key}: {_NO_USE[setting].format(kind=self.name)} Leave it out.")
+
+    def task_adapter(self, spec: CheckpointSpec) -> TaskAdapterSpec:
+        """Returns the preprocessor and objective for a checkpoint.
+
+        Raises:
+            ConfigError: the kind does not work with its family, or with what it reads.
+        """
+        if spec.reads == self.reads and spec.family in self.task_adapters:
+            return self.task_adapters[spec.family]
+        reads = "" if spec.reads == self.reads else f" that reads {spec.reads}"
+        joined = self.reads == spec.reads and spec.family == "encoder" and "encoder-decoder" in self.task_adapters
+        raise ConfigError(
+            f"{self.name} does not work with {spec.name!r}, a checkpoint of family {spec.family}{reads}. It works "
+            f"with {name_list(self.task_adapters)} checkpoints that read {self.reads}."
+            + (f"\nFix: give it a decoder, such as model.decoder: {spec.name}" if joined else "")
+        )
+
+
+_NO_USE: Mapping[Setting, str] = {
+    "attention": "{kind} reads a decoder as its checkpoint says.",
+    "class_weights": "{kind} has no classes.",
+    "generation": "nothing is written in {kind}.",
+    "label_smoothing": "{kind} has no labels to smooth.",
+}

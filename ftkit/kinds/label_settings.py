@@ -1,0 +1,40 @@
+"""What kinds with labels read from a config in the same way: weights by label, smoothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftkit.errors import ConfigError, did_you_mean
+from ftkit.types import LabelSpace
+
+
+def check_smoothing(label_smoothing: float) -> None:
+    """Raises ConfigError for a smoothing that is no share."""
+    if not 0 <= label_smoothing < 1:
+        raise ConfigError(f"train.label_smoothing_factor: expected 0 or more and less than 1, got {label_smoothing}.")
+
+
+def given_weights(setting: Mapping[str, float], labels: LabelSpace, *, noun: str) -> list[float]:
+    """Returns one weight for each label in output order; 1 for those left out.
+
+    Args:
+        setting: name -> weight.
+        noun: what a message calls a label: `label` or `tag`.
+
+    Raises:
+        ConfigError: a name that does not exist, or a weight that is not above 0.
+    """
+    for name, weight in setting.items():
+        if name not in labels:
+            raise ConfigError(f"train.class_weights: no {noun} {name!r}.{did_you_mean(name, labels.names)}")
+        if not weight > 0:
+            raise ConfigError(f"train.class_weights: {name!r} needs a weight above 0, got {weight}.")
+    return [setting.get(name, 1.0) for name in labels.names]
+
+
+def saved_labels(config: Mapping[str, Any]) -> LabelSpace:
+    """Returns the labels of a saved run from its `config.json`."""
+    names = {int(index): name for index, name in config["id2label"].items()}
+    problem_type: Any = config.get("problem_type") or "single_label_classification"
+    return LabelSpace(tuple(names[index] for index in sorted(names)), problem_type)

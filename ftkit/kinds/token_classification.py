@@ -1,0 +1,399 @@
+"""Token classification: a tag for every word; entities in the scheme that the run declares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import ceil
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ftkit.adapters.spec import TaskAdapterSpec
+from ftkit.data import spans as span_cells
+from ftkit.data.check import Problems, check_size
+from ftkit.data.readers import Table
+from ftkit.data.spec import TextDataSpec
+from ftkit.data.words import word_offsets
+from ftkit.errors import CheckpointError, DataError, did_you_mean, name_list
+from ftkit.kinds.kind import Kind, Plain, Role, Settings
+from ftkit.kinds.label_settings import check_smoothing, given_weights, saved_labels
+from ftkit.kinds.probes import probe_text
+from ftkit.kinds.tag_conversion import DEFAULT_SCHEME, LearntScheme, normalize_tags
+from ftkit.kinds.task import Task
+from ftkit.metrics.table import GROUPS
+from ftkit.models.spec import CheckpointSpec
+from ftkit.tag_schemes import (
+    OUTSIDE,
+    PREFIXES,
+    Repair,
+    Scheme,
+    entity_type,
+    parse,
+    recognise,
+    tag_names,
+)
+from ftkit.types import LabelSpace, Split, TokenExample, natural_sort
+
+WORDS_EXAMPLE = '{"tokens": ["Anna", "left"], "tags": ["B-PER", "O"]}'
+
+
+class TokenClassificationData(TextDataSpec):
+    """The `data` section of token classification."""
+
+    labels: tuple[str, ...] | None = Field(
+        None, description="All entity types or tags, in output order. Default: those of train, sorted naturally."
+    )
+    tag_scheme: LearntScheme | None = Field(
+        None, description="The scheme that is learnt, predicted and scored. Default: IOB2."
+    )
+    source_tag_scheme: Scheme | None = Field(
+        None, description="The scheme of the files' tags. Default: recognised, and recorded."
+    )
+    repair_tags: Repair | None = Field(
+        None, description="What a tag becomes that breaks its scheme. Default: it stays."
+    )
+    label_piece: Literal["first", "last"] | None = Field(
+        None, description="Which piece of a word bears its tag. Default: first; last where attention is causal."
+    )
+    window_overlap: int | None = Field(
+        None, ge=0, description="Tokens that windows of a long text share. Default: a quarter."
+    )
+
+
+# --- rows -> examples ---------------------------------------------------------------------------------------
+
+
+def read_examples(
+    table: Table, task: Task, columns: Mapping[str, str], data: TokenClassificationData, *, with_labels: bool
+) -> Iterator[TokenExample]:
+    """Turns rows into examples one by one; tags stay as written until `normalize_tags`.
+
+    A row has words (and tags), or a text (and spans), or is a task of Label Studio.
+
+    Args:
+        columns: role -> column.
+        with_labels: False for rows that are only to be predicted; their tags or spans may be absent.
+
+    Raises:
+        DataError: a column is not in the file, or a row holds something else than words and tags.
+    """
+    columns = dict(columns)
+    if task.prepare is None:
+        _find_columns(table, columns, with_labels)
+    for position, row in enumerate(table.rows):
+        cells = task.prepared(row.values)
+        id_cell = cells.get(columns["id"]) if "id" in columns else None
+        try:
+            parts = _parts(cells, columns, with_labels)
+        except span_cells.WrongSpan as error:
+            shape = WORDS_EXAMPLE if columns["tokens"] in cells else span_cells.EXAMPLE
+            raise DataError(f"{table.source}, line {row.line}: {error}.\nFix: write it like {shape}") from None
+        yield TokenExample(id=position if id_cell is None else id_cell, line=row.line, **parts)
+
+
+def _find_columns(table: Table, columns: dict[str, str], with_labels: bool) -> None:
+    """Checks that the file has what is needed; the column of spans may have doccano's names."""
+    if columns["tokens"] in table.columns:
+        if with_labels and columns["tags"] not in table.columns:
+            raise table.missing_column(columns["tags"], role="tags")
+    elif columns["text"] in table.columns:
+        if columns["spans"] not in table.columns:
+            found = [name for name in span_cells.SPAN_COLUMNS if name in table.columns]
+            if not found and with_labels:
+                raise _no_spans(table, columns)
+            columns["spans"] = found[0] if found else columns["spans"]
+    elif "data" not in table.columns:
+        raise table.missing_column(columns["tokens"], role="tokens")
+
+
+def _no_spans(table: Table, columns: Mapping[str, str]) -> DataError:
+    if table.columns == ("text",):
+        return DataError(
+            f"{table.source}: there are texts without tags. If the file holds one word a line with its tag, name it "
+            ".conll; a .txt file is one text a line."
+        )
+    return table.missing_column(columns["spans"], role="spans")
+
+
+def _parts(cells: Mapping[str, Any], columns: Mapping[str, str], with_labels: bool) -> dict[str, Any]:
+    """Returns words and tags, or text and spans, of a row's cells."""
+    if span_cells.is_label_studio(cells):
+        text = _text(span_cells.label_studio_text(cells, columns["text"]))
+        return _text_parts(text, span_cells.label_studio_spans(cells) if with_labels else None, with_labels)
+    if cells.get(columns["tokens"]) is not None:
+        words = _list(cells[columns["tokens"]], "words")
+        tags = cells.get(columns["tags"]) if with_labels else None
+        return {"words": words, "tags": None if tags is None else _list(tags, "tags")}
+    return _text_parts(_text(cells.get(columns["text"])), cells.get(columns["spans"]), with_labels)
+
+
+def _text_parts(text: str, spans: Any, with_labels: bool) -> dict[str, Any]:
+    offsets = tuple(word_offsets(text))
+    return {
+        "words": tuple(text[start:end] for start, end in offsets),
+        "text": text,
+        "offsets": offsets,
+        "spans": span_cells.read_spans(spans, text) if with_labels else None,
+    }
+
+
+def _text(cell: Any) -> str:
+    if not isinstance(cell, str):
+        raise span_cells.WrongSpan(f"the text is missing: got {cell!r}")
+    return cell
+
+
+def _list(cell: Any, what: str) -> tuple[Any, ...]:
+    if not isinstance(cell, (list, tuple)):
+        raise span_cells.WrongSpan(f"expected a list of {what}, got {str(cell)[:60]!r}")
+    return tuple(cell)
+
+
+def input_example(position: int, item: Any) -> TokenExample:
+    """Returns an input of `Predictor.predict` as an example: a text, or a list of words.
+
+    Raises:
+        DataError: it is neither.
+    """
+    if isinstance(item, str):
+        return TokenExample(id=position, line=position, **_text_parts(item, None, False))
+    if isinstance(item, (list, tuple)) and all(isinstance(word, str) for word in item):
+        return TokenExample(id=position, words=tuple(item), line=position)
+    raise DataError(f"inputs, item {position}: expected a text or a list of words, got {item!r}.")
+
+
+# --- labels ---------------------------------------------------------------------------------------------------
+
+
+def labels_of(train: Split, task: Task, data: TokenClassificationData) -> LabelSpace:
+    """Returns all tags of the learnt scheme for the types declared, else for those of train, sorted naturally."""
+    types = declared_types(task, data)
+    if types is None:
+        found = {entity_type(tag) for example in train.examples for tag in set(example.tags or ())}
+        types = tuple(natural_sort(name for name in found if name is not None))
+    return LabelSpace(tag_names(types, data.tag_scheme or DEFAULT_SCHEME))
+
+
+def declared_types(task: Task, data: TokenClassificationData) -> tuple[str, ...] | None:
+    """Returns the entity types that config or task declare, as types or as tags, or None."""
+    declared = data.labels if data.labels is not None else task.labels
+    if declared is None:
+        return None
+    return tuple(dict.fromkeys(parse(name).label for name in declared if name != OUTSIDE))
+
+
+# --- checks -----------------------------------------------------------------------------------------------------
+
+
+def check(
+    splits: Mapping[str, Split], labels: LabelSpace, task: Task, data: TokenClassificationData, problems: Problems
+) -> None:
+    """Reports everything that is wrong with the examples of a run, by file and row."""
+    for split in splits.values():
+        check_size(split, problems)
+        check_inputs(split, problems)
+        for example in split.examples:
+            if not example.words:
+                problems.error(
+                    f"{split.name}: the sentence is empty",
+                    where=split.where(example),
+                    remedy="fill in its words, or delete the row",
+                )
+        check_known_labels(split, labels, problems)
+    train = splits.get("train")
+    if train is None:
+        return
+    if len(labels) == 1:
+        problems.error(
+            "train has no entity: every tag is O",
+            where=train.source,
+            remedy="check data.columns.tags, or add sentences with entities",
+        )
+    _check_rare_types(train, problems)
+    _check_leaks(train, [split for split in splits.values() if split is not train], problems)
+
+
+def check_inputs(split: Split, problems: Problems) -> None:
+    """Reports what cannot be read as words."""
+    for example in split.examples:
+        for position, word in enumerate(example.words):
+            if not isinstance(word, str) or not word:
+                what = "is empty" if word == "" else f"is no text, but {word!r}"
+                problems.error(
+                    f"{split.name}: a word {what}",
+                    where=f"{split.where(example)}, word {position + 1}",
+                    remedy="write every word as text, or delete it with its tag",
+                    kind=f"{split.name}: no word",
+                )
+
+
+def check_known_labels(split: Split, labels: LabelSpace, problems: Problems) -> None:
+    """Reports tags of rows to be trained on or scored that the model has no output for."""
+    types = list(dict.fromkeys(name for tag in labels.names if (name := entity_type(tag)) is not None))
+    for example in split.examples:
+        for position, tag in enumerate(example.tags or ()):
+            if tag not in labels:
+                name = parse(tag).label
+                problems.error(
+                    f"{split.name}: the tag {tag!r} is none that the run knows.{did_you_mean(name, types)}",
+                    where=f"{split.where(example)}, word {position + 1}",
+                    remedy=f"correct the tag, or list all types under data.labels; known: {name_list(types)}",
+                    kind=f"{split.name}: unknown tag {tag!r}",
+                )
+
+
+def _check_rare_types(train: Split, problems: Problems) -> None:
+    counts: Counter[str] = Counter()
+    for example in train.examples:
+        counts.update({name for tag in example.tags or () if (name := entity_type(tag)) is not None})
+    for name, count in counts.items():
+        if count == 1:
+            problems.warn(
+                f"types with a single sentence in train, such as {name!r}",
+                remedy="add sentences, or merge the type into another",
+                kind="rare type",
+            )
+
+
+def _check_leaks(train: Split, others: Sequence[Split], problems: Problems) -> None:
+    """A sentence that is both trained on and scored makes the score too good."""
+    seen = {example.key() for example in train.examples}
+    for split in others:
+        shared = [example for example in split.examples if example.key() in seen]
+        if shared:
+            problems.warn(
+                f"leak: {len(shared):,} of {len(split):,} sentences of {split.name} are also in train, word for word",
+                where=split.where(shared[0]),
+                remedy=f"remove them from train or from {split.name}; its scores are too good with them",
+            )
+
+
+# --- adapter and people -----------------------------------------------------------------------------------------
+
+
+def adapter_options(
+    train: Split, labels: LabelSpace, data: TokenClassificationData, settings: Settings
+) -> dict[str, Any]:
+    """Returns what the adapter is made with, all of it saved with the run.
+
+    Raises:
+        ConfigError: a weight for a tag that does not exist, or a setting that means nothing here.
+    """
+    check_smoothing(settings.label_smoothing)
+    return {
+        "scheme": data.tag_scheme or DEFAULT_SCHEME,
+        "label_piece": data.label_piece,
+        "window_overlap": data.window_overlap,
+        "class_weights": _weights(train, labels, settings.class_weights),
+        "label_smoothing": settings.label_smoothing,
+    }
+
+
+def _weights(train: Split, labels: LabelSpace, setting: str | Mapping[str, float] | None) -> list[float] | None:
+    """Returns a weight for each tag: the declared ones, or scikit-learn's `balanced`."""
+    if setting is None:
+        return None
+    if isinstance(setting, Mapping):
+        return given_weights(setting, labels, noun="tag")
+    counts = Counter(tag for example in train.examples for tag in example.tags)
+    return [counts.total() / (len(labels) * counts[name]) if counts[name] else 1.0 for name in labels.names]
+
+
+# --- the kind -----------------------------------------------------------------------------------------------
+
+
+def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: Any, where: str) -> Plain:
+    """Returns tag names as ftkit spells them, with their scheme.
+
+    Example: `o b-per i-per` is `O B-per I-per` in IOB2; `O PER LOC`, without prefixes, is `O I-PER I-LOC` in IO.
+
+    Raises:
+        CheckpointError: they are in no scheme that is known.
+    """
+    assert labels is not None
+    names = tuple(_upper_prefix(name, labels.names) for name in labels.names)
+    scheme = recognise([name] for name in names)
+    if scheme is None:
+        raise CheckpointError(
+            f"{where}: the tags in id2label are in no scheme that is known: "
+            f"{name_list(names, limit=8)}. A tag is O, or a prefix of IOB1, IOB2, IOBES, BILOU or IO, a hyphen and a "
+            "type, such as B-PER. Correct the names there; their order stays."
+        )
+    if scheme == "IO":
+        names = tuple(name if parse(name).prefix else f"I-{name}" for name in names)
+    return Plain(
+        labels=LabelSpace(names),
+        data={"tag_scheme": scheme, "labels": names},
+        options={"scheme": scheme, "label_piece": "first", "legal_paths": False},
+    )
+
+
+def _upper_prefix(name: str, names: Sequence[str]) -> str:
+    letters = "".join(dict.fromkeys("".join(PREFIXES.values()))).lower()
+    is_lower = all(
+        other in ("o", OUTSIDE) or (other[:1] in letters and other[1:2] == "-" and len(other) > 2) for other in names
+    )
+    return name[:1].upper() + name[1:] if is_lower else name
+
+
+def probe(position: int) -> TokenExample:
+    """Returns the words of a made-up text, without tags."""
+    return input_example(position, probe_text(position))
+
+
+def lengthened(example: TokenExample, length: int) -> TokenExample:
+    """Returns a text so often repeated that it has so many words."""
+    words = example.words * ceil(length / max(len(example.words), 1))
+    return replace(example, words=words[:length], text=None, offsets=None)
+
+
+def _task_adapter(refuses: Mapping[str, str]) -> TaskAdapterSpec:
+    return TaskAdapterSpec(
+        preprocessor="ftkit.adapters.preprocessors.words:WordPreprocessor",
+        objective="ftkit.adapters.objectives.tags:TagObjective",
+        auto_class="AutoModelForTokenClassification",
+        usage="tag",
+        peft_task="TOKEN_CLS",
+        refuses=refuses,
+    )
+
+
+_NO_PREFIX = {"prefix": "transformers' encoders take no keys and values from outside"}
+_NO_VIRTUAL_TOKENS = dict.fromkeys(
+    ("prefix", "prompt", "p-tuning"), "peft has no virtual tokens for encoder-decoders that tag"
+)
+
+KIND = Kind(
+    name="token-classification",
+    roles={
+        "tokens": Role(description="the words, as a list", column="tokens"),
+        "tags": Role(description="a tag for each word, as a list", column="tags"),
+        "text": Role(description="a text, where there are spans instead of tags", column="text"),
+        "spans": Role(description="the labelled spans of the text", column="spans"),
+        "id": Role(description="the row's own id, kept in predictions"),
+    },
+    data=TokenClassificationData,
+    settings=frozenset({"attention", "class_weights", "label_smoothing"}),
+    read=read_examples,
+    normalize=normalize_tags,
+    labels=labels_of,
+    saved_labels=saved_labels,
+    check=check,
+    check_inputs=check_inputs,
+    check_known_labels=check_known_labels,
+    input_example=input_example,
+    probe=probe,
+    lengthened=lengthened,
+    adapter_options=adapter_options,
+    of_plain_checkpoint=of_plain_checkpoint,
+    task_adapters={
+        "encoder": _task_adapter(_NO_PREFIX),
+        "decoder": _task_adapter({}),
+        "encoder-decoder": _task_adapter(_NO_VIRTUAL_TOKENS),
+    },
+    metrics=GROUPS["token-classification"],
+    reading=lambda group: "entities",
+    blocks=lambda group: ("label-f1", "label-scores", "entity-errors"),
+)

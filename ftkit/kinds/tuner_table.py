@@ -1,0 +1,98 @@
+"""Which tuner works for which kind of task on which family: computed, by tuning a tiny model of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import ConfigError
+from ftkit.kinds.kind import Kind
+from ftkit.kinds.table import find_kind, kind_names
+from ftkit.tuners.spec import METHODS, TunerSpec
+from ftkit.tuners.suits import check_suits
+from ftkit.types import FAMILIES, Family, Modality
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+# One model type stands for its family; tests/contracts goes through the others.
+_MODELS: dict[tuple[Modality, Family], tuple[str, dict[str, int]]] = {
+    ("text", "encoder"): (
+        "bert",
+        {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16},
+    ),
+    ("text", "decoder"): ("gpt2", {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 64}),
+    ("text", "encoder-decoder"): ("t5", {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 2, "num_heads": 2}),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination.
+
+    Attributes:
+        why_not: the message that a run would end with; None where the combination works.
+    """
+
+    method: str
+    kind: str
+    family: Family
+    why_not: str | None
+
+
+def tuner_table() -> Iterator[Cell]:
+    """Yields every combination of method, kind and family that the table of task adapters has."""
+    for kind in map(find_kind, kind_names()):
+        for family in FAMILIES:
+            if family in kind.task_adapters:
+                yield from (Cell(method, kind.name, family, _why_not(method, kind, family)) for method in METHODS)
+
+
+def _why_not(method: str, kind: Kind, family: Family) -> str | None:
+    from ftkit.tuners.apply import apply_tuner
+
+    # The models are narrow: a method that starts from principal components must not ask for more than they have.
+    rank = {"rank": 2} if "rank" in METHODS[method].options else {}
+    spec = TunerSpec.model_validate({"method": method, **rank})
+    halves = kind.task_adapters[family]
+    model, new = _tiny_model(kind, family)
+    try:
+        check_suits(spec, kind.name, halves.refuses, model.config.model_type)
+        _train_once(apply_tuner(model, new, spec, peft_task=halves.peft_task))
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def _tiny_model(kind: Kind, family: Family) -> tuple[PreTrainedModel, list[str]]:
+    """Returns an untrained model, and its parameters outside of the body: a checkpoint would lack them."""
+    import transformers
+
+    model_type, sizes = _MODELS[kind.reads, family]
+    config = transformers.AutoConfig.for_model(
+        model_type, **sizes, vocab_size=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, num_labels=3
+    )
+    model = getattr(transformers, kind.task_adapters[family].auto_class).from_config(config)
+    if not kind.predicts_from_labels:
+        return model, []
+    body = f"{model.base_model_prefix}."
+    return model, [name for name, _ in model.named_parameters() if not name.startswith(body)]
+
+
+def _train_once(model: PreTrainedModel) -> None:
+    """Runs forward and backward, as a training step does."""
+    import torch
+
+    ids = torch.tensor([[5, 6, 7, 2], [8, 9, 10, 2]])
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if model.config.is_encoder_decoder and "decoder_input_ids" in _forward_names(model):
+        inputs["decoder_input_ids"] = ids
+    model(**inputs).logits.sum().backward()
+
+
+def _forward_names(model: Any) -> set[str]:
+    import inspect
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return set(inspect.signature(base.forward).parameters)

@@ -1,0 +1,125 @@
+"""Scorers of labels: one label for each row, or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ftkit.errors import DataError, name_list
+from ftkit.metrics.base_scorer import BaseScorer, Inputs
+from ftkit.metrics.label_arrays import Array, label_arrays
+from ftkit.metrics.table import SCORE_INPUTS, MetricGroup
+from ftkit.types import LabelSpace
+
+
+class _LabelScorer(BaseScorer):
+    """Computes the metrics of a label space, and of every label.
+
+    Attributes:
+        labels: the label space; every label counts in averages, also those that the data do not hold.
+        axes: of predictions and references, as messages write them.
+    """
+
+    axes: ClassVar[tuple[str, ...]]
+
+    def __init__(self, names: Sequence[str], group: MetricGroup, *, labels: LabelSpace) -> None:
+        """Checks the names and loads external metrics.
+
+        Args:
+            labels: in the order of the model's outputs.
+
+        Raises:
+            ConfigError: for a metric that is unknown, unsuited or cannot be loaded.
+        """
+        self.labels = labels
+        super().__init__(names, group)
+
+    @property
+    def _subject(self) -> str:
+        return f"{self.group.name} with {len(self.labels)} labels"
+
+    def _inputs(self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None) -> Inputs:
+        if np.ndim(references) != len(self.axes):
+            expected = f"({', '.join(self.axes)}{',' * (len(self.axes) == 1)})"
+            raise DataError(
+                f"references have the shape {np.shape(references)}; expected {expected} for {self.group.name}."
+            )
+        predicted, expected_labels, num_labels = label_arrays(predictions, references, len(self.labels))
+        return {
+            "predictions": predicted,
+            "references": expected_labels,
+            "num_labels": num_labels,
+            **dict.fromkeys(SCORE_INPUTS, self._checked_scores(scores)),
+        }
+
+    def _checked_scores(self, scores: ArrayLike | None) -> Array | None:
+        if scores is None:
+            if self._score_readers:
+                raise DataError(f"scores are missing: {name_list(self._score_readers)} cannot be computed without.")
+            return None
+        array = np.asarray(scores)
+        if array.shape[1:] != (len(self.labels),):
+            raise DataError(f"scores have the shape {array.shape}; expected (N, {len(self.labels)}).")
+        return array
+
+    @property
+    def _detail_keys(self) -> tuple[str, ...]:
+        return ("per_label",)
+
+    def _details(self, inputs: Inputs) -> dict[str, Any]:
+        """Returns `per_label`: name -> `{"precision", "recall", "f1", "support"}`, the support a number of rows.
+
+        Example: two labels, references `[1, 0, 1, 0]`, predictions `[1, 0, 0, 0]`:
+        `{"per_label": {"no": {"precision": 0.67, "recall": 1.0, "f1": 0.8, "support": 2},
+        "yes": {"precision": 1.0, "recall": 0.5, "f1": 0.67, "support": 2}}}`.
+        """
+        # Here and not above: it imports scikit-learn, which only computing needs.
+        from ftkit.metrics.classification import label_scores
+
+        num_labels = len(self.labels)
+        if inputs["references"].size:
+            scores = label_scores(inputs["predictions"], inputs["references"], num_labels)
+            scores["support"] = scores["support"].astype(int)  # scikit-learn's are floats if no row is right
+            columns = {key: values.tolist() for key, values in scores.items()}
+        else:
+            columns = {key: [0.0] * num_labels for key in ("precision", "recall", "f1")}
+            columns["support"] = [0] * num_labels
+        rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        return {"per_label": dict(zip(self.labels.names, rows, strict=True))}
+
+
+class SingleLabelScorer(_LabelScorer):
+    """Scores label indices (N,).
+
+    `precision`, `recall` and `f1` without an averaging are those of label index 1 where there are two labels, as in
+    evaluate's own metrics, else the macro average.
+    """
+
+    axes = ("N",)
+
+    def _offered(self, inputs: Inputs) -> Inputs:
+        if len(self.labels) != 2 or inputs["scores"] is None:
+            return inputs
+        return inputs | dict.fromkeys(SCORE_INPUTS, inputs["scores"][:, 1])
+
+    def _sample(self) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
+        indices = np.arange(len(self.labels))
+        return indices, indices, np.eye(len(self.labels))
+
+
+class MultiLabelScorer(_LabelScorer):
+    """Scores indicators {0,1} (N, L)."""
+
+    axes = ("N", "L")
+
+    def _offered(self, inputs: Inputs) -> Inputs:
+        # Checked indicators are booleans, which evaluate's integer features do not take.
+        return inputs | {name: inputs[name].astype(np.int64) for name in ("predictions", "references")}
+
+    def _sample(self) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
+        scores = np.eye(len(self.labels))
+        indicators = scores.astype(np.int64)
+        return indicators, indicators, scores

@@ -1,0 +1,227 @@
+"""The metrics and the metric groups as literal rows of plain Python.
+
+A new metric is one class and one row of `METRICS`. A new group is one row of `GROUPS`, and a scorer of its own only
+where its predictions have a shape that no scorer knows yet.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+PAIR = ("predictions", "references")
+SCORE_INPUTS = ("prediction_scores", "scores")
+"""The names under which a metric may ask for probabilities; evaluate's own metrics use both."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricEntry:
+    """One metric, in the groups whose rows one class can read.
+
+    Attributes:
+        name: as in a config. Two rows may share a name where no group is in both.
+        reference: `module:Class` of an `ArrayMetric`.
+        keys: name of a group -> the keys that the metric puts into a result.
+        inputs: what the metric reads, by the names that the group's scorer gives.
+        details: keys of texts that come with the values, such as `bleu_signature`.
+        lower_is_better: those of its keys whose smaller value is better; a key that ends in `loss` need not be named.
+    """
+
+    name: str
+    reference: str
+    keys: Mapping[str, tuple[str, ...]]
+    inputs: tuple[str, ...] = PAIR
+    details: tuple[str, ...] = ()
+    lower_is_better: tuple[str, ...] = ()
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether the metric reads probabilities rather than predicted labels."""
+        return any(name in SCORE_INPUTS for name in self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricGroup:
+    """What is computed of one shape of predictions. `MetricGroup(name="fill-mask")` is judged by its loss alone.
+
+    Attributes:
+        name: of a classifier its problem type, else the kind that the group was made for.
+        scorer: `module:Class` of a scorer.
+        arguments: what the scorer is made with: `labels`, and names of the kind's options.
+        defaults: the metrics that are computed when neither the config nor the task names any.
+        primary: the key that picks the best checkpoint; the default metrics compute it.
+        gives: what an external metric may read, input name -> what it is. Empty: no external metric can be computed.
+        evaluate_config: the `config_name` that evaluate's own modules want for such rows.
+    """
+
+    name: str
+    scorer: str = "ftkit.metrics.loss_scorer:LossScorer"
+    arguments: tuple[str, ...] = ()
+    defaults: tuple[str, ...] = ()
+    primary: str = "loss"
+    gives: Mapping[str, str] = field(default_factory=dict)
+    evaluate_config: str | None = None
+
+
+_SINGLE, _MULTI, _REGRESSION = "single_label_classification", "multi_label_classification", "regression"
+_TAGS, _TRANSLATION = "token-classification", "translation"
+
+_PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
+_RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
+_F1 = ("f1", "f1_macro", "f1_micro", "f1_weighted")
+_ENTITY_KEYS = ("precision", "recall", "f1", "precision_macro", "recall_macro", "f1_macro")
+_LABEL_INPUTS = (*PAIR, "num_labels")
+
+METRICS: tuple[MetricEntry, ...] = (
+    MetricEntry(
+        name="accuracy",
+        reference="ftkit.metrics.classification:Accuracy",
+        keys={_SINGLE: ("accuracy",), _MULTI: ("accuracy", "hamming_loss")},
+        inputs=_LABEL_INPUTS,
+    ),
+    MetricEntry(
+        name="precision",
+        reference="ftkit.metrics.classification:Precision",
+        keys={_SINGLE: _PRECISION, _MULTI: _PRECISION},
+        inputs=_LABEL_INPUTS,
+    ),
+    MetricEntry(
+        name="recall",
+        reference="ftkit.metrics.classification:Recall",
+        keys={_SINGLE: _RECALL, _MULTI: _RECALL},
+        inputs=_LABEL_INPUTS,
+    ),
+    MetricEntry(
+        name="f1",
+        reference="ftkit.metrics.classification:F1",
+        keys={_SINGLE: _F1, _MULTI: _F1},
+        inputs=_LABEL_INPUTS,
+    ),
+    MetricEntry(
+        name="matthews_correlation",
+        reference="ftkit.metrics.classification:MatthewsCorrelation",
+        keys={_SINGLE: ("matthews_correlation",)},
+        inputs=_LABEL_INPUTS,
+    ),
+    MetricEntry(
+        name="roc_auc",
+        reference="ftkit.metrics.classification:RocAuc",
+        keys={_SINGLE: ("roc_auc",), _MULTI: ("roc_auc",)},
+        inputs=("references", "prediction_scores"),
+    ),
+    MetricEntry(name="pearson", reference="ftkit.metrics.regression:Pearson", keys={_REGRESSION: ("pearson",)}),
+    MetricEntry(name="spearman", reference="ftkit.metrics.regression:Spearman", keys={_REGRESSION: ("spearman",)}),
+    MetricEntry(
+        name="mse",
+        reference="ftkit.metrics.regression:MeanSquaredError",
+        keys={_REGRESSION: ("mse", "rmse", "mae")},
+        lower_is_better=("mse", "rmse", "mae"),
+    ),
+    MetricEntry(
+        name="seqeval",
+        reference="ftkit.metrics.entities:Seqeval",
+        keys={_TAGS: _ENTITY_KEYS},
+        inputs=(*PAIR, "scheme"),
+    ),
+    MetricEntry(
+        name="conlleval",
+        reference="ftkit.metrics.entities:Conlleval",
+        keys={_TAGS: tuple(f"conlleval_{key}" for key in _ENTITY_KEYS)},
+    ),
+    MetricEntry(name="accuracy", reference="ftkit.metrics.entities:WordAccuracy", keys={_TAGS: ("accuracy",)}),
+    MetricEntry(
+        name="bleu",
+        reference="ftkit.metrics.texts:Bleu",
+        keys={_TRANSLATION: ("bleu",)},
+        inputs=(*PAIR, "tokenizer"),
+        details=("bleu_signature",),
+    ),
+    MetricEntry(
+        name="chrf++",
+        reference="ftkit.metrics.texts:ChrfPlusPlus",
+        keys={_TRANSLATION: ("chrf++",)},
+        details=("chrf++_signature",),
+    ),
+    MetricEntry(
+        name="ter",
+        reference="ftkit.metrics.texts:Ter",
+        keys={_TRANSLATION: ("ter",)},
+        details=("ter_signature",),
+        lower_is_better=("ter",),
+    ),
+)
+"""Every built-in metric."""
+
+_INDICES = "label indices (N,)"
+_INDICATORS = "{0,1} indicators (N, L)"
+_OF_TWO = "probabilities (N, L); of two labels those of the second, (N,)"
+_SENTENCES = "the tags of each sentence, as a list of names such as B-PER"
+
+GROUPS: dict[str, MetricGroup] = {
+    group.name: group
+    for group in (
+        MetricGroup(
+            name=_SINGLE,
+            scorer="ftkit.metrics.label_scorer:SingleLabelScorer",
+            arguments=("labels",),
+            defaults=("accuracy", "precision", "recall", "f1"),
+            # What papers and leaderboards report for single labels, and the one number without a choice of
+            # averaging. Skewed classes want f1_macro or matthews_correlation instead.
+            primary="accuracy",
+            gives={**dict.fromkeys(PAIR, _INDICES), **dict.fromkeys(SCORE_INPUTS, _OF_TWO)},
+        ),
+        MetricGroup(
+            name=_MULTI,
+            scorer="ftkit.metrics.label_scorer:MultiLabelScorer",
+            arguments=("labels",),
+            defaults=("accuracy", "precision", "recall", "f1"),
+            # Pools every decision, so rare labels with a handful of positives do not make the choice of the best
+            # checkpoint a lottery (f1_macro), and a row is not all right or all wrong (accuracy).
+            primary="f1_micro",
+            gives={**dict.fromkeys(PAIR, _INDICATORS), **dict.fromkeys(SCORE_INPUTS, "probabilities (N, L)")},
+            evaluate_config="multilabel",
+        ),
+        MetricGroup(
+            name=_REGRESSION,
+            scorer="ftkit.metrics.number_scorer:NumberScorer",
+            defaults=("pearson", "spearman", "mse"),
+            # Defined even while a model still predicts a constant, where a correlation is None, and it cannot
+            # prefer a checkpoint that has the right order on the wrong scale.
+            primary="mse",
+            gives=dict.fromkeys(PAIR, "numbers (N,)"),
+        ),
+        MetricGroup(
+            name=_TAGS,
+            scorer="ftkit.metrics.tag_scorer:TagScorer",
+            arguments=("labels",),
+            defaults=("seqeval", "conlleval", "accuracy"),
+            # What papers on entities report: micro, and of the two conventions the stricter.
+            primary="f1",
+            gives=dict.fromkeys(PAIR, _SENTENCES),
+        ),
+        MetricGroup(
+            name=_TRANSLATION,
+            scorer="ftkit.metrics.text_scorer:TextScorer",
+            arguments=("target_lang", "bleu_tokenizer"),
+            defaults=("bleu", "chrf++", "ter"),
+            # What papers on translation report; chrf++ where words are long or have no spaces between them.
+            primary="bleu",
+            gives={"predictions": "texts", "references": "texts, or lists of one text each"},
+        ),
+        MetricGroup(name="loss"),
+    )
+}
+"""Name -> metric group. A kind names one, or makes its own."""
+
+
+def find_metric(name: str, group_name: str) -> MetricEntry | None:
+    """Returns the row of a metric's name that suits a group, or None."""
+    return next((entry for entry in METRICS if entry.name == name and group_name in entry.keys), None)
+
+
+def import_class(reference: str) -> Any:
+    """Imports and returns what `module:Class` names."""
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)

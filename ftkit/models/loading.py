@@ -1,0 +1,135 @@
+"""Checkpoint -> model with a new head: loaded in float32, with nothing but the head new."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import CheckpointError
+from ftkit.models.embeddings import embed_added_tokens
+from ftkit.models.quantization import quantization_arguments
+from ftkit.models.spec import CheckpointSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to be tuned.
+
+    Attributes:
+        model: float32, with label names in its config.
+        new_parameters: names of the parameters that the checkpoint did not provide, read off the loading report.
+            Whatever the tuner, they are trained and saved.
+    """
+
+    model: PreTrainedModel
+    new_parameters: frozenset[str]
+
+
+# Where transformers lists the model types that an auto class serves.
+_MODEL_TYPES = {
+    "AutoModelForSequenceClassification": "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
+    "AutoModelForTokenClassification": "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
+    "AutoModelForImageClassification": "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES",
+    "AutoModelForAudioClassification": "MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES",
+    "AutoModelForSeq2SeqLM": "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",
+    "AutoModelForCausalLM": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+}
+
+
+def has_auto_model(auto_class: str, spec: CheckpointSpec) -> bool:
+    """Tells whether transformers has a model of an auto class for a checkpoint's type, before any weight is read."""
+    from transformers.models.auto import modeling_auto
+
+    return spec.trust_remote_code or spec.model_type in getattr(modeling_auto, _MODEL_TYPES[auto_class])
+
+
+def load_with_head(
+    auto_class: str, spec: CheckpointSpec, *, tokenizer: PreTrainedTokenizerBase | None = None, **config: Any
+) -> LoadedModel:
+    """Loads a checkpoint with the head of an auto class.
+
+    Args:
+        auto_class: such as `AutoModelForTokenClassification`.
+        tokenizer: of a model that reads tokens: its tokens are embedded, and its pad id is written into the model's
+            config; heads that look for the last token read it there.
+        config: what the model's config is to say, such as `num_labels`.
+
+    Raises:
+        CheckpointError: its weights cannot be read, or more than a head is missing.
+    """
+    import torch
+    import transformers
+
+    loader: Any = getattr(transformers, auto_class)
+    with loading_errors(spec):
+        model, report = loader.from_pretrained(
+            spec.path,
+            **spec.loading_arguments,
+            **quantization_arguments(spec, loader, **config),
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # another number of labels: the head is new, and reported as such
+            **config,
+        )
+    mismatched = {item[0] for item in report["mismatched_keys"]}
+    new = frozenset(report["missing_keys"]) | mismatched
+    _check_only_head_is_new(model, new, mismatched, spec)
+    _check_no_layer_is_left(report["unexpected_keys"], spec)
+    if tokenizer is None:
+        return LoadedModel(model, new)
+    for stated in (model.config.get_text_config(), model.config):
+        stated.pad_token_id = tokenizer.pad_token_id
+        if hasattr(stated, "use_cache"):
+            stated.use_cache = False  # a head reads every text once: keys and values would be kept for nothing
+    return LoadedModel(model, new | embed_added_tokens(model, tokenizer, spec.add_tokens))
+
+
+@contextlib.contextmanager
+def loading_errors(spec: CheckpointSpec) -> Iterator[None]:
+    """Turns what goes wrong while weights load into one message."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(
+            f"model.checkpoint: cannot load the weights of {spec.name!r}: {reason} "
+            "Check that its model.safetensors is complete, or copy it again."
+        ) from None
+
+
+def _check_only_head_is_new(
+    model: PreTrainedModel, new: frozenset[str], mismatched: set[str], spec: CheckpointSpec
+) -> None:
+    """Refuses a checkpoint that lacks weights of the body: training would silently start from noise."""
+    body = f"{model.base_model_prefix}."
+    body_names = {name for name, _ in model.named_parameters() if name.startswith(body)}
+    missing = sorted(name for name in new if name.startswith(body) and ".pooler." not in name)
+    if mismatched & body_names:
+        raise CheckpointError(
+            f"model.checkpoint: {spec.name!r} holds weights of other shapes than its config.json says, such as "
+            f"{sorted(mismatched & body_names)[0]}. The two files do not belong together."
+        )
+    if missing:
+        raise CheckpointError(
+            f"model.checkpoint: {spec.name!r} lacks {len(missing)} of the {len(body_names)} parameters of the model's "
+            f"body, such as {missing[0]}. Its weights do not belong to its config.json."
+        )
+
+
+def _check_no_layer_is_left(unexpected: Iterable[str], spec: CheckpointSpec) -> None:
+    """Refuses a checkpoint with more layers than its config.json says; an unused head is what is to be expected."""
+    left = sorted(name for name in unexpected if re.search(r"(^|\.)(layers?|h|blocks?)\.\d+\.", name))
+    if left:
+        raise CheckpointError(
+            f"model.checkpoint: {spec.name!r} holds {len(left)} parameters of layers that its config.json does not "
+            f"have, such as {left[0]}. The two files do not belong together."
+        )

@@ -1,0 +1,1 @@
+"""What training leaves on disk: run directories, opened, checked and proven."""

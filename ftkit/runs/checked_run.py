@@ -1,0 +1,245 @@
+"""A run that is possible: everything that can be known and checked before any weight is loaded or any file written."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ftkit.adapters.spec import TaskAdapterSpec
+from ftkit.adapters.task_adapter import TaskAdapter
+from ftkit.config.run_config import BaseFacts, RunConfig, RunFacts, TaskFacts
+from ftkit.config.train import stated_precision, stated_trackers
+from ftkit.data.check import Problems
+from ftkit.errors import ConfigError
+from ftkit.kinds.kind import Kind, Setting, Settings
+from ftkit.kinds.splits import read_splits
+from ftkit.kinds.table import find_task, kind_of
+from ftkit.kinds.task import Task
+from ftkit.metrics.checks import check_computed, check_metric_key, check_metric_names, default_key
+from ftkit.metrics.scorer import Scorer, make_scorer
+from ftkit.metrics.table import MetricGroup
+from ftkit.models.checkpoint import inspect_checkpoint
+from ftkit.models.generation import GenerationSpec
+from ftkit.models.quantization import check_quantization
+from ftkit.models.spec import CheckpointSpec
+from ftkit.runs.directory import RunDirectory
+from ftkit.runs.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
+from ftkit.tuners.suits import check_suits, check_trains
+from ftkit.types import LabelSpace, Split
+from ftkit.version import __version__
+
+
+@dataclass(frozen=True)
+class CheckedRun:
+    """A run that is possible, as data.
+
+    Attributes:
+        config: with the `data` section of the kind, and what `normalize` found.
+        task_adapter_spec: preprocessor and objective for the checkpoint's family.
+        columns: role -> column of the user's files.
+        splits: `train`, and `validation` and `test` where there are any.
+        adapter_options: what the task adapter is made with, such as class weights; saved with the run.
+        metrics: names of the metrics to compute.
+        primary_metric: the key that picks the best checkpoint.
+        scorer: computes the metrics; external ones are loaded and have been tried.
+        warnings: what the user should know about the data.
+        start_from: a trained adapter on the same checkpoint, whose weights the run starts from.
+    """
+
+    config: RunConfig
+    directory: RunDirectory
+    task: Task
+    kind: Kind
+    spec: CheckpointSpec
+    task_adapter_spec: TaskAdapterSpec
+    columns: Mapping[str, str]
+    splits: Mapping[str, Split]
+    labels: LabelSpace | None
+    adapter_options: Mapping[str, Any]
+    metrics: tuple[str, ...]
+    primary_metric: str
+    scorer: Scorer
+    warnings: tuple[str, ...]
+    start_from: TrainedAdapter | None = None
+
+    @property
+    def metric_group(self) -> MetricGroup:
+        """Which metrics suit, and what computes them."""
+        return self.kind.metric_group(self.task, self.config.data)
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Split -> digest of what was read."""
+        return {name: split.fingerprint for name, split in self.splits.items()}
+
+    @property
+    def keeps_head(self) -> bool:
+        """Whether the head of the trained adapter that the run starts from predicts the same labels."""
+        found, labels = self.start_from, self.labels
+        if found is None or found.kind != self.kind.name:
+            return False
+        return labels is None or list(found.label_names) == [labels.id2label[index] for index in range(len(labels))]
+
+    def make_task_adapter(self) -> TaskAdapter:
+        """Returns the task adapter, with the checkpoint's processor loaded."""
+        return self.task_adapter_spec.make(
+            self.spec, self.labels, max_length=self.config.data.longest_input, options=self.adapter_options
+        )
+
+    def resolved_config(self, adapter: TaskAdapter, base: BaseFacts | None) -> RunConfig:
+        """Returns the config with what inference needs to know.
+
+        Args:
+            base: of a run that saves an adapter.
+        """
+        facts = RunFacts(
+            ftkit_version=__version__,
+            task_name=self.task.name,
+            kind=self.kind.name,
+            family=self.spec.family,
+            columns=dict(self.columns),
+            max_length=adapter.preprocessor.max_length,
+            adapter_options={**self.adapter_options, **adapter.preprocessor.resolved_options},
+            prepared=self.task.prepare is not None,
+            base=base,
+            declared=TaskFacts(
+                labels=self.task.labels,
+                problem_type=self.task.problem_type,
+                metrics=self.task.metrics,
+                primary_metric=self.task.primary_metric,
+            ),
+        )
+        return self.config.model_copy(update={"run": facts, "resume": False, "overwrite": False})
+
+
+def check_run(config: RunConfig) -> CheckedRun:
+    """Checks that a run is possible: directory, task, checkpoint, data and labels, in this order.
+
+    Raises:
+        UserError: something is wrong; nothing was written.
+    """
+    directory = RunDirectory(config.output_dir)
+    directory.check(config)
+    task = find_task(config.task)
+    kind = kind_of(task)
+    config = config.for_kind(kind)
+    columns = kind.columns_of(task, config.data)
+    group = kind.metric_group(task, config.data)
+    metrics, primary_metric = choose_metrics(config, task, group)
+    stated_precision(config.train)
+    stated_trackers(config.train)
+    kind.check_settings(_settings_given(config))
+    spec = inspect_checkpoint(config.model)
+    task_adapter_spec = kind.task_adapter(spec)
+    task_adapter_spec.check_checkpoint(spec)
+    check_suits(config.tuner, kind.name, task_adapter_spec.refuses, spec.name)
+    check_trains(config.tuner, activation_checkpointing=bool(config.train.activation_checkpointing))
+    spec = spec.beside(config.tuner.prompt_length)
+    spec, quantization_warnings = _quantized(spec, config)
+    start_from = _trained_adapter(config, spec)
+    problems = Problems()
+    as_read = read_splits(kind, task, config.data, columns, seed=config.seed)
+    splits, data = kind.normalize(as_read, task, config.data, problems)
+    problems.raise_if_any()
+    config = config.model_copy(update={"data": data})
+    labels = kind.labels(splits["train"], task, data)
+    kind.check(splits, labels, task, data, problems)
+    problems.raise_if_any()
+    scorer = make_scorer(metrics, group, labels=labels, options=dict(data))
+    check_computed(primary_metric, scorer.keys, group)
+    return CheckedRun(
+        config=config,
+        directory=directory,
+        task=task,
+        kind=kind,
+        spec=spec,
+        task_adapter_spec=task_adapter_spec,
+        columns=columns,
+        splits=splits,
+        labels=labels,
+        adapter_options=kind.adapter_options(splits["train"], labels, data, _settings(config, kind)),
+        metrics=metrics,
+        primary_metric=primary_metric,
+        scorer=scorer,
+        warnings=(*quantization_warnings, *problems.warnings),
+        start_from=start_from,
+    )
+
+
+def choose_metrics(config: RunConfig, task: Task, group: MetricGroup) -> tuple[tuple[str, ...], str]:
+    """Returns the metric names and the primary key: the config's, else the task's, else the kind's own.
+
+    Raises:
+        ConfigError: a name or key does not exist, or does not suit the problem.
+    """
+    names = config.metrics or task.metrics or group.defaults
+    check_metric_names(names, group)
+    primary = config.train.metric_for_best_model or task.primary_metric or default_key(names, group)
+    check_metric_key(primary, names, group)
+    return tuple(names), primary.removeprefix("eval_")
+
+
+def _settings_given(config: RunConfig) -> dict[Setting, str]:
+    """Returns the settings that only some kinds take, of those that a config has, with their keys."""
+    keys: dict[Setting, tuple[str, Any]] = {
+        "attention": ("model.attention", config.model.attention),
+        "class_weights": ("train.class_weights", config.train.class_weights),
+        "label_smoothing": ("train.label_smoothing_factor", config.train.label_smoothing_factor),
+        "generation": ("generation", config.generation),
+    }
+    return {setting: key for setting, (key, value) in keys.items() if value}
+
+
+def _settings(config: RunConfig, kind: Kind) -> Settings:
+    generation = config.generation or GenerationSpec()
+    return Settings(
+        class_weights=config.train.class_weights,
+        label_smoothing=config.train.label_smoothing_factor or 0.0,
+        generation=generation.model_dump(exclude_none=True) if "generation" in kind.settings else {},
+    )
+
+
+def _quantized(spec: CheckpointSpec, config: RunConfig) -> tuple[CheckpointSpec, list[str]]:
+    """Returns the checkpoint as the tuner wants its weights kept, and what is to be told about that.
+
+    Raises:
+        ConfigError: that cannot be done here, or not with two joined checkpoints.
+    """
+    bits = config.tuner.quantization
+    if bits is not None and spec.decoder is not None:
+        raise ConfigError("tuner.quantization: two joined checkpoints are kept in full precision. Leave the key out.")
+    warning = check_quantization(bits)
+    return dataclasses.replace(spec, quantization=bits), [] if warning is None else [warning]
+
+
+def _trained_adapter(config: RunConfig, spec: CheckpointSpec) -> TrainedAdapter | None:
+    """Returns the trained adapter that the run starts from.
+
+    Raises:
+        UserError: it is none, belongs to another base, or was made by another tuner.
+    """
+    if config.model.adapter is None:
+        return None
+    found = open_trained_adapter(config.model.adapter)
+    check_base(spec, found.base, found.folder)
+    if config.tuner != found.config.tuner:
+        before = ", ".join(
+            f"{key}: {value}" for key, value in found.config.tuner.model_dump(exclude_none=True).items()
+        )
+        raise ConfigError(
+            f"model.adapter: {found.folder} was trained with another tuner. To start from it, say\n"
+            f"  tuner: {{{before}}}"
+        )
+    if config.tuner.method == "pissa":
+        raise ConfigError(
+            f"model.adapter: {found.folder} holds a change by pissa, which is saved as a plain LoRA and cannot be "
+            "continued as pissa. Merge it (ftkit merge) and start from the merged checkpoint."
+        )
+    if config.tuner.method == "p-tuning":
+        raise ConfigError(
+            f"model.adapter: {found.folder} holds the virtual tokens that p-tuning's network wrote, not the network, "
+            "and cannot be continued. Start anew, or use prompt, which can be."
+        )
+    return found

@@ -1,0 +1,225 @@
+"""A run directory: who may write it, what lies where, and how it becomes whole in one step."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ftkit.config.run_config import CONFIG_FILE, RunConfig, load_config
+from ftkit.data.files import atomic_write_json, atomic_write_text
+from ftkit.errors import ConfigError, UserError, did_you_mean
+from ftkit.models.repository import fetch, parse_repository
+
+RESULTS_FILE = "all_results.json"
+EXPORT_FILE = "export.json"
+CHECKPOINTS = "checkpoints"
+PREDICTIONS = "predictions"
+STAGING = ".unfinished"
+DATA_FILE = "data.json"
+
+# Settings that may differ when a run is resumed: they change what is said or kept, not what is learnt.
+FREE_ON_RESUME = {"resume", "overwrite", "run", "push"}
+FREE_TRAIN_KEYS_ON_RESUME = {"logging_steps", "report_to", "save_total_limit", "use_cpu", "logging_first_step"}
+
+
+class RunDirectory:
+    """The folder of one run. Nothing is written before `start`; `publish` makes the result visible as a whole."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser()
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the Trainer saves."""
+        return self.path / CHECKPOINTS
+
+    @property
+    def staging(self) -> Path:
+        """Where results are put together until they have been proven."""
+        return self.path / STAGING
+
+    def check(self, config: RunConfig) -> None:
+        """Refuses a folder that holds something the user may want to keep.
+
+        Raises:
+            ConfigError: it holds a run, or files that are no run, and neither resume nor overwrite fits.
+        """
+        where = f"output_dir: {self.path}"
+        if config.resume and config.overwrite:
+            raise ConfigError("resume and overwrite exclude one another: say which one you mean.")
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"{where} is a file; name a folder.")
+        holds_run = (self.path / CONFIG_FILE).is_file()
+        if config.resume:
+            if not holds_run:
+                raise ConfigError(f"{where} holds no run to resume. Leave resume out to start one.")
+            if (self.path / RESULTS_FILE).is_file():
+                raise ConfigError(f"{where} holds a finished run: there is nothing to resume.")
+            self._check_same_config(config)
+        elif holds_run and not config.overwrite:
+            finished = (self.path / RESULTS_FILE).is_file()
+            remedy = (
+                "overwrite=true replaces it" if finished else "resume=true continues it, overwrite=true replaces it"
+            )
+            raise ConfigError(f"{where} already holds a run. Choose another output_dir; or {remedy}.")
+        elif not holds_run and self.path.is_dir() and any(self.path.iterdir()):
+            raise ConfigError(f"{where} is not empty, and what it holds is not a run. Choose another folder.")
+
+    def _check_same_config(self, config: RunConfig) -> None:
+        before, now = _comparable(load_config(self.path / CONFIG_FILE)), _comparable(config)
+        changed = sorted(key for key in before | now if before.get(key) != now.get(key))
+        if changed:
+            listed = "; ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:6])
+            raise ConfigError(
+                f"resume: the run in {self.path} was started with other settings ({listed}). A resumed run must be "
+                "the same run; start a new one in another output_dir to change them."
+            )
+
+    def start(self, config: RunConfig, fingerprints: Mapping[str, str]) -> None:
+        """Makes the folder and writes the config, so that a killed run can be resumed.
+
+        Raises:
+            ConfigError: a resumed run's data has changed since it was started.
+        """
+        if config.resume:
+            before = json.loads((self.checkpoints / DATA_FILE).read_text(encoding="utf-8"))
+            changed = sorted(name for name in before | fingerprints if before.get(name) != fingerprints.get(name))
+            if changed:
+                raise ConfigError(
+                    f"resume: the data of {', '.join(changed)} has changed since this run was started, so it would "
+                    "not be the same run. Bring the old file back, or start a new run."
+                )
+            return
+        if config.overwrite:
+            self._clear()
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        atomic_write_json(self.checkpoints / DATA_FILE, dict(fingerprints))
+        atomic_write_text(self.path / CONFIG_FILE, config.to_yaml())
+
+    def _clear(self) -> None:
+        """Removes the old run; the file that makes it a finished run goes first."""
+        if not (self.path / CONFIG_FILE).is_file():
+            return
+        (self.path / RESULTS_FILE).unlink(missing_ok=True)
+        for entry in self.path.iterdir():
+            if entry.name != CONFIG_FILE:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+    def new_staging(self) -> Path:
+        """Returns an empty staging folder inside the run."""
+        shutil.rmtree(self.staging, ignore_errors=True)
+        self.staging.mkdir()
+        return self.staging
+
+    def publish(self, results: Mapping[str, Any]) -> None:
+        """Moves every staged file to its place; `all_results.json`, which makes a run finished, comes last."""
+        for source in sorted(self.staging.rglob("*")):
+            if source.is_file():
+                target = self.path / source.relative_to(self.staging)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(source, target)
+        shutil.rmtree(self.staging)
+        atomic_write_json(self.path / RESULTS_FILE, dict(results))
+
+
+def open_run(path: str | Path, *, trust_remote_code: bool = False) -> tuple[Path, RunConfig]:
+    """Returns a finished run's folder and config. Whoever made the run, nothing of it is executed.
+
+    Args:
+        path: a run directory, wherever it comes from.
+        trust_remote_code: the caller's word on code that the run asks for. It replaces what its ftkit.yaml says.
+
+    Raises:
+        UserError: it is not a run, or was never finished.
+    """
+    folder = _existing(path, with_code=trust_remote_code)
+    if is_export(folder):
+        raise UserError(
+            f"{folder} is an exported model: it can predict and be scored, but holds no weights. Name the run that it "
+            "was made from."
+        )
+    if not (folder / RESULTS_FILE).is_file():
+        raise UserError(f"{folder} holds a run that was not finished. Resume it: ftkit train CONFIG resume=true")
+    return folder, _finished_config(folder, trust_remote_code)
+
+
+def open_export(path: str | Path, *, trust_remote_code: bool = False) -> tuple[Path, RunConfig]:
+    """Returns an exported model's folder and the config of its run.
+
+    Args:
+        trust_remote_code: as `open_run`.
+
+    Raises:
+        UserError: it is none.
+    """
+    folder = _existing(path, with_code=trust_remote_code)
+    if not is_export(folder):
+        raise UserError(f"{folder} is not an exported model: it holds no {EXPORT_FILE}.")
+    return folder, _finished_config(folder, trust_remote_code)
+
+
+def is_export(path: str | Path) -> bool:
+    """Tells whether a folder holds an exported model."""
+    return (Path(path).expanduser() / EXPORT_FILE).is_file()
+
+
+def run_folder(path: str | Path, *, with_code: bool = False) -> Path:
+    """Returns the folder of a run: as named, or of a repository on the Hub the files in the cache.
+
+    Args:
+        path: a folder, `owner/name` or `owner/name@revision`.
+        with_code: also fetch Python files; nothing of them runs here.
+
+    Raises:
+        UserError: there is neither.
+        HubError: the Hub cannot be reached, and the cache does not have it.
+    """
+    repository = parse_repository(path)
+    if repository is not None:
+        return fetch(repository, with_code=with_code)
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        parent = folder.absolute().parent
+        siblings = [entry.name for entry in parent.glob("*/")] if parent.is_dir() else []
+        on_hub = f" If it is a repository on the Hub, write {path}@main." if str(path).count("/") == 1 else ""
+        raise UserError(
+            f"No run {str(path)!r} (looked at {folder.absolute()}).{did_you_mean(folder.name, siblings)}{on_hub}"
+        )
+    return folder
+
+
+def _existing(path: str | Path, *, with_code: bool = False) -> Path:
+    folder = run_folder(path, with_code=with_code)
+    if not (folder / CONFIG_FILE).is_file():
+        plain = " ftkit predict and ftkit evaluate read it as a plain checkpoint; other commands need a run."
+        raise UserError(
+            f"{folder} is not a run of ftkit: it holds no {CONFIG_FILE}.{plain if is_plain(folder) else ''}"
+        )
+    return folder
+
+
+def is_plain(folder: Path) -> bool:
+    """Tells whether a folder holds a checkpoint or a PEFT adapter that is no run of ftkit."""
+    files = ("config.json", "adapter_config.json")
+    return not (folder / CONFIG_FILE).is_file() and any((folder / name).is_file() for name in files)
+
+
+def _finished_config(folder: Path, trust_remote_code: bool) -> RunConfig:
+    config = load_config(folder / CONFIG_FILE)
+    if config.run is None:
+        raise UserError(f"{folder / CONFIG_FILE} lacks its `run` section, which ftkit writes when a run is finished.")
+    model = config.model.model_copy(update={"trust_remote_code": trust_remote_code})
+    return config.model_copy(update={"model": model})
+
+
+def _comparable(config: RunConfig) -> dict[str, Any]:
+    """Returns the settings that decide what is learnt, flat: `train.seed` -> 42."""
+    flat: dict[str, Any] = {}
+    for key, value in config.model_dump(mode="json", exclude_none=True, exclude=FREE_ON_RESUME).items():
+        items = value.items() if isinstance(value, dict) else [(None, value)]
+        flat |= {f"{key}.{name}" if name else key: inner for name, inner in items}
+    return {key: value for key, value in flat.items() if key.removeprefix("train.") not in FREE_TRAIN_KEYS_ON_RESUME}

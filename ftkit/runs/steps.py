@@ -1,0 +1,107 @@
+"""Steps of a run's story that take more than a line; ftkit.run tells them in order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from transformers import EarlyStoppingCallback, TrainerCallback
+
+from ftkit.adapters.task_adapter import EncodedToScore, TaskAdapter
+from ftkit.config.run_config import RunConfig
+from ftkit.config.train import stated_trackers
+from ftkit.console import is_main_process
+from ftkit.data.writers import open_writer
+from ftkit.engine import evaluation
+from ftkit.engine.batching import BatchLimits
+from ftkit.engine.evaluation import Evaluation
+from ftkit.engine.trackers import IDS_FILE, Trackers, base_name, flat_config
+from ftkit.models.loading import LoadedModel
+from ftkit.runs.checked_run import CheckedRun
+from ftkit.runs.directory import PREDICTIONS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def tuned_model(run: CheckedRun, loaded: LoadedModel) -> PreTrainedModel:
+    """Returns the model with only those weights trainable that are to move; see ftkit.tuners."""
+    from ftkit.tuners.apply import apply_tuner
+
+    peft_task = run.task_adapter_spec.peft_task
+    model = apply_tuner(loaded.model, loaded.new_parameters, run.config.tuner, peft_task=peft_task)
+    if run.start_from is not None:
+        from ftkit.tuners.saving import continue_from
+
+        continue_from(model, run.start_from.folder, with_head=run.keeps_head)
+    return model
+
+
+def callbacks(config: RunConfig, model: Any) -> list[TrainerCallback]:
+    """Returns what the config asks to happen while a model trains."""
+    found: list[TrainerCallback] = []
+    if config.tuner.method == "adalora":
+        from ftkit.tuners.rank_allocation import RankAllocation
+
+        found.append(RankAllocation(model))
+    if config.train.early_stopping_patience is not None:
+        found.append(EarlyStoppingCallback(early_stopping_patience=config.train.early_stopping_patience))
+    return found
+
+
+def open_trackers(run: CheckedRun) -> Trackers:
+    """Opens the trackers that the config names; the run directory has been made."""
+    trackers, config = Trackers(), run.config.train
+    names = stated_trackers(config)
+    if not names:
+        return trackers
+    from ftkit.engine.tracker_backends import RunDescription
+
+    trackio = {"space_id": config.trackio_space_id, "bucket_id": config.trackio_bucket_id}
+    description = RunDescription(
+        project=config.project or "ftkit",
+        run_name=config.run_name or run.directory.path.absolute().name,
+        folder=run.directory.path,
+        config={
+            **flat_config(run.config.model_dump(mode="json", exclude_none=True)),
+            **{f"data.{split}.fingerprint": digest for split, digest in run.fingerprints.items()},
+        },
+        tags={
+            "library": "ftkit",
+            "task": run.kind.name,
+            "checkpoint": base_name(run.spec.name),
+            "tuner": run.config.tuner.method,
+        },
+        trackio={key: value for key, value in trackio.items() if value},
+    )
+    ids_file = run.directory.checkpoints / IDS_FILE
+    trackers.start(names, description, ids_file=ids_file, resume=run.config.resume)
+    return trackers
+
+
+def evaluate_split(
+    run: CheckedRun,
+    model: PreTrainedModel,
+    adapter: TaskAdapter,
+    name: str,
+    encoded: EncodedToScore,
+    limits: BatchLimits,
+) -> Evaluation:
+    """Scores one split and writes `predictions/<split>.jsonl`, a row for each input row, in input order.
+
+    Where texts are written they also go to `predictions/<split>.txt`, one a line, as other scorers read them.
+    """
+    split, folder = run.splits[name], run.directory.staging / PREDICTIONS
+    if not is_main_process():
+        return evaluation.evaluate(model, adapter, split, encoded, run.scorer, limits)
+    with contextlib.ExitStack() as stack:
+        formats = adapter.objective.formats
+        writers = [stack.enter_context(open_writer(folder / f"{name}.{format}")) for format in formats]
+
+        def write(examples: Sequence[Any], arrays: Mapping[str, Any]) -> None:
+            for example, prediction in zip(examples, adapter.objective.decode(dict(arrays), examples), strict=True):
+                for writer in writers:
+                    writer.write({"id": example.id, **prediction})
+
+        return evaluation.evaluate(model, adapter, split, encoded, run.scorer, limits, on_window=write)

@@ -1,0 +1,167 @@
+"""A config is strict, and each mistake is one line that says what to do."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ftkit.config.run_config import RunFacts, json_schema, load_config, parse_overrides
+from ftkit.config.train import RENAMED, training_argument_fields
+from ftkit.errors import ConfigError
+
+GOOD = {
+    "task": "text-classification",
+    "model": {"checkpoint": "x"},
+    "data": {"train": "a.csv"},
+    "output_dir": "runs/x",
+}
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def problem(overrides=None, **changes):
+    with pytest.raises(ConfigError) as caught:
+        load_config({**GOOD, **changes}, overrides)
+    return str(caught.value)
+
+
+def test_defaults_and_overrides():
+    config = load_config(GOOD, {"train.learning_rate": 1e-4, "data.columns.label": "intent", "output_dir": "runs/y"})
+    assert config.train.learning_rate == 1e-4
+    assert config.data.columns == {"label": "intent"}
+    assert config.output_dir == "runs/y"
+    assert config.seed == 42
+    assert config.tuner.method == "full"
+
+
+def test_overrides_do_not_change_the_callers_mapping():
+    load_config(GOOD, {"data.test": "t.csv"})
+    assert "test" not in GOOD["data"]
+
+
+def test_what_is_written_is_read_back_equal(tmp_path):
+    config = load_config(GOOD, {"data.labels": ["no", "01"], "train.learning_rate": 3e-5, "train.eval_strategy": "no"})
+    (tmp_path / "c.yaml").write_text(config.to_yaml(), encoding="utf-8")
+    assert load_config(tmp_path / "c.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        ({"data.trian": "x"}, ["data.trian", "Did you mean 'train'?"]),
+        ({"train.learning_rat": 1}, ["train.learning_rat", "Did you mean 'learning_rate'?"]),
+        ({"learning_rate": 1}, ["belongs in the section train: train.learning_rate"]),
+        ({"train.learning_rate": "fast"}, ["expected a number, got the text 'fast'"]),
+        ({"train.num_train_epochs": True}, ["expected a number, got the truth value true"]),
+        ({"train.seed": 1.5}, ["train.seed", "expected a whole number, got the number 1.5"]),
+        ({"train.eval_strategy": "epochs"}, ["'no', 'steps', 'epoch'", "Did you mean 'epoch'?"]),
+        ({"train.per_device_train_batch_size": 0}, ["expected a number above 0"]),
+        ({"train.class_weights": "balancd"}, ["train.class_weights", "balanced"]),
+        ({"data.validation": 2}, ["data.validation", "below 1.0", "got the number 2"]),
+        ({"data.train": {"hub": "x"}}, ["data.train.split: this key is missing"]),
+        ({"data.labels": [1, 2]}, ["data.labels.0", "expected text, got the number 1. Put it in quotes."]),
+        ({"data.problem_type": "multi_label"}, ["Did you mean 'multi_label_classification'?"]),
+        ({"model": "x"}, ["model: expected keys and values, got the text 'x'"]),
+        ({"model.checkpoint": ""}, ["model.checkpoint"]),
+        ({"tuner.method": "ful"}, ["tuner.method", "Did you mean 'full'?"]),
+        ({"overwrite": "yes"}, ["overwrite: expected true or false, got the text 'yes'"]),
+        ({"output_dir": None}, ["output_dir: expected text, got nothing"]),
+        ({"train.output_dir": "x"}, ["not to be set here: say output_dir at the top level"]),
+        ({"train.hub_token": "hf_secret"}, ["HF_TOKEN environment variable"]),
+        ({"data.train.x": 1}, ["data.train is the text 'a.csv', which holds no keys"]),
+    ],
+)
+def test_a_mistake_is_named_with_its_fix(overrides, parts):
+    message = problem(overrides)
+    for part in parts:
+        assert part in message
+    assert "hf_secret" not in message
+
+
+@pytest.mark.parametrize("old", sorted(RENAMED))
+def test_old_names_are_recognised(old):
+    assert f"no such key today; say {RENAMED[old]}." in problem({f"train.{old}": 1})
+
+
+def test_no_renamed_name_is_a_name_of_today():
+    assert not set(RENAMED) & set(training_argument_fields()) - {"length_column_name"}
+
+
+def test_missing_keys_are_all_listed():
+    with pytest.raises(ConfigError) as caught:
+        load_config({"task": "text-classification"})
+    assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == ["model", "data", "output_dir"]
+
+
+def test_a_message_names_file_and_line(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("task: a\nmodel: {checkpoint: x}\ndata:\n  train: a.csv\n  tset: b.csv\noutput_dir: r\n")
+    with pytest.raises(ConfigError, match=r"run.yaml, line 5: data.tset: no such key. Did you mean 'test'\?"):
+        load_config(path)
+
+
+def test_a_missing_config_offers_the_closest(tmp_path):
+    (tmp_path / "quickstart.yaml").write_text("a: 1")
+    with pytest.raises(ConfigError, match=r"Did you mean 'quickstart.yaml'\?"):
+        load_config(tmp_path / "quickstrat.yaml")
+
+
+@pytest.mark.parametrize("text", ["train.seed", "=3", "train.seed 3"])
+def test_an_override_needs_key_and_value(text):
+    with pytest.raises(ConfigError, match="Write key=value"):
+        parse_overrides([text])
+
+
+def test_overrides_are_read_as_yaml():
+    assert parse_overrides(["a=1e-4", "b=no", "c=[x, y]", "d=p=q"]) == {
+        "a": 1e-4,
+        "b": "no",
+        "c": ["x", "y"],
+        "d": "p=q",
+    }
+
+
+def test_a_run_that_knows_no_limit_of_length_loads_again(tmp_path):
+    facts = RunFacts(
+        ftkit_version="0",
+        task_name="translation",
+        kind="translation",
+        family="encoder-decoder",
+        columns={},
+        max_length=None,
+        adapter_options={},
+        prepared=False,
+    )
+    config = load_config(
+        {
+            "task": "translation",
+            "model": {"checkpoint": "t5-small"},
+            "data": {"train": "a.tsv"},
+            "output_dir": "runs/x",
+        }
+    )
+    (tmp_path / "ftkit.yaml").write_text(config.model_copy(update={"run": facts}).to_yaml())
+    assert load_config(tmp_path / "ftkit.yaml").run == facts
+
+
+def test_a_push_needs_a_repository_and_knows_its_keys(tmp_path):
+    base = {"task": "translation", "model": {"checkpoint": "t5-small"}, "data": {"train": "a.tsv"}, "output_dir": "x"}
+    assert load_config({**base, "push": {"repo_id": "me/x", "private": True}}).push.private
+    with pytest.raises(ConfigError, match=r"push\.repo_id: this key is missing"):
+        load_config({**base, "push": {"private": True}})
+    with pytest.raises(ConfigError, match="Did you mean 'private'"):
+        load_config({**base, "push": {"repo_id": "me/x", "privat": True}})
+    with pytest.raises(ConfigError, match="push: {repo_id: owner/name}"):
+        load_config({**base, "train": {"push_to_hub": True}})
+    with pytest.raises(ConfigError, match="push: {repo_id: owner/name}"):
+        load_config({**base, "train": {"hub_model_id": "me/x"}})
+
+
+def test_the_schema_in_task_configs_is_current():
+    saved = json.loads((ROOT / "task_configs" / "schema.json").read_text(encoding="utf-8"))
+    assert saved == json.loads(json.dumps(json_schema())), "ftkit schema > task_configs/schema.json"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "task_configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_task_config_loads_and_names_the_schema(path):
+    load_config(path)
+    assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=schema.json\n")

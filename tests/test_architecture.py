@@ -1,0 +1,77 @@
+"""The house: no cycles, kinds asked nowhere but at home, no word of one modality in what serves all."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1] / "ftkit"
+
+KIND_NAMES = (
+    *("text-classification", "token-classification", "translation", "summarization", "text-generation", "fill-mask"),
+    *("question-answering", "image-classification", "audio-classification", "automatic-speech-recognition"),
+)
+FAMILY_NAMES = ("encoder", "decoder", "encoder-decoder", "dual-encoder")
+OWNERS_OF_NAMES = ("kinds", "models")
+
+ONE_MODALITY = ("input_ids", "attention_mask", "tokenizer", "pixel_values", "input_values", "input_features")
+SERVES_ALL = ("engine", "runs", "run.py")
+
+
+def test_no_module_needs_itself() -> None:
+    graph = grimp.build_graph("ftkit", include_external_packages=False)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    order = list(graphlib.TopologicalSorter(imports).static_order())  # CycleError names a cycle
+    assert len(order) == len(graph.modules)
+
+
+def test_the_graph_sees_imports_in_functions_and_for_types() -> None:
+    graph = grimp.build_graph("ftkit", include_external_packages=False)
+    assert "ftkit.hub" in graph.find_modules_directly_imported_by("ftkit.run")  # in a function
+    assert "ftkit.inference.bank_member" in graph.find_modules_directly_imported_by("ftkit.inference.mixing")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_nobody_asks_for_a_kind_or_family_by_name(path: Path) -> None:
+    if path.relative_to(ROOT).parts[0] in OWNERS_OF_NAMES:
+        return
+    asked = [
+        f"line {node.lineno}: {value}"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare)
+        for value in _texts(node)
+        if value in (*KIND_NAMES, *FAMILY_NAMES)
+    ]
+    assert not asked
+    assert "writes_text" not in path.read_text(encoding="utf-8")
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            yield part.value
+
+
+def _files(place: str) -> list[Path]:
+    return [ROOT / place] if place.endswith(".py") else sorted((ROOT / place).rglob("*.py"))
+
+
+@pytest.mark.parametrize(
+    "path", [path for place in SERVES_ALL for path in _files(place)], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_what_serves_all_modalities_names_none(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not [word for word in ONE_MODALITY if re.search(rf"\b{word}\b", text)]
+
+
+def test_floors() -> None:
+    """The contract in pyproject.toml has at most nine floors."""
+    contract = (ROOT.parent / "pyproject.toml").read_text(encoding="utf-8")
+    layers = contract.partition("layers = [")[2].partition("]")[0].strip().splitlines()
+    assert 2 < len(layers) <= 9
