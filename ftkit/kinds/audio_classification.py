@@ -21,13 +21,14 @@ from ftkit.kinds.kind import Kind, Role, Settings
 from ftkit.kinds.label_settings import group_of, saved_labels
 from ftkit.kinds.labelled import (
     LabelledData,
+    blocks,
     check_known_labels,
     declared_labels,
     labels_of,
     metric_group,
     of_plain_checkpoint,
     problem_type_of,
-    readable,
+    reading,
     to_label,
 )
 from ftkit.kinds.labelled import adapter_options as label_options
@@ -180,11 +181,6 @@ def adapter_options(
     return {**label_options(train, labels, data, settings), **windows}
 
 
-def shown_example(example: AudioExample, predicted: Any, labels: LabelSpace) -> dict[str, Any]:
-    """Returns `text`, `expected` and `predicted` of one example, for the end of a run on the screen."""
-    return {"text": example.summary(), "expected": example.label, "predicted": readable(predicted, labels)}
-
-
 def probe(position: int) -> AudioExample:
     """Returns a made-up tone without a label; tones differ in length and pitch."""
     times = np.arange(PROBE_RATE // 2 * (1 + position % 4)) / PROBE_RATE
@@ -206,6 +202,7 @@ _TASK_ADAPTER = TaskAdapterSpec(
     preprocessor="ftkit.adapters.preprocessors.audio:AudioPreprocessor",
     objective="ftkit.adapters.objectives.audio_labels:AudioLabelObjective",
     auto_class="AutoModelForAudioClassification",
+    usage="hear",
     peft_task=None,
     refuses=dict.fromkeys(
         ("prefix", "prompt", "p-tuning"), "virtual tokens stand before texts, and a recording has no tokens"
@@ -237,5 +234,6 @@ KIND = Kind(
     of_plain_checkpoint=of_plain_checkpoint,
     task_adapters={"encoder": _TASK_ADAPTER, "encoder-decoder": _TASK_ADAPTER},
     metrics=metric_group,
-    shown=shown_example,
+    reading=reading,
+    blocks=blocks,
 )
