@@ -131,10 +131,9 @@ def probe(position: int) -> ImageExample:
     return ImageExample(id=position, image=Image.new("RGB", (256, 192), "grey"), name="made up", line=position + 1)
 
 
-def shown_example(example: ImageExample, predicted: Any, labels: LabelSpace) -> dict[str, Any]:
-    """Returns `text`, `expected` and `predicted` of one example, for the end of a run on the screen."""
-    expected = labelled.readable(predicted, labels)
-    return {"text": example.name, "expected": example.label, "predicted": expected}
+def blocks(group: str) -> tuple[str, ...]:
+    """Returns what the report shows of predictions: errors as small pictures, where an image has one label."""
+    return tuple("image-errors" if name == "label-errors" else name for name in labelled.blocks(group))
 
 
 _NO_VIRTUAL_TOKENS = dict.fromkeys(
@@ -167,10 +166,12 @@ KIND = Kind(
             preprocessor="ftkit.adapters.preprocessors.image:ImagePreprocessor",
             objective="ftkit.adapters.objectives.labels:LabelObjective",
             auto_class="AutoModelForImageClassification",
+            usage="see",
             peft_task=None,
             refuses=_NO_VIRTUAL_TOKENS,
         )
     },
     metrics=labelled.metric_group,
-    shown=shown_example,
+    reading=labelled.reading,
+    blocks=blocks,
 )
