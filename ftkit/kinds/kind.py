@@ -130,7 +130,8 @@ class Kind:
         check_inputs: reports rows that cannot be predicted.
         check_known_labels: reports labels of rows to be scored that a finished run cannot predict.
         input_example: an input of `Predictor.predict` as an example; its first argument is its position.
-        probe: a made-up example with a target, to try and to time a model with; examples differ in length.
+        probe: a made-up example, to try and to time a model with; with what is to be found where predicting is a
+            search. Examples differ in length.
         lengthened: an example so often repeated that it has so many positions.
         adapter_options: train split, labels, data section, settings -> what the task adapter is made with: plain
             values that are saved with the run.
