@@ -129,6 +129,7 @@ def execute(config: RunConfig) -> RunResult:
     from ftkit.engine.trackers import TrackerCallback, Trackers
     from ftkit.report.files import write_report
     from ftkit.report.gathered import report_content
+    from ftkit.report.summary import shown_example
     from ftkit.runs import proof, results, saving, steps
     from ftkit.speedups import memory, startup
     from ftkit.speedups.table import Speedups
@@ -212,6 +213,7 @@ def execute(config: RunConfig) -> RunResult:
     found = results.collect_results(numbers, run.splits, encoded, evaluated)
 
     # Save, load again from disk and compare, report; only then is it a finished run.
+    example = None
     if process.is_main_process:
         staging = directory.staging
         saving.save_model(trained.model, adapter, staging, tuner=config.tuner, spec=run.spec)
@@ -223,8 +225,8 @@ def execute(config: RunConfig) -> RunResult:
             staging, resolved, kind=run.kind, model=trained.model, adapter=adapter, split=sample, limits=limits
         )
         content = report_content(run, trained, adapter, evaluated, found, [*warnings, *cut_off])
-        write_report(staging, content)
+        example = shown_example(write_report(staging, content).card)
         directory.publish(found)
         trackers.finish(found, directory.path)
     process.wait_for_everyone()
-    return RunResult(directory.path, found, run.primary_metric, steps.shown_example(run, evaluated))
+    return RunResult(directory.path, found, run.primary_metric, example)

@@ -24,10 +24,6 @@ PROBLEM_TYPES: tuple[ProblemType, ...] = (
     "regression",
 )
 
-ScoreType = str
-Kind = str
-WRITING_KINDS = ("translation",)
-
 Label = str | tuple[str, ...] | float
 """One name, several names (multi-label), or a number (regression)."""
 

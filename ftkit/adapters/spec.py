@@ -22,6 +22,7 @@ class TaskAdapterSpec:
         objective: `module:Class` of an `Objective`.
         auto_class: transformers' class that loads the model.
         peft_task: what peft calls the task, such as SEQ_CLS; None where it has no name for it.
+        usage: how a card's code uses the model without ftkit; see ftkit.report.table.
         refuses: tuner -> why it does not suit this combination.
     """
 
@@ -29,6 +30,7 @@ class TaskAdapterSpec:
     objective: str
     auto_class: str
     peft_task: str | None
+    usage: str = "load"
     refuses: Mapping[str, str] = field(default_factory=dict)
 
     def check_checkpoint(self, spec: CheckpointSpec) -> None:

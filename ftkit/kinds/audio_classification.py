@@ -172,11 +172,6 @@ def adapter_options(
     return {**labelled.adapter_options(train, labels, data, settings), **windows}
 
 
-def shown_example(example: AudioExample, predicted: Any, labels: LabelSpace) -> dict[str, Any]:
-    """Returns `text`, `expected` and `predicted` of one example, for the end of a run on the screen."""
-    return {"text": example.summary(), "expected": example.label, "predicted": labelled.readable(predicted, labels)}
-
-
 def probe(position: int) -> AudioExample:
     """Returns a made-up tone without a label; tones differ in length and pitch."""
     times = np.arange(PROBE_RATE // 2 * (1 + position % 4)) / PROBE_RATE
@@ -198,6 +193,7 @@ _TASK_ADAPTER = TaskAdapterSpec(
     preprocessor="ftkit.adapters.preprocessors.audio:AudioPreprocessor",
     objective="ftkit.adapters.objectives.audio_labels:AudioLabelObjective",
     auto_class="AutoModelForAudioClassification",
+    usage="hear",
     peft_task=None,
     refuses=dict.fromkeys(
         ("prefix", "prompt", "p-tuning"), "virtual tokens stand before texts, and a recording has no tokens"
@@ -229,5 +225,6 @@ KIND = Kind(
     of_plain_checkpoint=labelled.of_plain_checkpoint,
     task_adapters={"encoder": _TASK_ADAPTER, "encoder-decoder": _TASK_ADAPTER},
     metrics=labelled.metric_group,
-    shown=shown_example,
+    reading=labelled.reading,
+    blocks=labelled.blocks,
 )

@@ -131,12 +131,6 @@ def probe(position: int) -> ImageExample:
     return ImageExample(id=position, image=Image.new("RGB", (256, 192), "grey"), name="made up", line=position + 1)
 
 
-def shown_example(example: ImageExample, predicted: Any, labels: LabelSpace) -> dict[str, Any]:
-    """Returns `text`, `expected` and `predicted` of one example, for the end of a run on the screen."""
-    expected = labelled.readable(predicted, labels)
-    return {"text": example.name, "expected": example.label, "predicted": expected}
-
-
 _NO_VIRTUAL_TOKENS = dict.fromkeys(
     ("prefix", "prompt", "p-tuning"), "virtual tokens stand before a text, and an image is none"
 )
@@ -172,5 +166,6 @@ KIND = Kind(
         )
     },
     metrics=labelled.metric_group,
-    shown=shown_example,
+    reading=labelled.reading,
+    blocks=labelled.blocks,
 )

@@ -140,8 +140,8 @@ class Kind:
         task_adapters: family -> preprocessor and objective.
         metrics: which metrics suit, and what computes them: a row of ftkit.metrics.table, or task and data section ->
             such a row.
-        shown: an example, its prediction and the labels -> `text`, `expected` and `predicted`, for the screen.
-        blocks: name of a metric group -> names of the report's blocks, in order; see ftkit.report.blocks.
+        reading: name of a metric group -> how the report tells answers in words; see ftkit.report.table.
+        blocks: name of a metric group -> what the report shows of predictions, in order; see ftkit.report.table.
     """
 
     name: str
@@ -163,8 +163,8 @@ class Kind:
     of_plain_checkpoint: Callable[[LabelSpace | None, CheckpointSpec, Any, str], Plain] = plain_labels
     task_adapters: Mapping[Family, TaskAdapterSpec]
     metrics: MetricGroup | Callable[[Task, Any], MetricGroup]
-    shown: Callable[[Any, Any, Any], dict[str, Any]]
-    blocks: Callable[[str], tuple[str, ...]] = field(default=lambda group: ())
+    reading: Callable[[str], str] = lambda group: "any"
+    blocks: Callable[[str], tuple[str, ...]] = lambda group: ()
 
     @property
     def task(self) -> Task:

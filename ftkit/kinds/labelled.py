@@ -147,15 +147,6 @@ def _balanced(count: int, total: int, labels: LabelSpace) -> float:
     return total / (len(labels) * count)
 
 
-def readable(prediction: Any, labels: LabelSpace) -> Label:
-    """Returns one row's reduced prediction (an id, L booleans or a number) as label name, names or number."""
-    if labels.problem_type == "regression":
-        return float(prediction)
-    if labels.problem_type == "multi_label_classification":
-        return tuple(name for name, chosen in zip(labels.names, prediction, strict=True) if chosen)
-    return labels.names[int(prediction)]
-
-
 def metric_group(task: Task, data: LabelledData) -> MetricGroup:
     """Returns the metrics of the problem type."""
     return GROUPS[problem_type_of(task, data)]
@@ -165,3 +156,25 @@ def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: A
     """Returns the labels, and what they are."""
     assert labels is not None
     return Plain(labels=labels, data={"problem_type": labels.problem_type})
+
+
+_BLOCKS: dict[str, tuple[str, ...]] = {
+    "single_label_classification": ("label-f1", "reliability", "confusion", "label-scores", "label-errors"),
+    "multi_label_classification": ("label-f1", "label-scores", "label-set-errors"),
+    "regression": ("scatter", "error-histogram", "number-errors"),
+}
+_READINGS = {
+    "single_label_classification": "label",
+    "multi_label_classification": "label-set",
+    "regression": "number",
+}
+
+
+def reading(group: str) -> str:
+    """Returns how the report tells answers in words; of metrics of one's own nothing is known."""
+    return _READINGS.get(group, "any")
+
+
+def blocks(group: str) -> tuple[str, ...]:
+    """Returns what the report shows of predictions; of metrics of one's own nothing is known."""
+    return _BLOCKS.get(group, ())

@@ -17,13 +17,14 @@ from ftkit.kinds.label_settings import group_of, saved_labels
 from ftkit.kinds.labelled import (
     LabelledData,
     adapter_options,
+    blocks,
     check_known_labels,
     declared_labels,
     labels_of,
     metric_group,
     of_plain_checkpoint,
     problem_type_of,
-    readable,
+    reading,
     to_label,
 )
 from ftkit.kinds.probes import probe_text
@@ -114,11 +115,6 @@ def check_inputs(split: Split, problems: Problems) -> None:
     check_texts(split, problems)
 
 
-def shown_example(example: TextExample, predicted: Any, labels: LabelSpace) -> dict[str, Any]:
-    """Returns `text`, `expected` and `predicted` of one example, for the end of a run on the screen."""
-    return {"text": example.text, "expected": example.label, "predicted": readable(predicted, labels)}
-
-
 # --- the kind -----------------------------------------------------------------------------------------------
 
 
@@ -138,6 +134,7 @@ def _task_adapter(preprocessor: str, refuses: Mapping[str, str]) -> TaskAdapterS
         preprocessor=f"ftkit.adapters.preprocessors.text:{preprocessor}",
         objective="ftkit.adapters.objectives.labels:LabelObjective",
         auto_class="AutoModelForSequenceClassification",
+        usage="classify",
         peft_task="SEQ_CLS",
         refuses=refuses,
     )
@@ -176,5 +173,6 @@ KIND = Kind(
         "encoder-decoder": _task_adapter("EncoderDecoderTextPreprocessor", _NO_VIRTUAL_TOKENS),
     },
     metrics=metric_group,
-    shown=shown_example,
+    reading=reading,
+    blocks=blocks,
 )

@@ -29,7 +29,6 @@ from ftkit.tag_schemes import (
     PREFIXES,
     Repair,
     Scheme,
-    conlleval_entities,
     entity_type,
     parse,
     recognise,
@@ -303,21 +302,6 @@ def _weights(train: Split, labels: LabelSpace, setting: str | Mapping[str, float
     return [counts.total() / (len(labels) * counts[name]) if counts[name] else 1.0 for name in labels.names]
 
 
-def shown_example(example: TokenExample, predicted: Any, labels: LabelSpace) -> dict[str, Any]:
-    """Returns `text`, `expected` and `predicted` of one example, for the end of a run on the screen."""
-    tags = [labels.names[index] for index in predicted]
-    return {
-        "text": example.text if example.text is not None else " ".join(example.words),
-        "expected": _entities_text(example.words, example.tags or ()),
-        "predicted": _entities_text(example.words, tags),
-    }
-
-
-def _entities_text(words: Sequence[str], tags: Sequence[str]) -> str:
-    found = conlleval_entities(tags)
-    return ", ".join(f"{' '.join(words[start:stop])} ({label})" for label, start, stop in found) or "no entity"
-
-
 # --- the kind -----------------------------------------------------------------------------------------------
 
 
@@ -371,6 +355,7 @@ def _task_adapter(refuses: Mapping[str, str]) -> TaskAdapterSpec:
         preprocessor="ftkit.adapters.preprocessors.words:WordPreprocessor",
         objective="ftkit.adapters.objectives.tags:TagObjective",
         auto_class="AutoModelForTokenClassification",
+        usage="tag",
         peft_task="TOKEN_CLS",
         refuses=refuses,
     )
@@ -410,5 +395,6 @@ KIND = Kind(
         "encoder-decoder": _task_adapter(_NO_VIRTUAL_TOKENS),
     },
     metrics=GROUPS["token-classification"],
-    shown=shown_example,
+    reading=lambda group: "entities",
+    blocks=lambda group: ("label-f1", "label-scores", "entity-errors"),
 )

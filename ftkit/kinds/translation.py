@@ -186,11 +186,6 @@ def adapter_options(train: Split, labels: None, data: TranslationData, settings:
     }
 
 
-def shown_example(example: TextToTextExample, predicted: Any, labels: None) -> dict[str, Any]:
-    """Returns `text`, `expected` and `predicted` of one example, for the end of a run on the screen."""
-    return {"text": example.source, "expected": example.target, "predicted": str(predicted)}
-
-
 # --- the kind -----------------------------------------------------------------------------------------------
 
 
@@ -237,6 +232,7 @@ def _task_adapter(preprocessor: str, objective: str, auto_class: str, peft_task:
         preprocessor=f"ftkit.adapters.preprocessors.text_to_text:{preprocessor}",
         objective=f"ftkit.adapters.objectives.generation:{objective}",
         auto_class=auto_class,
+        usage="write",
         peft_task=peft_task,
     )
 
@@ -263,5 +259,6 @@ KIND = Kind(
         ),
     },
     metrics=GROUPS["translation"],
-    shown=shown_example,
+    reading=lambda group: "text",
+    blocks=lambda group: ("text-errors",),
 )

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.data.files import atomic_write_text
-from ftkit.report import entities
 from ftkit.report.card_metadata import front_matter, language_codes, metrics, results
 from ftkit.report.config_text import read_config
-from ftkit.report.content import EvaluatedSplit, ReportContent, number, shown_checkpoint
+from ftkit.report.content import ReportContent, number, shown_checkpoint
 from ftkit.report.page import data_rows, score_table
-from ftkit.report.saved import Card, plain
-from ftkit.report.tables import answer_text
+from ftkit.report.readings.reading import find_reading, named_labels
+from ftkit.report.saved import Card
 from ftkit.report.template import render
 from ftkit.report.texts import (
     count_text,
@@ -25,9 +24,11 @@ from ftkit.report.texts import (
     value_text,
     without_paths,
 )
-from ftkit.report.usage import commands, python_code, repeat_commands
-from ftkit.types import WRITING_KINDS
+from ftkit.report.usage.commands import predict_commands, python_code, repeat_commands
+from ftkit.report.usage.usage import Usage, find_usage
+from ftkit.report.values import plain
 
+_LANGUAGE_KEYS = ("language", "source_lang", "target_lang")  # of `data`, where a kind has them
 _MAX_LABELS = 100
 _MAX_LABEL = 80
 _MAX_EXAMPLE = 280  # characters: a reader takes it in at a glance
@@ -61,8 +62,9 @@ def card_text(
         is_folder: which of them.
         texts_at_home: the users' texts were left out.
     """
+    usage = find_usage(card.recipe.usage)
     return render(
-        "card.md",
+        f"cards/{find_reading(card.facts.reading).template}",
         metadata=front_matter(card, title),
         title=title,
         card=card,
@@ -70,7 +72,9 @@ def card_text(
         is_folder=is_folder,
         texts_at_home=texts_at_home,
         code=python_code(card, name, is_folder=is_folder),
-        commands=commands(card, name),
+        usage_note=usage.note(card),
+        is_plain=usage.is_plain,
+        commands=predict_commands(card, name),
         repeat=repeat_commands(card, name, is_folder=is_folder),
     )
 
@@ -83,26 +87,25 @@ def card_values(content: ReportContent, notes: Sequence[str] = ()) -> Card:
     """
     config, found = read_config(content.config_yaml), content.results
     data = config.get("data") or {}
-    languages = (data.get("source_lang"), data.get("target_lang"))
+    reading, labels = find_reading(content.reading), named_labels(content)
     scores = score_table(content)
     datasets = dict.fromkeys(source["hub"] for source in content.datasets_on_hub.values())
-    prefix = f"{content.headline.prefix}_" if content.headline is not None else ""
     values = {
         "kind": content.kind,
         "problem_type": content.problem_type,
+        "input_name": content.input_name,
         "family": content.family,
         "base": _base(content, config),
         "method": (config.get("tuner") or {}).get("method", "full"),
         "recipe": content.recipe.model_dump(),
-        "languages": language_codes(*languages) if content.kind in WRITING_KINDS else [],
-        "direction": list(languages) if all(languages) else None,
+        "facts": {"reading": content.reading, **reading.fact_values(content)},
+        "languages": language_codes(*(data.get(key) for key in _LANGUAGE_KEYS)),
         "headline": _headline(content),
         "headline_notes": notes,
-        "labels": [shorten(name, _MAX_LABEL) for name in content.label_names[:_MAX_LABELS]],
-        "num_labels": len(content.label_names),
+        "labels": [shorten(name, _MAX_LABEL) for name in labels[:_MAX_LABELS]],
+        "num_labels": len(labels),
         "splits": scores["splits"],
         "scores": scores["rows"],
-        "bleu_signature": found.get(f"{prefix}bleu_signature"),
         "data": data_rows(content),
         "procedure": dict(_procedure(content, config)),
         "warnings": [without_paths(warning) for warning in content.warnings],
@@ -134,19 +137,14 @@ def _headline(content: ReportContent) -> str | None:
     if split is None:
         return None
     value = score_text(content.score(split, content.primary_metric))
-    reading = _reading(content, split)
-    return f"{metric_name(content.primary_metric)} {value} on {split.name} ({count_text(len(split))} rows{reading})"
-
-
-def _reading(content: ReportContent, split: EvaluatedSplit) -> str:
-    """Returns how a tagger's entities were read, without which its F1 says little: `, strict IOB2`."""
-    mode, scheme = (content.results.get(f"{split.prefix}_{key}") for key in ("mode", "scheme"))
-    return f", {mode} {scheme}" if mode and scheme else ""
+    conditions = find_reading(content.reading).conditions(content, split)
+    rows = ", ".join([f"{count_text(len(split))} rows", *([conditions] if conditions else [])])
+    return f"{metric_name(content.primary_metric)} {value} on {split.name} ({rows})"
 
 
 def _reads_pairs(content: ReportContent) -> bool:
     split = content.headline
-    return split is not None and getattr(split.split.examples[0], "text_pair", None) is not None
+    return split is not None and len(find_usage(content.recipe.usage).quotes(split.split.examples[0])) > 1
 
 
 def _procedure(content: ReportContent, config: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -181,41 +179,27 @@ def _example(content: ReportContent) -> dict[str, Any] | None:
     with_rows = [split for split in content.evaluated if len(split)]
     if not with_rows:
         return None
-    split = with_rows[-1]
+    split, reading = with_rows[-1], find_reading(content.reading)
     examples = split.split.examples[:_MAX_SEARCH]
-    row = next((row for row, example in enumerate(examples) if 0 < len(_input(example)) <= _MAX_EXAMPLE), 0)
-    example = examples[row]
-    expected, predicted = _answers(content, split, row)
-    whole = _input(example)
-    is_cut = len(whole) > _MAX_EXAMPLE
-    words = getattr(example, "words", None)
+    row = next((row for row, example in enumerate(examples) if 0 < len(example.summary()) <= _MAX_EXAMPLE), 0)
+    expected, predicted = reading.answers(content, split, row)
     return {
         "split": split.name,
-        "id": shorten(example.id, _MAX_LABEL),
-        "text": shorten(whole, _MAX_EXAMPLE) if is_cut else _first_text(example),
-        "text_pair": None if is_cut and words is None else getattr(example, "text_pair", None),
-        "words": None if words is None else [str(word) for word in words[: _MAX_EXAMPLE // 4 if is_cut else None]],
+        "id": shorten(examples[row].id, _MAX_LABEL),
+        **_inputs(find_usage(content.recipe.usage), examples[row]),
         "expected": shorten(expected, _MAX_EXAMPLE),
         "predicted": shorten(predicted, _MAX_EXAMPLE),
-        "is_cut": is_cut,
+        "answers_hold_texts": reading.answers_hold_texts,
     }
 
 
-def _first_text(example: Any) -> str:
-    words = getattr(example, "words", None)
-    if words is not None:
-        return " ".join(map(str, words))
-    return str(getattr(example, "text", None) or getattr(example, "source", None) or example.summary())
-
-
-def _input(example: Any) -> str:
-    return f"{_first_text(example)} {getattr(example, 'text_pair', None) or ''}".strip()
-
-
-def _answers(content: ReportContent, split: EvaluatedSplit, row: int) -> tuple[str, str]:
-    """Returns what was expected and what was predicted, as texts."""
-    if content.kind in WRITING_KINDS:
-        return str(split.references[row]), str(split.predictions[row])
-    if content.problem_type == "token-classification":
-        return entities.answer_texts(content, split, row)
-    return answer_text(content, split.references[row]), answer_text(content, split.predictions[row])
+def _inputs(usage: Usage, example: Any) -> dict[str, Any]:
+    """Returns what a reader and the code get of an example: all of it, or its beginning where it is long."""
+    whole = example.summary()
+    if len(whole) <= _MAX_EXAMPLE:
+        return {"quotes": usage.quotes(example), "inputs": usage.inputs(example), "is_cut": False}
+    first, *others = usage.inputs(example)
+    inputs = [shorten(first, _MAX_EXAMPLE)]
+    while others and sum(map(len, inputs)) + len(others[0]) <= _MAX_EXAMPLE:
+        inputs.append(others.pop(0))
+    return {"quotes": [shorten(whole, _MAX_EXAMPLE)], "inputs": inputs, "is_cut": True}

@@ -11,7 +11,7 @@ import numpy as np
 
 from ftkit.report.recipe import Recipe
 from ftkit.report.texts import base_name
-from ftkit.types import Kind, Split
+from ftkit.types import Split
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,9 @@ class ReportContent:
         kind: the Hub's pipeline tag of the task.
         problem_type: what decides the metrics: of a classifier its problem type, else the kind.
         label_names: in output order; one pseudo-name for regression.
+        reading: how predictions are told in words: a name in the table of readings.
+        blocks: what is shown of predictions, in order: names in the table of blocks.
+        recipe: what plain transformers or peft have to be told.
         checkpoint: the Hub id or folder that training started from.
         config_yaml: the resolved config.
         results: the flat all_results.json: `eval_accuracy`, `test_f1_macro`, `test_per_label`,
@@ -68,14 +71,17 @@ class ReportContent:
         decoder: a second checkpoint that was joined, and its Hub id.
         datasets_on_hub: split -> `hub`, `split` and perhaps `name`, `revision` of what came from the Hub.
         texts_are_public: all data are on the Hub, or come with ftkit.
-        recipe: what plain transformers or peft have to be told.
+        input_name: what one input is called in sentences: `text`, `image`.
     """
 
     title: str
     task_name: str
-    kind: Kind
+    kind: str
     problem_type: str
     label_names: tuple[str, ...]
+    reading: str
+    blocks: tuple[str, ...]
+    recipe: Recipe
     checkpoint: str
     family: str
     config_yaml: str
@@ -89,7 +95,7 @@ class ReportContent:
     decoder_on_hub: str | None = None
     datasets_on_hub: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     texts_are_public: bool = False
-    recipe: Recipe = field(default_factory=Recipe)
+    input_name: str = "text"
 
     @property
     def checkpoint_name(self) -> str:

@@ -13,8 +13,10 @@ from ftkit.report.page import page_html, page_values
 from ftkit.report.saved import CARD_FILE, PAGE_FILE, Report, read_report, write_report_file
 
 
-def write_report(folder: Path, content: ReportContent) -> None:
-    """Writes report.html, README.md and report.json of a run. Equal content gives equal bytes.
+def write_report(folder: Path, content: ReportContent) -> Report:
+    """Writes report.html, README.md and report.json of a run, and returns what they show.
+
+    Equal content gives equal bytes.
 
     Raises:
         UserError: a file cannot be written.
@@ -22,7 +24,9 @@ def write_report(folder: Path, content: ReportContent) -> None:
     page = page_values(content)
     notes = () if page.headline is None else page.headline.notes
     card = card_values(content, notes)
-    write_files(folder, Report(title=content.title, texts_are_public=content.texts_are_public, page=page, card=card))
+    report = Report(title=content.title, texts_are_public=content.texts_are_public, page=page, card=card)
+    write_files(folder, report)
+    return report
 
 
 def write_files(folder: Path, report: Report, *, name: str | None = None) -> None:

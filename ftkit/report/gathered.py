@@ -10,8 +10,10 @@ from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.data.readers import DEMO_PREFIX
 from ftkit.data.spec import HubSource
 from ftkit.report.content import EvaluatedSplit, ReportContent
-from ftkit.report.recipe import plain_recipe
+from ftkit.report.recipe import Recipe
+from ftkit.report.usage.usage import find_usage
 from ftkit.runs.checked_run import CheckedRun
+from ftkit.types import Modality
 
 if TYPE_CHECKING:
     from ftkit.engine.evaluation import Evaluation
@@ -34,6 +36,9 @@ def report_content(
         kind=run.kind.name,
         problem_type=run.metric_group.name,
         label_names=() if run.labels is None else run.labels.names,
+        reading=run.kind.reading(run.metric_group.name),
+        blocks=run.kind.blocks(run.metric_group.name),
+        recipe=_recipe(run, trained, adapter),
         checkpoint=run.spec.name,
         family=run.spec.family,
         config_yaml=run.config.to_yaml(),
@@ -50,8 +55,35 @@ def report_content(
         decoder_on_hub=None if decoder is None else _hub_id(decoder.path),
         datasets_on_hub=datasets_on_hub,
         texts_are_public=all(name in datasets_on_hub or _is_demo(run, name) for name in run.splits),
-        recipe=plain_recipe(adapter, trained.model, run.config.tuner),
+        input_name=_INPUT_NAMES[run.kind.reads],
     )
+
+
+_INPUT_NAMES: dict[Modality, str] = {
+    "text": "text",
+    "image": "image",
+    "audio": "recording",
+    "image+text": "image",
+}
+
+
+def _recipe(run: CheckedRun, trained: Trained, adapter: TaskAdapter) -> Recipe:
+    """Returns how the model is loaded and used without ftkit: of what the task adapter tells, what that takes."""
+    spec, tuner, usage = run.spec, run.config.tuner, run.kind.task_adapter(run.spec).usage
+    resizes = not tuner.is_full and bool(spec.add_tokens) and _num_embeddings(trained.model) != spec.vocab_size
+    recipe, told = find_usage(usage).recipe, adapter.recipe()
+    return recipe(
+        usage=usage,
+        resizes_embeddings=resizes,
+        num_virtual_tokens=tuner.prompt_length,
+        quantization=tuner.quantization,
+        trust_remote_code=spec.trust_remote_code,
+        **{name: value for name, value in told.items() if name in recipe.model_fields},
+    )
+
+
+def _num_embeddings(model: Any) -> int:
+    return int(model.config.get_text_config().vocab_size)
 
 
 def _hub_id(path: str) -> str | None:

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FiniteFloat, ValidationError
+from pydantic import BaseModel, FiniteFloat, SerializeAsAny, ValidationError, field_validator
 
 from ftkit.data.files import atomic_write_text
 from ftkit.errors import UserError
+from ftkit.report.named import UNKNOWN_NAME, first_message, named_by
 from ftkit.report.recipe import Recipe
-from ftkit.report.safe_svg import is_safe_svg
-from ftkit.report.tables import ErrorRow, LabelRow
+from ftkit.report.table import BLOCKS, READINGS, USAGES
 from ftkit.report.texts import encodable
+from ftkit.report.values import BlockValues, DataRows, Pairs, ReadingFacts, Svgs, Values
 
 REPORT_FILE, PAGE_FILE, CARD_FILE = "report.json", "report.html", "README.md"
+FORMAT: Final = 2
 _MAX_BYTES = 16_000_000  # some ten times what the largest report takes
 
-
-class Values(BaseModel):
-    """Plain values, all of them checked: a report may come from a stranger."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _only_drawn(plots: Any) -> Any:
-    """Leaves out plots that are not the plain shapes that ftkit draws."""
-    if not isinstance(plots, (list, tuple)):
-        return plots
-    return [plot for plot in plots if is_safe_svg(plot[0] if isinstance(plot, (list, tuple)) and plot else plot)]
-
-
-_Svgs = Annotated[tuple[str, ...], BeforeValidator(_only_drawn)]
-_NotedSvgs = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_only_drawn)]
-_Svg = Annotated[str | None, AfterValidator(lambda svg: svg if is_safe_svg(svg) else None)]
-Pairs = tuple[tuple[str, str], ...]
-DataRows = tuple[tuple[str, str, str, str], ...]
+AnyBlock = Annotated[SerializeAsAny[BlockValues], named_by("block", BLOCKS, lambda block: block.model)]
+AnyFacts = Annotated[SerializeAsAny[ReadingFacts], named_by("reading", READINGS, lambda reading: reading.facts)]
+AnyRecipe = Annotated[SerializeAsAny[Recipe], named_by("usage", USAGES, lambda usage: usage.recipe)]
 
 
 # --- the page -----------------------------------------------------------------------------------------------
@@ -78,18 +62,19 @@ class Proof(Values):
 
 
 class SplitSection(Values):
-    """Plots and tables of one split's predictions; see the template."""
+    """What the blocks of the run's kind show of one split's predictions, in their order."""
 
     name: str
-    plots: _NotedSvgs
-    confusion: _Svg
-    is_matrix: bool
-    labels: tuple[LabelRow, ...]
-    num_labels: int
-    units: str
-    errors_caption: str
-    errors: tuple[ErrorRow, ...]
-    error_titles: tuple[str, str]
+    blocks: tuple[AnyBlock, ...]
+
+    @field_validator("blocks")
+    @classmethod
+    def _without_empty(cls, blocks: tuple[BlockValues, ...]) -> tuple[BlockValues, ...]:
+        return tuple(block for block in blocks if not block.is_empty)
+
+    def without_texts(self) -> SplitSection:
+        """Returns the section without the users' texts."""
+        return self.model_copy(update={"blocks": tuple(block.without_texts() for block in self.blocks)})
 
 
 class Page(Values):
@@ -102,7 +87,7 @@ class Page(Values):
     data: DataRows
     warnings: tuple[str, ...]
     proof: Proof | None
-    curves: _Svgs
+    curves: Svgs
     results: SplitSection | None
     config: str
     environment: dict[str, str]
@@ -132,17 +117,19 @@ class Example(Values):
     """One row of the last evaluated split: what it reads, and what was predicted and expected.
 
     Attributes:
-        words: of a tagger, instead of `text`.
+        quotes: what a reader sees of it.
+        inputs: what the card's code gives to the model: a text, two of a pair, words, the name of a file.
+        answers_hold_texts: whether `expected` and `predicted` are more than labels and numbers.
         is_cut: whether it is shown shorter than it is.
     """
 
     split: str
     id: str
-    text: str
-    text_pair: str | None = None
-    words: tuple[str, ...] | None = None
+    quotes: tuple[str, ...]
+    inputs: tuple[str, ...]
     expected: str
     predicted: str
+    answers_hold_texts: bool
     is_cut: bool = False
 
 
@@ -176,28 +163,29 @@ class Card(Values):
         method: the tuner.
         merged: of a checkpoint that `ftkit merge` wrote.
         languages: codes for the Hub.
-        direction: source and target language of a translation, as the run spells them.
         headline: the end of a sentence, such as `Accuracy 0.9231 on test (3,080 rows)`.
-        labels: the first of them, cut; `num_labels` counts all.
+        input_name: what one input is called: `text`, `image`.
+        facts: what the card says of this kind of prediction alone.
+        labels: the first of them, cut; `num_labels` counts all. None where the outputs have no names.
         proof: the largest difference that was found, as a text.
     """
 
     kind: str
     problem_type: str
+    input_name: str
     family: str
     base: Base
     method: str
     merged: Merged | None = None
-    recipe: Recipe
+    recipe: AnyRecipe
+    facts: AnyFacts
     languages: tuple[str, ...]
-    direction: tuple[str, str] | None
     headline: str | None
     headline_notes: tuple[str, ...]
     labels: tuple[str, ...]
     num_labels: int
     splits: Pairs
     scores: dict[str, tuple[str, ...]]
-    bleu_signature: str | None
     data: DataRows
     procedure: dict[str, str]
     warnings: tuple[str, ...]
@@ -220,7 +208,7 @@ class Report(Values):
         generated_card: README.md as it was last written, by which later edits by hand are found.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = FORMAT
     title: str
     texts_are_public: bool
     has_texts: bool = True
@@ -252,13 +240,34 @@ def read_report(folder: Path) -> Report:
     except OSError as error:
         raise _damaged(path, str(error.strerror)) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        if first["loc"] == ("format",):
-            raise UserError(
-                f"{path} has another format than this ftkit writes (expected 1). Update ftkit: pip install -U ftkit."
-            ) from None
-        where = ".".join(str(part) for part in first["loc"])
-        raise _damaged(path, f"{where}: {first['msg']}" if where else first["msg"]) from None
+        raise _refused(path, error) from None
+
+
+def _refused(path: Path, error: ValidationError) -> UserError:
+    """Returns the message for values that are not a report of this ftkit."""
+    problems = error.errors()
+    if any(problem["loc"] == ("format",) for problem in problems):
+        return UserError(
+            f"{path} has another format than this ftkit writes (expected {FORMAT}), and cannot be made again. "
+            f"{PAGE_FILE} and {CARD_FILE} stay as they are. If a later ftkit wrote it, update: pip install -U ftkit. "
+            f"If an earlier one did, train the run again, or go on without: remove {REPORT_FILE}."
+        )
+    unknown = next((problem["msg"] for problem in problems if problem["type"] == UNKNOWN_NAME), None)
+    if unknown is not None:
+        return UserError(f"{path} holds {unknown}, which this ftkit does not know. Update it: pip install -U ftkit.")
+    return _damaged(path, first_message(error))
+
+
+def last_card(data: bytes) -> str:
+    """Returns README.md as it was written along with a report.json of whatever format; empty if that is not known."""
+    try:
+        return _Generated.model_validate_json(data).generated_card
+    except ValidationError:
+        return ""
+
+
+class _Generated(BaseModel):
+    generated_card: str
 
 
 def _damaged(path: Path, reason: str) -> UserError:
@@ -270,19 +279,6 @@ def write_report_file(folder: Path, report: Report) -> None:
     atomic_write_text(folder / REPORT_FILE, report.to_json())
 
 
-def plain(value: Any) -> Any:
-    """Returns values as they are after a trip to disk: texts that UTF-8 can hold."""
-    if isinstance(value, str):
-        return encodable(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return plain(dataclasses.asdict(value))
-    if isinstance(value, dict):
-        return {plain(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence):
-        return [plain(item) for item in value]
-    return value
-
-
 # --- texts of users -----------------------------------------------------------------------------------------
 
 # A check names the word at a place: `test.conll, line 3, word 2 ('Bo')`.
@@ -290,12 +286,10 @@ _NAMED_WORD = re.compile(r"""(, word \d+) \((?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)
 
 
 def without_texts(report: Report) -> Report:
-    """Returns a report without the users' texts: no example, no ids, of the errors the line and the labels."""
+    """Returns a report without the users' texts: no example, and of each block what tells nothing of the data."""
     page, card = report.page, report.card
     warnings = tuple(_NAMED_WORD.sub(r"\1", warning) for warning in card.warnings)
-    results = page.results
-    if results is not None:
-        results = results.model_copy(update={"errors": tuple(row.without_texts() for row in results.errors)})
+    results = None if page.results is None else page.results.without_texts()
     return report.model_copy(
         update={
             "has_texts": False,

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from ftkit.errors import UserError
 from ftkit.report.card import card_text
 from ftkit.report.card_merge import merge_cards, sections
 from ftkit.report.escape import literal, markdown_text, one_line
 from ftkit.report.files import merged_card, page_of
-from ftkit.report.saved import CARD_FILE, PAGE_FILE, REPORT_FILE, Example, Report, read_report, without_texts
+from ftkit.report.saved import (
+    CARD_FILE,
+    PAGE_FILE,
+    REPORT_FILE,
+    Example,
+    Report,
+    last_card,
+    read_report,
+    without_texts,
+)
 
 _SHORTEST_TEXT = 12  # characters; a shorter one may stand in a sentence by chance
 
@@ -38,7 +45,7 @@ def shared_files(folder: Path, *, repo_id: str, with_texts: bool, base_model: st
     text = card_text(report.title, report.card, name=repo_id, is_folder=False, texts_at_home=not keeps_texts)
     card = merged_card(folder, saved, text)
     if not keeps_texts and saved.card.example is not None:
-        _check_no_text(folder, card, saved.card.example, writes=saved.card.recipe.writes)
+        _check_no_text(folder, card, saved.card.example)
     report = report.model_copy(update={"generated_card": text})
     return {CARD_FILE: card, PAGE_FILE: page_of(report), REPORT_FILE: report.to_json()}
 
@@ -51,11 +58,8 @@ def with_edits_of(card: str, *, theirs: str, their_report: bytes) -> str:
         theirs: README.md of the repository.
         their_report: its report.json, which tells what of `theirs` was generated; empty if there is none.
     """
-    try:
-        last = Report.model_validate_json(their_report).generated_card
-    except ValidationError:
-        last = ""  # nobody knows what was generated: all of it is taken for written by hand
-    return merge_cards(last, theirs, card)
+    # Where nobody knows what was generated, all of it is taken for written by hand.
+    return merge_cards(last_card(their_report), theirs, card)
 
 
 def _based_on(report: Report, base_model: str | None) -> Report:
@@ -66,11 +70,12 @@ def _based_on(report: Report, base_model: str | None) -> Report:
     return report.model_copy(update={"card": report.card.model_copy(update={"base": base})})
 
 
-def _check_no_text(folder: Path, card: str, example: Example, *, writes: bool) -> None:
+def _check_no_text(folder: Path, card: str, example: Example) -> None:
     """Refuses a card that holds the example, which a section that a person edited keeps."""
-    texts = [example.text, example.text_pair or "", *((example.expected, example.predicted) if writes else ())]
+    answers = (example.expected, example.predicted) if example.answers_hold_texts else ()
+    texts = [*example.quotes, *example.inputs, *answers]
     spellings = {spelled for text in texts if len(text) >= _SHORTEST_TEXT for spelled in _spellings(text)}
-    spellings |= {", ".join(map(literal, example.words))} if example.words and len(example.words) > 2 else set()
+    spellings |= {", ".join(map(literal, example.inputs))} if len(example.inputs) > 2 else set()  # words
     for heading, section in sections(card).items():
         if any(spelled in section for spelled in spellings):
             where = f"the section {heading!r}" if heading else "the beginning"

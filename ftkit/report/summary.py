@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-TEXT_SHOWN = 90
+from ftkit.report.saved import Card
+from ftkit.report.texts import shorten
+from ftkit.report.usage.usage import find_usage
+
+MAX_SHOWN = 90
+MAX_TYPED = 60
+"""Characters of an example that is shown, and of one in a command that a person may type."""
+
+
+def shown_example(card: Card) -> dict[str, str] | None:
+    """Returns the card's example as the summary shows it: `text`, `expected`, `predicted` and `arguments`."""
+    example = card.example
+    if example is None:
+        return None
+    typed = example.model_copy(update={"quotes": tuple(_typed(quote) for quote in example.quotes)})
+    return {
+        "text": " ".join(example.quotes),
+        "expected": example.expected,
+        "predicted": example.predicted,
+        "arguments": find_usage(card.recipe.usage).arguments(card.model_copy(update={"example": typed})),
+    }
+
+
+def _typed(quote: str) -> str:
+    return shorten(quote, MAX_TYPED).rstrip("…")
 
 
 def summary(
@@ -19,7 +42,8 @@ def summary(
     Args:
         results: what `all_results.json` holds.
         primary_metric: without a prefix, such as `accuracy`.
-        example: `text`, `expected` and `predicted` of one row, or None.
+        example: `text`, `expected` and `predicted` of one row, and the `arguments` by which `ftkit predict RUN` is
+            given it; None without any.
     """
     lines = [""]
     for prefix, title in (("test", "test"), ("eval", "validation")):
@@ -36,13 +60,11 @@ def summary(
     if proof:
         lines.append(f"  {'proof':<11}reloaded from disk, {proof['rows']} predictions reproduced")
     if example is not None:
-        text = " ".join(str(example["text"]).split())
-        shown = text if len(text) <= TEXT_SHOWN else text[: TEXT_SHOWN - 1] + "…"
-        lines.append(f"  {'example':<11}{shown!r}")
+        lines.append(f"  {'example':<11}{shorten(example['text'], MAX_SHOWN)!r}")
         lines.append(f"  {'':<11}predicted {example['predicted']!r}, expected {example['expected']!r}")
     folder = shlex.quote(str(output_dir))
     lines.append(f"  {'run':<11}{output_dir} (open {output_dir / 'report.html'})")
-    lines.append(f'  {"try next":<11}ftkit predict {folder} --text "{_hint(example)}"')
+    lines.append(f"  {'try next':<11}ftkit predict {folder} {example['arguments'] if example else '--input FILE'}")
     return "\n".join(lines) + "\n"
 
 
@@ -61,9 +83,3 @@ def _others(results: Mapping[str, Any], prefix: str, primary_metric: str) -> str
         f"{name} {results[key]:.4f}" for name in names if isinstance(results.get(key := f"{prefix}_{name}"), float)
     ]
     return f" ({', '.join(found)})" if found else ""
-
-
-def _hint(example: Mapping[str, Any] | None) -> str:
-    words = str(example["text"]).split() if example else ["..."]
-    text = textwrap.shorten(" ".join(words), width=60, placeholder="") or words[0][:60]
-    return text.replace("\\", "").replace('"', "'").replace("$", "").replace("`", "'")

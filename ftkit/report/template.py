@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.report.escape import code_text, markdown_text
-from ftkit.report.texts import MISSING, encodable, score_text
+from ftkit.report.texts import MISSING, encodable, score_text, with_article
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,7 +35,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"md": markdown_text, "code": code_text, "score": score_text, "breakable": breakable}
+    environment.filters |= {
+        "md": markdown_text,
+        "code": code_text,
+        "score": score_text,
+        "breakable": breakable,
+        "a": with_article,
+    }
     return environment
 
 

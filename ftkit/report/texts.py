@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 MISSING = "–"
+MAX_TEXT, MAX_LABEL = 200, 60
+"""Characters of a text and of a label in a table."""
 
 _METRIC_NAMES = {
     "accuracy": "Accuracy",
@@ -57,6 +59,11 @@ def percent_text(share: float | None) -> str:
     if share is None:
         return MISSING
     return f"{min(100 * share, 99.9) if share < 1 else 100:.1f}%"
+
+
+def headline_text(metric: str, value: float | None) -> str:
+    """Returns a value of the primary metric as the headline writes it: an accuracy as a percentage."""
+    return percent_text(value) if metric == "accuracy" else score_text(value)
 
 
 def count_text(value: float | None) -> str:
@@ -113,6 +120,11 @@ def shorten(text: object, limit: int) -> str:
     """Returns a text in one line of at most `limit` characters."""
     line = " ".join(str(text).split())
     return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
+
+
+def with_article(noun: str) -> str:
+    """Returns a noun after `a` or `an`."""
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 
 def encodable(text: str) -> str:

@@ -105,11 +105,3 @@ def evaluate_split(
                     writer.write({"id": example.id, **prediction})
 
         return evaluation.evaluate(model, adapter, split, encoded, run.scorer, limits, on_window=write)
-
-
-def shown_example(run: CheckedRun, evaluated: Mapping[str, Evaluation]) -> dict[str, Any] | None:
-    """Returns the first row of the last evaluated split with what was expected and predicted."""
-    if not evaluated:
-        return None
-    name = list(evaluated)[-1]
-    return run.kind.shown(run.splits[name].examples[0], evaluated[name].predictions[0], run.labels)

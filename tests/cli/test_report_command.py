@@ -53,7 +53,7 @@ def test_a_run_s_report_is_made_again(lora: Path, tmp_path: Path, command: Comma
 def test_mistakes_are_one_message(lora: Path, tmp_path: Path, command: Command) -> None:
     run = tmp_path / "run"
     shutil.copytree(lora, run)
-    (run / "report.json").write_text('{"format": 1, "title": 3}')
+    (run / "report.json").write_text('{"format": 2, "title": 3}')
     (tmp_path / "empty").mkdir()
     for folder, message in (
         (run, "report.json is damaged: title: Input should be a valid string"),
@@ -112,15 +112,15 @@ def test_texts_of_tags_and_of_what_is_written_stay_at_home(
     run = ftkit.train(make(tmp_path, checkpoint(model_type))).output_dir
     report = json.loads((run / "report.json").read_text())
     assert report["texts_are_public"] is False
-    private = [report["card"]["example"]["text"]]
-    for row in report["page"]["results"]["errors"]:
-        private += [row["text"], *([row["expected"], row["predicted"]] if make is translation_config else [])]
+    private = [*report["card"]["example"]["quotes"]]
+    for row in report["page"]["results"]["blocks"][-1]["rows"]:
+        private += [*row["texts"], *([row["expected"], row["predicted"]] if make is translation_config else [])]
     private = [line for line in private if len(line) > 12]
     assert private
     shared = shared_files(run, repo_id="owner/name", with_texts=False)
     for name, content in shared.items():
         assert not [line for line in private if line in content or json.dumps(line)[1:-1] in content], name
-    rows = json.loads(shared["report.json"])["page"]["results"]["errors"]
+    rows = json.loads(shared["report.json"])["page"]["results"]["blocks"][-1]["rows"]
     kept = {row["expected"] for row in rows} | {row["predicted"] for row in rows}
     if make is tagging_config:
         assert {label for labels in kept for label in labels.split("; ")} <= {"who", "what", "(no entity)"}

@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ftkit.kinds.table import find_kind
 from ftkit.report.content import EvaluatedSplit, ReportContent
-from ftkit.types import Label, ProblemType, Split, TextExample
+from ftkit.report.usage.classify import ClassifyRecipe
+from ftkit.report.usage.tag import TagRecipe
+from ftkit.report.usage.write import WriteRecipe
+from ftkit.types import Label, Split, TextExample, TextToTextExample, TokenExample
 
 INTENTS = (
     "account_access",
@@ -166,17 +170,21 @@ def content(
     splits: Sequence[EvaluatedSplit],
     *,
     label_names: tuple[str, ...],
-    problem_type: ProblemType,
+    problem_type: str,
     primary_metric: str,
     scores: dict[str, Any],
     **changes: Any,
 ) -> ReportContent:
+    kind = find_kind(changes.get("kind", "text-classification"))
     values: dict[str, Any] = {
         "title": "support-intents",
         "task_name": "text-classification",
         "kind": "text-classification",
         "problem_type": problem_type,
         "label_names": label_names,
+        "reading": kind.reading(problem_type),
+        "blocks": kind.blocks(problem_type),
+        "recipe": ClassifyRecipe(),
         "checkpoint": "distilbert/distilbert-base-uncased",
         "family": "encoder",
         "config_yaml": CONFIG.format(
@@ -248,4 +256,113 @@ def regression_content(*, num_rows: int = 600, **changes: Any) -> ReportContent:
     scores = {"test_mse": mse, "test_pearson": 0.9712, "test_spearman": None, "test_loss": mse}
     return content(
         [split], label_names=("score",), problem_type="regression", primary_metric="mse", scores=scores, **changes
+    )
+
+
+TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
+_SENTENCES = (
+    ("Anna Kowalska moved to New York last year", "B-PER I-PER O O B-LOC I-LOC O O"),
+    ("In Bergen it rains more than in Oslo", "O B-LOC O O O O O B-LOC"),
+    ("Nobody asked Tom about the <b> tag", "O O B-PER O O O O"),
+    ("the meeting was short", "O O O O"),
+    ("Li Wei and Maria Sol met in Lima", "B-PER I-PER O B-PER I-PER O O B-LOC"),
+)
+
+
+def tagging_content(*, num_rows: int = 60, **changes: Any) -> ReportContent:
+    """A tagger that gets one tag in twelve wrong; its F1 is seqeval's own."""
+    from seqeval.metrics import f1_score
+
+    generator = np.random.default_rng(4)
+    examples, expected, predicted, confidences = [], [], [], []
+    for row in range(num_rows):
+        words, tags = (text.split() for text in _SENTENCES[row % len(_SENTENCES)])
+        ids = np.array([TAGS.index(tag) for tag in tags])
+        flips = generator.random(len(ids)) < 1 / 12
+        expected.append(ids)
+        predicted.append(np.where(flips, generator.integers(len(TAGS), size=len(ids)), ids))
+        confidences.append(generator.uniform(0.4, 1.0, len(ids)))
+        examples.append(TokenExample(id=f"s{row}", words=tuple(words), tags=tuple(tags), line=9 * row + 1))
+    split = EvaluatedSplit(
+        "test", Split("test", "test.conll", examples, "ef" * 32), *map(_ragged, (predicted, expected, confidences))
+    )
+    names = [[[TAGS[index] for index in ids] for ids in rows] for rows in (expected, predicted)]
+    scores = {
+        "test_f1": float(f1_score(*names, mode="strict", scheme=_iob2())),
+        "test_loss": 0.31,
+        "test_mode": "strict",
+        "test_scheme": "IOB2",
+        "test_per_label": {
+            "PER": {"precision": 0.9, "recall": 0.8, "f1": 0.847, "support": 3 * num_rows // 5},
+            "LOC": {"precision": 0.7, "recall": 0.75, "f1": 0.724, "support": 4 * num_rows // 5},
+        },
+    }
+    return content(
+        [split],
+        label_names=TAGS,
+        problem_type="token-classification",
+        primary_metric="f1",
+        scores=scores,
+        **{
+            "kind": "token-classification",
+            "task_name": "token-classification",
+            "recipe": TagRecipe(tokens_before=("cls_token_id",), tokens_after=("sep_token_id",)),
+            **changes,
+        },
+    )
+
+
+def _ragged(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns arrays (W,) as one array (N,) of objects."""
+    found = np.empty(len(rows), dtype=object)
+    found[:] = rows
+    return found
+
+
+def _iob2() -> Any:
+    from seqeval.scheme import IOB2
+
+    return IOB2
+
+
+def translation_content(*, num_rows: int = 40, **changes: Any) -> ReportContent:
+    """A model that leaves out or repeats a word now and then; its BLEU is sacreBLEU's own."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    generator = np.random.default_rng(5)
+    references, predictions = [], []
+    for row in range(num_rows):
+        words = f"{_TEXTS[row % len(_TEXTS)]} ({row})".split()
+        references.append(" ".join(words))
+        kept = [word for word in words for _ in range(generator.choice([0, 1, 1, 1, 1, 1, 1, 1, 2]))]
+        predictions.append(" ".join(kept) if row % 7 else " ".join(words))
+    examples = [
+        TextToTextExample(id=row, source=f"{text[::-1]}", target=text, line=row + 1)
+        for row, text in enumerate(references)
+    ]
+    arrays = np.array(predictions, dtype=object), np.array(references, dtype=object)
+    split = EvaluatedSplit("test", Split("test", "test.en | test.de", examples, "aa" * 32), *arrays)
+    metric = BLEU(tokenize="13a")
+    scores = {
+        "test_bleu": float(metric.corpus_score(predictions, [references]).score),
+        "test_chrf++": 71.25,
+        "test_loss": 1.9,
+        "test_bleu_tokenizer": "13a",
+        "test_bleu_signature": "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.5.1",
+    }
+    config = CONFIG.format(checkpoint="google-t5/t5-small", train="train.tsv", test="test.tsv", output_dir="runs/x")
+    return content(
+        [split],
+        label_names=(),
+        problem_type="translation",
+        primary_metric="bleu",
+        scores=scores,
+        **{
+            "kind": "translation",
+            "task_name": "translation",
+            "family": "encoder-decoder",
+            "config_yaml": config.replace("data:\n", "data:\n  source_lang: eng_Latn\n  target_lang: de_DE\n"),
+            "recipe": WriteRecipe(auto_class="AutoModelForSeq2SeqLM", before="turn round: ", max_length=128),
+            **changes,
+        },
     )

@@ -7,7 +7,7 @@ import dataclasses
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -22,8 +22,11 @@ from ftkit.report.card import card_text, card_values
 from ftkit.report.content import ReportContent
 from ftkit.report.escape import literal, markdown_text, shell_word
 from ftkit.report.files import write_report
-from ftkit.report.recipe import AutoClass, Recipe
+from ftkit.report.recipe import Recipe
 from ftkit.report.shared import shared_files
+from ftkit.report.usage.classify import ClassifyRecipe
+from ftkit.report.usage.tag import TagRecipe
+from ftkit.report.usage.write import WriteRecipe
 
 NASTY = (
     "<script>alert(1)</script>",
@@ -114,14 +117,23 @@ def test_a_card_of_nasty_names_has_the_elements_of_its_template_alone(name: str)
     assert card.count("\n## ") == 7
 
 
+RECIPES: dict[str, Callable[[str], Recipe]] = {
+    "classify": lambda name: ClassifyRecipe(resizes_embeddings=True),
+    "classify joined pairs": lambda name: ClassifyRecipe(pair_joint=name),
+    "tag": lambda name: TagRecipe(space=name, resizes_embeddings=True),
+    "write": lambda name: WriteRecipe(auto_class="AutoModelForSeq2SeqLM", before=name, after=name),
+    "go on writing": lambda name: WriteRecipe(auto_class="AutoModelForCausalLM", before=name, goes_on=True),
+}
+
+
 @pytest.mark.parametrize("name", NASTY)
-@pytest.mark.parametrize("auto_class", AutoClass.__args__)
+@pytest.mark.parametrize("usage", RECIPES)
 @pytest.mark.parametrize("method", ["full", "lora"])
-def test_names_within_code_are_literals(name: str, auto_class: AutoClass, method: str) -> None:
-    recipe = Recipe(auto_class=auto_class, before=name, after=name, space=name, resizes_embeddings=True)
+def test_names_within_code_are_literals(name: str, usage: str, method: str) -> None:
     config = f"tuner: {{method: {method}}}\nmodel: {{checkpoint: x, revision: {literal(name)}}}\n"
-    content = dataclasses.replace(nasty_content(name, recipe=recipe, config_yaml=config), base_on_hub=name)
-    card = card_text(content.title, card_values(content), name=name, is_folder=False)
+    content = dataclasses.replace(nasty_content(name, config_yaml=config), base_on_hub=name)
+    values = card_values(content).model_copy(update={"recipe": RECIPES[usage](name)})
+    card = card_text(content.title, values, name=name, is_folder=False)
     (code,) = (text for language, text in codes(card) if language == "python")
     assert _calls(code) <= KNOWN_CALLS
     assert not re.search(r"[\u202a-\u202e\u2028]", code)

@@ -18,7 +18,7 @@ from ftkit.report.content import ReportContent
 from ftkit.report.files import rebuild, write_report
 from ftkit.report.safe_svg import is_safe_svg
 from ftkit.report.saved import read_report
-from ftkit.report.shared import shared_files
+from ftkit.report.shared import shared_files, with_edits_of
 
 FILES = ("README.md", "report.html", "report.json")
 CONTENTS = {
@@ -26,6 +26,8 @@ CONTENTS = {
     "77 labels": lambda: contents.single_label_content(tuple(f"intent_{i}" for i in range(77)), num_rows=900),
     "several": contents.multi_label_content,
     "regression": contents.regression_content,
+    "tags": contents.tagging_content,
+    "written": contents.translation_content,
     "no evaluation": lambda: dataclasses.replace(
         contents.single_label_content(), evaluated=(), log_history=(), results={}
     ),
@@ -37,6 +39,11 @@ def written(folder: Path, content: ReportContent) -> dict[str, bytes]:
     folder.mkdir(exist_ok=True)
     write_report(folder, content)
     return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def shown(report: str | bytes) -> dict[str, dict[str, Any]]:
+    """Returns the values of each block of a report.json by its name."""
+    return {block["block"]: block for block in json.loads(report)["page"]["results"]["blocks"]}
 
 
 @pytest.fixture
@@ -97,6 +104,16 @@ def test_a_pulled_run_goes_on_from_the_card_that_was_shared(run: Path, tmp_path:
     assert "Texts are kept at home" in (pulled / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("format", [1, 2, 3])
+def test_edits_in_the_repository_survive_a_report_of_another_format(format: int, run: Path) -> None:
+    shared = shared_files(run, repo_id="owner/name", with_texts=False)
+    theirs = shared["README.md"].replace("## Scores", "## Intended use\n\nFor our shop.\n\n## Scores")
+    ours = shared["README.md"].replace("Limits", "Bounds")
+    their_report = json.dumps({"format": format, "page": 1, "generated_card": shared["README.md"]}).encode()
+    merged = with_edits_of(ours, theirs=theirs, their_report=their_report)
+    assert merged == ours.replace("## Scores", "## Intended use\n\nFor our shop.\n\n## Scores")
+
+
 # --- texts at home ------------------------------------------------------------------------------------------
 
 
@@ -107,9 +124,10 @@ def test_texts_stay_at_home(run: Path) -> None:
     for text in contents._TEXTS:
         for name, content in shared.items():
             assert text[:20] not in content, name
-    errors = json.loads(shared["report.json"])["page"]["results"]["errors"]
-    full = json.loads(before["report.json"])["page"]["results"]["errors"]
+    errors = shown(shared["report.json"])["label-errors"]["rows"]
+    full = shown(before["report.json"])["label-errors"]["rows"]
     assert len(errors) == 20
+    assert all(row["texts"] == [] for row in errors)
     assert {row["id"] for row in errors} == {None}
     assert all(row["id"].startswith("q") for row in full)
     assert [(row["line"], row["expected"], row["weight"]) for row in errors] == [
@@ -184,14 +202,27 @@ DAMAGED: dict[str, Callable[[bytes], bytes]] = {
     "strange key": _with(lambda value: value.update(extra=1)),
     "title is a number": _with(lambda value: value.update(title=5)),
     "code for a class": _with(lambda value: value["card"]["recipe"].update(auto_class="os.system")),
-    "code for an id": _with(lambda value: value["card"]["recipe"].update(tokens_before=["__class__"])),
+    "a class after a line end": _with(lambda value: value["card"]["recipe"].update(auto_class="AutoModel\nx")),
+    "code for an id": _with(lambda value: value["card"].update(recipe=TAG | {"tokens_before": ["__class__"]})),
+    "facts of another usage": _with(lambda value: value["card"]["recipe"].update(space=" ")),
+    "usage is a number": _with(lambda value: value["card"]["recipe"].update(usage=3)),
+    "no usage": _with(lambda value: value["card"]["recipe"].pop("usage")),
+    "facts are a text": _with(lambda value: value["card"].update(facts="label")),
     "a newline as bits": _with(lambda value: value["card"]["recipe"].update(quantization="4bit\nimport os")),
     "score is no number": _with(lambda value: value["card"]["results"][0].update(metric_value="1; x")),
     "plots are a number": _with(lambda value: value["page"].update(curves=5)),
-    "plot without a note": _with(lambda value: value["page"]["results"].update(plots=[[], ["<svg"], 3])),
-    "label is no row": _with(lambda value: value["page"]["results"].update(labels=["x"])),
+    "blocks are a number": _with(lambda value: value["page"]["results"].update(blocks=5)),
+    "block is a text": _with(lambda value: value["page"]["results"].update(blocks=["scatter"])),
+    "block without a name": _with(lambda value: value["page"]["results"]["blocks"][0].pop("block")),
+    "name is a list": _with(lambda value: value["page"]["results"]["blocks"][0].update(block=["scatter"])),
+    "strange value of a block": _with(lambda value: value["page"]["results"]["blocks"][0].update(script="x")),
+    "plot is a number": _with(lambda value: value["page"]["results"]["blocks"][0].update(svg=3)),
+    "label is no row": _with(lambda value: value["page"]["results"]["blocks"][3].update(rows=["x"])),
     "too large": lambda data: b" " * 17_000_000 + data,
 }
+
+
+TAG = {"usage": "tag", "auto_class": "AutoModelForTokenClassification"}
 
 
 @pytest.mark.parametrize("how", DAMAGED)
@@ -199,9 +230,6 @@ def test_a_damaged_report_is_one_message(how: str, run: Path) -> None:
     path = run / "report.json"
     path.write_bytes(DAMAGED[how](path.read_bytes()))
     before = {name: (run / name).read_bytes() for name in FILES}
-    if how == "plot without a note":
-        rebuild(run)  # such plots are left out
-        return
     with pytest.raises(
         UserError, match=r"report.json is damaged: .*Copy the run directory again; nothing was written"
     ):
@@ -211,14 +239,34 @@ def test_a_damaged_report_is_one_message(how: str, run: Path) -> None:
     assert {name: (run / name).read_bytes() for name in FILES} == before
 
 
-def test_a_later_format_and_none_are_told_apart_from_damage(run: Path) -> None:
+@pytest.mark.parametrize("format", [1, 3])
+def test_another_format_and_none_are_told_apart_from_damage(format: int, run: Path) -> None:
     path = run / "report.json"
-    path.write_bytes(_with(lambda value: value.update(format=2))(path.read_bytes()))
-    with pytest.raises(UserError, match="has another format than this ftkit writes"):
+    path.write_bytes(_with(lambda value: value.update(format=format, card={}))(path.read_bytes()))
+    with pytest.raises(
+        UserError, match=r"has another format than this ftkit writes \(expected 2\).* stay as they are"
+    ):
         rebuild(run)
     path.unlink()
     with pytest.raises(UserError, match=r"holds no report.json: the run was finished by an ftkit that did not"):
         rebuild(run)
+
+
+UNKNOWN: dict[str, Callable[[bytes], bytes]] = {
+    "the block 'heat-map'": _with(lambda value: value["page"]["results"]["blocks"][1].update(block="heat-map")),
+    "the reading 'boxes'": _with(lambda value: value["card"]["facts"].update(reading="boxes")),
+    "the usage 'os.system'": _with(lambda value: value["card"]["recipe"].update(usage="os.system")),
+}
+
+
+@pytest.mark.parametrize("what", UNKNOWN)
+def test_a_name_that_this_ftkit_does_not_know_is_one_message(what: str, run: Path) -> None:
+    path = run / "report.json"
+    path.write_bytes(UNKNOWN[what](path.read_bytes()))
+    before = {name: (run / name).read_bytes() for name in FILES}
+    with pytest.raises(UserError, match=rf"report.json holds {what}, which this ftkit does not know. Update it"):
+        rebuild(run)
+    assert {name: (run / name).read_bytes() for name in FILES} == before
 
 
 def test_a_card_that_is_not_utf8_is_left_alone(run: Path) -> None:
@@ -254,13 +302,15 @@ def test_what_is_no_plain_drawing_is_left_out(svg: str, run: Path) -> None:
     path = run / "report.json"
     value = json.loads(path.read_bytes())
     num_drawn = (run / "report.html").read_text(encoding="utf-8").count("<svg")
-    value["page"]["curves"][0] = value["page"]["results"]["confusion"] = value["page"]["results"]["plots"][0][0] = svg
+    blocks = {block["block"]: block for block in value["page"]["results"]["blocks"]}
+    value["page"]["curves"][0] = blocks["confusion"]["svg"] = blocks["label-f1"]["svg"] = svg
     path.write_text(json.dumps(value), encoding="utf-8")
     rebuild(run)
     page = (run / "report.html").read_text(encoding="utf-8")
     assert svg not in page
     assert page.count("<svg") == num_drawn - 3
     assert len(read_report(run).page.curves) == 1
+    assert list(shown(path.read_bytes())) == ["reliability", "label-scores", "label-errors"]
 
 
 def test_reading_a_report_needs_nothing_else(run: Path, tmp_path: Path) -> None:

@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 import report_contents as contents
 
-from ftkit.report.content import EvaluatedSplit
-from ftkit.report.intervals import baseline, interval, wilson
-from ftkit.report.plots import calibration_error
-from ftkit.report.tables import confused_pairs, error_rows, label_rows
-from ftkit.types import Split
+from ftkit.report.blocks.block import find_block
+from ftkit.report.blocks.confusion import confused_pairs
+from ftkit.report.blocks.error_table import ErrorRow
+from ftkit.report.blocks.label_scores import label_rows
+from ftkit.report.blocks.reliability import calibration_error
+from ftkit.report.content import EvaluatedSplit, ReportContent
+from ftkit.report.intervals import bootstrap, wilson
+from ftkit.report.readings.entities import f1_interval
+from ftkit.report.readings.label import largest_share
+from ftkit.report.readings.label_scores import label_interval
+from ftkit.report.readings.number import error_interval, mean_error
+from ftkit.report.readings.text import bleu_interval
+from ftkit.types import Split, TokenExample
 
 
 def _split(predictions: list[int], references: list[int], confidences: list[float] | None = None) -> EvaluatedSplit:
@@ -30,34 +38,61 @@ def test_wilson_equals_the_published_formula() -> None:
     assert wilson(0.0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
 
 
-def test_bootstrap_holds_the_score_and_is_seeded() -> None:
-    content = contents.multi_label_content()
-    split = content.evaluated[0]
-    value = content.score(split, "f1_micro")
-    low, high = interval(split, "f1_micro", value, num_labels=5) or (1.0, 0.0)
+def test_bootstrap_of_a_share() -> None:
+    is_right = np.arange(10) < 9
+    assert bootstrap(lambda rows: is_right[rows].mean(), 10, reported=0.9) == pytest.approx((0.7, 1.0))
+    assert bootstrap(lambda rows: is_right[rows].mean(), 10, reported=0.8) is None
+    assert bootstrap(lambda rows: float("nan") if rows[0] else 0.9, 10, reported=0.9) is None
+
+
+# The bounds that these scores had when every kind of answer had a bootstrap of its own.
+BOUNDS = {
+    "several labels": (contents.multi_label_content, (0.849990234375, 0.8946361038519557)),
+    "numbers": (contents.regression_content, (0.13748373520897303, 0.17062484115920315)),
+    "entities": (contents.tagging_content, (0.7281332744924978, 0.8700203349282296)),
+    "texts": (contents.translation_content, (72.08767081734119, 80.45679528172214)),
+}
+
+
+def _interval(content: ReportContent, value: float | None) -> tuple[float, float] | None:
+    split, metric = content.evaluated[0], content.primary_metric
+    if content.reading == "number":
+        return error_interval(split, metric, value)
+    if content.reading == "label-set":
+        return label_interval(split, metric, value, num_labels=len(content.label_names))
+    return {"entities": f1_interval, "text": bleu_interval}[content.reading](content, split, value)
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_bounds_hold_the_score_and_are_seeded(name: str) -> None:
+    make, bounds = BOUNDS[name]
+    content = make()
+    value = content.score(content.evaluated[0], content.primary_metric)
     assert value is not None
+    low, high = _interval(content, value) or (1.0, 0.0)
     assert low < value < high
-    assert high - low < 0.08
-    assert interval(split, "f1_micro", value, num_labels=5) == (low, high)
+    assert (low, high) == pytest.approx(bounds, rel=1e-12)
+    assert _interval(content, value) == (low, high)
+    assert _interval(content, value * 1.01) is None, "a score that is another statistic"
+    assert _interval(content, None) is None
 
 
-def test_no_interval_for_a_score_that_is_another_statistic_or_unknown() -> None:
+def test_no_interval_for_a_score_that_is_not_known() -> None:
     split = contents.regression_content().evaluated[0]
-    assert interval(split, "mse", 123.0, num_labels=1) is None
-    assert interval(split, "my_score", 0.5, num_labels=1) is None
-    assert interval(split, "mse", None, num_labels=1) is None
+    assert error_interval(split, "my_score", 0.5) is None
+    assert label_interval(contents.multi_label_content().evaluated[0], "my_score", 0.5, num_labels=5) is None
 
 
 def test_no_interval_for_macro_f1_with_a_rare_label() -> None:
     split = _split([0] * 30 + [1], [0] * 30 + [1])
-    assert interval(split, "f1_macro", 1.0, num_labels=3) is None
+    assert label_interval(split, "f1_macro", 1.0, num_labels=3) is None
 
 
-def test_baseline() -> None:
-    assert baseline(_split([0, 0, 0, 0], [1, 1, 1, 0]), "accuracy") == 0.75
+def test_what_no_skill_would_reach() -> None:
+    assert largest_share(_split([0, 0, 0, 0], [1, 1, 1, 0])) == 0.75
     regression = contents.regression_split("test", num_rows=50, source="x.csv")
-    assert baseline(regression, "mse") == pytest.approx(regression.references.var())
-    assert baseline(regression, "pearson") is None
+    assert mean_error(regression, "mse") == pytest.approx(regression.references.var())
+    assert mean_error(regression, "pearson") is None
 
 
 def test_calibration_error() -> None:
@@ -74,10 +109,15 @@ def test_confused_pairs_are_counted_and_ordered() -> None:
     ]
 
 
+def _errors(content: ReportContent, split: EvaluatedSplit) -> list[ErrorRow]:
+    values = find_block(content.blocks[-1]).values(content, split)
+    assert values is not None
+    return values["rows"]
+
+
 def test_errors_are_the_most_confident_first_and_right_rows_are_not_among_them() -> None:
     split = _split([1, 1, 0, 1], [0, 0, 0, 1], [0.6, 0.9, 0.99, 0.99])
-    content = contents.single_label_content(("no", "yes"))
-    rows = error_rows(content, split)
+    rows = _errors(contents.single_label_content(("no", "yes")), split)
     assert [(row.line, row.id, row.expected, row.predicted, row.weight) for row in rows] == [
         (3, "q1", "no", "yes", "0.9000"),
         (2, "q0", "no", "yes", "0.6000"),
@@ -85,7 +125,7 @@ def test_errors_are_the_most_confident_first_and_right_rows_are_not_among_them()
 
 
 def test_errors_without_confidences_come_in_file_order() -> None:
-    rows = error_rows(contents.single_label_content(("no", "yes")), _split([1, 0, 1], [0, 1, 1]))
+    rows = _errors(contents.single_label_content(("no", "yes")), _split([1, 0, 1], [0, 1, 1]))
     assert [(row.line, row.weight) for row in rows] == [(2, "–"), (3, "–")]
 
 
@@ -93,8 +133,30 @@ def test_numbers_that_are_not_finite_are_the_largest_errors() -> None:
     content = contents.regression_content(num_rows=40)
     split = content.evaluated[0]
     split.predictions[7] = np.nan
-    assert error_rows(content, split)[0].line == 9
-    assert error_rows(content, split)[0].predicted == "–"
+    first = _errors(content, split)[0]
+    assert (first.line, first.predicted) == (9, "–")
+
+
+def test_entities_that_were_missed_made_up_or_mislabelled() -> None:
+    words = ("Anna", "saw", "New", "York", "and", "Oslo")
+    example = TokenExample(id="s", words=words, line=4)
+    expected, predicted, confidences = (np.empty(1, dtype=object) for _ in range(3))
+    expected[0] = np.array([1, 0, 3, 4, 0, 0])  # Anna (PER), New York (LOC)
+    predicted[0] = np.array([0, 0, 3, 0, 0, 1])  # New (LOC), Oslo (PER)
+    confidences[0] = np.array([0.9, 1.0, 0.8, 0.6, 1.0, 0.7])
+    split = EvaluatedSplit("test", Split("test", "t.conll", [example]), predicted, expected, confidences)
+    content = contents.tagging_content()
+    assert [(row.expected, row.predicted, row.weight) for row in _errors(content, split)] == [
+        ("Anna (PER)", "(no entity)", "0.9000"),
+        ("New York (LOC)", "New (LOC)", "0.8000"),
+        ("(no entity)", "Oslo (PER)", "0.7000"),
+    ]
+    without = [row.without_texts() for row in _errors(content, split)]
+    assert [(row.expected, row.predicted, row.texts, row.id) for row in without] == [
+        ("PER", "(no entity)", (), None),
+        ("LOC", "LOC", (), None),
+        ("(no entity)", "PER", (), None),
+    ]
 
 
 def test_label_rows_are_sorted_by_support_and_a_quarter_of_few_is_marked() -> None:

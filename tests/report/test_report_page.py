@@ -20,6 +20,8 @@ CONTENTS = {
     "77 labels": lambda: contents.single_label_content(tuple(f"intent_{i}" for i in range(77)), num_rows=900),
     "multi-label": contents.multi_label_content,
     "regression": contents.regression_content,
+    "tags": contents.tagging_content,
+    "written": contents.translation_content,
 }
 
 

@@ -304,6 +304,7 @@ class DecoderPreprocessor(TextToTextPreprocessor):
             "max_length": self.max_length,
             "before": prompts.before,
             "after": prompts.after,
+            "goes_on": True,
             "is_chat": prompts.is_chat,
             "drops_end": ends and not prompts.is_chat,
         }

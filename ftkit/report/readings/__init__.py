@@ -1,0 +1,1 @@
+"""How predictions are told in words: one file for each form of answer, such as a label or a text."""

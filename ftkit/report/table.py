@@ -1,0 +1,35 @@
+"""All that a kind can name for its report: a new part is a file and a row here, loaded when it is needed."""
+
+BLOCKS: dict[str, str] = {
+    "label-f1": "ftkit.report.blocks.label_f1:BLOCK",
+    "reliability": "ftkit.report.blocks.reliability:BLOCK",
+    "scatter": "ftkit.report.blocks.scatter:BLOCK",
+    "error-histogram": "ftkit.report.blocks.error_histogram:BLOCK",
+    "confusion": "ftkit.report.blocks.confusion:BLOCK",
+    "label-scores": "ftkit.report.blocks.label_scores:BLOCK",
+    "label-errors": "ftkit.report.blocks.label_errors:BLOCK",
+    "label-set-errors": "ftkit.report.blocks.label_set_errors:BLOCK",
+    "number-errors": "ftkit.report.blocks.number_errors:BLOCK",
+    "entity-errors": "ftkit.report.blocks.entity_errors:BLOCK",
+    "text-errors": "ftkit.report.blocks.text_errors:BLOCK",
+}
+"""What the page shows of predictions: name -> where the `Block` is."""
+
+READINGS: dict[str, str] = {
+    "any": "ftkit.report.readings.any:READING",
+    "label": "ftkit.report.readings.label:READING",
+    "label-set": "ftkit.report.readings.label_set:READING",
+    "number": "ftkit.report.readings.number:READING",
+    "entities": "ftkit.report.readings.entities:READING",
+    "text": "ftkit.report.readings.text:READING",
+}
+"""How predictions are told in words: name -> where the `Reading` is."""
+
+USAGES: dict[str, str] = {
+    "load": "ftkit.report.usage.load:USAGE",
+    "classify": "ftkit.report.usage.classify:USAGE",
+    "hear": "ftkit.report.usage.hear:USAGE",
+    "tag": "ftkit.report.usage.tag:USAGE",
+    "write": "ftkit.report.usage.write:USAGE",
+}
+"""How a card's code uses a model: name -> where the `Usage` is."""

@@ -1,0 +1,216 @@
+"""Blocks, readings and usages: what a kind names is there, and a new kind needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pictures
+import pytest
+import report_contents as contents
+from huggingface_hub import ModelCard
+from jinja2 import ChoiceLoader, DictLoader
+
+from ftkit.errors import FtkitError
+from ftkit.kinds.table import KINDS, find_kind
+from ftkit.report import template
+from ftkit.report.blocks.block import Block, block_values, find_block
+from ftkit.report.card import card_text, card_values
+from ftkit.report.content import ReportContent
+from ftkit.report.files import rebuild, write_report
+from ftkit.report.named import load
+from ftkit.report.page import page_values
+from ftkit.report.readings.reading import Reading, find_reading
+from ftkit.report.recipe import Recipe
+from ftkit.report.saved import Report, read_report
+from ftkit.report.shared import shared_files
+from ftkit.report.table import BLOCKS, READINGS, USAGES
+from ftkit.report.usage.load import LoadRecipe
+from ftkit.report.usage.usage import Usage, find_usage
+from ftkit.report.values import BlockValues, ReadingFacts
+from ftkit.types import PROBLEM_TYPES
+
+TEMPLATES = Path(template.__file__).parent / "templates"
+CONTENTS: dict[str, Callable[[], ReportContent]] = {
+    "single": contents.single_label_content,
+    "several": contents.multi_label_content,
+    "numbers": contents.regression_content,
+    "tags": contents.tagging_content,
+    "written": contents.translation_content,
+    "a kind of one's own": lambda: contents.single_label_content(reading="any", blocks=(), recipe=LoadRecipe()),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_block_is_a_model_and_a_template(name: str) -> None:
+    block = find_block(name)
+    assert isinstance(block, Block)
+    assert issubclass(block.model, BlockValues)
+    assert (TEMPLATES / "blocks" / block.template).is_file()
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_a_reading_is_a_model_and_a_template(name: str) -> None:
+    reading = find_reading(name)
+    assert isinstance(reading, Reading)
+    assert issubclass(reading.facts, ReadingFacts)
+    assert (TEMPLATES / "cards" / reading.template).is_file()
+
+
+@pytest.mark.parametrize("name", USAGES)
+def test_a_usage_has_a_recipe(name: str) -> None:
+    usage = find_usage(name)
+    assert isinstance(usage, Usage)
+    assert issubclass(usage.recipe, Recipe)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_kind_names_is_there(kind: Any) -> None:
+    found = find_kind(kind)
+    for group in PROBLEM_TYPES if kind == "text-classification" else (kind, "loss"):
+        assert set(found.blocks(group)) <= set(BLOCKS)
+        assert found.reading(group) in READINGS
+    assert {adapter.usage for adapter in found.task_adapters.values()} <= set(USAGES)
+
+
+def test_every_block_and_reading_is_shown_by_a_content_of_these_tests() -> None:
+    made = [make() for make in CONTENTS.values()]
+    assert {name for content in made for name in content.blocks} == set(BLOCKS)
+    assert {content.reading for content in made} == set(READINGS)
+    assert {content.recipe.usage for content in made} == set(USAGES)
+
+
+def test_a_kind_that_names_nothing_has_a_report_all_the_same(tmp_path: Path) -> None:
+    write_report(tmp_path, CONTENTS["a kind of one's own"]())
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Accuracy on test" in page
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "With ftkit:\n\n```python\nimport ftkit\n" in card
+    assert 'ftkit.load(run).predict(["Where is my order?' in card
+    assert "## Labels" not in card
+    shared = shared_files(tmp_path, repo_id="owner/name", with_texts=False)
+    assert not any("Where is my order" in text for text in shared.values())
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_blocks_are_saved_in_the_order_in_which_the_kind_names_them(name: str, tmp_path: Path) -> None:
+    content = CONTENTS[name]()
+    write_report(tmp_path, content)
+    saved = json.loads((tmp_path / "report.json").read_bytes())["page"]["results"]["blocks"]
+    assert [block["block"] for block in saved] == list(content.blocks)
+    results = read_report(tmp_path).page.results
+    assert results is not None
+    assert [type(block) for block in results.blocks] == [find_block(block).model for block in content.blocks]
+
+
+def test_a_block_with_nothing_to_show_is_left_out() -> None:
+    content = contents.multi_label_content(blocks=("reliability", "label-scores", "label-set-errors"))
+    assert [block["block"] for block in block_values(content, content.evaluated[0])] == [
+        "label-scores",
+        "label-set-errors",
+    ]
+
+
+def test_a_name_that_is_not_in_the_table_is_told_with_the_closest() -> None:
+    with pytest.raises(FtkitError, match=r"no block 'confuson'. Did you mean 'confusion'\? There is .*label-f1"):
+        load(BLOCKS, "confuson", noun="block")
+
+
+@pytest.mark.parametrize("usage", USAGES)
+@pytest.mark.parametrize("reading", READINGS)
+def test_parts_that_do_not_belong_together_are_written_all_the_same(reading: str, usage: str) -> None:
+    """A report of a stranger may name any of them, with any values that their models take."""
+    values = json.loads(Report(title="x", texts_are_public=True, **_parts()).to_json())
+    values["card"]["facts"] = dict.fromkeys(find_reading(reading).facts.model_fields) | {"reading": reading}
+    values["card"]["recipe"] = {"usage": usage, "auto_class": "AutoModel"}
+    for reads_pairs in (False, True):
+        for inputs in ([], ["a"], ["a", "b", "c"]):
+            values["card"]["reads_pairs"] = reads_pairs
+            values["card"]["example"] |= {"inputs": inputs, "quotes": inputs[:1]}
+            report = Report.model_validate(values)
+            assert "## How to use" in card_text("x", report.card, name="owner/x", is_folder=False)
+
+
+def _parts() -> dict[str, Any]:
+    content = contents.single_label_content(evaluated=contents.single_label_content().evaluated[:1])
+    return {"page": page_values(content), "card": card_values(content)}
+
+
+# --- a kind that the report does not know --------------------------------------------------------------------
+
+
+@pytest.fixture
+def report_of_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A report of a kind that brings a block and a usage: two rows of the table, and files of its own."""
+    for table, rows in ((BLOCKS, pictures.BLOCKS), (USAGES, pictures.USAGES)):
+        for name, place in rows.items():
+            monkeypatch.setitem(table, name, place)
+    environment = template._environment()
+    with_theirs = ChoiceLoader([environment.loader, DictLoader(pictures.TEMPLATES)])  # type: ignore[list-item]
+    monkeypatch.setattr(environment, "loader", with_theirs)
+    write_report(tmp_path, pictures.picture_content())
+    return tmp_path
+
+
+def test_a_new_kind_is_its_own_files_and_rows(report_of_pictures: Path) -> None:
+    page = (report_of_pictures / "report.html").read_text(encoding="utf-8")
+    assert page.count('<img src="data:image/jpeg;base64,') == len(_pictures(report_of_pictures)) > 1
+    assert page.count("<svg") == 2 + 2, "of training, and of predictions"
+    card = ModelCard.load(report_of_pictures / "README.md").text
+    assert "> 0.jpg" in card
+    assert 'model=run)("photos/test/0.jpg")' in card
+    assert "With ftkit, an image, or a file" in card
+    assert "It answers every image with one of the 2 labels" in card
+    assert "ftkit predict support-intents --input photo.jpg" in card
+    before = {path.name: path.read_bytes() for path in report_of_pictures.iterdir()}
+    rebuild(report_of_pictures)
+    rebuilt = (report_of_pictures / "report.html").read_bytes()
+    assert rebuilt == before["report.html"]
+
+
+def _pictures(folder: Path) -> list[dict[str, Any]]:
+    return json.loads((folder / "report.json").read_bytes())["page"]["results"]["blocks"][-1]["rows"]
+
+
+def test_thumbnails_stay_at_home(report_of_pictures: Path) -> None:
+    shared = shared_files(report_of_pictures, repo_id="owner/name", with_texts=False)
+    assert not any("data:image" in text for text in shared.values())
+    rows = json.loads(shared["report.json"])["page"]["results"]["blocks"][-1]["rows"]
+    assert [row["line"] for row in rows] == [row["line"] for row in _pictures(report_of_pictures)]
+    with_pictures = shared_files(report_of_pictures, repo_id="owner/name", with_texts=True)
+    assert "data:image" in with_pictures["report.html"]
+
+
+SVG = base64.b64encode(b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>').decode()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://a.b/c.jpg",
+        f"data:image/svg+xml;base64,{SVG}",
+        f"data:image/png;base64,{SVG}",
+        '"><script>x</script>',
+        "",
+    ],
+)
+def test_a_stranger_s_picture_that_is_none_is_left_out(url: str, report_of_pictures: Path) -> None:
+    path = report_of_pictures / "report.json"
+    value = json.loads(path.read_bytes())
+    rows = value["page"]["results"]["blocks"][-1]["rows"]
+    rows[0]["thumbnail"] = url
+    path.write_text(json.dumps(value), encoding="utf-8")
+    rebuild(report_of_pictures)
+    page = (report_of_pictures / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img") == len(rows) - 1
+    assert _pictures(report_of_pictures)[0]["thumbnail"] is None
+
+
+def test_the_values_of_one_block_are_not_those_of_another(report_of_pictures: Path) -> None:
+    value = json.loads((report_of_pictures / "report.json").read_bytes())
+    value["page"]["results"]["blocks"][-1]["block"] = "scatter"
+    with pytest.raises(ValueError, match=r"svg: Field required|rows: Extra inputs"):
+        Report.model_validate(value)
