@@ -107,7 +107,7 @@ class FtkitTrainOptions(BaseModel):
     )
     precision: Literal["auto"] | Precision = Field(
         "auto",
-        description="What is computed in: fp32, bf16 or fp16. auto tries two on a few steps, if a run is long.",
+        description="What is computed in: fp32, bf16 or fp16. auto takes bf16 where device and model gain by it.",
     )
     unpad: Literal["auto"] | bool = Field(
         "auto",

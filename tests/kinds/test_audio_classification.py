@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -273,3 +275,18 @@ def test_an_exported_model_hears_the_same(
         recording = {"array": tiny_audio.tone("high", seconds), "sampling_rate": tiny_audio.RATE}
         expected = ftkit.load(result.output_dir).predict([recording])[0]["scores"]
         assert exported.predict([recording])[0]["scores"] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(("name", "tuner"), [("wav2vec2", TUNERS[0]), ("whisper", TUNERS[1])])
+def test_the_cards_code_predicts_as_the_run_does(
+    checkpoint: Callable[[str], Path], tones: Path, tmp_path: Path, name: str, tuner: dict[str, Any]
+) -> None:
+    result = ftkit.train(config(checkpoint(name), tmp_path, tones, tuner=tuner))
+    card = (result.output_dir / "README.md").read_text(encoding="utf-8")
+    code = card.partition("```python\n")[2].partition("```")[0]
+    assert f"reads the first {'15' if name == 'wav2vec2' else '2'} s of a recording" in card
+    code = code.replace('run = "run"', f"run = {str(result.output_dir)!r}")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tones / "test", capture_output=True, text=True)
+    shown = json.loads((result.output_dir / "report.json").read_text(encoding="utf-8"))["card"]["example"]
+    row = next(row for row in lines(result.output_dir / "predictions" / "test.jsonl") if row["id"] == shown["id"])
+    assert done.stdout.strip() == row["label"], done.stderr

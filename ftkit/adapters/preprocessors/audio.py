@@ -130,6 +130,10 @@ class AudioPreprocessor(PreprocessorBase):
         """The length of a window and what windows share, whatever the checkpoint's defaults will be."""
         return {"max_seconds": self.window, "overlap_seconds": self.overlap}
 
+    def recipe(self) -> dict[str, Any]:
+        """Returns how much of a recording is read at once."""
+        return {"seconds": self.window}
+
     # --- recordings -> rows ---
 
     def encode(self, examples: Sequence[AudioExample], *, targets: bool) -> Encoded:

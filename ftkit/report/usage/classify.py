@@ -55,18 +55,22 @@ def _by_pipeline(card: Card, name: str, is_folder: bool) -> list[str]:
 
 def _by_peft(card: Card, name: str, is_folder: bool) -> list[str]:
     texts, joint = _literals(card)
-    answer = {
-        "multi_label_classification": "[model.config.id2label[i] for i in (logits >= 0).nonzero().flatten().tolist()]",
-        "regression": "logits.item()",
-    }.get(card.problem_type, "model.config.id2label[logits.argmax().item()]")
     return [
         *load_lines(card, name, is_folder),
         "",
         f'inputs = tokenizer({(joint or ", ").join(texts)}{cut(card)}, return_tensors="pt")',
         "with torch.inference_mode():",
         "    logits = model(**inputs).logits[0]",
-        f"print({answer})",
+        f"print({label_answer(card)})",
     ]
+
+
+def label_answer(card: Card) -> str:
+    """Returns the expression that tells the labels, or the number, which `logits` say."""
+    return {
+        "multi_label_classification": "[model.config.id2label[i] for i in (logits >= 0).nonzero().flatten().tolist()]",
+        "regression": "logits.item()",
+    }.get(card.problem_type, "model.config.id2label[logits.argmax().item()]")
 
 
 def _literals(card: Card) -> tuple[list[str], str | None]:

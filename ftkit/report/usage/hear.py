@@ -2,59 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from ftkit.report.escape import literal, shell_word
 from ftkit.report.recipe import AutoClass, Recipe
 from ftkit.report.saved import Card
+from ftkit.report.usage.classify import label_answer
 from ftkit.report.usage.loading import Processor, load_lines
 from ftkit.report.usage.usage import Usage
 
-PROCESSOR = Processor("extractor", "AutoFeatureExtractor")
+EXTRACTOR = Processor("extractor", "AutoFeatureExtractor")
 PLACEHOLDER = "recording.wav"
 
 
 class HearRecipe(Recipe):
-    """How recordings are classified."""
+    """How recordings are labelled.
+
+    Attributes:
+        seconds: what is read at once; of longer recordings ftkit averages the scores of windows.
+    """
 
     usage: Literal["hear"] = "hear"
     auto_class: AutoClass = "AutoModelForAudioClassification"
-
-
-def _inputs(example: Any) -> tuple[str, ...]:
-    return (example.summary(),)
+    seconds: float
 
 
 def _recording(card: Card) -> str:
-    return card.example.inputs[0] if card.example is not None and card.example.inputs else PLACEHOLDER
+    return PLACEHOLDER if card.example is None else card.example.inputs[0]
+
+
+def _seconds(card: Card) -> float:
+    assert isinstance(card.recipe, HearRecipe)
+    return card.recipe.seconds
 
 
 def _code(card: Card, name: str, is_folder: bool) -> list[str]:
-    """Returns the lines that read a recording and label it; transformers' pipeline alone would ask for FFmpeg."""
-    answer = {
-        "multi_label_classification": "[model.config.id2label[i] for i in (logits >= 0).nonzero().flatten().tolist()]",
-        "regression": "logits.item()",
-    }.get(card.problem_type, "model.config.id2label[logits.argmax().item()]")
-    lines = load_lines(card, name, is_folder, processor=PROCESSOR)
-    place, recording = lines.index(""), literal(_recording(card))
+    """Returns lines that decode with soundfile: transformers' own pipeline would ask for FFmpeg."""
+    head, *rest = load_lines(card, name, is_folder, processor=EXTRACTOR)
+    place = rest.index("")
     return [
-        *lines[:place],
-        "from transformers.audio_utils import load_audio",
-        *lines[place:],
+        head,
+        *rest[:place],
+        "from transformers.audio_utils import load_audio  # pip install soundfile soxr",
+        *rest[place:],
         "",
         "rate = extractor.sampling_rate",
-        f'samples = load_audio({recording}, sampling_rate=rate, backend="soundfile")  # needs soxr, too',
+        f'samples = load_audio({literal(_recording(card))}, sampling_rate=rate, backend="soundfile")',
+        f"samples = samples[: round({_seconds(card):g} * rate)]",
         'inputs = extractor(samples, sampling_rate=rate, return_tensors="pt")',
         "with torch.inference_mode():",
         "    logits = model(**inputs).logits[0]",
-        f"print({answer})",
+        f"print({label_answer(card)})",
     ]
+
+
+def _note(card: Card) -> str:
+    return (
+        f"The code reads the first {_seconds(card):g} s of a recording. ftkit reads longer ones in windows, and "
+        "averages their probabilities."
+    )
 
 
 USAGE = Usage(
     recipe=HearRecipe,
-    inputs=_inputs,
+    inputs=lambda example: (example.name,),
     code=_code,
     arguments=lambda card: f"--input {shell_word(_recording(card))}",
     files=("recordings.csv", "predictions.jsonl"),
+    note=_note,
 )
