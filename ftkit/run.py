@@ -122,7 +122,7 @@ def execute(config: RunConfig) -> RunResult:
     """
     # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing is written.
     run = check(config)
-    config, directory = run.config, run.directory
+    directory = run.directory
 
     # From here on torch and transformers are needed.
     from ftkit.engine import evaluation, precision, training
@@ -169,7 +169,7 @@ def execute(config: RunConfig) -> RunResult:
     # Start: all processes have looked at the directory before one of them writes into it.
     process.wait_for_everyone()
     if process.is_main_process:
-        directory.start(config, run.fingerprints)
+        directory.start(config, run.fingerprints)  # as it was given: a run to be resumed is compared with it
     trackers = steps.open_trackers(run) if process.is_main_process else Trackers()
     process.wait_for_everyone()
 

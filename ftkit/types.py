@@ -69,6 +69,13 @@ class Example(Protocol):
         ...
 
 
+class LabelledExample(Example, Protocol):
+    """An example with a label, whatever is labelled."""
+
+    @property
+    def label(self) -> Label | None: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True)
 class TextExample:
     """One text, or pair of texts, to classify.
@@ -77,6 +84,7 @@ class TextExample:
         id: the row's `id` column, else its 0-based position in the file.
         label: None when the row is only to be predicted.
         line: where the row begins in its file, for messages.
+        group: what the row shares with others that must stay on one side of a split, such as its author.
     """
 
     id: str | int
@@ -84,6 +92,7 @@ class TextExample:
     text_pair: str | None = None
     label: Label | None = None
     line: int = 0
+    group: str | None = None
 
     @property
     def size(self) -> int:
@@ -120,6 +129,7 @@ class TokenExample:
         offsets: where each word lies in `text`, in characters, the end not included.
         spans: the entities of `text`; None when there are tags.
         line: where the row begins in its file, for messages.
+        group: what the row shares with others that must stay on one side of a split, such as its document.
     """
 
     id: str | int
@@ -129,6 +139,7 @@ class TokenExample:
     offsets: tuple[tuple[int, int], ...] | None = None
     spans: tuple[CharSpan, ...] | None = None
     line: int = 0
+    group: str | None = None
 
     @property
     def size(self) -> int:
@@ -152,12 +163,14 @@ class TextToTextExample:
         id: the row's `id` column, else its 0-based position in the file.
         target: None when the row is only to be predicted.
         line: where the row begins in its file, for messages.
+        group: what the row shares with others that must stay on one side of a split, such as its document.
     """
 
     id: str | int
     source: str
     target: str | None = None
     line: int = 0
+    group: str | None = None
 
     @property
     def size(self) -> int:
@@ -195,8 +208,9 @@ class Split(Generic[ExampleT]):
         return len(self.examples)
 
     def where(self, example: ExampleT) -> str:
-        """Returns `file, line N` for a message."""
-        return f"{self.source}, line {example.line}"  # type: ignore[attr-defined]
+        """Returns `file, line N` for a message, or `folder, name` of a row that is a file."""
+        line: int = example.line  # type: ignore[attr-defined]
+        return f"{self.source}, line {line}" if line else f"{self.source}, {example.summary()}"  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

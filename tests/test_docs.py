@@ -123,9 +123,8 @@ def test_a_kind_of_ones_own_is_one_short_file(place):
     assert (place / "runs" / "threads" / "all_results.json").is_file()
     shell("ftkit predict runs/threads --input threads.jsonl --output t.jsonl --task threads.py:THREADS", place)
     assert len((place / "t.jsonl").read_text().splitlines()) == len(rows)
-    with pytest.raises(
-        AssertionError, match=r"kind of its own, thread-classification(.|\n)*--task threads.py:THREADS"
-    ):
+    named = r"kind of its own, thread-classification(.|\n)*--task threads.py:THREADS"
+    with pytest.raises(AssertionError, match=named):
         shell("ftkit predict runs/threads --input threads.jsonl", place)  # a run is data: its code is not imported
     with pytest.raises(AssertionError, match="no role 'text'"):
         shell("ftkit train threads.yaml data.columns.text=messages output_dir=runs/no", place)

@@ -175,7 +175,7 @@ def test_other_families_schemes_and_windows(model_type, data, model, checkpoint,
     assert result.metrics["proof"]["same_predictions"] is True
     assert result.metrics["test_scheme"] == data.get("tag_scheme", "IOB2")
     predictor = ftkit.load(result.output_dir, device="cpu")
-    assert predictor.adapter.looks_ahead is (model_type != "llama")
+    assert predictor.adapter.preprocessor.looks_ahead is (model_type != "llama")
     long = " ".join(words for words, _ in SENTENCES)
     (found,) = predictor.predict([long])
     assert found["words"] == long.split()
@@ -228,7 +228,7 @@ def test_bad_files_stop_the_run_and_nothing_is_written(content, message, checkpo
 @pytest.mark.parametrize(
     ("model_type", "model", "data", "message"),
     [
-        ("bart", {}, {}, "no head for a 'bart' checkpoint in transformers.* it works for t5"),
+        ("bart", {}, {}, "no head for a 'bart' checkpoint in transformers.* It works for bert.*, t5"),
         ("bert", {"attention": "causal"}, {}, "model.attention: .* is of family encoder"),
         ("bert", {}, {"max_length": 2}, "data.max_length: 2 tokens leave no room beside the 2 special tokens"),
     ],

@@ -164,16 +164,16 @@ def test_evaluate_on_two_files(run: ftkit.RunResult, command: Command) -> None:
 def test_validation_is_greedy_and_the_final_score_has_beams(
     checkpoint: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ftkit.adapters.generate import TextGenerator
+    from ftkit.adapters.objectives.generation import GenerationObjective
 
     beams: list[int] = []
-    original = TextGenerator.run
+    original = GenerationObjective.predict
 
-    def watched(self: TextGenerator, model: Any, inputs: Any) -> Any:
+    def watched(self: GenerationObjective, model: Any, batch: Any) -> Any:
         beams.append(self.num_beams)
-        return original(self, model, inputs)
+        return original(self, model, batch)
 
-    monkeypatch.setattr(TextGenerator, "run", watched)
+    monkeypatch.setattr(GenerationObjective, "predict", watched)
     config = run_config(tmp_path, checkpoint("marian"))
     config["train"] |= {"max_steps": 2, "eval_steps": 2}
     config["generation"] = {"num_beams": 3, "max_new_tokens": 4}
@@ -210,16 +210,15 @@ COLUMNS = [{"english": source, "german": target, "key": f"k{n}"} for n, (source,
 )
 def test_inputs(tmp_path: Path, name: str, content: str, data: dict[str, Any]) -> None:
     from ftkit.data.readers import open_table
-    from ftkit.data.spec import DataSpec
-    from ftkit.kinds.table import translation
+    from ftkit.kinds.translation import KIND, TranslationData
 
     (tmp_path / name).write_text(content, encoding="utf-8")
     if name.endswith(".tsv"):
         data = {**data, "target_lang": "deu_Latn"}
-    spec = DataSpec(train=str(tmp_path / name), **data)
-    columns = translation.columns_of(translation.TASK, spec)
+    section = TranslationData(train=str(tmp_path / name), **data)
+    columns = KIND.columns_of(KIND.task, section)
     table = open_table(str(tmp_path / name))
-    examples = list(translation.read_examples(table, translation.TASK, columns, spec, with_labels=True))
+    examples = list(KIND.read(table, KIND.task, columns, section, with_labels=True))
     assert [(example.source, example.target) for example in examples] == PAIRS
     if "id" in columns:
         assert examples[0].id == "k0"
@@ -254,7 +253,7 @@ def swapped(folder: Path, config: dict[str, Any]) -> None:
         ("marian", swapped, "source and target are swapped"),
         ("marian", change(data__train={"source": "a.en", "taget": "a.de"}), "Did you mean 'target'?"),
         ("marian", change(generation={"num_beam": 4}), "Did you mean 'num_beams'?"),
-        ("marian", change(train__class_weights="balanced"), "a translation has no classes"),
+        ("marian", change(train__class_weights="balanced"), "train.class_weights: translation has no classes."),
         ("marian", change(data__bleu_tokenizer="13"), "Did you mean '13a'?"),
         ("marian", change(data__columns={"target": "german", "sorce": "x"}), "no role 'sorce'"),
         ("mbart", change(data__source_lang="en_XX", data__target_lang="ger"), "knows no language 'ger'"),

@@ -238,10 +238,21 @@ def assert_carried(before: ftkit.RunResult, after: ftkit.RunResult) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_learning_rate_is_the_method_s_own_unless_it_is_set(method: str, tmp_path: Path) -> None:
     config = run_config(tmp_path, tmp_path / "unread", tuner={"method": method})
-    keys = {"primary_metric": "accuracy", "has_validation": True}
-    assert training_arguments(load_config(config), tmp_path, **keys).learning_rate == 5e-3
+    own = METHODS[method].learning_rate
+    keys: dict[str, Any] = {"learning_rate": own, "primary_metric": "accuracy", "has_validation": True}
+    assert training_arguments(load_config(config).train, tmp_path, **keys).learning_rate == 5e-3
     del config["train"]["learning_rate"]
-    assert training_arguments(load_config(config), tmp_path, **keys).learning_rate == METHODS[method].learning_rate
+    assert training_arguments(load_config(config).train, tmp_path, **keys).learning_rate == own
+
+
+@pytest.mark.parametrize(("tuner", "expected"), [(LORA, METHODS["lora"].learning_rate), ({"method": "full"}, 5e-5)])
+def test_a_run_that_sets_none_trains_with_the_method_s_own(
+    tuner: dict[str, Any], expected: float, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    steps = {"train.max_steps": 1, "train.logging_steps": 1}
+    config = run_config(tmp_path, checkpoint("bert"), tuner=tuner, **steps)
+    del config["train"]["learning_rate"]
+    assert history(ftkit.train(config), "learning_rate") == [pytest.approx(expected)]
 
 
 @pytest.mark.parametrize("model_type", ["bert", "t5"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ftkit.adapters.task_adapter import TaskAdapter
+from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace
 
@@ -56,14 +57,23 @@ class TaskAdapterSpec:
 
         Raises:
             CheckpointError: the processor cannot be loaded.
-            ConfigError: an option does not suit the checkpoint.
+            ConfigError: an option does not exist, or does not suit the checkpoint.
         """
         self.check_checkpoint(spec)
         options, halves = options or {}, (_find(self.preprocessor), _find(self.objective))
+        _check_exist(options, [name for half in halves for name in half.options])
         reads, learns = ({name: options[name] for name in half.options if name in options} for half in halves)
-        assert not options.keys() - reads.keys() - learns.keys(), f"no half takes {options.keys()}"
         preprocessor = halves[0](spec, labels, max_length=max_length, **reads)
         return TaskAdapter(preprocessor, halves[1](preprocessor, self.auto_class, **learns))
+
+
+def _check_exist(options: Iterable[str], known: Sequence[str]) -> None:
+    for name in options:
+        if name not in known:
+            raise ConfigError(
+                f"run.adapter_options: no option {name!r}.{did_you_mean(name, known)} There is {name_list(known)}. "
+                "A run that was made by a later version of ftkit needs that version."
+            )
 
 
 def _find(reference: str) -> Any:

@@ -1,8 +1,8 @@
-"""`ftkit new OUT --architecture marian --size tiny --tokenizer-data FILE ...`."""
+"""`ftkit new OUT --architecture marian --size tiny --tokenizer-data FILE ...`, or `--architecture resnet`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,60 +16,99 @@ def command(
     more: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE]...", help="More texts for the tokenizer.")
     ] = None,
-    architecture: Annotated[str, typer.Option(help="marian, t5, bert or gpt2.")] = "marian",
+    architecture: Annotated[str, typer.Option(help="marian, t5, bert or gpt2; for images vit or resnet.")] = "marian",
     size: Annotated[str, typer.Option(help="tiny or small.")] = "tiny",
     tokenizer_data: Annotated[
         list[str] | None,
         typer.Option(metavar="FILE...", help="Texts to train the tokenizer on: one a line, or csv, tsv, jsonl, tmx."),
     ] = None,
     vocab_size: Annotated[int | None, typer.Option(help="Tokens; by default 4000 for tiny, 16000 for small.")] = None,
-    dropout: Annotated[float, typer.Option(help="Probability for every dropout of the model.")] = 0.1,
+    image_size: Annotated[
+        int | None, typer.Option(help="Pixels of a side of what vit or resnet sees; 64 for tiny, 224 for small.")
+    ] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="Probability for every dropout of the model; 0.1 unless set.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the random weights.")] = 42,
 ) -> None:
-    """Write a fresh, untrained checkpoint, with a tokenizer trained on texts of your own.
+    """Write a fresh, untrained checkpoint: for texts, with a tokenizer trained on your own; or for images.
 
     For translation name the texts of both languages: they share one vocabulary.
     """
     files = [*(tokenizer_data or []), *(more or [])]
-    _check(out, files, dropout, vocab_size)
+    _check_folder(out)
+    if dropout is not None and not 0 <= dropout < 1:
+        raise UserError(f"--dropout: expected 0 or more and less than 1, got {dropout}.")
+
+    from ftkit.models.new_checkpoint import RECIPES, VOCAB_SIZES
+    from ftkit.models.new_image_checkpoint import IMAGE_RECIPES
+
+    _check_choice("--size", size, list(VOCAB_SIZES))
+    folder = Path(out).expanduser()
+    if architecture in IMAGE_RECIPES:
+        _refuse(architecture, {"--tokenizer-data": files, "--vocab-size": vocab_size}, "it reads no texts")
+        made = _for_images(folder, architecture, size, image_size=image_size, dropout=dropout, seed=seed)
+    else:
+        _check_choice("--architecture", architecture, [*RECIPES, *IMAGE_RECIPES])
+        _refuse(architecture, {"--image-size": image_size}, "it sees no images")
+        made = _for_texts(folder, architecture, size, files, vocab_size=vocab_size, dropout=dropout, seed=seed)
 
     from ftkit.console import note
-    from ftkit.models.new_checkpoint import RECIPES, VOCAB_SIZES, make_checkpoint, text_lines
 
-    _check_choice("--architecture", architecture, list(RECIPES))
-    _check_choice("--size", size, list(VOCAB_SIZES))
-    tables = [_open(file).rows for file in files]
+    note(f"{out}: an untrained {architecture} ({size}) with {made}. Use it as model.checkpoint: {out}")
+
+
+def _for_texts(
+    folder: Path,
+    architecture: str,
+    size: Any,
+    files: Sequence[str],
+    *,
+    vocab_size: int | None,
+    dropout: float | None,
+    seed: int,
+) -> str:
+    """Makes a checkpoint; returns what it consists of, for people."""
+    if not files:
+        raise UserError("--tokenizer-data is missing: name files with texts in the languages that the model is for.")
+    if vocab_size is not None and vocab_size < 300:
+        raise UserError(f"--vocab-size: expected at least 300, for 256 bytes and special tokens, got {vocab_size}.")
 
     from ftkit.engine.quiet import quiet_libraries
+    from ftkit.models.new_checkpoint import make_checkpoint, text_lines
+
+    tables = [_open(file).rows for file in files]
+    quiet_libraries()
+    options: dict[str, Any] = {} if dropout is None else {"dropout": dropout}
+    facts = make_checkpoint(
+        folder, architecture, size, text_lines(tables), vocab_size=vocab_size, seed=seed, **options
+    )
+    return f"{facts['num_parameters'] / 1e6:.1f} M parameters and {facts['vocab_size']:,} tokens"
+
+
+def _for_images(folder: Path, architecture: str, size: Any, **options: Any) -> str:
+    """Makes a checkpoint; returns what it consists of, for people."""
+    from ftkit.engine.quiet import quiet_libraries
+    from ftkit.models.new_image_checkpoint import make_image_checkpoint
 
     quiet_libraries()
-    facts = make_checkpoint(
-        Path(out).expanduser(),
-        architecture,
-        size,  # type: ignore[arg-type]
-        text_lines(tables),
-        vocab_size=vocab_size,
-        dropout=dropout,
-        seed=seed,
-    )
-    note(
-        f"{out}: an untrained {architecture} ({size}) with {facts['num_parameters'] / 1e6:.1f} M parameters and "
-        f"{facts['vocab_size']:,} tokens. Use it as model.checkpoint: {out}"
-    )
+    facts = make_image_checkpoint(folder, architecture, size, **options)
+    side = facts["image_size"]
+    return f"{facts['num_parameters'] / 1e6:.1f} M parameters for images of {side} x {side} pixels"
 
 
-def _check(out: str, files: Sequence[str], dropout: float, vocab_size: int | None) -> None:
+def _check_folder(out: str) -> None:
     folder = Path(out).expanduser()
     if folder.is_file():
         raise UserError(f"{out} is a file; the first argument names the new checkpoint's folder: ftkit new OUT ...")
     if folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{out} is not empty. Choose another folder; nothing was written.")
-    if not files:
-        raise UserError("--tokenizer-data is missing: name files with texts in the languages that the model is for.")
-    if not 0 <= dropout < 1:
-        raise UserError(f"--dropout: expected 0 or more and less than 1, got {dropout}.")
-    if vocab_size is not None and vocab_size < 300:
-        raise UserError(f"--vocab-size: expected at least 300, for 256 bytes and special tokens, got {vocab_size}.")
+
+
+def _refuse(architecture: str, options: Mapping[str, Any], reason: str) -> None:
+    for option, value in options.items():
+        if value:
+            raise UserError(f"{option}: --architecture {architecture} does not take it, as {reason}. Leave it out.")
 
 
 def _check_choice(option: str, value: str, choices: list[str]) -> None:

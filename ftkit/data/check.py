@@ -1,4 +1,6 @@
-"""Checks text-classification examples before anything is trained: every problem names its rows and the fix.
+"""Checks examples with labels before anything is trained: every problem names its rows and the fix.
+
+What is labelled does not matter here: an example has a `label`, and a `key()` that equal inputs share.
 
 Each check takes one or more splits and records what it finds in a `Problems`; none stops at the first.
 """
@@ -8,13 +10,14 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 
 from ftkit.data.problems import MAX_PLACES, MAX_PROBLEMS, Problems
 from ftkit.errors import did_you_mean, name_list
-from ftkit.types import Label, ProblemType, Split, TextExample
+from ftkit.types import Label, LabelledExample, ProblemType, Split
 
-__all__ = ["Problems", "check_splits"]
+__all__ = ["Problems", "Wording", "check_labels", "check_splits"]
 
 MIN_EXAMPLES_PER_LABEL = 2
 """One example can be learnt by heart but not measured."""
@@ -25,6 +28,24 @@ FEW_TRAIN_ROWS = 10
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
+@dataclass(frozen=True)
+class Wording:
+    """What messages call the inputs of a kind.
+
+    Attributes:
+        one: one of them.
+        many: several.
+        alike: how two of them are the same.
+    """
+
+    one: str
+    many: str
+    alike: str
+
+
+TEXTS = Wording("text", "texts", "word for word")
+
+
 def check_splits(
     splits: Sequence[Split],
     *,
@@ -32,19 +53,34 @@ def check_splits(
     declared: Sequence[str] | None = None,
     problems: Problems,
 ) -> None:
-    """Runs every check that fits the problem type.
+    """Runs every check of texts and their labels; see `check_labels`."""
+    for split in splits:
+        check_texts(split, problems)
+    check_labels(splits, problem_type=problem_type, declared=declared, problems=problems)
+
+
+def check_labels(
+    splits: Sequence[Split],
+    *,
+    problem_type: ProblemType = "single_label_classification",
+    declared: Sequence[str] | None = None,
+    problems: Problems,
+    wording: Wording = TEXTS,
+) -> None:
+    """Runs every check of labels that fits the problem type; the inputs only count as the same or another.
 
     Args:
-        splits: the split named `train` is the reference for labels; a split named `input` needs no labels.
+        splits: of any examples with `label` and `key()`; the split named `train` is the reference for labels; a
+            split named `input` needs no labels.
         problem_type: what the labels are.
         declared: all label names that the user listed (`data.labels`), or None if train defines them.
         problems: what is found is added here.
+        wording: what messages call the inputs.
     """
     labelled = [split for split in splits if split.name != "input"]
     train = next((split for split in labelled if split.name == "train"), None)
     for split in splits:
         check_size(split, problems)
-        check_texts(split, problems)
     for split in labelled:
         check_labels_present(split, problems)
         if problem_type == "regression":
@@ -56,8 +92,8 @@ def check_splits(
         check_label_names(train, others, declared, problems)
         if problem_type == "single_label_classification":
             check_single_labels(train, declared, problems)
-    check_leaks(train, others, problems)
-    check_contradictions(train, problems)
+    check_leaks(train, others, problems, wording)
+    check_contradictions(train, problems, wording)
 
 
 def check_size(split: Split, problems: Problems) -> None:
@@ -149,33 +185,33 @@ def check_single_labels(train: Split, declared: Sequence[str] | None, problems: 
         )
 
 
-def check_leaks(train: Split, others: Iterable[Split], problems: Problems) -> None:
-    """A text that is both trained on and scored makes the score too good."""
-    seen = {(example.text, example.text_pair) for example in train.examples}
+def check_leaks(train: Split, others: Iterable[Split], problems: Problems, wording: Wording = TEXTS) -> None:
+    """An input that is both trained on and scored makes the score too good."""
+    seen = {example.key() for example in train.examples}
     for split in others:
-        shared = [example for example in split.examples if (example.text, example.text_pair) in seen]
+        shared = [example for example in split.examples if example.key() in seen]
         if shared:
             problems.warn(
-                f"leak: {len(shared):,} of {len(split):,} texts of {split.name} are also in train, word for "
-                f"word{_places(split, shared)}",
+                f"leak: {len(shared):,} of {len(split):,} {wording.many} of {split.name} are also in train, "
+                f"{wording.alike}{_places(split, shared)}",
                 remedy=f"remove them from train or from {split.name}; its scores are too good with them",
             )
 
 
-def check_contradictions(train: Split, problems: Problems) -> None:
-    """The same text with two labels: at least one of the rows is wrong."""
-    first: dict[tuple[str, str | None], TextExample] = {}
-    contradictions: dict[tuple[str, str | None], TextExample] = {}
+def check_contradictions(train: Split, problems: Problems, wording: Wording = TEXTS) -> None:
+    """The same input with two labels: at least one of the rows is wrong."""
+    first: dict[Hashable, LabelledExample] = {}
+    contradictions: dict[Hashable, LabelledExample] = {}
     for example in train.examples:
-        key = (example.text, example.text_pair)
+        key = example.key()
         if first.setdefault(key, example).label != example.label:
             contradictions.setdefault(key, example)
     if contradictions:
         num = len(contradictions)
         problems.warn(
-            f"{num:,} {'text has' if num == 1 else 'texts have'} different labels in different rows of train"
-            f"{_places(train, list(contradictions.values()))}",
-            remedy="keep one label for each text",
+            f"{num:,} {f'{wording.one} has' if num == 1 else f'{wording.many} have'} different labels in different "
+            f"rows of train{_places(train, list(contradictions.values()))}",
+            remedy=f"keep one label for each {wording.one}",
         )
 
 
@@ -185,8 +221,8 @@ def _labels_of(label: Label | None) -> tuple[str, ...]:
     return label if isinstance(label, tuple) else (str(label),)
 
 
-def _rows_by_label(split: Split) -> dict[str, list[TextExample]]:
-    rows: defaultdict[str, list[TextExample]] = defaultdict(list)
+def _rows_by_label(split: Split) -> dict[str, list[LabelledExample]]:
+    rows: defaultdict[str, list[LabelledExample]] = defaultdict(list)
     for example in split.examples:
         for name in _labels_of(example.label):
             if name.strip():
@@ -209,7 +245,7 @@ def _check_unknown_labels(split: Split, known: Sequence[str], whose: str, proble
             )
 
 
-def _check_rare_labels(train: Split, rows_by_label: dict[str, list[TextExample]], problems: Problems) -> None:
+def _check_rare_labels(train: Split, rows_by_label: dict[str, list[LabelledExample]], problems: Problems) -> None:
     for name, rows in rows_by_label.items():
         if len(rows) < MIN_EXAMPLES_PER_LABEL:
             problems.warn(
@@ -220,7 +256,7 @@ def _check_rare_labels(train: Split, rows_by_label: dict[str, list[TextExample]]
             )
 
 
-def _check_spelling(train: Split, rows_by_label: dict[str, list[TextExample]], problems: Problems) -> None:
+def _check_spelling(train: Split, rows_by_label: dict[str, list[LabelledExample]], problems: Problems) -> None:
     """Warns of names that a person would read as one, such as `Refund` and `refund `."""
     spellings: defaultdict[str, list[str]] = defaultdict(list)
     for name in rows_by_label:
@@ -237,7 +273,7 @@ def _check_spelling(train: Split, rows_by_label: dict[str, list[TextExample]], p
 
 
 def _report_mixed_labels(
-    train: Split, rows_by_label: dict[str, list[TextExample]], numbers: set[str], problems: Problems
+    train: Split, rows_by_label: dict[str, list[LabelledExample]], numbers: set[str], problems: Problems
 ) -> None:
     words = rows_by_label.keys() - numbers
     rows_with_number = [row for row in train.examples if row.label in numbers]
@@ -261,7 +297,10 @@ def _is_finite_number(label: object) -> bool:
         return False
 
 
-def _places(split: Split, rows: Sequence[TextExample]) -> str:
-    lines = ", ".join(str(row.line) for row in rows[:MAX_PLACES])
+def _places(split: Split, rows: Sequence[LabelledExample]) -> str:
+    shown = rows[:MAX_PLACES]
     more = f" (+{len(rows) - MAX_PLACES:,} more)" if len(rows) > MAX_PLACES else ""
-    return f"; {split.source}, {'line' if len(rows) == 1 else 'lines'} {lines}{more}"
+    if all(row.line for row in shown):
+        lines = ", ".join(str(row.line) for row in shown)
+        return f"; {split.source}, {'line' if len(rows) == 1 else 'lines'} {lines}{more}"
+    return f"; {split.source}, {', '.join(row.summary() for row in shown)}{more}"

@@ -60,16 +60,36 @@ class DataSpec(BaseModel):
     validation: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="A file, a Hub split, or the fraction of train to hold out (stratified, seeded)."
     )
-    test: Source | None = Field(None, description="A file or Hub split; scored once, after training.")
+    test: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="A file, a Hub split, or the fraction of train to hold out, before validation; scored once, after "
+        "training.",
+    )
     columns: dict[str, str] = Field(
         default_factory=dict, description="Role -> column, such as {text: body, label: intent}."
+    )
+    group: str | None = Field(
+        None,
+        min_length=1,
+        description="The column that says which rows belong together, such as speaker, patient or document: a "
+        "validation fraction holds out whole groups.",
     )
     encoding: str = Field("utf-8", description="Encoding of text files.")
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="Cell separator of csv files.")
 
     @property
+    def role_columns(self) -> dict[str, str]:
+        """Role -> column as the config says it; `group: speaker` is `columns: {group: speaker}`."""
+        return {**self.columns, **({} if self.group is None else {"group": self.group})}
+
+    @property
     def longest_input(self) -> int | None:
         """Positions kept of each input; None: as many as the checkpoint can read."""
+        return None
+
+    @property
+    def media(self) -> str | None:
+        """What the files are that rows name, `image` or `audio`; None where rows hold what is read themselves."""
         return None
 
     @property

@@ -1,20 +1,25 @@
-"""Holds out part of the training examples for validation."""
+"""Holds out part of the training examples, for validation or for the test."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Sequence
+from typing import Any
 
+from ftkit.data.group_split import grouped_draw
 from ftkit.errors import DataError
 from ftkit.types import ExampleT
 
 
-def hold_out(examples: Sequence[ExampleT], fraction: float, seed: int) -> tuple[list[ExampleT], list[ExampleT]]:
+def hold_out(
+    examples: Sequence[ExampleT], fraction: float, seed: int, *, name: str = "validation"
+) -> tuple[list[ExampleT], list[ExampleT]]:
     """Splits examples in two, with each label in both parts in about the same share.
 
     Examples with one label are stratified by it and every label keeps at least one training example;
     numbers (regression), sets of labels and tagged sentences are drawn at random. Both parts keep the original order.
+    Where examples have a `group`, whole groups are held out; see `ftkit.data.group_split`.
 
     The draw uses only `random.Random(seed).random()`, the one method whose sequence Python promises to keep
     between versions and platforms.
@@ -25,6 +30,7 @@ def hold_out(examples: Sequence[ExampleT], fraction: float, seed: int) -> tuple[
         examples: the training examples.
         fraction: part to hold out, between 0 and 1.
         seed: the same seed and examples give the same split.
+        name: of what is held out, for messages.
 
     Returns:
         What remains for training, and what was held out; neither is empty.
@@ -35,48 +41,60 @@ def hold_out(examples: Sequence[ExampleT], fraction: float, seed: int) -> tuple[
     assert 0 < fraction < 1, f"the fraction is validated with the config; got {fraction}"
     generator = random.Random(seed)
     draws = [generator.random() for _ in examples]
-    groups: dict[str | None, list[int]] = {}
-    for position, example in enumerate(examples):
-        label = getattr(example, "label", None)
-        label = label if isinstance(label, str) else None
-        groups.setdefault(label, []).append(position)
-    for members in groups.values():
-        members.sort(key=draws.__getitem__)
-    num_held_out = max(1, math.floor(len(examples) * fraction + 0.5))
-    held_out: set[int] = set()
-    for members, quota in zip(
-        groups.values(), _quotas(list(groups.values()), fraction, num_held_out, draws), strict=True
-    ):
-        held_out.update(members[:quota])
-    if not held_out:
-        raise _nothing_to_hold_out(len(examples), len(groups), fraction)
+    if any(getattr(example, "group", None) is not None for example in examples):
+        held_out = grouped_draw(examples, fraction, draws, name=name)
+    else:
+        held_out = _stratified_draw(examples, fraction, draws, name)
     return (
         [example for position, example in enumerate(examples) if position not in held_out],
         [example for position, example in enumerate(examples) if position in held_out],
     )
 
 
-def _quotas(groups: list[list[int]], fraction: float, total: int, draws: Sequence[float]) -> list[int]:
-    """Returns how many members of each group to hold out: its share, by the largest remainder method.
+def _stratified_draw(examples: Sequence[Any], fraction: float, draws: Sequence[float], name: str) -> set[int]:
+    """Returns the positions to hold out, of every label its share.
 
-    Ties are broken by the groups' own random draws, so that no label is preferred for coming first.
+    Raises:
+        DataError: there are too few examples to hold any out.
     """
-    quotas = [min(math.floor(len(members) * fraction), len(members) - 1) for members in groups]
+    strata: dict[str | None, list[int]] = {}
+    for position, example in enumerate(examples):
+        label = getattr(example, "label", None)
+        label = label if isinstance(label, str) else None
+        strata.setdefault(label, []).append(position)
+    for members in strata.values():
+        members.sort(key=draws.__getitem__)
+    num_held_out = max(1, math.floor(len(examples) * fraction + 0.5))
+    held_out: set[int] = set()
+    quotas = _quotas(list(strata.values()), fraction, num_held_out, draws)
+    for members, quota in zip(strata.values(), quotas, strict=True):
+        held_out.update(members[:quota])
+    if not held_out:
+        raise _nothing_to_hold_out(len(examples), len(strata), fraction, name)
+    return held_out
+
+
+def _quotas(strata: list[list[int]], fraction: float, total: int, draws: Sequence[float]) -> list[int]:
+    """Returns how many members of each stratum to hold out: its share, by the largest remainder method.
+
+    Ties are broken by the strata's own random draws, so that no label is preferred for coming first.
+    """
+    quotas = [min(math.floor(len(members) * fraction), len(members) - 1) for members in strata]
     by_remainder = sorted(
-        range(len(groups)),
-        key=lambda group: (quotas[group] - len(groups[group]) * fraction, draws[groups[group][0]]),
+        range(len(strata)),
+        key=lambda stratum: (quotas[stratum] - len(strata[stratum]) * fraction, draws[strata[stratum][0]]),
     )
     missing = total - sum(quotas)
-    for group in by_remainder:
-        if missing > 0 and quotas[group] < len(groups[group]) - 1:
-            quotas[group] += 1
+    for stratum in by_remainder:
+        if missing > 0 and quotas[stratum] < len(strata[stratum]) - 1:
+            quotas[stratum] += 1
             missing -= 1
     return quotas
 
 
-def _nothing_to_hold_out(num_examples: int, num_labels: int, fraction: float) -> DataError:
+def _nothing_to_hold_out(num_examples: int, num_labels: int, fraction: float, name: str) -> DataError:
     return DataError(
-        f"data.validation: {fraction} of train leaves nothing to hold out: train has {num_examples} "
+        f"data.{name}: {fraction} of train leaves nothing to hold out: train has {num_examples} "
         f"row(s) and {num_labels} label(s), and each label keeps at least one row for training.\n"
-        "Fix: add rows, or name a validation file."
+        f"Fix: add rows, or name a {name} file."
     )

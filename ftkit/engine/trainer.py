@@ -175,6 +175,19 @@ class FtkitTrainer(Trainer):
         unwrap_forward(model)
         return model
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
+        """Saves a checkpoint's weights under the names that they have in the model.
+
+        `save_pretrained` would write the names of the Hub, such as vit.encoder.layer.0 for vit.layers.0. The Trainer
+        looks for the model's own when it resumes, or takes the best checkpoint, and passes over all others with a
+        line in the log: it would go on from the weights that it has.
+        """
+        if not isinstance(self.model, PreTrainedModel):
+            super()._save(output_dir, state_dict)
+        elif self.args.should_save:
+            self.model.save_pretrained(str(output_dir), state_dict=state_dict, save_original_format=False)
+            self.adapter.preprocessor.processor.save_pretrained(str(output_dir))
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         """Loads the weights of a checkpoint to train on, and what of the tuner is not among them."""
         super()._load_from_checkpoint(resume_from_checkpoint, model)

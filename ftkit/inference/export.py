@@ -88,7 +88,7 @@ def export_run(
         _write_files(predictor, folder, target)
         model = merged(predictor.model, predictor.config)
         if quantize is None:
-            _write_graph(model, predictor.adapter, sample, folder / MODEL_FILE)
+            write_graph(model, predictor.adapter, sample, folder / MODEL_FILE)
         else:
             _write_rounded_graph(model, predictor.adapter, sample, folder / MODEL_FILE)
         found = _run(folder, predictor.adapter, sample, model.config.model_type)
@@ -234,7 +234,7 @@ class _Logits(torch.nn.Module):
         return self.model(**dict(zip(self.names, inputs, strict=True)), return_dict=True).logits
 
 
-def _write_graph(model: Any, adapter: TaskAdapter, sample: Split, path: Path) -> None:
+def write_graph(model: Any, adapter: TaskAdapter, sample: Split, path: Path) -> None:
     """Traces a model with a few rows; batch and sequence may have any size afterwards."""
     encoded = adapter.preprocessor.encode(sample.examples, targets=False)
     rows = np.argsort(encoded.costs, kind="stable")[-3:]  # of different lengths, so that there is padding
@@ -279,7 +279,7 @@ def _write_rounded_graph(model: Any, adapter: TaskAdapter, sample: Split, path: 
 
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         whole = Path(folder) / MODEL_FILE
-        _write_graph(model, adapter, sample, whole)
+        write_graph(model, adapter, sample, whole)
         inside = INT8_SHARE * sum(file.stat().st_size for file in Path(folder).iterdir()) <= MOST_INSIDE
         with _silence():
             quantize_dynamic(

@@ -80,9 +80,9 @@ def _split(predictor: Predictor, data: Source | None) -> Split:
         return predictor.labelled(data)
     spec = predictor.config.data
     try:
-        if isinstance(spec.validation, float):
-            return predictor.held_out()
-        for source in (spec.validation, spec.test):
+        for name, source in (("validation", spec.validation), ("test", spec.test)):
+            if isinstance(source, float):
+                return predictor.held_out(name)
             if source is not None:
                 return predictor.labelled(source)
     except DataError as error:

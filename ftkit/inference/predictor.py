@@ -137,11 +137,11 @@ class Predictor:
             split = with_named_labels(split, self.labels)
         return self._checked(split)
 
-    def held_out(self) -> Split:
-        """Returns the rows that the run held out of its training file for validation."""
+    def held_out(self, name: str) -> Split:
+        """Returns the rows that the run held out of its training file, for validation or for the test."""
         columns = self._facts.columns
         splits = read_splits(self.kind, self.tasks.reader, self.config.data, columns, seed=self.config.seed)
-        return self._checked(splits["validation"])
+        return self._checked(splits[name])
 
     def _checked(self, split: Split) -> Split:
         kind, task = self.kind, self.tasks.recorded

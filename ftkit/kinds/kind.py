@@ -33,6 +33,12 @@ class Role:
     column: str | None = None
 
 
+COMMON_ROLES: Mapping[str, Role] = {
+    "group": Role(description="what rows share that must stay on one side of a split, such as a speaker"),
+}
+"""Roles that every kind has."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a config says outside of `data` that kinds may take.
@@ -124,7 +130,8 @@ class Kind:
         check_inputs: reports rows that cannot be predicted.
         check_known_labels: reports labels of rows to be scored that a finished run cannot predict.
         input_example: an input of `Predictor.predict` as an example; its first argument is its position.
-        probe: a made-up example with a target, to try and to time a model with; examples differ in length.
+        probe: a made-up example, to try and to time a model with; with what is to be found where predicting is a
+            search. Examples differ in length.
         lengthened: an example so often repeated that it has so many positions.
         adapter_options: train split, labels, data section, settings -> what the task adapter is made with: plain
             values that are saved with the run.
@@ -180,7 +187,7 @@ class Kind:
             ConfigError: a role does not exist.
         """
         self.check_roles(data.columns)
-        return {**self.own_columns, **task.columns, **data.columns}
+        return {**self.own_columns, **task.columns, **data.role_columns}
 
     @property
     def own_columns(self) -> dict[str, str]:
@@ -189,10 +196,11 @@ class Kind:
 
     def check_roles(self, columns: Mapping[str, str]) -> None:
         """Raises ConfigError for a role that the kind does not have."""
+        roles = {**self.roles, **COMMON_ROLES}
         for role in columns:
-            if role not in self.roles:
+            if role not in roles:
                 raise ConfigError(
-                    f"data.columns: no role {role!r}.{did_you_mean(role, self.roles)} Roles: {name_list(self.roles)}."
+                    f"data.columns: no role {role!r}.{did_you_mean(role, roles)} Roles: {name_list(roles)}."
                 )
 
     def check_settings(self, given: Mapping[Setting, str]) -> None:

@@ -15,26 +15,33 @@ from ftkit.types import Split
 def read_splits(kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, str], *, seed: int) -> dict[str, Split]:
     """Returns `train`, and `validation` and `test` where the config has them, in this order.
 
+    Where both are fractions, the test is held out of train first, and validation of what it leaves: of 1,000 rows, 0.1
+    and 0.1 are 100 to test and 90 to validate on.
+
     Args:
         kind: of the task.
         columns: role -> column.
-        seed: of the draw when validation is a fraction of train.
+        seed: of the draw of what is held out.
 
     Raises:
         DataError: a file cannot be read, or lacks a column.
     """
-    train = _read("train", spec.train, kind, task, spec, columns)
-    splits = {"train": train}
-    if isinstance(spec.validation, float):
-        rest, held_out = hold_out(train.examples, spec.validation, seed)
-        splits["train"] = Split("train", train.source, rest, f"{train.fingerprint} less validation")
-        held_out_fingerprint = f"{spec.validation} of {train.fingerprint}, seed {seed}"
-        splits["validation"] = Split("validation", train.source, held_out, held_out_fingerprint)
-    elif spec.validation is not None:
-        splits["validation"] = _read("validation", spec.validation, kind, task, spec, columns)
-    if spec.test is not None:
-        splits["test"] = _read("test", spec.test, kind, task, spec, columns)
-    return splits
+    splits = {"train": _read("train", spec.train, kind, task, spec, columns)}
+    for name, source in (("test", spec.test), ("validation", spec.validation)):
+        if isinstance(source, float):
+            splits["train"], splits[name] = _held_out(name, splits["train"], source, seed)
+        elif source is not None:
+            splits[name] = _read(name, source, kind, task, spec, columns)
+    return {name: splits[name] for name in ("train", "validation", "test") if name in splits}
+
+
+def _held_out(name: str, train: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+    rest, held_out = hold_out(train.examples, fraction, seed, name=name)
+    fingerprint_of_held_out = f"{fraction} of {train.fingerprint}, seed {seed}"
+    return (
+        Split("train", train.source, rest, f"{train.fingerprint} less {name}"),
+        Split(name, train.source, held_out, fingerprint_of_held_out),
+    )
 
 
 def _read(name: str, source: Source, kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, str]) -> Split:
@@ -45,4 +52,9 @@ def _read(name: str, source: Source, kind: Kind, task: Task, spec: DataSpec, col
 
 def read_options(data: DataSpec) -> ReadOptions:
     """Returns how the files of a data section are read."""
-    return ReadOptions(encoding=data.encoding, delimiter=data.delimiter, text_extensions=data.text_extensions)
+    return ReadOptions(
+        encoding=data.encoding,
+        delimiter=data.delimiter,
+        text_extensions=data.text_extensions,
+        media=data.media,
+    )

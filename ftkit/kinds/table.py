@@ -17,6 +17,8 @@ KINDS: dict[str, str] = {
     "text-classification": "ftkit.kinds.text_classification:KIND",
     "token-classification": "ftkit.kinds.token_classification:KIND",
     "translation": "ftkit.kinds.translation:KIND",
+    "image-classification": "ftkit.kinds.image_classification:KIND",
+    "audio-classification": "ftkit.kinds.audio_classification:KIND",
 }
 """Name -> `module:KIND`, imported when it is first asked for."""
 

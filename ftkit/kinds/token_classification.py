@@ -18,7 +18,7 @@ from ftkit.data.spec import TextDataSpec
 from ftkit.data.words import word_offsets
 from ftkit.errors import CheckpointError, DataError, did_you_mean, name_list
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
-from ftkit.kinds.label_settings import check_smoothing, given_weights, saved_labels
+from ftkit.kinds.label_settings import check_smoothing, given_weights, group_of, saved_labels
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.tag_conversion import DEFAULT_SCHEME, LearntScheme, normalize_tags
 from ftkit.kinds.task import Task
@@ -90,7 +90,8 @@ def read_examples(
         except span_cells.WrongSpan as error:
             shape = WORDS_EXAMPLE if columns["tokens"] in cells else span_cells.EXAMPLE
             raise DataError(f"{table.source}, line {row.line}: {error}.\nFix: write it like {shape}") from None
-        yield TokenExample(id=position if id_cell is None else id_cell, line=row.line, **parts)
+        example_id = position if id_cell is None else id_cell
+        yield TokenExample(id=example_id, line=row.line, group=group_of(cells, columns), **parts)
 
 
 def _find_columns(table: Table, columns: dict[str, str], with_labels: bool) -> None:

@@ -14,7 +14,7 @@ from ftkit.data.readers import Table
 from ftkit.data.spec import TextDataSpec
 from ftkit.errors import DataError, name_list
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
-from ftkit.kinds.label_settings import check_smoothing
+from ftkit.kinds.label_settings import check_smoothing, group_of
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.task import Task
 from ftkit.metrics.table import GROUPS
@@ -81,6 +81,7 @@ def read_examples(
             source=_text(sides.get(columns["source"])),
             target=_text(sides.get(columns["target"])) if with_labels else None,
             line=row.line,
+            group=group_of(cells, columns),
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.errors import ConfigError
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.table import find_kind, kind_names
+from ftkit.models.loading import body_prefixes
 from ftkit.tuners.spec import METHODS, TunerSpec
 from ftkit.tuners.suits import check_suits
 from ftkit.types import FAMILIES, Family, Modality
@@ -16,14 +17,25 @@ from ftkit.types import FAMILIES, Family, Modality
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+_BERT_SIZES = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
 # One model type stands for its family; tests/contracts goes through the others.
 _MODELS: dict[tuple[Modality, Family], tuple[str, dict[str, int]]] = {
-    ("text", "encoder"): (
-        "bert",
-        {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16},
-    ),
+    ("text", "encoder"): ("bert", _BERT_SIZES),
     ("text", "decoder"): ("gpt2", {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 64}),
     ("text", "encoder-decoder"): ("t5", {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 2, "num_heads": 2}),
+    ("image", "encoder"): ("vit", {**_BERT_SIZES, "image_size": 8, "patch_size": 4}),
+    ("audio", "encoder"): (
+        "audio-spectrogram-transformer",
+        {**_BERT_SIZES, "num_mel_bins": 8, "max_length": 8, "patch_size": 4, "frequency_stride": 4, "time_stride": 4},
+    ),
+    ("audio", "encoder-decoder"): (
+        "whisper",
+        {
+            **{"d_model": 8, "encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16},
+            **{"encoder_attention_heads": 2, "decoder_attention_heads": 2, "num_mel_bins": 8},
+            **{"max_source_positions": 4, "classifier_proj_size": 8},
+        },
+    ),
 }
 
 
@@ -76,7 +88,7 @@ def _tiny_model(kind: Kind, family: Family) -> tuple[PreTrainedModel, list[str]]
     model = getattr(transformers, kind.task_adapters[family].auto_class).from_config(config)
     if not kind.predicts_from_labels:
         return model, []
-    body = f"{model.base_model_prefix}."
+    body = body_prefixes(model)
     return model, [name for name, _ in model.named_parameters() if not name.startswith(body)]
 
 
@@ -85,10 +97,16 @@ def _train_once(model: PreTrainedModel) -> None:
     import torch
 
     ids = torch.tensor([[5, 6, 7, 2], [8, 9, 10, 2]])
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if model.config.is_encoder_decoder and "decoder_input_ids" in _forward_names(model):
-        inputs["decoder_input_ids"] = ids
-    model(**inputs).logits.sum().backward()
+    read = {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        **({"decoder_input_ids": ids} if model.config.is_encoder_decoder else {}),
+        "pixel_values": torch.ones(2, 3, 8, 8),
+        "input_values": torch.ones(2, 8, 8),
+        "input_features": torch.ones(2, 8, 8),
+    }
+    names = _forward_names(model)
+    model(**{name: tensor for name, tensor in read.items() if name in names}).logits.sum().backward()
 
 
 def _forward_names(model: Any) -> set[str]:

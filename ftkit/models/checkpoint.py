@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ftkit.errors import CheckpointError, did_you_mean, name_list
 from ftkit.foreign_code import TRUST_IN_CONFIG, check_adapter_config, check_model_config
 from ftkit.models import encoder_decoder
+from ftkit.models.modality import modality_of
 from ftkit.models.repository import Repository, commit_of, file_names, with_revision
 from ftkit.models.spec import Attention, CheckpointSpec, ModelSpec
 from ftkit.types import Family
@@ -56,7 +57,8 @@ def inspect_checkpoint(
         family=family_of(config),
         model_type=config.model_type,
         max_positions=_max_positions(reads),
-        vocab_size=reads.vocab_size,
+        vocab_size=getattr(reads, "vocab_size", 0),
+        reads=modality_of(config),
         architectures=tuple(config.architectures or ()),
         attention=_attention(model, config),
         decoder_start_token_id=getattr(config, "decoder_start_token_id", None),
@@ -253,12 +255,14 @@ def family_of(config: PretrainedConfig) -> Family:
     """Returns how a checkpoint of this config reads and writes.
 
     Raises:
-        CheckpointError: it is neither a masked, a causal nor an encoder-decoder language model.
+        CheckpointError: it is of no sort that ftkit knows.
     """
     from transformers.models.auto import modeling_auto
 
     if config.is_encoder_decoder:
         return "encoder-decoder"
+    if modality_of(config) in ("audio", "image"):
+        return "encoder"
     if config.model_type in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         return "encoder"
     if config.model_type in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:

@@ -79,9 +79,9 @@ def load_with_head(
             **config,
         )
     mismatched = {item[0] for item in report["mismatched_keys"]}
-    new = frozenset(report["missing_keys"]) | mismatched
+    new = _without_unused_mask(model, frozenset(report["missing_keys"]) | mismatched)
     _check_only_head_is_new(model, new, mismatched, spec)
-    _check_no_layer_is_left(report["unexpected_keys"], spec)
+    _check_no_layer_is_left(model, report["unexpected_keys"], spec)
     if tokenizer is None:
         return LoadedModel(model, new)
     for stated in (model.config.get_text_config(), model.config):
@@ -106,11 +106,23 @@ def loading_errors(spec: CheckpointSpec) -> Iterator[None]:
         ) from None
 
 
+def _without_unused_mask(model: PreTrainedModel, new: frozenset[str]) -> frozenset[str]:
+    """Returns the new parameters less the vector that SpecAugment masks with, and switches SpecAugment off.
+
+    Checkpoints of wav2vec2 that were fine-tuned without it lack that vector. It would be random, and a part of the
+    body, which is not the tuner's to train.
+    """
+    lacking = {name for name in new if name.endswith(".masked_spec_embed")}
+    if lacking:
+        model.config.apply_spec_augment = False
+    return new - lacking
+
+
 def _check_only_head_is_new(
     model: PreTrainedModel, new: frozenset[str], mismatched: set[str], spec: CheckpointSpec
 ) -> None:
     """Refuses a checkpoint that lacks weights of the body: training would silently start from noise."""
-    body = f"{model.base_model_prefix}."
+    body = body_prefixes(model)
     body_names = {name for name, _ in model.named_parameters() if name.startswith(body)}
     missing = sorted(name for name in new if name.startswith(body) and ".pooler." not in name)
     if mismatched & body_names:
@@ -125,11 +137,40 @@ def _check_only_head_is_new(
         )
 
 
-def _check_no_layer_is_left(unexpected: Iterable[str], spec: CheckpointSpec) -> None:
-    """Refuses a checkpoint with more layers than its config.json says; an unused head is what is to be expected."""
-    left = sorted(name for name in unexpected if re.search(r"(^|\.)(layers?|h|blocks?)\.\d+\.", name))
+def body_prefixes(model: PreTrainedModel) -> tuple[str, ...]:
+    """Returns what the names of the body's parameters begin with.
+
+    Where the body is no module of its own, as in Whisper's classifier, it is the parts that hold a stack of layers.
+    """
+    from torch.nn import ModuleList
+
+    if hasattr(model, model.base_model_prefix):
+        return (f"{model.base_model_prefix}.",)
+    parts = model.named_children()
+    return tuple(f"{name}." for name, part in parts if any(isinstance(inner, ModuleList) for inner in part.modules()))
+
+
+def _check_no_layer_is_left(model: PreTrainedModel, unexpected: Iterable[str], spec: CheckpointSpec) -> None:
+    """Refuses a checkpoint with more layers than its config.json says; an unused head is what is to be expected.
+
+    So is a whole stack that the model does not have, such as the decoder of a Whisper whose encoder is used.
+    """
+    modules = {name for name, _ in model.named_modules()}
+    left = sorted(name for name in unexpected if (stack := _layer_stack(name)) and modules & _spellings(stack, model))
     if left:
         raise CheckpointError(
             f"model.checkpoint: {spec.name!r} holds {len(left)} parameters of layers that its config.json does not "
             f"have, such as {left[0]}. The two files do not belong together."
         )
+
+
+def _layer_stack(name: str) -> str | None:
+    """Returns the stack of layers that a parameter belongs to: `model.layers.3.mlp.weight` -> `model.layers`."""
+    found = re.search(r"(^|\.)(layers?|h|blocks?)(?=\.\d+\.)", name)
+    return None if found is None else name[: found.end()]
+
+
+def _spellings(module: str, model: PreTrainedModel) -> set[str]:
+    """Returns a module's name in models with a head and without: their bodies are named alike, but for a prefix."""
+    prefix = f"{model.base_model_prefix}."
+    return {module, f"{prefix}{module}", module.removeprefix(prefix)}

@@ -12,6 +12,7 @@ from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.run_config import BaseFacts, RunConfig, RunFacts, TaskFacts
 from ftkit.config.train import stated_precision, stated_trackers
 from ftkit.data.check import Problems
+from ftkit.data.group_split import check_groups
 from ftkit.errors import ConfigError
 from ftkit.kinds.kind import Kind, Setting, Settings
 from ftkit.kinds.splits import read_splits
@@ -146,6 +147,9 @@ def check_run(config: RunConfig) -> CheckedRun:
     config = config.model_copy(update={"data": data})
     labels = kind.labels(splits["train"], task, data)
     kind.check(splits, labels, task, data, problems)
+    if "group" in columns:
+        fraction = data.validation if isinstance(data.validation, float) else None
+        check_groups(splits, columns["group"], fraction, problems)
     problems.raise_if_any()
     scorer = make_scorer(metrics, group, labels=labels, options=dict(data))
     check_computed(primary_metric, scorer.keys, group)

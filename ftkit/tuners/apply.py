@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError, name_list
 from ftkit.tuners import targets
-from ftkit.tuners.frozen import hold_frozen_modules_still
+from ftkit.tuners.frozen import (
+    hold_frozen_modules_still,
+    hold_frozen_statistics_still,
+    stop_at_frozen_convolutions,
+)
 from ftkit.tuners.heads import all_names, new_modules
 from ftkit.tuners.names import ADAPTER_NAME, base_prefix, quiet
 from ftkit.tuners.spec import TunerSpec
@@ -63,6 +67,8 @@ def apply_tuner(
         adjust_prompted_model(tuned)
     if spec.freezes_layers:
         hold_frozen_modules_still(tuned)
+    hold_frozen_statistics_still(tuned)
+    stop_at_frozen_convolutions(tuned)
     tuned.ftkit_new_modules = new
     tuned.ftkit_principal = _principal_parts(tuned) if spec.method == "pissa" else None
     return tuned
@@ -150,18 +156,25 @@ def _target_values(model: PreTrainedModel, whole: list[str], spec: TunerSpec) ->
         values["feedforward_modules"] = short
     by_name: dict[str, Any] = dict(model.named_modules())
     if spec.method == "pissa":
-        _check_has_components({name: min(by_name[name].weight.shape) for name in names}, spec.option("rank"))
+        _check_has_components({name: by_name[name].weight.shape for name in names}, spec.option("rank"))
     if method.targets != "norms" and any(type(by_name[name]).__name__ == "Conv1D" for name in names):
         values["fan_in_fan_out"] = True  # GPT-2 keeps its weights transposed
     return values
 
 
-def _check_has_components(components: Mapping[str, int], rank: int) -> None:
-    narrowest = min(components, key=lambda name: components[name])
-    if rank > components[narrowest]:
+def _check_has_components(shapes: Mapping[str, Sequence[int]], rank: int) -> None:
+    """Refuses pissa on convolutions, whose components peft does not find, and on layers with too few of them."""
+    convolution = next((name for name, shape in shapes.items() if len(shape) > 2), None)
+    if convolution is not None:
+        raise ConfigError(
+            f"tuner.method: pissa starts from the principal components of linear layers, and {convolution} is a "
+            "convolution. Choose lora."
+        )
+    narrowest = min(shapes, key=lambda name: min(shapes[name]))
+    if rank > min(shapes[narrowest]):
         raise ConfigError(
             f"tuner.rank: pissa starts from {rank} principal components of every layer, and {narrowest} has "
-            f"{components[narrowest]}. Say at most that many."
+            f"{min(shapes[narrowest])}. Say at most that many."
         )
 
 

@@ -1,12 +1,15 @@
 """Which modules of an architecture a method attaches to, read off the model itself wherever that is possible.
 
-peft knows no default targets for distilbert, albert, modernbert, marian, mbart, m2m_100, pegasus or two joined
-models, and only queries and values for others.
+peft knows no default targets for distilbert, albert, modernbert, marian, mbart, m2m_100, pegasus, two joined models
+or models of images, and only queries and values for others.
+
+Most models are stacks of linear layers. One without any, such as ResNet, is a stack of convolutions, and those are
+tuned instead: a convolution is a linear layer over the pixels that it sees at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError, did_you_mean, name_list
@@ -25,6 +28,12 @@ IA3_FEEDFORWARD = (
 )
 
 
+# WavLM's attention hands the weights of its layers to one function of torch and never calls the layers: what is
+# attached to them would take no part, and would not be trained.
+NEVER_CALLED: Mapping[str, tuple[str, ...]] = {"WavLMAttention": ("q_proj", "k_proj", "v_proj", "out_proj")}
+"""Module -> its layers of which only the weights are read."""
+
+
 def layer_stacks(model: torch.nn.Module) -> dict[str, int]:
     """Returns the lists of equal layers that make up the body, with their lengths: `bert.encoder.layer` -> 12.
 
@@ -33,32 +42,43 @@ def layer_stacks(model: torch.nn.Module) -> dict[str, int]:
     import torch
 
     lists = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.ModuleList)}
-    return {
-        name: len(module)
+    stacks = {
+        name: module
         for name, module in lists.items()
         if len(module)
         and len({type(getattr(layer, "original_module", layer)) for layer in module}) == 1
-        and any(_is_linear(inner) for inner in module.modules())
         and not any(name.startswith(f"{other}.") for other in lists)
     }
+    for is_layer in (_is_linear, _is_convolution):
+        found = {name: len(module) for name, module in stacks.items() if any(map(is_layer, module.modules()))}
+        if found:
+            return found
+    return {}
 
 
 def linear_layers(model: torch.nn.Module, new: Collection[str]) -> list[str]:
     """Returns the full names of all linear layers that the checkpoint provides, but for a language model's output.
 
+    Of a model whose layers are convolutions, it returns those.
+
     A pooler is among them: that of a sentence encoder was never used in its own training, and has to move. One that
     takes no part, as in two joined checkpoints, is frozen already and stays out.
     """
-    stacks = layer_stacks(model)
+    stacks, never_called = layer_stacks(model), _never_called(model)
     get_output: Any = getattr(model, "get_output_embeddings", lambda: None)
     output = get_output()
-    return [
+    linear = [
         name
         for name, module in model.named_modules()
         if _is_linear(module)
+        and name not in never_called
         and not _is_inside(name, new)
         and (_is_inside(name, stacks) or (module is not output and module.weight.requires_grad))
     ]
+    if linear:
+        return linear
+    modules = model.named_modules()
+    return [name for name, module in modules if _is_convolution(module) and _is_inside(name, stacks)]
 
 
 def norm_layers(model: torch.nn.Module, new: Collection[str]) -> list[str]:
@@ -67,6 +87,7 @@ def norm_layers(model: torch.nn.Module, new: Collection[str]) -> list[str]:
         name
         for name, module in model.named_modules()
         if type(module).__name__.lower().endswith(("norm", "rmsnorm"))
+        and not any(True for _ in module.children())  # Wav2Vec2EncoderStableLayerNorm is an encoder
         and any(True for _ in module.parameters())
         and not _is_inside(name, new)
     ]
@@ -98,7 +119,7 @@ def last_layers(model: torch.nn.Module, count: int) -> list[str]:
 
 
 def named_layers(model: torch.nn.Module, wanted: Sequence[str], new: Collection[str]) -> list[str]:
-    """Returns the full names of the linear layers that a user means.
+    """Returns the full names of the linear layers, convolutions or embeddings that a user means.
 
     Args:
         wanted: a layer's last name, such as `query`, or more of its path, or `all-linear`.
@@ -108,10 +129,12 @@ def named_layers(model: torch.nn.Module, wanted: Sequence[str], new: Collection[
     """
     import torch
 
+    never_called = _never_called(model)
     usable = [
         name
         for name, module in model.named_modules()
-        if (_is_linear(module) or isinstance(module, torch.nn.Embedding))
+        if (_is_linear(module) or _is_convolution(module) or isinstance(module, torch.nn.Embedding))
+        and name not in never_called
         and not _is_inside(name, new)
         and not name.endswith("shared")  # the table that encoder and decoder take theirs from, itself never called
     ]
@@ -120,6 +143,11 @@ def named_layers(model: torch.nn.Module, wanted: Sequence[str], new: Collection[
         fitting = linear_layers(model, new) if target == "all-linear" else [n for n in usable if _ends(n, (target,))]
         if not fitting:
             names = sorted({name.rpartition(".")[2] for name in usable})
+            if any(_ends(name, (target,)) for name in never_called):
+                raise ConfigError(
+                    f"tuner.target_modules: this checkpoint reads the weights of {target!r} and never calls it, so "
+                    f"that what is attached to it would not be trained. Choose among {name_list(names)}."
+                )
             raise ConfigError(
                 f"tuner.target_modules: no layer {target!r} in this checkpoint.{did_you_mean(target, names)} "
                 f"There are {name_list(names)}."
@@ -146,8 +174,22 @@ def shortened(names: Sequence[str], model: torch.nn.Module, new: Collection[str]
     return list(short)
 
 
+def _never_called(model: torch.nn.Module) -> set[str]:
+    """Returns the full names of layers of which only the weights are read; see `NEVER_CALLED`."""
+    return {
+        f"{name}.{layer}"
+        for name, module in model.named_modules()
+        for layer in NEVER_CALLED.get(type(module).__name__, ())
+    }
+
+
 def _is_linear(module: torch.nn.Module) -> bool:
     return type(module).__name__ in _LINEAR
+
+
+def _is_convolution(module: torch.nn.Module) -> bool:
+    """Tells whether a module is a convolution over an image; one of single channels has nothing of low rank in it."""
+    return type(module).__name__ == "Conv2d" and getattr(module, "groups", 1) == 1
 
 
 # Conv1D is GPT-2's linear layer; the others are bitsandbytes'.

@@ -16,10 +16,11 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup
 
+from ftkit.adapters.task_adapter import Batch
 from ftkit.config.train import DEFAULT_TOKENS
 from ftkit.engine.batching import PART_COST, StepSize, padding_share, parts, plan_epoch
+from ftkit.engine.current_batch import computing
 from ftkit.speedups.memory import bound_kernel_cache, keep_freed_memory
-from ftkit.speedups.token_rows import unpadding
 from ftkit.speedups.unpad import unpad
 from sides import add_text_flags, add_training_flags, read_csv, write_results
 
@@ -38,7 +39,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def plan(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, part_cost: float) -> Batches:
     """Returns ftkit's batches of an epoch, cut into ftkit's parts."""
-    size = StepSize(rows=batch_size, tokens=None, max_tokens_at_once=DEFAULT_TOKENS, part_cost=part_cost)
+    size = StepSize(rows=batch_size, cost=None, max_cost_at_once=DEFAULT_TOKENS, part_cost=part_cost)
     batches = plan_epoch(lengths, size, seed=seed, epoch=epoch)
     return [[batch[part] for part in parts(lengths[batch], size)] for batch in batches]
 
@@ -70,8 +71,9 @@ def train(
         for batch in batches:
             for part in batch:
                 rows = [ids[row] for row in part]
-                with unpadding([len(row) for row in rows]):  # which a model that was not made ready for it ignores
-                    logits = model(**stack(rows)).logits
+                inputs, lengths = stack(rows), [len(row) for row in rows]
+                with computing(Batch(inputs, lengths=lengths)):  # a model that was not made ready for it does not ask
+                    logits = model(**inputs).logits
                 (cross_entropy(logits, labels[part], reduction="sum") / rows_per_step).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()

@@ -92,3 +92,40 @@ def test_nothing_is_overwritten(texts: list[Path], tmp_path: Path, command: Comm
     assert (code, "--tokenizer-data is missing" in said) == (2, True)
     code, _, said = command("new", tmp_path / "out", "--tokenizer-data", tmp_path / "trian.en")
     assert (code, "Did you mean 'train.en'?" in said) == (2, True)
+
+
+@pytest.mark.parametrize(("architecture", "arguments", "side"), [
+    ("vit", (), 64),
+    ("vit", ("--image-size", 24, "--dropout", 0), 24),
+    ("resnet", (), 64),
+    ("resnet", ("--image-size", 32), 32),
+])  # fmt: skip
+def test_writes_a_checkpoint_for_images(architecture, arguments, side, tmp_path: Path, command: Command) -> None:
+    import torch
+    from PIL import Image
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+    from ftkit.models.modality import modality_of
+
+    out = tmp_path / "fresh"
+    code, _, said = command("new", out, "--architecture", architecture, *arguments)
+    assert (code, f"M parameters for images of {side} x {side} pixels" in said) == (0, True), said
+    model = AutoModelForImageClassification.from_pretrained(out, num_labels=3)
+    assert (model.config.model_type, modality_of(model.config)) == (architecture, "image")
+    pixels = AutoImageProcessor.from_pretrained(out, backend="pil")(Image.new("RGB", (50, 30)), return_tensors="pt")
+    assert pixels["pixel_values"].shape == (1, 3, side, side)
+    assert torch.isfinite(model(**pixels).logits).all()
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--architecture", "vit", "--image-size", "30"], "a multiple of 8 pixels, got 30. Say 24 or 32."),
+    (["--architecture", "resnet", "--image-size", "20"], "a multiple of 32 pixels, got 20. Say 32."),
+    (["--architecture", "resnet", "--dropout", "0.1"], "a resnet has no dropout"),
+    (["--architecture", "vit", "--vocab-size", "500"], "--vocab-size: --architecture vit does not take it"),
+    (["--architecture", "bert", "--image-size", "64"], "--image-size: --architecture bert does not take it"),
+    (["--architecture", "resnett"], "Did you mean 'resnet'?"),
+])  # fmt: skip
+def test_bad_arguments_for_images(arguments: list[str], message: str, tmp_path: Path, command: Command) -> None:
+    code, _, said = command("new", tmp_path / "out", *arguments)
+    assert (code, message in said) == (2, True), said
+    assert not (tmp_path / "out").exists()

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
 
 import ftkit
+import tiny
+from ftkit.config.run_config import load_config
 from ftkit.inference.merging import merge_run
+from ftkit.report.gathered import report_content
 from ftkit.report.shared import shared_files
+from ftkit.runs.checked_run import check_run
+from ftkit.types import LabelSpace
 from runs import run_config, tagging_config, translation_config
 
 Checkpoint = Callable[[str], Path]
@@ -84,12 +92,14 @@ def test_what_the_card_of_a_run_claims(lora: Path) -> None:
 def test_the_base_is_the_hub_s_if_it_is_no_folder(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ftkit import outcome
-
-    assert outcome._hub_id("owner/bert") == "owner/bert"
-    (tmp_path / "owner" / "bert").mkdir(parents=True)
+    run = check_run(load_config(run_config(tmp_path, checkpoint("bert"))))
+    run = dataclasses.replace(run, spec=dataclasses.replace(run.spec, path="owner/bert"))
+    adapter = tiny.make_adapter(checkpoint("bert"), LabelSpace(("a", "b")))
+    trained: Any = SimpleNamespace(log_history=[], model=adapter.objective.build().model)
     monkeypatch.chdir(tmp_path)
-    assert outcome._hub_id("owner/bert") is None
+    assert report_content(run, trained, adapter, {}, {}, ()).base_on_hub == "owner/bert"
+    (tmp_path / "owner" / "bert").mkdir(parents=True)
+    assert report_content(run, trained, adapter, {}, {}, ()).base_on_hub is None
 
 
 @pytest.mark.parametrize(

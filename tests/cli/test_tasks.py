@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from ftkit.adapters import tuner_table
-from ftkit.adapters.table import TABLE
+from ftkit.kinds.table import find_kind, kind_names
+from ftkit.kinds.tuner_table import Cell, tuner_table
 from ftkit.tuners.spec import METHODS
+from ftkit.types import Family
 
 Command = Callable[..., tuple[int, str, str]]
+TABLE: dict[str, list[Family]] = {kind: list(find_kind(kind).task_adapters) for kind in kind_names()}
 NOT_FOR = {
     ("prefix", "text-classification"): {"encoder", "decoder", "encoder-decoder"},
     ("prompt", "text-classification"): {"decoder", "encoder-decoder"},
@@ -25,7 +27,7 @@ NOT_FOR = {
 
 
 def test_every_combination_is_tried_and_these_do_not_work() -> None:
-    cells = list(tuner_table.tuner_table())
+    cells = list(tuner_table())
     assert len(cells) == len(METHODS) * sum(len(row) for row in TABLE.values())
     refused: dict[tuple[str, str], set[str]] = {}
     for cell in cells:
@@ -40,22 +42,24 @@ def test_a_method_that_breaks_is_no_yes(monkeypatch: pytest.MonkeyPatch) -> None
     def broken(*arguments: object, **options: object) -> None:
         raise RuntimeError("the forward pass failed")
 
-    monkeypatch.setattr(tuner_table, "_train_once", broken)
+    monkeypatch.setattr("ftkit.tuners.apply.apply_tuner", broken)
     with pytest.raises(RuntimeError, match="the forward pass failed"):
-        next(tuner_table.tuner_table())
+        next(tuner_table())
 
 
 def test_the_command_shows_kinds_and_tuners(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, _ = command("tasks")
     assert code == 0
-    assert "token-classification" in out
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
+    assert ["text-classification", "text", "yes", "yes", "yes"] in rows
+    assert ["translation", "text", "no", "yes", "yes"] in rows
     assert "dora" not in out
     cells = [
-        tuner_table.Cell("lora", kind, family, None if family == "encoder" else f"tuner: not for a {family}.")
+        Cell("lora", kind, family, None if family == "encoder" else f"tuner: not for a {family}.")
         for kind, row in TABLE.items()
         for family in row
     ]
-    monkeypatch.setattr(tuner_table, "tuner_table", lambda: iter(cells))
+    monkeypatch.setattr("ftkit.kinds.tuner_table.tuner_table", lambda: iter(cells))
     code, out, _ = command("tasks", "--tuners")
     assert code == 0
     rows = [line.split("│")[1:-1] for line in out.splitlines() if "│" in line]  # a narrow terminal folds cells

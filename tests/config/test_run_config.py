@@ -1,6 +1,7 @@
 """A config is strict, and each mistake is one line that says what to do."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ftkit.config.run_config import RunFacts, json_schema, load_config, parse_overrides
 from ftkit.config.train import RENAMED, training_argument_fields
 from ftkit.errors import ConfigError
+from ftkit.kinds.table import find_kind, kind_names
 
 GOOD = {
     "task": "text-classification",
@@ -15,7 +17,7 @@ GOOD = {
     "data": {"train": "a.csv"},
     "output_dir": "runs/x",
 }
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def problem(overrides=None, **changes):
@@ -94,7 +96,7 @@ def test_missing_keys_are_all_listed():
 
 def test_a_message_names_file_and_line(tmp_path):
     path = tmp_path / "run.yaml"
-    path.write_text("task: a\nmodel: {checkpoint: x}\ndata:\n  train: a.csv\n  tset: b.csv\noutput_dir: r\n")
+    path.write_text("task: translation\nmodel: {checkpoint: x}\ndata:\n  train: a.csv\n  tset: b.csv\noutput_dir: r\n")
     with pytest.raises(ConfigError, match=r"run.yaml, line 5: data.tset: no such key. Did you mean 'test'\?"):
         load_config(path)
 
@@ -165,3 +167,64 @@ def test_the_schema_in_task_configs_is_current():
 def test_every_task_config_loads_and_names_the_schema(path):
     load_config(path)
     assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=schema.json\n")
+
+
+# --- keys of `data` that belong to a kind ---
+
+MINE = {
+    "text-classification": ("problem_type", "label_separator"),
+    "token-classification": ("tag_scheme", "repair_tags", "window_overlap"),
+    "translation": ("source_lang", "prompt_template", "bleu_tokenizer"),
+}
+
+
+@pytest.mark.parametrize(("owner", "keys"), MINE.items())
+@pytest.mark.parametrize("task", MINE)
+def test_a_key_of_another_kind_is_refused_by_name(task, owner, keys):
+    for key in keys:
+        assert key in find_kind(owner).data.model_fields
+        if key in find_kind(task).data.model_fields:
+            assert "a key of" not in problem({f"data.{key}": {"neither": "text nor number"}}, task=task)
+            continue
+        message = problem({f"data.{key}": "x"}, task=task)
+        assert re.search(
+            rf"data\.{key}: a key of [^.]*{owner!r}[^.]*, and this task is {task}\. Leave it out\.", message
+        )
+
+
+def test_a_key_of_several_kinds_names_them_all():
+    message = problem({"data.labels": ["a", "b"]}, task="translation")
+    assert "data.labels: a key of 'text-classification', 'token-classification'" in message
+
+
+def test_keys_of_a_task_of_ones_own_are_checked_when_its_kind_is_known(tmp_path):
+    """A file that a config names is not imported before that is asked for."""
+    config = load_config({**GOOD, "task": "mine.py:TASK"}, {"data.source_lang": "en"})
+    assert config.data.source_lang == "en"
+    assert config.for_kind(find_kind("translation")).data.source_lang == "en"
+    with pytest.raises(ConfigError, match=r"data\.source_lang: a key of 'translation'"):
+        config.for_kind(find_kind("text-classification"))
+
+
+def test_a_saved_run_is_read_as_its_kind_whatever_its_task_is_called(tmp_path):
+    facts = {
+        "ftkit_version": "0",
+        "task_name": "mine",
+        "kind": "translation",
+        "family": "decoder",
+        "columns": {},
+        "adapter_options": {},
+        "prepared": False,
+    }
+    config = load_config({**GOOD, "task": "mine.py:TASK", "run": facts}, {"data.prompt_template": "{source} ="})
+    assert type(config.data) is find_kind("translation").data
+
+
+def test_the_schema_knows_which_keys_belong_to_which_task():
+    schema = json_schema()
+    branches = {branch["if"]["properties"]["task"]["const"]: branch["then"] for branch in schema["allOf"]}
+    assert branches.keys() == set(kind_names())
+    for kind, branch in branches.items():
+        name = branch["properties"]["data"]["$ref"].rpartition("/")[2]
+        assert set(schema["$defs"][name]["properties"]) == set(find_kind(kind).data.model_fields)
+        assert schema["$defs"][name]["additionalProperties"] is False

@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from ftkit.data.check import Problems, check_splits
+from ftkit.data.check import Problems, Wording, check_labels, check_splits
+from ftkit.data.images import ImageExample
 from ftkit.types import Label, Split, TextExample
 
 
@@ -172,3 +173,30 @@ def test_wrong_label_column_is_reported_in_reasonable_time() -> None:
     started = time.perf_counter()
     assert len(check(train, test).errors) == 5000
     assert time.perf_counter() - started < 20
+
+
+PICTURES = Wording("image", "images", "pixel for pixel")
+
+
+def pictures(name: str, *named: tuple[str, str, Label]) -> Split:
+    return Split(name, name, [ImageExample(0, None, file, label, digest=digest) for file, digest, label in named])
+
+
+def test_labels_of_files_are_checked_in_the_same_way_and_named_by_file() -> None:
+    named = zip("123456", "ababab", strict=True)
+    train = pictures("train", *((f"{label}/{digest}.jpg", digest, label) for digest, label in named))
+    again = pictures("train", *((f"a/{digest}.jpg", digest, "a") for digest in "24"))
+    both = Split("train", "photos", [*train.examples, *again.examples, *train.examples])
+    test = pictures("test", ("b/copy.jpg", "1", "b"), ("b/new.jpg", "9", "zebra"))
+    problems = Problems()
+    check_labels([both, test], problems=problems, wording=PICTURES)
+    assert problems.errors == [
+        "test: the label 'zebra' is not among the labels of train.\nat test, b/new.jpg\n"
+        "fix: correct the label, or list all names under data.labels"
+    ]
+    assert problems.warnings == [
+        "leak: 1 of 2 images of test are also in train, pixel for pixel; test, b/copy.jpg; "
+        "fix: remove them from train or from test; its scores are too good with them",
+        "2 images have different labels in different rows of train; photos, a/2.jpg, a/4.jpg; "
+        "fix: keep one label for each image",
+    ]

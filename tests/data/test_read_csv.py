@@ -2,6 +2,7 @@ import csv
 import io
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,6 +104,14 @@ def test_quote_at_the_start_of_a_text_is_explained(path: Path) -> None:
     message = failure(path, 'text,label\n"Hi" he said,greet\n')
     assert "line 2: a quote that opens in this row closes on line 2" in message
     assert 'write it as """text"" more"' in message
+
+
+def test_a_file_that_fails_is_closed_though_the_error_is_kept(path: Path) -> None:
+    path.write_text('text,label\na,x\n"Hi" he said,greet\nb,y\n')
+    with pytest.raises(DataError, match="closes on line 3") as caught:
+        list(read(path, ReadOptions()).rows)
+    assert str(path) not in [file.path for file in psutil.Process().open_files()]
+    assert caught.value.__traceback__ is not None
 
 
 def test_endless_cell_is_reported_as_an_open_quote(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

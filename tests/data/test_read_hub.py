@@ -1,7 +1,12 @@
+import io
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
+from PIL import Image
 
+from ftkit.data.images import image_source, open_image
 from ftkit.data.readers import fingerprint, open_table
 from ftkit.data.spec import HubSource
 from ftkit.errors import DataError
@@ -98,3 +103,48 @@ def test_remedies(monkeypatch: pytest.MonkeyPatch, error: Exception, remedy: str
     monkeypatch.setattr(datasets, "load_dataset", fail)
     with pytest.raises(DataError, match=remedy):
         open_table(HubSource(hub="owner/data", split="train"))
+
+
+def test_images_and_sounds_stay_files(tmp_path: Path) -> None:
+    for label in ("cat", "dog"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / "photos" / label / "1.png")
+    table = open_table(HubSource(hub=str(tmp_path / "photos"), split="train"))
+    rows = [dict(row.values) for row in table.rows]
+    assert [row["label"] for row in rows] == ["cat", "dog"]
+    assert [image_source(row["image"], table.folder) for row in rows] == [
+        str(tmp_path / "photos" / label / "1.png") for label in ("cat", "dog")
+    ]
+
+
+def test_images_in_parquet_stay_bytes(tmp_path: Path) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(picture, "PNG")
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])})
+    stored = [{"bytes": picture.getvalue(), "path": "1.png"}]
+    dataset = datasets.Dataset.from_dict({"image": stored, "label": [1]}, features=features)
+    (tmp_path / "data").mkdir()
+    dataset.to_parquet(tmp_path / "data" / "train.parquet")
+    sources = (str(tmp_path / "data" / "train.parquet"), HubSource(hub=str(tmp_path / "data"), split="train"))
+    for table in map(open_table, sources):
+        (row,) = table.rows
+        assert row.values["label"] == "dog"
+        assert open_image(image_source(row.values["image"], table.folder)).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_sounds_in_parquet_stay_bytes(tmp_path: Path) -> None:
+    features = datasets.Features({"audio": datasets.Audio()})
+    (tmp_path / "data").mkdir()
+    cell = {"bytes": b"RIFF...", "path": "one.wav"}
+    # As `datasets` itself writes it, which asks for torchcodec to do so.
+    rows = pyarrow.Table.from_pylist([{"audio": cell}], schema=features.arrow_schema)
+    pyarrow.parquet.write_table(rows, tmp_path / "data" / "train.parquet")
+    table = open_table(HubSource(hub=str(tmp_path / "data"), split="train"))
+    assert [row.values for row in table.rows] == [{"audio": cell}]
+
+
+def test_a_folder_of_recordings_is_to_be_named_itself(tmp_path: Path) -> None:
+    (tmp_path / "sounds" / "low").mkdir(parents=True)
+    (tmp_path / "sounds" / "low" / "1.wav").write_bytes(b"RIFF...")
+    with pytest.raises(DataError, match=r"(?s)Fix: .*name the folder itself, such as train: .*sounds"):
+        open_table(HubSource(hub=str(tmp_path / "sounds"), split="train"))

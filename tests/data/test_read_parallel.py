@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ftkit.data.readers import fingerprint, open_table
@@ -47,6 +48,16 @@ def test_files_of_different_length(tmp_path: Path, source: bytes, target: bytes)
     with pytest.raises(DataError, match=r"lines.*equally many.*line 3 goes on: 'c'") as error:
         open_table(parallel(tmp_path, source, target))
     assert "Fix: find the line that is missing" in str(error.value)
+
+
+def test_files_that_fail_are_closed_though_the_error_is_kept(tmp_path: Path) -> None:
+    source = parallel(tmp_path, b"a\nb\n", b"x\ny\n")
+    table = open_table(source)
+    (tmp_path / "train.en").write_bytes(b"a\nb\nc\nd\n")  # grows after it was checked
+    with pytest.raises(DataError, match="equally many") as caught:
+        list(table.rows)
+    assert not [file for file in psutil.Process().open_files() if file.path.startswith(str(tmp_path))]
+    assert caught.value.__traceback__ is not None
 
 
 def test_the_same_file_twice(tmp_path: Path) -> None:

@@ -146,14 +146,12 @@ def test_one_message_and_nothing_written(name, checkpoint, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("cell", ["NA", "null", "None", "nan", "#N/A"])
 def test_words_that_others_take_for_missing_stay_texts(cell, tmp_path):
-    from ftkit.data.spec import DataSpec
     from ftkit.kinds.splits import read_splits
-    from ftkit.kinds.table import kind_module
-    from ftkit.kinds.text_classification import TASK, columns_of
+    from ftkit.kinds.text_classification import KIND, TextClassificationData
 
     write_csv(tmp_path / "train.csv", [(cell, cell), *TEXTS])
-    spec = DataSpec(train=str(tmp_path / "train.csv"), columns={"label": "topic"})
-    split = read_splits(kind_module("text-classification"), TASK, spec, columns_of(TASK, spec), seed=0)["train"]
+    data = TextClassificationData(train=str(tmp_path / "train.csv"), columns={"label": "topic"})
+    split = read_splits(KIND, KIND.task, data, KIND.columns_of(KIND.task, data), seed=0)["train"]
     assert split.examples[0].text == cell
     assert split.examples[0].label == cell
 

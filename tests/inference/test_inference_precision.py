@@ -19,12 +19,11 @@ from ftkit.errors import UserError
 from ftkit.inference import precision as module
 from ftkit.inference.int8_linear import Int8Linear
 from ftkit.inference.precision import autocast_type, set_precision
-from ftkit.kinds.table import kind_module
+from ftkit.kinds.text_classification import KIND
 from ftkit.types import LabelSpace
 from runs import TEXTS, run_config, tagging_config, translation_config
 
 LABELS = LabelSpace(("a", "b", "c"))
-KIND = kind_module("text-classification")
 SPLIT = tiny.make_split([text for text, _ in tiny.EXAMPLES])
 
 
@@ -34,7 +33,7 @@ def run(checkpoint: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scores(model: Any, adapter: Any, precision: Any) -> np.ndarray:
-    rows = adapter.encode_prompt(SPLIT)
+    rows = adapter.preprocessor.encode(SPLIT.examples, targets=False)
     limits = BatchLimits(math.inf, 128, 16.0)
     return next(predict_windows(model, adapter, rows, limits, autocast=autocast_type(precision)))[2]["scores"]
 
@@ -56,17 +55,17 @@ def test_rounding_moves_scores_a_little_in_every_family(model_type: str, checkpo
 
 def _built(adapter: Any) -> Any:
     torch.manual_seed(0)  # of the new head
-    return adapter.build().model.eval()
+    return adapter.objective.build().model.eval()
 
 
 def test_heads_and_shared_tables_stay_float32(checkpoint: Any) -> None:
     adapter = tiny.make_adapter(checkpoint("gpt2"), LABELS)
-    model = adapter.build().model
+    model = adapter.objective.build().model
     set_precision(model, "bf16", adapter, KIND)
     assert model.score.weight.dtype is torch.float32
     assert model.transformer.wte.weight.dtype is torch.float32
     assert model.transformer.h[0].mlp.c_fc.weight.dtype is torch.bfloat16
-    model = adapter.build().model
+    model = adapter.objective.build().model
     set_precision(model, "int8", adapter, KIND)
     assert type(model.score) is torch.nn.Linear
     assert isinstance(model.transformer.h[0].mlp.c_fc, Int8Linear)
@@ -140,7 +139,7 @@ def test_a_device_that_does_not_compute_so_is_told(checkpoint: Any, monkeypatch:
     on_gpu: Any = SimpleNamespace(device=torch.device("cuda:0"), modules=list)
     with pytest.raises(UserError, match="int8 is for CPUs, and the model is on cuda:0"):
         set_precision(on_gpu, "int8", adapter, KIND)
-    monkeypatch.setattr(module, "_has_bf16", lambda device: False)
+    monkeypatch.setattr("transformers.utils.is_torch_bf16_gpu_available", lambda: False)
     with pytest.raises(UserError, match="cuda:0 does not compute in bf16"):
         set_precision(on_gpu, "bf16", adapter, KIND)
     assert set_precision(on_gpu, "auto", adapter, KIND) == "fp32"
@@ -148,16 +147,23 @@ def test_a_device_that_does_not_compute_so_is_told(checkpoint: Any, monkeypatch:
 
 @pytest.mark.parametrize(("bf16_seconds", "chosen"), [(0.5, "bf16"), (0.99, "fp32"), (3.0, "fp32")])
 def test_auto_takes_what_is_clearly_faster(
-    bf16_seconds: float, chosen: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bf16_seconds: float,
+    chosen: str,
+    checkpoint: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    adapter = tiny.make_adapter(checkpoint("bert"), LABELS)
     now = 0.0
 
     def passes(autocast: torch.dtype | None) -> None:
         nonlocal now
         now += bf16_seconds if autocast is torch.bfloat16 else 1.0
 
+    model = _built(adapter)
+    monkeypatch.setattr(module, "forward_passes", lambda model, adapter, kind: passes)
     monkeypatch.setattr(module.time, "perf_counter", lambda: now)
-    assert module._faster(passes, torch.device("cpu")) == chosen
+    assert set_precision(model, "auto", adapter, KIND) == chosen
     assert f"precision: {chosen}" in capsys.readouterr().err
 
 

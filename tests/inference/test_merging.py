@@ -57,7 +57,7 @@ def test_plain_transformers_loads_it(lora: Path, tmp_path: Path) -> None:
     assert not report["missing_keys"]
     assert not report["unexpected_keys"]
     predictor = ftkit.load(lora)
-    batch = predictor.adapter.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    batch = predictor.adapter.preprocessor.processor(TEXTS, padding=True, return_tensors="pt")
     with torch.inference_mode():
         np.testing.assert_allclose(plain(**batch).logits, predictor.model(**batch).logits, atol=1e-5)
 

@@ -249,8 +249,8 @@ def test_a_translator_writes_as_generate_does(model_type: str, checkpoint: Check
         prefix = "translate English to German: "
         change_json(folder / "config.json", {"task_specific_params": {"translation_en_to_de": {"prefix": prefix}}})
     predictor = ftkit.load(folder, task="translation", source_lang="en", target_lang="de")
-    assert predictor.adapter.max_new_tokens == 12
-    assert predictor.adapter.num_beams == 2
+    assert predictor.adapter.preprocessor.max_new_tokens == 12
+    assert predictor.adapter.objective.num_beams == 2
     expected = written(folder, [prefix + text for text in TEXTS[:4]], **options)
     assert len(set(expected)) > 1
     assert squeezed(predictor.predict(TEXTS[:4])) == expected

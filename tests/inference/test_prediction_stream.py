@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,14 +87,17 @@ def test_a_bad_row_far_down_is_told_and_what_came_before_was_predicted(
 def test_the_memory_of_words_is_bounded(checkpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers import AutoTokenizer
 
-    from ftkit.adapters import word_pieces
+    from ftkit.adapters.preprocessors import word_encoder
 
-    monkeypatch.setattr(word_pieces, "MOST_WORDS", 100)
-    words = word_pieces.WordEncoder(AutoTokenizer.from_pretrained(checkpoint("bert")), "bert")
+    monkeypatch.setattr(word_encoder, "MOST_WORDS", 100)
+    words = word_encoder.WordEncoder(AutoTokenizer.from_pretrained(checkpoint("bert")), "bert")
     pieces = words.pieces("rain")
+    tracemalloc.start()
     for start in range(0, 3_000, 50):
         words.learn([str(number) for number in range(start, start + 50)])
-    assert len(words._known) <= 150
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 3_000 * 150 / 10, "bytes: a word with its pieces takes at least 150, and a twentieth of them is kept"
     assert words.pieces("rain") == pieces
 
 

@@ -15,16 +15,16 @@ def texts(*lengths: int) -> list[TextExample]:
     return [TextExample(id=index, text="a" * length) for index, length in enumerate(lengths)]
 
 
-def test_a_window_ends_by_rows_or_by_characters() -> None:
-    found = windows(texts(1, 1, 1, 1, 9, 1, 12, 2), most_rows=3, most_characters=10)
+def test_a_window_ends_by_rows_or_by_size() -> None:
+    found = windows(texts(1, 1, 1, 1, 9, 1, 12, 2), most_rows=3, most_size=10)
     assert [[len(example.text) for example in window] for window in found] == [[1, 1, 1], [1, 9], [1, 12], [2]]
     assert list(windows([], most_rows=3)) == []
 
 
-def test_examples_of_every_kind_tell_their_length() -> None:
-    assert TextExample(id=0, text="four", text_pair="or").num_characters == 6
-    assert TokenExample(id=0, words=("a", "bcd")).num_characters == 4
-    assert TextToTextExample(id=0, source="four").num_characters == 4
+def test_examples_of_every_kind_tell_their_size() -> None:
+    assert TextExample(id=0, text="four", text_pair="or").size == 6
+    assert TokenExample(id=0, words=("a", "bcd")).size == 4
+    assert TextToTextExample(id=0, source="four").size == 4
 
 
 def test_the_next_item_is_made_while_one_is_worked_on() -> None:

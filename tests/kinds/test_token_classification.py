@@ -10,28 +10,31 @@ import pytest
 
 from ftkit.data.check import Problems
 from ftkit.data.readers import open_table
-from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, DataError
-from ftkit.kinds.table import token_classification as kind
+from ftkit.kinds.kind import Settings
+from ftkit.kinds.token_classification import KIND, TokenClassificationData
 from ftkit.types import LabelSpace, Split, TokenExample
 
+TASK = KIND.task
+ANY_DATA = TokenClassificationData(train="x")
 
-def prepared(path: Path, name: str = "train", **data: Any) -> tuple[Split, DataSpec, Problems]:
+
+def normalized(path: Path, **data: Any) -> tuple[Split, TokenClassificationData, Problems]:
     """Reads a file as a run does."""
-    spec = DataSpec(train=str(path), **data)
-    columns = kind.columns_of(kind.TASK, spec)
-    table = open_table(str(path))
-    split = Split(name, "x", list(kind.read_examples(table, kind.TASK, columns, spec, with_labels=True)))
+    spec = TokenClassificationData(train=str(path), **data)
+    columns = KIND.columns_of(TASK, spec)
+    split = Split("train", "x", list(KIND.read(open_table(str(path)), TASK, columns, spec, with_labels=True)))
     problems = Problems()
-    splits, spec = kind.resolve({name: split}, kind.TASK, spec, problems)
-    return splits[name], spec, problems
+    splits, spec = KIND.normalize({"train": split}, TASK, spec, problems)
+    return splits["train"], spec, problems
 
 
-def checked(path: Path, **data: Any) -> tuple[Split, LabelSpace, DataSpec, Problems]:
-    split, spec, problems = prepared(path, **data)
+def checked(path: Path, **data: Any) -> tuple[Split, LabelSpace, TokenClassificationData, Problems]:
+    split, spec, problems = normalized(path, **data)
     problems.raise_if_any()
-    labels = kind.fit_labels(split, kind.TASK, spec)
-    kind.check({"train": split}, labels, kind.TASK, spec, problems)
+    labels = KIND.labels(split, TASK, spec)
+    assert labels is not None
+    KIND.check({"train": split}, labels, TASK, spec, problems)
     return split, labels, spec, problems
 
 
@@ -268,7 +271,7 @@ def test_unknown_tag_in_test(tmp_path: Path) -> None:
     labels = LabelSpace(("O", "B-PER", "I-PER"))
     split = Split("test", "test.conll", [TokenExample(0, ("Anna", "Li"), ("B-PRE", "I-PRE"), line=4)])
     problems = Problems()
-    kind.check({"test": split}, labels, kind.TASK, DataSpec(train="x"), problems)
+    KIND.check({"test": split}, labels, TASK, ANY_DATA, problems)
     with pytest.raises(DataError, match="the tag 'B-PRE' is none that the run knows. Did you mean 'PER'") as caught:
         problems.raise_if_any()
     assert "test.conll, line 4, word 1" in str(caught.value)
@@ -282,7 +285,7 @@ def test_sentences_of_train_in_test_are_a_leak(tmp_path: Path) -> None:
     example = TokenExample(0, ("Anna",), ("B-PER",), line=1)
     splits = {name: Split(name, f"{name}.conll", [example, example]) for name in ("train", "test")}
     problems = Problems()
-    kind.check(splits, LabelSpace(("O", "B-PER", "I-PER")), kind.TASK, DataSpec(train="x"), problems)
+    KIND.check(splits, LabelSpace(("O", "B-PER", "I-PER")), TASK, ANY_DATA, problems)
     assert any("leak: 2 of 2 sentences of test are also in train" in warning for warning in problems.warnings)
 
 
@@ -294,14 +297,14 @@ def test_columns_that_are_not_there(tmp_path: Path) -> None:
     path.write_text("Anna O\n")
     assert "name it .conll" in failure(path)
     with pytest.raises(ConfigError, match="no role 'token'. Did you mean 'tokens'"):
-        kind.columns_of(kind.TASK, DataSpec(train="x", columns={"token": "x"}))
+        KIND.columns_of(TASK, TokenClassificationData(train="x", columns={"token": "x"}))
 
 
 def test_class_weights(tmp_path: Path) -> None:
     split, labels, spec, _ = checked(jsonl(tmp_path, {"tokens": ["Anna", "a", "b"], "tags": ["B-PER", "O", "O"]}))
 
     def weights(setting: Any) -> Any:
-        return kind.adapter_options(split, labels, spec, class_weights=setting, label_smoothing=0.0)["class_weights"]
+        return KIND.adapter_options(split, labels, spec, Settings(class_weights=setting))["class_weights"]
 
     assert weights(None) is None
     assert weights("balanced") == [3 / 6, 3 / 3, 1.0]
@@ -311,8 +314,8 @@ def test_class_weights(tmp_path: Path) -> None:
 
 
 def test_what_can_be_predicted() -> None:
-    text = kind.input_example(0, "Bo left")
+    text = KIND.input_example(0, "Bo left")
     assert (text.words, text.offsets, text.text) == (("Bo", "left"), ((0, 2), (3, 7)), "Bo left")
-    assert kind.input_example(1, ["Bo", "left"]) == TokenExample(1, ("Bo", "left"), line=1)
+    assert KIND.input_example(1, ["Bo", "left"]) == TokenExample(1, ("Bo", "left"), line=1)
     with pytest.raises(DataError, match="inputs, item 2: expected a text or a list of words, got 5"):
-        kind.input_example(2, 5)
+        KIND.input_example(2, 5)

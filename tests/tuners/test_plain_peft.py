@@ -97,7 +97,6 @@ class Forbidden:
 sys.meta_path.insert(0, Forbidden())
 try:
     import ftkit
-import tiny
 except ImportError:
     pass
 else:

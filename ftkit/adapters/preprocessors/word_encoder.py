@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 # Plain words that no tokenizer joins or drops; what they become together shows what belongs between words.
 _PROBES = ("the rain", "in a house")
 
-MOST_WORDS = (
-    200_000  # remembered at once, some 40 MB: an endless stream of texts has new words (numbers, names) for ever
-)
+# Remembered at once, some 40 MB: an endless stream of texts has new words (numbers, names) for ever.
+MOST_WORDS = 200_000
 
 
 @dataclass(frozen=True)

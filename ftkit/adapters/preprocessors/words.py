@@ -85,8 +85,8 @@ class WordPreprocessor(TokenPreprocessor):
     def encode(self, examples: Sequence[TokenExample], *, targets: bool) -> Encoded:
         """Cuts texts into rows that fit the model; every word is answered for, and bears loss, in exactly one of them.
 
-        Example, BERT, "Bo Nakamura" with B-PER I-PER (ids 1 2): the pieces [CLS] bo naka ##mura [SEP] get the labels
-        -100 1 2 -100 -100 and the word positions 1 2; the row costs 5.
+        Example, BERT, "Bo Kurosawa" with B-PER I-PER (ids 1 2): the pieces [CLS] bo ku ##ros ##awa [SEP] get the
+        labels -100 1 2 -100 -100 -100 and the word positions 1 2; the row costs 6.
         """
         if targets and not self.processor.is_fast:
             warn(

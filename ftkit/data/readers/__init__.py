@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ftkit.data.readers.table import ReadOptions, RowStream, Table
 from ftkit.data.spec import HubSource, ParallelSource, Source
@@ -32,7 +34,9 @@ DEMO_FOLDER = Path(__file__).resolve().parents[2] / "demo"
 
 
 def open_table(source: Source, options: ReadOptions | None = None) -> Table:
-    """Opens a file, packaged demo data (`ftkit:support/train.csv`) or a Hub split.
+    """Opens a file, packaged demo data (`ftkit:support/train.csv`), a folder of files, or a Hub split.
+
+    Where rows are images or sounds (`options.media`), a single one of them is a table of one row.
 
     The first row is read at once, so a file that is missing, empty or of another format fails here; the
     other rows are read as they are asked for.
@@ -48,13 +52,22 @@ def open_table(source: Source, options: ReadOptions | None = None) -> Table:
         from ftkit.data.readers import parallel
 
         return parallel.read(resolve(source.source), resolve(source.target), options or ReadOptions())
-    path, options = resolve(source), options or ReadOptions()
+    options = options or ReadOptions()
+    if options.media is not None and is_folder(source):
+        return _folder_reader().read(_path(source), options)
+    path = resolve(source)
+    if options.media is not None and _folder_reader().is_file_of(path, options.media):
+        return _folder_reader().read_file(path, options)
     is_text = path.suffix.lower() not in READERS and path.suffix in options.text_extensions
-    return _reader(path.with_suffix(".txt") if is_text else path)(path, options)
+    table = _reader(path.with_suffix(".txt") if is_text else path)(path, options)
+    return replace(table, folder=path.parent)
 
 
 def fingerprint(source: Source) -> str:
-    """Returns the SHA-256 of a file's bytes in hex, or the fingerprint that `datasets` gives a Hub split."""
+    """Returns the SHA-256 of a file's bytes in hex, or the fingerprint that `datasets` gives a Hub split.
+
+    Of a folder the names count as well as the bytes of its files.
+    """
     if isinstance(source, HubSource):
         from ftkit.data.readers import hub
 
@@ -62,6 +75,8 @@ def fingerprint(source: Source) -> str:
     if isinstance(source, ParallelSource):
         both = fingerprint(source.source) + fingerprint(source.target)
         return hashlib.sha256(both.encode()).hexdigest()
+    if is_folder(source):
+        return _folder_reader().fingerprint(_path(source))
     digest = hashlib.sha256()
     with open(resolve(source), "rb") as file:
         while chunk := file.read(1 << 20):
@@ -71,7 +86,7 @@ def fingerprint(source: Source) -> str:
 
 def resolve(source: str) -> Path:
     """Returns the path of a readable, non-empty file, or raises a DataError that says what is wrong."""
-    path = _demo_path(source) if source.startswith(DEMO_PREFIX) else Path(source).expanduser()
+    path = _path(source)
     if path.is_dir():
         raise DataError(
             f"{source} is a folder; expected a file{_files_inside(path)}. "
@@ -87,6 +102,19 @@ def resolve(source: str) -> Path:
     if empty:
         raise DataError(f"{source} is empty: the file has 0 bytes ({path.absolute()}).")
     return path
+
+
+def is_folder(source: Source) -> bool:
+    """Tells whether a source is a folder on this machine."""
+    return isinstance(source, str) and _path(source).is_dir()
+
+
+def _path(source: str) -> Path:
+    return _demo_path(source) if source.startswith(DEMO_PREFIX) else Path(source).expanduser()
+
+
+def _folder_reader() -> Any:
+    return importlib.import_module("ftkit.data.readers.folder")
 
 
 def _reader(path: Path) -> Callable[[Path, ReadOptions], Table]:

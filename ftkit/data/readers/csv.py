@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,17 +39,18 @@ def read(path: Path, options: ReadOptions) -> Table:
 
 def _records(path: Path, options: ReadOptions, delimiter: str) -> Iterator[Record]:
     csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_CHARS))
-    reader = csv.reader(read_lines(path, options), delimiter=delimiter, strict=True)
-    num_columns = 0
-    line = 1
-    try:
-        for cells in reader:
-            if cells and (len(cells) > 1 or num_columns == 1 or cells[0].strip()):
-                num_columns = num_columns or len(cells)
-                yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise _quote_error(path, line, reader.line_num, str(error)) from None
+    num_columns, line = 0, 1
+    # The file is closed at once, not when somebody lets go of an error that remembers this frame.
+    with contextlib.closing(read_lines(path, options)) as lines:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        try:
+            for cells in reader:
+                if cells and (len(cells) > 1 or num_columns == 1 or cells[0].strip()):
+                    num_columns = num_columns or len(cells)
+                    yield line, cells
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise _quote_error(path, line, reader.line_num, str(error)) from None
 
 
 def _quote_error(path: Path, line: int, last_line: int, reason: str) -> DataError:

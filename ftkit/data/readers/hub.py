@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit.data.readers.class_labels import class_label_decoders, decoded
@@ -22,12 +24,13 @@ def read(source: HubSource) -> Table:
 
     Class labels become their names, and -1 (a test split that hides its labels) becomes None. Values are
     those that `datasets` gives: of a dataset stored as csv, it reads `NA` and `null` as None and `01` as 1.
-    A csv file of your own is better named directly, for then every cell stays as written.
+    A csv file of your own is better named directly, for then every cell stays as written. Images and sounds stay as
+    they are stored, `{"bytes": ..., "path": ...}`.
 
     Raises:
         DataError: the dataset, its configuration or its split cannot be had, or it has no rows.
     """
-    dataset = _load(source)
+    dataset = _undecoded(_load(source))
     decoders = class_label_decoders(dataset.features.to_dict())
 
     def rows() -> Iterator[Row]:
@@ -56,6 +59,16 @@ def _load(source: HubSource) -> datasets.Dataset:
         raise _load_error(source, error) from error
 
 
+def _undecoded(dataset: datasets.Dataset) -> datasets.Dataset:
+    """Returns the dataset with the files of images and sounds, which are decoded one by one when they are needed."""
+    import datasets
+
+    for name, feature in dataset.features.items():
+        if isinstance(feature, (datasets.Image, datasets.Audio)) and feature.decode:
+            dataset = dataset.cast_column(name, dataclasses.replace(feature, decode=False))
+    return dataset
+
+
 def _load_error(source: HubSource, error: Exception) -> DataError:
     asked = {"name": source.name, "split": source.split, "revision": source.revision}
     given = "".join(f", {key} {value!r}" for key, value in asked.items() if value is not None)
@@ -81,4 +94,6 @@ def _remedy(source: HubSource, error: Exception, reason: str) -> str:
             "check the network (HF_HUB_OFFLINE=1 allows only what is already in the cache), "
             "or download the data and name the file"
         )
+    if Path(source.hub).is_dir():
+        return f"for a folder of images or recordings name the folder itself, such as train: {source.hub}"
     return "look at the dataset's page, or download its files and name one, such as train: data/train.parquet"

@@ -27,8 +27,8 @@ def read(source: Path, target: Path, options: ReadOptions) -> Table:
 
     def rows() -> Iterator[Row]:
         blank: list[Row] = []
-        pairs = itertools.zip_longest(_lines(source, options), _lines(target, options))
-        for number, (one, other) in enumerate(pairs, 1):
+        # No name holds the open files: an error would remember it, and with it them.
+        for number, (one, other) in enumerate(_pairs(source, target, options), 1):
             if one is None or other is None:
                 _check_same_length(source, target, options)
                 return  # the longer file has nothing but blank lines there
@@ -40,6 +40,10 @@ def read(source: Path, target: Path, options: ReadOptions) -> Table:
     first_row(name, rows(), empty="there is no line with text")
     _check_same_length(source, target, options)
     return Table(name, ("source", "target"), RowStream(rows))
+
+
+def _pairs(source: Path, target: Path, options: ReadOptions) -> Iterator[tuple[str | None, str | None]]:
+    return itertools.zip_longest(_lines(source, options), _lines(target, options))
 
 
 def _lines(path: Path, options: ReadOptions) -> Iterator[str]:

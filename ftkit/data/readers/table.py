@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from ftkit.errors import DataError, did_you_mean, name_list
 from ftkit.types import Row
@@ -17,11 +18,13 @@ class ReadOptions:
         encoding: a Python codec name; a UTF-8 byte order mark is accepted and dropped.
         delimiter: cell separator of csv and tsv files; None takes the format's own.
         text_extensions: extensions of files with one text a line beside `.txt`, such as `.de`.
+        media: what the rows' files hold, `image` or `audio`, where rows are files: then a folder of them is read too.
     """
 
     encoding: str = "utf-8"
     delimiter: str | None = None
     text_extensions: tuple[str, ...] = ()
+    media: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,14 @@ class Table:
         columns: in file order; for JSON the keys of the first row (other rows may have more or fewer).
         rows: may be iterated more than once; each time reads the source afresh.
         hint: why the columns may not be what the user expects, such as another delimiter; often empty.
+        folder: where relative paths in the rows begin; None where there is no such place.
     """
 
     source: str
     columns: tuple[str, ...]
     rows: Iterable[Row]
     hint: str = ""
+    folder: Path | None = None
 
     def missing_column(self, column: str, *, role: str | None = None) -> DataError:
         """Returns the error for a column that the table does not have.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from ftkit.data.readers.table import ReadOptions
@@ -21,7 +21,7 @@ _BYTE_ORDER_MARKS = (
 _CHUNK_BYTES = 1 << 20
 
 
-def read_lines(path: Path, options: ReadOptions) -> Iterator[str]:
+def read_lines(path: Path, options: ReadOptions) -> Generator[str, None, None]:
     r"""Yields the lines of a text file with their ends (`\n`, `\r\n` or `\r`), as the csv module wants them.
 
     Raises:

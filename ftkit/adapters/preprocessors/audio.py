@@ -1,0 +1,241 @@
+"""Recordings as rows that are read when they are needed, one for each window of a long recording."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ftkit.adapters.columns import pad_columns
+from ftkit.adapters.label_column import label_array
+from ftkit.adapters.task_adapter import Batch, Encoded, PreprocessorBase
+from ftkit.data.audio import AudioError, AudioExample, audio_seconds, read_audio
+from ftkit.errors import ConfigError, DataError
+from ftkit.models.audio_input import audio_input, load_feature_extractor
+from ftkit.models.spec import CheckpointSpec
+from ftkit.types import LabelSpace
+
+DEFAULT_SECONDS = 15.0
+"""Length of a window where the checkpoint reads any length: wav2vec2 was pretrained on crops of at most 15.6 s
+(arXiv 2006.11477, section 4.2), and attention over twice the length costs four times as much."""
+
+OVERLAP = 0.25
+"""Part of a window that it shares with the next, so that a word at a border is whole in one of them."""
+
+
+def window_offsets(seconds: float, window: float, overlap: float) -> list[float]:
+    """Returns where the windows of a recording begin, in seconds; the last one ends with the recording.
+
+    Example: 40 s in windows of 15 s that share 5 s begin at 0, 10, 20 and 25 s: the last is moved back to be full.
+
+    Args:
+        seconds: length of the recording.
+        window: length of a window.
+        overlap: what neighbours share at least, less than a window.
+    """
+    if seconds <= window:
+        return [0.0]
+    last = seconds - window
+    offsets = list(np.arange(0.0, last, window - overlap))
+    return [*map(float, offsets), last]
+
+
+@dataclass(frozen=True)
+class AudioRows:
+    """Windows of recordings, as rows without samples: they are read from their files when a batch is put together.
+
+    Attributes:
+        examples: the recordings, (N,).
+        owners: the recording of each row, (R,).
+        offsets: where each row begins, in seconds after its recording's begin, (R,).
+        labels: what is to be learnt, (N,) or (N, L); None where it is only to be predicted.
+    """
+
+    examples: Sequence[AudioExample]
+    owners: np.ndarray
+    offsets: np.ndarray
+    labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.owners)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        owner = int(self.owners[index])
+        label = {} if self.labels is None else {"labels": self.labels[owner]}
+        return {"recording": self.examples[owner], "offset": float(self.offsets[index]), **label}
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """Returns several rows; PyTorch's loader asks for a batch at once."""
+        return [self[index] for index in indices]
+
+
+class AudioPreprocessor(PreprocessorBase):
+    """wav2vec2, HuBERT, WavLM (waveforms of any length); AST, Whisper (spectrograms of a fixed length)."""
+
+    version: ClassVar[int] = 1
+    options: ClassVar[tuple[str, ...]] = ("max_seconds", "overlap_seconds")
+    padding: Mapping[str, int] = {}
+
+    def __init__(
+        self,
+        spec: CheckpointSpec,
+        labels: LabelSpace | None,
+        *,
+        max_length: int | None = None,
+        max_seconds: float | None = None,
+        overlap_seconds: float | None = None,
+    ) -> None:
+        """Loads the feature extractor.
+
+        Args:
+            max_length: not used: a recording's length is in seconds.
+            max_seconds: length of a window; None: what the checkpoint reads at once.
+            overlap_seconds: what neighbouring windows share; None: a quarter of a window.
+
+        Raises:
+            CheckpointError: there is no feature extractor, or one of an unknown sort.
+            ConfigError: the checkpoint does not read so much at once, or windows would not move on.
+        """
+        self.spec, self.labels, self.max_length = spec, labels, None
+        self.processor = load_feature_extractor(spec)
+        self.input = audio_input(spec, self.processor)
+        self.window = _window(spec, max_seconds, None if self.input.limit is None else self.input.limit / self.rate)
+        self.overlap = OVERLAP * self.window if overlap_seconds is None else overlap_seconds
+        if self.overlap >= self.window:
+            raise ConfigError(
+                f"data.overlap_seconds: {self.overlap:g} s is no less than a window of {self.window:g} s, which would "
+                "not move on. Say less."
+            )
+
+    @property
+    def rate(self) -> int:
+        """Samples a second that the checkpoint reads."""
+        return self.input.rate
+
+    @property
+    def resolved_options(self) -> Mapping[str, Any]:
+        """The length of a window and what windows share, whatever the checkpoint's defaults will be."""
+        return {"max_seconds": self.window, "overlap_seconds": self.overlap}
+
+    # --- recordings -> rows ---
+
+    def encode(self, examples: Sequence[AudioExample], *, targets: bool) -> Encoded:
+        """Cuts recordings into windows by their headers; no sample is read, and nothing is cut off.
+
+        Example: windows of 15 s that share 5 s, wav2vec2 (50 positions a second): recordings of 3 s and 22 s are three
+        rows, at 0 s of the first and at 0 and 7 s of the second: `first_rows` [0, 1, 3], `costs` [149, 749, 749].
+
+        Raises:
+            DataError: a file cannot be read any more.
+        """
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            seconds = list(pool.map(_seconds, examples))
+        offsets = [window_offsets(length, self.window, self.overlap) for length in seconds]
+        counts = np.array([len(starts) for starts in offsets], np.int64)
+        rows = AudioRows(
+            examples,
+            owners=np.repeat(np.arange(len(examples)), counts),
+            offsets=np.array([start for starts in offsets for start in starts]),
+            labels=label_array(examples, self.labels) if targets and self.labels is not None else None,
+        )
+        lengths = np.minimum(np.asarray(seconds), self.window)[rows.owners]
+        samples = np.maximum(np.ceil(lengths * self.rate).astype(np.int64), self.input.shortest)
+        costs = np.array([self.input.num_positions(int(number)) for number in samples], np.int64)
+        first_rows = None if (counts == 1).all() else np.concatenate([[0], np.cumsum(counts)])
+        return Encoded(rows=rows, costs=costs, first_rows=first_rows)
+
+    # --- rows -> batches ---
+
+    def collate(
+        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rng: np.random.Generator | None = None
+    ) -> Batch:
+        """Reads the samples of rows, and puts their features into one tensor.
+
+        Each recording is normalized by itself, before silence fills it up to the longest of the batch, so that a
+        recording reads the same in every batch.
+
+        Example, wav2vec2: windows of 0.5 s and 0.3 s at 16,000 samples a second give `input_values` (2, 8000), of
+        which the last 3,200 of the second row are 0.0. Where the checkpoint knows masks, `attention_mask` (2, 8000)
+        says so. Whisper's are `input_features` (2, 80, 3000), whatever the lengths.
+        """
+        waves = [self._samples(row) for row in rows]
+        lengths = [max(len(wave), self.input.shortest) for wave in waves]
+        name = self.processor.model_input_names[0]
+        features = [self._features(wave, length, name) for wave, length in zip(waves, lengths, strict=True)]
+        columns = [{name: feature, **_label(row)} for feature, row in zip(features, rows, strict=True)]
+        shortest = self.input.shortest_in_training if training else 0
+        tensors = pad_columns(columns, {} if self.input.limit else {name: self.processor.padding_value})
+        return self._batch(tensors, name, lengths, shortest)
+
+    def _batch(self, tensors: dict[str, Any], name: str, lengths: Sequence[int], shortest: int) -> Batch:
+        import torch
+        from torch.nn.functional import pad
+
+        labels = tensors.pop("labels", None)
+        extras = {}
+        if self.input.limit is None:
+            values = tensors[name]
+            tensors[name] = pad(values, (0, max(0, shortest - values.shape[1])), value=self.processor.padding_value)
+            lengths_B = torch.tensor(lengths)
+            if self.input.has_mask:
+                tensors["attention_mask"] = (torch.arange(tensors[name].shape[1]) < lengths_B[:, None]).long()
+            else:
+                extras["num_samples"] = lengths_B
+        positions = self.input.num_positions(max(*lengths, shortest))
+        return Batch(inputs=tensors, labels=labels, extras=extras, num_positions=len(lengths) * positions)
+
+    def _samples(self, row: Mapping[str, Any]) -> np.ndarray:
+        """Returns the samples of a window, (T,).
+
+        Raises:
+            DataError: the file cannot be read any more.
+        """
+        recording: AudioExample = row["recording"]
+        try:
+            return read_audio(recording, self.rate, offset=row["offset"], seconds=self.window)
+        except AudioError as error:
+            raise _gone(recording, error) from None
+
+    def _features(self, wave: np.ndarray, length: int, name: str) -> np.ndarray:
+        """Returns what the checkpoint reads of one window."""
+        wave = wave[: self.input.limit] if self.input.limit else wave
+        wave = np.pad(wave, (0, max(0, self.input.frame - len(wave))))
+        extracted = self.processor(wave, sampling_rate=self.rate, return_tensors="np")[name][0]
+        filling = length - len(wave) if self.input.strides else 0
+        return np.pad(extracted, (0, filling), constant_values=self.processor.padding_value) if filling else extracted
+
+
+def _window(spec: CheckpointSpec, wanted: float | None, limit: float | None) -> float:
+    """Returns the length of a window in seconds.
+
+    Raises:
+        ConfigError: the checkpoint does not read so much.
+    """
+    if limit is not None and wanted is not None and wanted > limit:
+        raise ConfigError(
+            f"data.max_seconds: {spec.name!r} reads {limit:g} s at once, got {wanted:g}. Say less, or leave the key "
+            "out: longer recordings are read in windows, and their scores are averaged."
+        )
+    return wanted or limit or DEFAULT_SECONDS
+
+
+def _label(row: Mapping[str, Any]) -> dict[str, Any]:
+    if "labels" not in row:
+        return {}
+    label = np.asarray(row["labels"])
+    return {"labels": label.astype(np.float32) if label.dtype == bool else label}
+
+
+def _seconds(example: AudioExample) -> float:
+    try:
+        return audio_seconds(example)
+    except AudioError as error:
+        raise _gone(example, error) from None
+
+
+def _gone(example: AudioExample, error: AudioError) -> DataError:
+    return DataError(f"The recording {example.name!r} could be read when the run was checked, and now {error}.")

@@ -1,0 +1,112 @@
+"""Images, decoded when a batch is made of them and brought to the one size that the checkpoint sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ftkit.adapters.columns import pad_columns
+from ftkit.adapters.label_column import label_array
+from ftkit.adapters.preprocessors.image_augmentation import augmented
+from ftkit.adapters.task_adapter import Batch, Encoded, PreprocessorBase
+from ftkit.data.images import ImageExample, open_image
+from ftkit.models.image_processors import PIXELS, check_fits, load_image_processor, tensor_shape
+from ftkit.models.spec import CheckpointSpec
+from ftkit.types import LabelSpace
+
+# A convolution has no tokens to count. A square of 16 x 16 pixels is what most transformers make one of.
+SQUARE = 16
+
+
+@dataclass(frozen=True)
+class ImageRows:
+    """Rows that hold an image's file or bytes, never its pixels: a million of them fit into memory.
+
+    Attributes:
+        examples: the images.
+        labels: what the loss compares with, (N,) or (N, L); None without targets.
+    """
+
+    examples: Sequence[ImageExample]
+    labels: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        example = self.examples[index]
+        row = {"image": example.image, "name": example.name}
+        return row if self.labels is None else {**row, "labels": self.labels[index]}
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        return [self[index] for index in indices]
+
+
+class ImagePreprocessor(PreprocessorBase):
+    """ViT, Swin, ConvNeXt, ResNet ...: whatever has an image processor that works by Pillow."""
+
+    version: ClassVar[int] = 1
+    options: ClassVar[tuple[str, ...]] = ("augment",)
+
+    def __init__(
+        self,
+        spec: CheckpointSpec,
+        labels: LabelSpace | None,
+        *,
+        max_length: int | None = None,
+        augment: Sequence[str] = (),
+    ) -> None:
+        self.spec, self.labels, self.augment = spec, labels, tuple(augment)
+        self.max_length = None  # all images have one size
+        self.processor = load_image_processor(spec)
+        self.shape = tensor_shape(self.processor, spec)
+
+    @property
+    def padding(self) -> Mapping[str, int]:
+        """Nothing is padded."""
+        return {}
+
+    @property
+    def cost(self) -> int:
+        """Squares of 16 x 16 pixels in an image as the model sees it."""
+        _, height, width = self.shape
+        return math.ceil(height / SQUARE) * math.ceil(width / SQUARE)
+
+    def fit(self, examples: Sequence[ImageExample]) -> None:
+        """Makes sure, before a run, that the model reads what its processor makes."""
+        check_fits(self.spec, "AutoModelForImageClassification", self.shape)
+
+    def encode(self, examples: Sequence[ImageExample], *, targets: bool) -> Encoded:
+        """Returns rows that name their images; nothing is opened.
+
+        Example, ViT of 224 x 224 pixels, the labels `cat`, `dog`: photos/dog/1.jpg is the row
+        `{"image": "photos/dog/1.jpg", "name": "dog/1.jpg", "labels": 1}` of cost 14 x 14 = 196.
+        """
+        labels = None
+        if targets:
+            assert self.labels is not None
+            labels = label_array(examples, self.labels)
+            labels = labels.astype(np.float32) if labels.ndim > 1 else labels
+        return Encoded(ImageRows(examples, labels), np.full(len(examples), self.cost, np.int64))
+
+    def collate(
+        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rng: np.random.Generator | None = None
+    ) -> Batch:
+        """Opens the rows' images and stacks them, changed at random in training where the config asks for it.
+
+        Example, ViT (scaled to -1 .. 1): a white and a black image of any size, labelled 0 and 1, give `pixel_values`
+        (2, 3, 224, 224) float32, all 1.0 and all -1.0, and labels [0, 1].
+        """
+        images = [open_image(row["image"], row["name"]) for row in rows]
+        if training and self.augment:
+            assert rng is not None, "what is drawn in training is drawn from a generator"
+            images = [augmented(image, self.augment, rng) for image in images]
+        pixels_BCHW = self.processor(images=images, return_tensors="pt")[PIXELS]
+        labels = (
+            pad_columns([{"labels": row["labels"]} for row in rows], {})["labels"] if "labels" in rows[0] else None
+        )
+        return Batch(inputs={PIXELS: pixels_BCHW}, labels=labels, num_positions=len(rows) * self.cost)

@@ -1,0 +1,177 @@
+"""Image classification: an image, and one label, several labels or a number."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import Field
+
+from ftkit.adapters.preprocessors.image_augmentation import Augmentation
+from ftkit.adapters.spec import TaskAdapterSpec
+from ftkit.data.check import Problems, check_labels
+from ftkit.data.image_check import IMAGES, check_given, look_at_images
+from ftkit.data.images import ImageExample, image_name, image_source
+from ftkit.data.readers import Table
+from ftkit.errors import DataError
+from ftkit.kinds import labelled
+from ftkit.kinds.kind import Kind, Role, Settings
+from ftkit.kinds.label_settings import group_of, saved_labels
+from ftkit.kinds.task import Task
+from ftkit.types import LabelSpace, Split
+
+
+class ImageClassificationData(labelled.LabelledData):
+    """The `data` section of image classification."""
+
+    augment: tuple[Augmentation, ...] = Field(
+        (),
+        description="Random changes of training images: horizontal_flip, resized_crop. None unless set: a mirrored "
+        "image may belong to another class, as the signs of two hands do.",
+    )
+
+    @property
+    def media(self) -> str:
+        """Rows name images."""
+        return "image"
+
+
+def read_examples(
+    table: Table, task: Task, columns: Mapping[str, str], data: ImageClassificationData, *, with_labels: bool
+) -> Iterator[ImageExample]:
+    """Turns rows into examples one by one; no image is opened.
+
+    Args:
+        columns: role -> column.
+        with_labels: False for rows that are only to be predicted; their label column may be absent.
+
+    Raises:
+        DataError: a column is not in the file, or a cell of the image column is none of an image.
+    """
+    if task.prepare is None:
+        for role in [role for role in columns if with_labels or role == "image"]:
+            if columns[role] not in table.columns:
+                raise table.missing_column(columns[role], role=role)
+    problem_type = labelled.problem_type_of(task, data)
+    for position, row in enumerate(table.rows):
+        cells = task.prepared(row.values)
+        cell = cells.get(columns["image"])
+        name = image_name(cell, position)
+        id_cell = cells.get(columns["id"]) if "id" in columns else None
+        try:
+            image = image_source(cell, table.folder)
+        except TypeError as error:
+            raise DataError(
+                f"{table.source}, line {row.line}: expected the path of an image or the bytes of its file in column "
+                f"{columns['image']!r}, got a value of type {error}."
+            ) from None
+        label = cells.get(columns["label"]) if with_labels else None
+        yield ImageExample(
+            id=(position if row.line else name) if id_cell is None else id_cell,
+            image=image,
+            name=name,
+            label=labelled.to_label(label, problem_type, data.label_separator) if with_labels else None,
+            line=row.line,
+            group=group_of(cells, columns),
+        )
+
+
+def normalize(
+    splits: Mapping[str, Split], task: Task, data: ImageClassificationData, problems: Problems
+) -> tuple[Mapping[str, Split], ImageClassificationData]:
+    """Looks at every image once: what cannot be decoded is reported, and equal images are known by their digests."""
+    return look_at_images(splits, problems), data
+
+
+def check(
+    splits: Mapping[str, Split], labels: LabelSpace, task: Task, data: ImageClassificationData, problems: Problems
+) -> None:
+    """Reports everything that is wrong with the labels of a run, by file and row."""
+    check_labels(
+        list(splits.values()),
+        problem_type=labels.problem_type,
+        declared=labelled.declared_labels(task, data),
+        problems=problems,
+        wording=IMAGES,
+    )
+
+
+def input_example(position: int, item: Any) -> ImageExample:
+    """Returns an input of `Predictor.predict` as an example: a path, the bytes of a file, or a Pillow image.
+
+    Raises:
+        DataError: it is none of them.
+    """
+    if isinstance(item, os.PathLike):
+        item = os.fspath(item)
+    if hasattr(item, "convert") and hasattr(item, "getexif"):  # a Pillow image, which is not imported to ask
+        return ImageExample(id=position, image=item, name=f"image {position + 1}", line=position + 1)
+    try:
+        image = image_source(item, None)
+    except TypeError:
+        raise DataError(
+            f"inputs, item {position}: expected the path of an image, the bytes of its file or a Pillow image, got a "
+            f"value of type {type(item).__name__}."
+        ) from None
+    return ImageExample(id=position, image=image, name=image_name(item, position), line=position + 1)
+
+
+def adapter_options(
+    train: Split, labels: LabelSpace, data: ImageClassificationData, settings: Settings
+) -> dict[str, Any]:
+    """Returns what the adapter is made with: a weight per label, the smoothing, and the changes of images."""
+    return {**labelled.adapter_options(train, labels, data, settings), "augment": list(data.augment)}
+
+
+def probe(position: int) -> ImageExample:
+    """Returns a made-up image without a label."""
+    from PIL import Image
+
+    return ImageExample(id=position, image=Image.new("RGB", (256, 192), "grey"), name="made up", line=position + 1)
+
+
+def blocks(group: str) -> tuple[str, ...]:
+    """Returns what the report shows of predictions: the worst errors are to be seen."""
+    return tuple("image-errors" if name == "label-errors" else name for name in labelled.blocks(group))
+
+
+_NO_VIRTUAL_TOKENS = dict.fromkeys(
+    ("prefix", "prompt", "p-tuning"), "virtual tokens stand before a text, and an image is none"
+)
+
+KIND = Kind(
+    name="image-classification",
+    reads="image",
+    roles={
+        "image": Role(description="the path of the image, or its bytes", column="image"),
+        "label": Role(description="what is to be predicted", column="label"),
+        "id": Role(description="the row's own id, kept in predictions"),
+    },
+    data=ImageClassificationData,
+    settings=frozenset({"class_weights", "label_smoothing"}),
+    read=read_examples,
+    normalize=normalize,
+    labels=labelled.labels_of,
+    saved_labels=saved_labels,
+    check=check,
+    check_inputs=check_given,
+    check_known_labels=labelled.check_known_labels,
+    input_example=input_example,
+    probe=probe,
+    adapter_options=adapter_options,
+    of_plain_checkpoint=labelled.of_plain_checkpoint,
+    task_adapters={
+        "encoder": TaskAdapterSpec(
+            preprocessor="ftkit.adapters.preprocessors.image:ImagePreprocessor",
+            objective="ftkit.adapters.objectives.labels:LabelObjective",
+            auto_class="AutoModelForImageClassification",
+            usage="see",
+            peft_task=None,
+            refuses=_NO_VIRTUAL_TOKENS,
+        )
+    },
+    metrics=labelled.metric_group,
+    reading=labelled.reading,
+    blocks=blocks,
+)

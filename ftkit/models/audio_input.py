@@ -1,0 +1,142 @@
+"""How a checkpoint hears: its feature extractor, and how many positions its body makes of how many samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import CheckpointError, name_list
+from ftkit.models.spec import CheckpointSpec
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+@dataclass(frozen=True)
+class AudioInput:
+    """How a checkpoint reads samples.
+
+    Attributes:
+        rate: samples a second.
+        limit: samples that are read at once, what is shorter being filled up to it; None where any length is read.
+        positions: positions that the body makes of an input of fixed length.
+        strides: `(kernel, stride)` of each convolution over the waveform; empty where the length is fixed.
+        frame: the fewest samples that the feature extractor can work with.
+        has_mask: whether the body is told where a recording ends. Otherwise padding changes what it hears.
+        mask_positions: the shortest input that SpecAugment can mask in training, in positions; 0 without SpecAugment.
+    """
+
+    rate: int
+    limit: int | None
+    positions: int = 0
+    strides: tuple[tuple[int, int], ...] = ()
+    frame: int = 1
+    has_mask: bool = False
+    mask_positions: int = 0
+
+    def num_positions(self, num_samples: int) -> int:
+        """Returns the positions that an input takes in the body.
+
+        Example: wav2vec2's convolutions (kernels 10 3 3 3 3 2 2, strides 5 2 2 2 2 2 2) make 49 positions of one
+        second at 16,000 samples, each from 400 of them and 320 after the last.
+        """
+        if not self.strides:
+            return self.positions
+        for kernel, stride in self.strides:
+            num_samples = (num_samples - kernel) // stride + 1
+        return max(num_samples, 0)
+
+    def num_samples(self, positions: int) -> int:
+        """Returns the fewest samples that make so many positions; 0 where the length is fixed."""
+        if not self.strides:
+            return 0
+        for kernel, stride in reversed(self.strides):
+            positions = (positions - 1) * stride + kernel
+        return positions
+
+    @property
+    def shortest(self) -> int:
+        """Returns the fewest samples that are read; what is shorter is filled up with silence."""
+        return self.num_samples(1)
+
+    @property
+    def shortest_in_training(self) -> int:
+        """Returns the fewest samples that are trained on: SpecAugment refuses inputs shorter than its masks."""
+        return self.num_samples(max(1, self.mask_positions))
+
+
+def load_feature_extractor(spec: CheckpointSpec) -> Any:
+    """Loads a checkpoint's feature extractor.
+
+    Raises:
+        CheckpointError: it has none, or one of a sort that ftkit does not know.
+    """
+    from transformers import AutoFeatureExtractor
+
+    try:
+        extractor = AutoFeatureExtractor.from_pretrained(spec.path, **spec.loading_arguments)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(
+            f"model.checkpoint: cannot load the feature extractor of {spec.name!r}: {reason} "
+            "A checkpoint for audio needs preprocessor_config.json beside config.json."
+        ) from None
+    if type(extractor).__name__ not in _READERS:
+        raise CheckpointError(
+            f"model.checkpoint: {spec.name!r} reads audio through {type(extractor).__name__}, which ftkit does not "
+            f"know. Known are {name_list(_READERS)}: start from wav2vec2, HuBERT, WavLM, AST or Whisper."
+        )
+    return extractor
+
+
+def audio_input(spec: CheckpointSpec, extractor: Any) -> AudioInput:
+    """Returns how a checkpoint reads, from its config file and its feature extractor.
+
+    Raises:
+        CheckpointError: its config cannot be read.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(spec.path, **spec.loading_arguments)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(f"model.checkpoint: cannot read {spec.name!r}: {reason}") from None
+    return _READERS[type(extractor).__name__](extractor, config)
+
+
+def _waveform(extractor: Any, config: PretrainedConfig) -> AudioInput:
+    """Samples themselves, of any length: wav2vec2, HuBERT, WavLM, data2vec ..."""
+    masked = getattr(config, "apply_spec_augment", False) and getattr(config, "mask_time_prob", 0.0) > 0
+    return AudioInput(
+        rate=extractor.sampling_rate,
+        limit=None,
+        strides=tuple(zip(config.conv_kernel, config.conv_stride, strict=True)),
+        # A group norm over time was never trained with a mask, whatever the extractor offers.
+        has_mask=bool(extractor.return_attention_mask) and getattr(config, "feat_extract_norm", "layer") != "group",
+        mask_positions=config.mask_time_length if masked else 0,
+    )
+
+
+def _spectrogram_patches(extractor: Any, config: PretrainedConfig) -> AudioInput:
+    """Patches of a spectrogram of a fixed length, and two tokens more: AST."""
+    patches = ((config.max_length - config.patch_size) // config.time_stride + 1) * (
+        (config.num_mel_bins - config.patch_size) // config.frequency_stride + 1
+    )
+    frame, step = round(0.025 * extractor.sampling_rate), round(0.010 * extractor.sampling_rate)
+    limit = frame + step * (extractor.max_length - 1)
+    return AudioInput(rate=extractor.sampling_rate, limit=limit, positions=patches + 2, frame=frame)
+
+
+def _spectrogram_frames(extractor: Any, config: PretrainedConfig) -> AudioInput:
+    """Frames of a spectrogram of a fixed length: Whisper, whose encoder reads 30 seconds always."""
+    return AudioInput(rate=extractor.sampling_rate, limit=extractor.n_samples, positions=config.max_source_positions)
+
+
+_READERS: dict[str, Callable[[Any, PretrainedConfig], AudioInput]] = {
+    "Wav2Vec2FeatureExtractor": _waveform,
+    "ASTFeatureExtractor": _spectrogram_patches,
+    "WhisperFeatureExtractor": _spectrogram_frames,
+}
+"""transformers' feature extractor -> how a checkpoint that has it reads."""

@@ -1,0 +1,121 @@
+"""Image processors: what a checkpoint does to an image before it looks at it, by Pillow and numpy alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import CheckpointError, name_list
+from ftkit.models.spec import CheckpointSpec
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+PIXELS = "pixel_values"
+
+# Wide and high: a processor that keeps an image's shape shows itself by them.
+_PROBES = ((48, 32), (32, 48))
+
+
+def load_image_processor(spec: CheckpointSpec) -> Any:
+    """Loads a checkpoint's image processor in the form that needs no torchvision.
+
+    Raises:
+        CheckpointError: it has none, none that works by Pillow, or one that makes something else than images of one
+            size.
+    """
+    from transformers import AutoImageProcessor
+
+    place = spec.processor_path or spec.path
+    loading = {} if spec.processor_path is not None else spec.loading_arguments
+    try:
+        processor = AutoImageProcessor.from_pretrained(place, backend="pil", **loading)
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise _not_loaded(spec, error) from None
+    if not _is_by_pillow(processor):
+        raise _not_loaded(spec, ValueError(f"{type(processor).__name__} needs torchvision"))
+    tensor_shape(processor, spec)
+    return processor
+
+
+def tensor_shape(processor: Any, spec: CheckpointSpec) -> tuple[int, int, int]:
+    """Returns the shape of what a processor makes of any image: channels, height, width.
+
+    Raises:
+        CheckpointError: images of several shapes would not fit into one batch, or are not what it makes.
+    """
+    from PIL import Image
+
+    shapes = {_shape(processor, Image.new("RGB", size)) for size in _PROBES}
+    shape = shapes.pop()
+    if shapes or len(shape) != 3:
+        raise CheckpointError(
+            f"model.checkpoint: the image processor of {spec.name!r} does not make every image one size: a picture of "
+            f"48 x 32 pixels becomes {shape}, of 32 x 48 {(shapes or {shape}).pop()}. ftkit trains on images of one "
+            'size. Fix: set "size" to {"height": ..., "width": ...} in its preprocessor_config.json.'
+        )
+    return shape
+
+
+def check_fits(spec: CheckpointSpec, auto_class: str, shape: tuple[int, int, int]) -> None:
+    """Refuses a checkpoint that cannot read what its own processor makes; no weight is read or computed for it.
+
+    Raises:
+        CheckpointError: the model sees images of another size, or of another number of channels.
+    """
+    import torch
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(spec.path, **spec.loading_arguments)
+    try:
+        with torch.device("meta"), torch.no_grad():
+            model = getattr(transformers, auto_class).from_config(config, trust_remote_code=spec.trust_remote_code)
+            model.eval()(**{PIXELS: torch.empty(1, *shape)})
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise CheckpointError(
+            f"model.checkpoint: {spec.name!r} cannot read the images that its own processor makes, of "
+            f"{shape[0]} channels and {shape[1]} x {shape[2]} pixels: {reason}.\nFix: config.json (image_size, "
+            "num_channels) and preprocessor_config.json (size, crop_size) have to say the same; ftkit reads colour "
+            "images, of 3 channels."
+        ) from None
+
+
+def supported_types() -> list[str]:
+    """Returns the model types that classify images and whose processor works by Pillow."""
+    from transformers.models.auto import modeling_auto
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+
+    types = modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
+    return [name for name in types if IMAGE_PROCESSOR_MAPPING_NAMES.get(name, {}).get("pil")]
+
+
+def _shape(processor: Any, image: Image.Image) -> tuple[int, ...]:
+    made = processor(images=[image], return_tensors="np")
+    return tuple(made[PIXELS].shape[1:]) if PIXELS in made else ()
+
+
+def _is_by_pillow(processor: Any) -> bool:
+    """Tells whether a processor is none of those that compute by torchvision, which may be installed."""
+    from transformers.image_processing_backends import TorchvisionBackend
+
+    return not isinstance(processor, TorchvisionBackend)
+
+
+def _not_loaded(spec: CheckpointSpec, error: Exception) -> CheckpointError:
+    reason = str(error).strip().split("\n")[0].partition(" Should have")[0]
+    if "trust_remote_code" in str(error):
+        return CheckpointError(
+            f"model.checkpoint: preprocessor_config.json of {spec.name!r} (auto_map) asks for the checkpoint's own "
+            f"Python code, which was not run.\nFix: read that code; if you trust its authors, say {spec.trust_key}."
+        )
+    if isinstance(error, OSError):
+        return CheckpointError(
+            f"model.checkpoint: cannot load the image processor of {spec.name!r}: {reason} "
+            "A checkpoint that reads images needs preprocessor_config.json beside config.json; copy it from where the "
+            "checkpoint came from."
+        )
+    return CheckpointError(
+        f"model.checkpoint: {spec.name!r}, of type {spec.model_type!r}, has no image processor that works by Pillow "
+        f"alone: {reason} Start from a checkpoint of another type; there is "
+        f"{name_list(supported_types(), limit=40)}."
+    )

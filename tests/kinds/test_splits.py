@@ -1,0 +1,81 @@
+"""What is held out of train: for the test first, for validation of the rest, and never a row twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftkit.config.run_config import load_config
+from ftkit.errors import ConfigError, DataError
+from ftkit.kinds.splits import read_splits
+from ftkit.kinds.table import kind_of
+from ftkit.kinds.text_classification import KIND
+from ftkit.types import Split
+
+
+@pytest.fixture
+def rows(tmp_path) -> Path:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\n" + "".join(f"text {number},{'ab'[number % 2]}\n" for number in range(100)))
+    return path
+
+
+def splits(rows: Path, *, seed: int = 42, **data: Any) -> dict[str, Split]:
+    config = load_config(
+        {
+            "task": "text-classification",
+            "model": {"checkpoint": "x"},
+            "data": {"train": str(rows), **data},
+            "output_dir": "run",
+        }
+    )
+    task = KIND.task
+    assert kind_of(task) is KIND
+    return read_splits(KIND, task, config.data, KIND.columns_of(task, config.data), seed=seed)
+
+
+def ids(split: Split) -> set[str | int]:
+    return {example.id for example in split.examples}
+
+
+def test_the_test_is_held_out_first_and_validation_of_the_rest(rows):
+    found = splits(rows, validation=0.1, test=0.2)
+    assert {name: len(split) for name, split in found.items()} == {"train": 72, "validation": 8, "test": 20}
+    assert list(found) == ["train", "validation", "test"]
+    assert len(set.union(*map(ids, found.values()))) == 100
+    labels = [example.label for example in found["test"].examples]
+    assert (labels.count("a"), labels.count("b")) == (10, 10)
+
+
+def test_the_seed_decides(rows):
+    one, same, other = (ids(splits(rows, test=0.2, seed=seed)["test"]) for seed in (1, 1, 2))
+    assert one == same != other
+
+
+def test_what_validation_holds_does_not_depend_on_a_test_file(rows):
+    alone = splits(rows, validation=0.1)
+    beside = splits(rows, validation=0.1, test=str(rows))
+    assert ids(alone["validation"]) == ids(beside["validation"])
+    assert alone["train"].fingerprint == beside["train"].fingerprint
+
+
+def test_fingerprints_say_what_was_drawn(rows):
+    found = splits(rows, validation=0.1, test=0.2)
+    digest = splits(rows)["train"].fingerprint
+    assert found["test"].fingerprint == f"0.2 of {digest}, seed 42"
+    assert found["validation"].fingerprint == f"0.1 of {digest} less test, seed 42"
+    assert found["train"].fingerprint == f"{digest} less test less validation"
+
+
+def test_too_few_rows_are_told_by_the_key(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\na,x\nb,y\n")
+    with pytest.raises(DataError, match=r"data.test: 0.1 of train leaves nothing(.|\n)*name a test file"):
+        splits(tmp_path / "rows.csv", test=0.1)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, 1.5])
+def test_a_fraction_is_a_share(rows, fraction):
+    with pytest.raises(ConfigError, match=r"data.test"):
+        splits(rows, test=fraction)
