@@ -24,7 +24,7 @@ class HearRecipe(Recipe):
 
     usage: Literal["hear"] = "hear"
     auto_class: AutoClass = "AutoModelForAudioClassification"
-    seconds: float
+    seconds: float = 30.0
 
 
 def _recording(card: Card) -> str:

@@ -6,7 +6,7 @@ import os
 from typing import Literal
 
 from ftkit.data.images import ImageExample
-from ftkit.report.escape import literal, one_line, shell_word
+from ftkit.report.escape import literal, shell_word
 from ftkit.report.recipe import AutoClass, Recipe
 from ftkit.report.saved import Card
 from ftkit.report.usage.labels import label_lines, label_note, needs_logits
@@ -65,7 +65,7 @@ USAGE = Usage(
     recipe=SeeRecipe,
     inputs=_inputs,
     code=_code,
-    arguments=lambda card: f"--text {shell_word(one_line(_photo(card)))}",
+    arguments=lambda card: f"--input {shell_word(_photo(card))}",
     files=("photos/", "predictions.jsonl"),
     note=label_note,
 )
