@@ -131,6 +131,11 @@ def probe(position: int) -> ImageExample:
     return ImageExample(id=position, image=Image.new("RGB", (256, 192), "grey"), name="made up", line=position + 1)
 
 
+def blocks(group: str) -> tuple[str, ...]:
+    """Returns what the report shows of predictions: errors as small pictures, where an image has one label."""
+    return tuple("image-errors" if name == "label-errors" else name for name in labelled.blocks(group))
+
+
 _NO_VIRTUAL_TOKENS = dict.fromkeys(
     ("prefix", "prompt", "p-tuning"), "virtual tokens stand before a text, and an image is none"
 )
@@ -161,11 +166,12 @@ KIND = Kind(
             preprocessor="ftkit.adapters.preprocessors.image:ImagePreprocessor",
             objective="ftkit.adapters.objectives.labels:LabelObjective",
             auto_class="AutoModelForImageClassification",
+            usage="see",
             peft_task=None,
             refuses=_NO_VIRTUAL_TOKENS,
         )
     },
     metrics=labelled.metric_group,
     reading=labelled.reading,
-    blocks=labelled.blocks,
+    blocks=blocks,
 )

@@ -152,12 +152,6 @@ def metric_group(task: Task, data: LabelledData) -> MetricGroup:
     return GROUPS[problem_type_of(task, data)]
 
 
-def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: Any, where: str) -> Plain:
-    """Returns the labels, and what they are."""
-    assert labels is not None
-    return Plain(labels=labels, data={"problem_type": labels.problem_type})
-
-
 _BLOCKS: dict[str, tuple[str, ...]] = {
     "single_label_classification": ("label-f1", "reliability", "confusion", "label-scores", "label-errors"),
     "multi_label_classification": ("label-f1", "label-scores", "label-set-errors"),
@@ -178,3 +172,9 @@ def reading(group: str) -> str:
 def blocks(group: str) -> tuple[str, ...]:
     """Returns what the report shows of predictions; of metrics of one's own nothing is known."""
     return _BLOCKS.get(group, ())
+
+
+def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: Any, where: str) -> Plain:
+    """Returns the labels, and what they are."""
+    assert labels is not None
+    return Plain(labels=labels, data={"problem_type": labels.problem_type})

@@ -8,6 +8,7 @@ BLOCKS: dict[str, str] = {
     "confusion": "ftkit.report.blocks.confusion:BLOCK",
     "label-scores": "ftkit.report.blocks.label_scores:BLOCK",
     "label-errors": "ftkit.report.blocks.label_errors:BLOCK",
+    "image-errors": "ftkit.report.blocks.image_errors:BLOCK",
     "label-set-errors": "ftkit.report.blocks.label_set_errors:BLOCK",
     "number-errors": "ftkit.report.blocks.number_errors:BLOCK",
     "entity-errors": "ftkit.report.blocks.entity_errors:BLOCK",
@@ -28,6 +29,7 @@ READINGS: dict[str, str] = {
 USAGES: dict[str, str] = {
     "load": "ftkit.report.usage.load:USAGE",
     "classify": "ftkit.report.usage.classify:USAGE",
+    "see": "ftkit.report.usage.see:USAGE",
     "hear": "ftkit.report.usage.hear:USAGE",
     "tag": "ftkit.report.usage.tag:USAGE",
     "write": "ftkit.report.usage.write:USAGE",

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from ftkit.report.safe_svg import is_safe_svg
+from ftkit.report.safe_thumbnail import is_safe_thumbnail
 from ftkit.report.texts import encodable
-from ftkit.report.thumbnail import is_thumbnail
 
 
 class Values(BaseModel):
@@ -29,7 +29,7 @@ Svg = Annotated[str | None, AfterValidator(lambda svg: svg if is_safe_svg(svg) e
 Svgs = Annotated[tuple[str, ...], BeforeValidator(_only_drawn)]
 """Drawings of ftkit; what is anything else is left out."""
 
-Thumbnail = Annotated[str | None, AfterValidator(lambda url: url if is_thumbnail(url) else None)]
+Thumbnail = Annotated[str | None, AfterValidator(lambda url: url if is_safe_thumbnail(url) else None)]
 """A small JPEG or PNG as a data URL, to stand in the `src` of an `img`; what is anything else is left out."""
 
 Pairs = tuple[tuple[str, str], ...]

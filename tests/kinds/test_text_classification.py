@@ -166,20 +166,3 @@ def test_smoothing_is_a_share() -> None:
         KIND.adapter_options(
             split_of("a"), space("a"), TextClassificationData(train="x"), Settings(label_smoothing=1.5)
         )
-
-
-# --- people ---
-
-
-@pytest.mark.parametrize(
-    ("label", "predicted", "problem_type", "shown"),
-    [
-        ("a", 1, "single_label_classification", "b"),
-        (("a",), [True, False, True], MULTI, ("a", "c")),
-        (1.5, 1.25, REGRESSION, 1.25),
-    ],
-)
-def test_what_is_shown_of_an_example(label: Any, predicted: Any, problem_type: Any, shown: Any) -> None:
-    names = ("score",) if problem_type == REGRESSION else ("a", "b", "c")
-    found = KIND.shown(TextExample(0, "rain", label=label), predicted, space(*names, problem_type=problem_type))
-    assert found == {"text": "rain", "expected": label, "predicted": shown}

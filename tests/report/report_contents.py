@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from ftkit.data.audio import AudioExample
+from ftkit.data.images import ImageExample
 from ftkit.kinds.table import find_kind
 from ftkit.report.content import EvaluatedSplit, ReportContent
+from ftkit.report.recipe import Recipe
 from ftkit.report.usage.classify import ClassifyRecipe
+from ftkit.report.usage.hear import HearRecipe
+from ftkit.report.usage.see import SeeRecipe
 from ftkit.report.usage.tag import TagRecipe
 from ftkit.report.usage.write import WriteRecipe
 from ftkit.types import Label, Split, TextExample, TextToTextExample, TokenExample
@@ -257,6 +264,40 @@ def regression_content(*, num_rows: int = 600, **changes: Any) -> ReportContent:
     return content(
         [split], label_names=("score",), problem_type="regression", primary_metric="mse", scores=scores, **changes
     )
+
+
+def _with_files(kind: str, make: Callable[[int, str], Any], recipe: Recipe, input_name: str) -> ReportContent:
+    """A run that tells files of two labels apart."""
+    names = ("cat", "dog")
+    made = single_label_split("test", names, num_rows=60, source="files/test")
+    examples = [make(row, names[label]) for row, label in enumerate(made.references)]
+    scores = {"test_accuracy": float(np.mean(made.predictions == made.references)), "test_loss": 0.5}
+    return content(
+        [replace(made, split=Split("test", "files/test", examples))],
+        label_names=names,
+        problem_type="single_label_classification",
+        primary_metric="accuracy",
+        scores={**scores, "test_per_label": per_label(made, names)},
+        kind=kind,
+        task_name=kind,
+        recipe=recipe,
+        input_name=input_name,
+    )
+
+
+def image_content() -> ReportContent:
+    def make(row: int, label: str) -> ImageExample:
+        image = Image.new("RGB", (200, 100), (row, 0, 0))
+        return ImageExample(id=row, image=image, name=f"{label}/{row}.jpg", label=label)
+
+    return _with_files("image-classification", make, SeeRecipe(), "image")
+
+
+def audio_content() -> ReportContent:
+    def make(row: int, label: str) -> AudioExample:
+        return AudioExample(id=row, name=f"calls/{row}.wav", path=f"calls/{row}.wav", label=label, line=row + 2)
+
+    return _with_files("audio-classification", make, HearRecipe(), "recording")
 
 
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")

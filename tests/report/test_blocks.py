@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pictures
 import pytest
 import report_contents as contents
 from huggingface_hub import ModelCard
-from jinja2 import ChoiceLoader, DictLoader
+from PIL import Image
 
 from ftkit.errors import FtkitError
 from ftkit.kinds.table import KINDS, find_kind
@@ -33,6 +34,7 @@ from ftkit.report.usage.usage import Usage, find_usage
 from ftkit.report.values import BlockValues, ReadingFacts
 from ftkit.types import PROBLEM_TYPES
 
+LABELLED = ("text-classification", "image-classification", "audio-classification")
 TEMPLATES = Path(template.__file__).parent / "templates"
 CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "single": contents.single_label_content,
@@ -40,6 +42,8 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "numbers": contents.regression_content,
     "tags": contents.tagging_content,
     "written": contents.translation_content,
+    "images": contents.image_content,
+    "recordings": contents.audio_content,
     "a kind of one's own": lambda: contents.single_label_content(reading="any", blocks=(), recipe=LoadRecipe()),
 }
 
@@ -70,7 +74,7 @@ def test_a_usage_has_a_recipe(name: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_kind_names_is_there(kind: Any) -> None:
     found = find_kind(kind)
-    for group in PROBLEM_TYPES if kind == "text-classification" else (kind, "loss"):
+    for group in PROBLEM_TYPES if kind in LABELLED else (kind,):
         assert set(found.blocks(group)) <= set(BLOCKS)
         assert found.reading(group) in READINGS
     assert {adapter.usage for adapter in found.task_adapters.values()} <= set(USAGES)
@@ -139,49 +143,50 @@ def _parts() -> dict[str, Any]:
     return {"page": page_values(content), "card": card_values(content)}
 
 
-# --- a kind that the report does not know --------------------------------------------------------------------
+# --- pictures -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def report_of_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A report of a kind that brings a block and a usage: two rows of the table, and files of its own."""
-    for table, rows in ((BLOCKS, pictures.BLOCKS), (USAGES, pictures.USAGES)):
-        for name, place in rows.items():
-            monkeypatch.setitem(table, name, place)
-    environment = template._environment()
-    with_theirs = ChoiceLoader([environment.loader, DictLoader(pictures.TEMPLATES)])  # type: ignore[list-item]
-    monkeypatch.setattr(environment, "loader", with_theirs)
-    write_report(tmp_path, pictures.picture_content())
+def report_of_images(tmp_path: Path) -> Path:
+    write_report(tmp_path, contents.image_content())
     return tmp_path
 
 
-def test_a_new_kind_is_its_own_files_and_rows(report_of_pictures: Path) -> None:
-    page = (report_of_pictures / "report.html").read_text(encoding="utf-8")
-    assert page.count('<img src="data:image/jpeg;base64,') == len(_pictures(report_of_pictures)) > 1
-    assert page.count("<svg") == 2 + 2, "of training, and of predictions"
-    card = ModelCard.load(report_of_pictures / "README.md").text
-    assert "> 0.jpg" in card
-    assert 'model=run)("photos/test/0.jpg")' in card
+def _rows(report: str | bytes) -> list[dict[str, Any]]:
+    return json.loads(report)["page"]["results"]["blocks"][-1]["rows"]
+
+
+def test_images_are_to_be_seen(report_of_images: Path) -> None:
+    page = (report_of_images / "report.html").read_text(encoding="utf-8")
+    rows = _rows((report_of_images / "report.json").read_bytes())
+    assert page.count('<img src="data:image/jpeg;base64,') == len(rows) > 1
+    pixels = Image.open(io.BytesIO(base64.b64decode(rows[0]["thumbnail"].partition(",")[2])))
+    assert pixels.size == (96, 48)
+    card = ModelCard.load(report_of_images / "README.md").text
     assert "With ftkit, an image, or a file" in card
     assert "It answers every image with one of the 2 labels" in card
-    assert "ftkit predict support-intents --input photo.jpg" in card
-    before = {path.name: path.read_bytes() for path in report_of_pictures.iterdir()}
-    rebuild(report_of_pictures)
-    rebuilt = (report_of_pictures / "report.html").read_bytes()
-    assert rebuilt == before["report.html"]
+    (report_of_images / "report.html").unlink()
+    rebuild(report_of_images)
+    assert (report_of_images / "report.html").read_text(encoding="utf-8") == page
 
 
-def _pictures(folder: Path) -> list[dict[str, Any]]:
-    return json.loads((folder / "report.json").read_bytes())["page"]["results"]["blocks"][-1]["rows"]
+def test_an_image_that_has_gone_is_no_reason_to_fail(tmp_path: Path) -> None:
+    content = contents.image_content()
+    (split,) = content.evaluated
+    gone = [replace(example, image=str(tmp_path / example.name)) for example in split.split.examples]
+    split.split.examples[:] = gone  # type: ignore[index]
+    write_report(tmp_path, content)
+    assert {row["thumbnail"] for row in _rows((tmp_path / "report.json").read_bytes())} == {None}
+    assert "<img" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_thumbnails_stay_at_home(report_of_pictures: Path) -> None:
-    shared = shared_files(report_of_pictures, repo_id="owner/name", with_texts=False)
-    assert not any("data:image" in text for text in shared.values())
-    rows = json.loads(shared["report.json"])["page"]["results"]["blocks"][-1]["rows"]
-    assert [row["line"] for row in rows] == [row["line"] for row in _pictures(report_of_pictures)]
-    with_pictures = shared_files(report_of_pictures, repo_id="owner/name", with_texts=True)
-    assert "data:image" in with_pictures["report.html"]
+def test_images_stay_at_home(report_of_images: Path) -> None:
+    shared = shared_files(report_of_images, repo_id="owner/name", with_texts=False)
+    assert not any(found in text for text in shared.values() for found in ("data:image", "cat/", "dog/"))
+    assert [row["weight"] for row in _rows(shared["report.json"])] == [
+        row["weight"] for row in _rows((report_of_images / "report.json").read_bytes())
+    ]
+    assert "data:image" in shared_files(report_of_images, repo_id="owner/x", with_texts=True)["report.html"]
 
 
 SVG = base64.b64encode(b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>').decode()
@@ -193,24 +198,25 @@ SVG = base64.b64encode(b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1
         "http://a.b/c.jpg",
         f"data:image/svg+xml;base64,{SVG}",
         f"data:image/png;base64,{SVG}",
-        '"><script>x</script>',
+        '"><script>alert(1)</script>',
         "",
     ],
 )
-def test_a_stranger_s_picture_that_is_none_is_left_out(url: str, report_of_pictures: Path) -> None:
-    path = report_of_pictures / "report.json"
+def test_a_stranger_s_picture_that_is_none_is_left_out(url: str, report_of_images: Path) -> None:
+    path = report_of_images / "report.json"
     value = json.loads(path.read_bytes())
     rows = value["page"]["results"]["blocks"][-1]["rows"]
     rows[0]["thumbnail"] = url
     path.write_text(json.dumps(value), encoding="utf-8")
-    rebuild(report_of_pictures)
-    page = (report_of_pictures / "report.html").read_text(encoding="utf-8")
+    rebuild(report_of_images)
+    page = (report_of_images / "report.html").read_text(encoding="utf-8")
     assert page.count("<img") == len(rows) - 1
-    assert _pictures(report_of_pictures)[0]["thumbnail"] is None
+    assert "<script" not in page
+    assert _rows(path.read_bytes())[0]["thumbnail"] is None
 
 
-def test_the_values_of_one_block_are_not_those_of_another(report_of_pictures: Path) -> None:
-    value = json.loads((report_of_pictures / "report.json").read_bytes())
+def test_the_values_of_one_block_are_not_those_of_another(report_of_images: Path) -> None:
+    value = json.loads((report_of_images / "report.json").read_bytes())
     value["page"]["results"]["blocks"][-1]["block"] = "scatter"
     with pytest.raises(ValueError, match=r"svg: Field required|rows: Extra inputs"):
         Report.model_validate(value)

@@ -22,7 +22,8 @@ NAMES = {*KINDS, *FAMILIES, *PROBLEM_TYPES}
 PRINTED = {
     "config_text.py": {"decoder"},
     "readings/number.py": {"regression"},
-    "usage/classify.py": {"multi_label_classification", "regression"},
+    "usage/classify.py": {"multi_label_classification"},
+    "usage/labels.py": {"multi_label_classification", "regression"},
 }
 
 

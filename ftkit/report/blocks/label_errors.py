@@ -23,7 +23,8 @@ def confidence_text(split: EvaluatedSplit, confidence: float) -> str:
     return MISSING if split.confidences is None else score_text(number(confidence))
 
 
-def _values(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any]:
+def label_errors(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any]:
+    """Returns the values of the table of the most confident errors."""
     return error_table(
         split,
         title="Most confident errors",
@@ -36,4 +37,4 @@ def _values(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any]:
     )
 
 
-BLOCK = Block(values=_values, model=ErrorTable, template="error_table.html")
+BLOCK = Block(values=label_errors, model=ErrorTable, template="error_table.html")

@@ -7,6 +7,7 @@ from typing import Literal
 from ftkit.report.escape import literal
 from ftkit.report.recipe import AutoClass, Recipe
 from ftkit.report.saved import Card
+from ftkit.report.usage.labels import label_lines, label_note
 from ftkit.report.usage.loading import cut, load_lines, named, trusting
 from ftkit.report.usage.text import input_texts, text_arguments
 from ftkit.report.usage.usage import Usage
@@ -59,18 +60,8 @@ def _by_peft(card: Card, name: str, is_folder: bool) -> list[str]:
         *load_lines(card, name, is_folder),
         "",
         f'inputs = tokenizer({(joint or ", ").join(texts)}{cut(card)}, return_tensors="pt")',
-        "with torch.inference_mode():",
-        "    logits = model(**inputs).logits[0]",
-        f"print({label_answer(card)})",
+        *label_lines(card),
     ]
-
-
-def label_answer(card: Card) -> str:
-    """Returns the expression that tells the labels, or the number, which `logits` say."""
-    return {
-        "multi_label_classification": "[model.config.id2label[i] for i in (logits >= 0).nonzero().flatten().tolist()]",
-        "regression": "logits.item()",
-    }.get(card.problem_type, "model.config.id2label[logits.argmax().item()]")
 
 
 def _literals(card: Card) -> tuple[list[str], str | None]:
@@ -80,12 +71,6 @@ def _literals(card: Card) -> tuple[list[str], str | None]:
     return [literal(text) for text in input_texts(card)], None if joint is None else f" + {literal(joint)} + "
 
 
-def _note(card: Card) -> str:
-    if card.problem_type == "multi_label_classification":
-        return "Each label comes with a probability of its own; those from 0.5 on are the prediction."
-    return ""
-
-
 USAGE = Usage(
     recipe=ClassifyRecipe,
     inputs=_inputs,
@@ -93,5 +78,5 @@ USAGE = Usage(
     code=_code,
     arguments=text_arguments,
     files=("texts.csv", "predictions.jsonl"),
-    note=_note,
+    note=label_note,
 )

@@ -7,7 +7,7 @@ from typing import Literal
 from ftkit.report.escape import literal, shell_word
 from ftkit.report.recipe import AutoClass, Recipe
 from ftkit.report.saved import Card
-from ftkit.report.usage.classify import label_answer
+from ftkit.report.usage.labels import label_lines
 from ftkit.report.usage.loading import Processor, load_lines
 from ftkit.report.usage.usage import Usage
 
@@ -50,9 +50,7 @@ def _code(card: Card, name: str, is_folder: bool) -> list[str]:
         f'samples = load_audio({literal(_recording(card))}, sampling_rate=rate, backend="soundfile")',
         f"samples = samples[: round({_seconds(card):g} * rate)]",
         'inputs = extractor(samples, sampling_rate=rate, return_tensors="pt")',
-        "with torch.inference_mode():",
-        "    logits = model(**inputs).logits[0]",
-        f"print({label_answer(card)})",
+        *label_lines(card),
     ]
 
 

@@ -11,10 +11,19 @@ _BUILT_IN = "ftkit:"
 
 
 class Processor(NamedTuple):
-    """What turns inputs into arrays: its name in the code, and the transformers class that loads it."""
+    """What turns inputs into arrays.
+
+    Attributes:
+        variable: its name in the code.
+        auto_class: the transformers class that loads it.
+        arguments: what else it is loaded with, with a comma before it.
+        imports: further lines that the code needs.
+    """
 
     variable: str
     auto_class: str
+    arguments: str = ""
+    imports: tuple[str, ...] = ()
 
 
 TOKENIZER = Processor("tokenizer", "AutoTokenizer")
@@ -48,12 +57,13 @@ def load_lines(
         generates: the model's own settings of the search are needed.
     """
     trust = trusting(card)
-    processing = f"{processor.variable} = {processor.auto_class}.from_pretrained(run{trust})"
+    processing = f"{processor.variable} = {processor.auto_class}.from_pretrained(run{processor.arguments}{trust})"
     if card.method == "full":
         names = sorted((card.recipe.auto_class, processor.auto_class))
         return [
             "import torch",
             f"from transformers import {', '.join(names)}",
+            *processor.imports,
             "",
             named("run", name, is_folder=is_folder),
             processing,
@@ -69,6 +79,7 @@ def load_lines(
         "import torch",
         "from peft import PeftModel",
         f"from transformers import {', '.join(names)}",
+        *processor.imports,
         "",
         named("run", name, is_folder=is_folder),
         *_base_lines(card.base),

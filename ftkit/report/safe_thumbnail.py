@@ -18,7 +18,7 @@ _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 
-def is_thumbnail(url: object) -> bool:
+def is_safe_thumbnail(url: object) -> bool:
     """Tells whether a text is the data URL of a JPEG or PNG of few bytes and few pixels.
 
     The bytes begin as the type in the URL says, and the size in their header is bounded: some few bytes can

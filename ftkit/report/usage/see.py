@@ -1,0 +1,71 @@
+"""Images are given one label, several labels or a number."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from ftkit.data.images import ImageExample
+from ftkit.report.escape import literal, one_line, shell_word
+from ftkit.report.recipe import AutoClass, Recipe
+from ftkit.report.saved import Card
+from ftkit.report.usage.labels import label_lines, label_note, needs_logits
+from ftkit.report.usage.loading import Processor, load_lines, named, trusting
+from ftkit.report.usage.usage import Usage
+
+_PROCESSOR = Processor(
+    "processor",
+    "AutoImageProcessor",
+    arguments=', backend="pil"',
+    imports=("from transformers.image_utils import load_image",),
+)
+
+
+class SeeRecipe(Recipe):
+    """How images are labelled."""
+
+    usage: Literal["see"] = "see"
+    auto_class: AutoClass = "AutoModelForImageClassification"
+
+
+def _inputs(example: ImageExample) -> tuple[str, ...]:
+    """Returns the path from where the run was started; where that would show a place of the machine, the name."""
+    is_relative = isinstance(example.image, str) and not os.path.isabs(example.image)
+    return (str(example.image) if is_relative else example.name,)
+
+
+def _photo(card: Card) -> str:
+    return card.example.inputs[0] if card.example is not None and card.example.inputs else "photo.jpg"
+
+
+def _code(card: Card, name: str, is_folder: bool) -> list[str]:
+    if card.method == "full" and not needs_logits(card):  # transformers' pipeline gives shares that sum to 1
+        return _by_pipeline(card, name, is_folder)
+    return [
+        *load_lines(card, name, is_folder, processor=_PROCESSOR),
+        "",
+        f'inputs = processor(load_image({literal(_photo(card))}), return_tensors="pt")',
+        *label_lines(card),
+    ]
+
+
+def _by_pipeline(card: Card, name: str, is_folder: bool) -> list[str]:
+    trust = trusting(card)
+    return [
+        "from transformers import AutoImageProcessor, pipeline",
+        "",
+        named("run", name, is_folder=is_folder),
+        f"processor = AutoImageProcessor.from_pretrained(run{_PROCESSOR.arguments}{trust})",
+        f'classify = pipeline("image-classification", model=run, image_processor=processor{trust})',
+        f"print(classify({literal(_photo(card))})[0])",
+    ]
+
+
+USAGE = Usage(
+    recipe=SeeRecipe,
+    inputs=_inputs,
+    code=_code,
+    arguments=lambda card: f"--text {shell_word(one_line(_photo(card)))}",
+    files=("photos/", "predictions.jsonl"),
+    note=label_note,
+)
