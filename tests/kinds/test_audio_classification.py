@@ -285,7 +285,8 @@ def test_the_cards_code_predicts_as_the_run_does(
     card = (result.output_dir / "README.md").read_text(encoding="utf-8")
     code = card.partition("```python\n")[2].partition("```")[0]
     assert f"reads the first {'15' if name == 'wav2vec2' else '2'} s of a recording" in card
-    code = code.replace('run = "run"', f"run = {str(result.output_dir)!r}")
+    for given, place in (('run = "run"', result.output_dir), (f'base = "{name}"', checkpoint(name))):
+        code = code.replace(given, f"{given.partition(' ')[0]} = {str(place)!r}")
     done = subprocess.run([sys.executable, "-c", code], cwd=tones / "test", capture_output=True, text=True)
     shown = json.loads((result.output_dir / "report.json").read_text(encoding="utf-8"))["card"]["example"]
     row = next(row for row in lines(result.output_dir / "predictions" / "test.jsonl") if row["id"] == shown["id"])
