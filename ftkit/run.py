@@ -184,7 +184,15 @@ def execute(config: RunConfig) -> RunResult:
 
     size = training.step_size(config.train, arguments, padding_is_free=speedups.padding_is_free)
     choice = precision.choose_precision(
-        config.train, arguments, adapter, model, rows, size, folder=directory.checkpoints, resume=config.resume
+        config.train,
+        arguments,
+        adapter,
+        model,
+        rows,
+        size,
+        padding_is_free=speedups.padding_is_free,
+        folder=directory.checkpoints,
+        resume=config.resume,
     )
     speedups.attach("tuned", model, size=size)
     with speedups, trackers.abandoned_on_failure():

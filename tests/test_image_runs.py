@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -255,14 +257,36 @@ def test_merged_and_exported_it_predicts_the_same(run, photos, tmp_path, command
     assert others == [pytest.approx(one, abs=1e-5)] * 2
 
 
-def test_plain_transformers_predicts_the_same_of_a_full_run(checkpoint, photos, tmp_path):
-    from transformers import AutoImageProcessor, pipeline
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers, by peft
+@pytest.mark.parametrize(("tuner", "problem_type"), [
+    ({"method": "full"}, "single_label_classification"),
+    (LORA, "single_label_classification"),
+    ({"method": "full"}, "multi_label_classification"),
+], ids=str)  # fmt: skip
+def test_the_code_of_the_card_predicts_the_same(
+    tuner, problem_type, checkpoint, photos, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "base").symlink_to(checkpoint("resnet"))
+    (tmp_path / "photos").symlink_to(photos)
+    monkeypatch.chdir(tmp_path)
+    data = {"train": "photos/train", "test": "photos/test", "problem_type": problem_type}
+    run = ftkit.train(config(Path("base"), photos, Path(), data=data, tuner=tuner))
+    code = re.search(r"^```python\n(.*?)^```$", (run.output_dir / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert code is not None
+    capsys.readouterr()
+    exec(compile(code[1], "card", "exec"), {"__name__": "__main__"})
+    printed = capsys.readouterr().out.strip()
+    expected = predictions(run.output_dir / "predictions" / "test.jsonl")[0]
+    value = ast.literal_eval(printed) if printed[0] in "{[" else printed
+    if isinstance(value, dict):
+        assert value["score"] == pytest.approx(expected["score"], abs=1e-6)
+        value = value["label"]
+    assert value == expected["label"]
 
-    run = ftkit.train(config(checkpoint("resnet"), photos, tmp_path))
-    processor = AutoImageProcessor.from_pretrained(run.output_dir, backend="pil")
-    classify = pipeline("image-classification", model=str(run.output_dir), image_processor=processor)
-    found = classify(str(photos / "test" / "red" / "1.png"), top_k=3)
-    expected = next(
-        row["scores"] for row in predictions(run.output_dir / "predictions" / "test.jsonl") if row["id"] == "red/1.png"
-    )
-    assert {row["label"]: row["score"] for row in found} == pytest.approx(expected, abs=1e-6)
+
+def test_the_card_tells_what_it_is(run, photos):
+    card = (run.output_dir / "README.md").read_text()
+    assert "An image-classification model" in card
+    assert "type: imagefolder" in card
+    assert f"ftkit predict {run.output_dir.name} --input" in card
+    assert "--text" not in card

@@ -21,7 +21,12 @@ def command(
     text_pair: Annotated[
         list[str] | None, typer.Option(help="The second text of a pair, one for each --text.")
     ] = None,
-    input: Annotated[str | None, typer.Option(help="A file: csv, tsv, jsonl, json, parquet, txt or conll.")] = None,
+    input: Annotated[
+        str | None,
+        typer.Option(
+            help="A file: csv, tsv, jsonl, json, parquet, txt or conll; an image or a recording, or a folder of them."
+        ),
+    ] = None,
     output: Annotated[str | None, typer.Option(help="Where to write; standard output if left out.")] = None,
     format: Annotated[
         str | None, typer.Option(help="jsonl, csv, conll or txt; by the output's extension if left out.")

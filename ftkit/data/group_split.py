@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ftkit.data.problems import Problems
 from ftkit.errors import DataError, name_list
 from ftkit.types import Split
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FAR_FROM_FRACTION = 0.5
 """A share that differs from the fraction by half of it or more is told: groups are too large or too few."""
@@ -48,7 +49,7 @@ def grouped_draw(
 
 def _choose(counts_GL: np.ndarray, totals_L: np.ndarray, order: Sequence[int], fraction: float) -> list[int]:
     """Returns the groups to hold out, one pass over the groups in the given order."""
-    held_L = np.zeros_like(totals_L)
+    held_L = 0 * totals_L
     distance = _distance(held_L, totals_L, fraction)
     chosen: list[int] = []
     for group in order:
@@ -77,6 +78,8 @@ def _members(examples: Sequence[Any]) -> dict[Any, list[int]]:
 
 def _label_counts(examples: Sequence[Any], groups: Sequence[Sequence[int]]) -> np.ndarray:
     """Returns the examples of each group, in all and by label: (G, 1 + L)."""
+    import numpy as np  # only here: it would make every command that reads data slower to start
+
     columns: dict[str, int] = {}
     cells: list[tuple[int, int]] = []
     for group, positions in enumerate(groups):
@@ -145,8 +148,8 @@ def _check_shared_groups(train: Split, split: Split, column: str, problems: Prob
     if shared:
         names = list(dict.fromkeys(str(example.group) for example in shared))
         problems.warn(
-            f"leak: {len(shared):,} of {len(split):,} rows of {split.name} have a {column} that is also in train: "
+            f"leak: {len(shared):,} of {len(split):,} rows of {split.name} share their {column} with rows of train: "
             f"{name_list(names, limit=5)}",
             where=split.where(shared[0]),
-            remedy=f"remove them from train or from {split.name}; its scores do not hold for a {column} never seen",
+            remedy=f"remove them from train or from {split.name}; its scores tell nothing of another {column}",
         )

@@ -59,7 +59,7 @@ def prediction_limits(train: TrainSpec, objective: Objective, *, device_type: st
     Args:
         device_type: such as `cpu` or `cuda`.
     """
-    rows, cost = train.per_device_eval_batch_size or objective.most_rows, train.max_tokens_at_once
+    rows, cost = train.per_device_eval_batch_size or objective.most_rows, train.max_cost_at_once(device_type)
     if rows is not None:
         return BatchLimits(rows, cost)
     if device_type != "cpu":

@@ -1,8 +1,9 @@
-"""What a run computes in: as its config says, or what a probe of a few real steps finds faster, fp32 or bf16.
+"""What a run computes in: as its config says, or by a rule, fp32 or bf16.
 
 Weights, optimizer and evaluation are float32 in any case; what changes is the arithmetic of the forward and backward
-pass. bf16 is several times faster where the hardware multiplies it, and several times slower where it does not, so it
-is measured on the run's own model, rows and device. A run that is resumed computes as it began.
+pass. bf16 is faster where the device multiplies it and the model's matrices are wide enough, so the rule asks for
+both, and one step of the run's own model must come out alike in fp32 and bf16. Nothing is timed: the same config and
+seed compute in the same precision on the same machine, however busy it is. A run that is resumed computes as it began.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import json
 import math
 import os
 import random
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,8 @@ from ftkit.adapters.task_adapter import Batch, Encoded, TaskAdapter
 from ftkit.config.train import Precision, TrainSpec, stated_precision
 from ftkit.console import note, warn
 from ftkit.data.files import atomic_write_json
-from ftkit.engine.arguments import is_sharded, num_epochs
-from ftkit.engine.batching import RowOfEpoch, StepSize, num_batches, plan_epoch
+from ftkit.engine.arguments import is_sharded
+from ftkit.engine.batching import RowOfEpoch, StepSize, plan_epoch
 from ftkit.engine.current_batch import computing
 from ftkit.engine.evaluation import evaluating
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from torch.nn import Module
     from transformers import TrainingArguments
 
-PROBED: tuple[Precision, Precision] = ("fp32", "bf16")
+COMPARED: tuple[Precision, Precision] = ("fp32", "bf16")
 RECORD = "precision.json"
-NUM_STEPS = 3  # in each precision, one after the other: a machine that is busy for a moment slows both
-MIN_BATCHES = 50  # with warm-up a probe costs about eight steps
-SMALL_RUN = 1e13  # floating-point operations: a minute or two on a laptop, where there is nothing to win
-MIN_GAIN = 1.1  # below, the difference is within what timings vary, and not worth coarser arithmetic
-CLEAR = 2.0  # one step that differs by so much decides
-# bf16 keeps 8 bits of a number: losses differ by some parts in a thousand. More means that a model does not bear it.
+# What multiplies bf16 -> how wide a model's matrices must be on average for a step to gain clearly more than a tenth.
+# Measured for AMX, set with caution for the others; the figures are in docs/performance.md.
+MIN_WIDTH: Mapping[str, float] = {"amx_bf16": 192, "avx512_bf16": 320, "gpu": 192}
+COMPARED_COST = 512  # positions of the step that is computed in both, at most, unless one row takes more
+# bf16 keeps 8 bits of a number: losses differ by some parts in a thousand. A larger difference means that the model is
+# not numerically stable in bf16.
 LOSS_TOLERANCE, SMALL_LOSS = 0.05, 0.1
 
 
@@ -53,14 +53,18 @@ class Choice:
     """What a run computes in, and why.
 
     Attributes:
-        fp32_seconds: per 1,000 tokens of training rows, forward and backward pass; None where nothing was measured.
-        bf16_seconds: the same.
+        unit: what of the device multiplies bf16, a key of `MIN_WIDTH`; None where nothing does, or was looked for.
+        mean_width: of the model's matrices; None where it did not matter.
+        fp32_loss: of the step that was computed in both, without dropout; None where none was.
+        bf16_loss: the same.
     """
 
     precision: str
     reason: str
-    fp32_seconds: float | None = None
-    bf16_seconds: float | None = None
+    unit: str | None = None
+    mean_width: float | None = None
+    fp32_loss: float | None = None
+    bf16_loss: float | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -94,36 +98,36 @@ def choose_precision(
     train: Encoded,
     size: StepSize,
     *,
+    padding_is_free: bool,
     folder: Path,
     resume: bool,
 ) -> Choice:
     """Decides what is computed in, on the main process for all, and writes it into the training arguments.
 
     All processes call this together, before the trainer is made. The model keeps its weights, buffers and gradients,
-    and the random numbers to come stay the same; it is moved to its device.
+    and the random numbers to come stay the same; on the main process it is moved to its device.
 
     Args:
+        padding_is_free: padding is left out of the model.
         folder: where the choice is recorded, for a run that is resumed.
         resume: compute as the record says.
     """
     stated, launched = stated_precision(spec), _launched()
     if stated is not None:
         return Choice(stated, "as the config says")
-    if resume:
-        choice = _recorded(folder / RECORD)
-    elif launched is not None:
-        choice = Choice(launched, "as accelerate launch says")
-    elif reason := _why_not_to_probe(arguments, model, train, size):
-        choice = Choice("fp32", f"not probed: {reason}")
-    else:
-        choice = _probe(arguments, adapter, model, train, size)
-    choice = Choice(**_from_main_process(asdict(choice)))
+    choice = Choice("fp32", "as the main process says")
     if arguments.process_index == 0:
+        if resume:
+            choice = _recorded(folder / RECORD)
+        elif launched is not None:
+            choice = Choice(launched, "as accelerate launch says")
+        else:
+            choice = choose_by_rule(arguments, adapter, model, train, size, padding_is_free=padding_is_free)
         atomic_write_json(folder / RECORD, asdict(choice))
+    choice = Choice(**_from_main_process(asdict(choice)))
     if launched not in (None, choice.precision):
         warn(f"accelerate launch says {launched}, but the run began in {choice.precision} and is resumed in it.")
-    if not choice.reason.startswith("not probed"):
-        note(f"precision: {choice.precision} ({choice.reason})")
+    note(f"precision: {choice.precision} ({choice.reason})")
     # Accelerate learns it from the arguments, when the trainer is made.
     arguments.bf16, arguments.fp16 = choice.precision == "bf16", choice.precision == "fp16"
     arguments.mixed_precision = "no" if choice.precision == "fp32" else choice.precision
@@ -149,153 +153,154 @@ def _from_main_process(value: dict[str, Any]) -> dict[str, Any]:
     return broadcast_object_list([value])[0]
 
 
-# --- is it worth it? ---
+# --- the rule ---
 
 
-def _why_not_to_probe(arguments: TrainingArguments, model: Module, train: Encoded, size: StepSize) -> str | None:
-    """Returns why a run is not probed and computes in fp32; None if it is."""
-    from transformers.utils import is_torch_bf16_gpu_available
-
-    if is_sharded(arguments):
-        return "the model is sharded"
-    if arguments.torch_compile:
-        return "the model would be compiled for it"
-    if arguments.activation_checkpointing:
-        return "activations are not kept, and a probe would keep them"
-    if arguments.device.type != "cpu" and not is_torch_bf16_gpu_available():
-        return "this device does not compute in bf16"
-    batches, operations = _work(arguments, model, train, size)
-    if batches < MIN_BATCHES:
-        return f"{batches} batches are few"
-    if operations < SMALL_RUN:
-        return f"about {operations:.0e} operations are little work"
-    return None
-
-
-def _work(arguments: TrainingArguments, model: Module, train: Encoded, size: StepSize) -> tuple[int, float]:
-    """Returns how many batches this process trains on, and the floating-point operations: 6 a weight and token."""
-    world_size = arguments.world_size
-    batches_an_epoch = num_batches(train.costs, size, multiple_of=world_size) // world_size
-    epochs = num_epochs(arguments, batches_an_epoch)
-    tokens = float(train.costs.sum()) / world_size * epochs
-    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
-    weights = sum(parameter.numel() for parameter in model.parameters() if id(parameter) not in embeddings)
-    return math.ceil(epochs * batches_an_epoch), 6.0 * weights * tokens
-
-
-# --- the probe ---
-
-
-def _probe(
-    arguments: TrainingArguments, adapter: TaskAdapter, model: Module, train: Encoded, size: StepSize
+def choose_by_rule(
+    arguments: TrainingArguments,
+    adapter: TaskAdapter,
+    model: Module,
+    train: Encoded,
+    size: StepSize,
+    *,
+    padding_is_free: bool,
 ) -> Choice:
-    """Measures the first batches of the first epoch in both precisions."""
-    seed = arguments.seed if arguments.data_seed is None else arguments.data_seed
-    order = plan_epoch(train.costs, size, seed=seed, epoch=0, multiple_of=arguments.world_size)
-    rows_of_steps = order[arguments.process_index :: arguments.world_size][:NUM_STEPS]
+    """Returns bf16 where the device multiplies it, the model gains by it, and a step comes out as in fp32."""
+    unit, width = bf16_unit(arguments.device), round(mean_width(model), 1)
+    if unit is None:
+        return Choice("fp32", f"nothing in this {_noun(arguments.device)} is known to multiply bf16 fast")
+    if width < MIN_WIDTH[unit]:
+        return Choice("fp32", f"matrices {width:g} wide gain too little by bf16", unit, width)
+    # For every shape that it meets oneDNN makes a kernel, which takes longer in bf16. A Marian 512 wide, whose padded
+    # batches bring new shapes in every step, trained at 0.77 of its speed in float32.
+    if arguments.device.type == "cpu" and not padding_is_free and np.unique(train.costs).size > 1:
+        return Choice("fp32", "padded batches of many widths gain nothing by bf16 on a processor", unit, width)
+    if is_sharded(arguments):
+        return Choice("fp32", "the model is sharded, and no step of it can be tried beforehand", unit, width)
+    found = Choice("bf16", f"this {_noun(arguments.device)} multiplies it: {unit}", unit, width)
+    try:
+        losses = _compare(arguments, adapter, model, train, size)
+    except (RuntimeError, ArithmeticError) as error:
+        reason = f"a trial step failed: {str(error).strip().splitlines()[0]}"
+        return dataclasses.replace(found, precision="fp32", reason=reason)
+    found = dataclasses.replace(found, fp32_loss=losses["fp32"], bf16_loss=losses["bf16"])
+    problem = _difference(losses)
+    return dataclasses.replace(found, precision="fp32", reason=problem) if problem else found
+
+
+def bf16_unit(device: torch.device) -> str | None:
+    """Returns what multiplies bf16 on a device, a key of `MIN_WIDTH`; None where nothing is known to do so fast.
+
+    Of a CPU's units it is the fastest, which oneDNN takes. AVX-512's counts in AMD's processors alone: with it MiniLM
+    trained at 1.40 of its float32 speed on a Zen 4, at 0.72 on an Intel Xeon that was kept from using AMX. ARM's do
+    not count, for no training was measured on them.
+    """
+    if device.type == "cuda":
+        return "gpu" if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    if device.type != "cpu":
+        from transformers.utils import is_torch_bf16_gpu_available
+
+        return "gpu" if is_torch_bf16_gpu_available() else None
+    if not torch.backends.mkldnn.is_available():
+        return None
+    # Older releases of PyTorch do not tell.
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    if capabilities.get("amx_bf16", False):
+        return "amx_bf16"
+    is_amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
+    return "avx512_bf16" if is_amd and capabilities.get("avx512_bf16", False) else None
+
+
+def _noun(device: torch.device) -> str:
+    return "processor" if device.type == "cpu" else "GPU"
+
+
+def mean_width(model: Module) -> float:
+    """Returns how wide a model's matrices are: the shorter side of each, averaged over all of their weights.
+
+    A layer of 384 inputs and 1,536 outputs is 384 wide. Embeddings are looked up, not multiplied, and do not count.
+    """
+    sides = [side for module in model.modules() if (side := _sides(module)) is not None]
+    num_weights = sum(math.prod(side) for side in sides)
+    return sum(min(side) * math.prod(side) for side in sides) / max(num_weights, 1)
+
+
+def _sides(module: Module) -> tuple[int, int] | None:
+    """Returns inputs and outputs of a module that multiplies by a matrix; None of any other."""
+    if isinstance(module, torch.nn.Linear):  # quantised ones keep their weights in another shape
+        return module.in_features, module.out_features
+    weight = getattr(module, "weight", None)
+    if isinstance(module, torch.nn.Embedding) or not isinstance(weight, torch.Tensor) or weight.dim() < 2:
+        return None
+    return math.prod(weight.shape[1:]), weight.shape[0]
+
+
+# --- one step in both ---
+
+
+def _compare(
+    arguments: TrainingArguments, adapter: TaskAdapter, model: Module, train: Encoded, size: StepSize
+) -> dict[Precision, float]:
+    """Returns the loss of the first rows of the first epoch in both precisions, without dropout.
+
+    Raises:
+        ArithmeticError: a loss or a gradient is not finite.
+        RuntimeError: the model does not compute in bf16.
+    """
     if next(model.parameters()).device != arguments.device:
         model.to(arguments.device)
-    rows, collate = TrainingRows(train), PartsCollator(adapter.preprocessor, train.costs, size, seed=seed)
-    steps = [
-        collate(rows.__getitems__([RowOfEpoch(index, 0) for index in indices.tolist()]))[PARTS]
-        for indices in rows_of_steps
-    ]
-    costs = [int(train.costs[indices].sum()) for indices in rows_of_steps]
-    arguments.distributed_state.wait_for_everyone()
-    with _unchanged(model, arguments.device):
-        passes = _Passes(model, adapter, arguments.device)
-        try:
-            problem = passes.problem(steps[0][0])
-            return Choice("fp32", problem) if problem else _faster(passes, steps, costs)
-        except RuntimeError as error:
-            return Choice("fp32", f"the probe failed: {str(error).strip().splitlines()[0]}")
+    batch = _first_part(arguments, adapter, train, size).to(arguments.device)
+    with _unchanged(model, arguments.device), computing(batch):
+        return {name: _checked_loss(model, adapter, batch, name) for name in COMPARED}
 
 
-def _faster(passes: _Passes, steps: Sequence[Sequence[Batch]], costs: Sequence[int]) -> Choice:
-    """Times the steps in turns and returns the faster precision."""
-    seconds = dict.fromkeys(PROBED, 0.0)
-    for name in PROBED:
-        passes.seconds(steps[0][:1], name)  # the first pass of a kernel also sets it up
-    measured = 0
-    for step in steps:
-        for name in PROBED if measured % 2 == 0 else PROBED[::-1]:
-            seconds[name] += passes.seconds(step, name)
-        measured += 1
-        ratio = seconds["fp32"] / seconds["bf16"]
-        if not 1 / CLEAR < ratio < CLEAR:
-            break
-    per_thousand = {f"{name}_seconds": seconds[name] * 1000 / sum(costs[:measured]) for name in PROBED}
-    chosen = "bf16" if ratio >= MIN_GAIN else "fp32"
-    than = f"{ratio:.1f}x faster than fp32" if ratio > 1 else f"bf16 took {1 / ratio:.1f}x as long"
-    if 1 < ratio < MIN_GAIN:
-        than = f"bf16 was {ratio:.2f}x faster, which is not enough"
-    return Choice(chosen, f"{than} in a probe of {measured} step{'s' * (measured > 1)}", **per_thousand)
+def _first_part(arguments: TrainingArguments, adapter: TaskAdapter, train: Encoded, size: StepSize) -> Batch:
+    """Returns the shortest rows of the first batch, as many as fit in a small step."""
+    seed = arguments.seed if arguments.data_seed is None else arguments.data_seed
+    indices = plan_epoch(train.costs, size, seed=seed, epoch=0, multiple_of=arguments.world_size)[0]
+    at_once = min(size.max_cost_at_once, COMPARED_COST)
+    collate = PartsCollator(
+        adapter.preprocessor, train.costs, dataclasses.replace(size, max_cost_at_once=at_once), seed=seed
+    )
+    rows = TrainingRows(train).__getitems__([RowOfEpoch(index, 0) for index in indices.tolist()])
+    # Without their numbers: what is kept of training rows for later is not to come from a trial.
+    return dataclasses.replace(collate(rows)[PARTS][0], row_indices=None)
 
 
-@dataclass(frozen=True)
-class _Passes:
-    """Forward and backward passes over parts of batches, as the trainer makes them."""
+def _checked_loss(model: Module, adapter: TaskAdapter, batch: Batch, precision: Precision) -> float:
+    """Returns the mean loss of the rows, after a backward pass whose gradients are looked at and dropped."""
+    device = next(iter(batch.inputs.values())).device.type
+    with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+        outputs = model(**batch.inputs)
+    loss = adapter.objective.loss(outputs, batch).mean()
+    loss.backward()
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    finite = all(bool(torch.isfinite(number).all()) for number in (loss, *gradients))
+    model.zero_grad()
+    if not finite:
+        raise ArithmeticError(f"the loss or a gradient is not finite in {precision}")
+    return loss.item()
 
-    model: Module
-    adapter: TaskAdapter
-    device: torch.device
 
-    def loss(self, part: Batch, precision: Precision) -> torch.Tensor:
-        """Returns the mean loss of the rows and adds its gradients."""
-        # Without their numbers: what is kept of training rows for later is not to come from a trial.
-        batch = dataclasses.replace(part, row_indices=None).to(self.device)
-        with computing(batch):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
-                outputs = self.model(**batch.inputs)
-            loss = self.adapter.objective.loss(outputs, batch).mean()
-            loss.backward()
-        return loss.detach()
-
-    def seconds(self, parts: Sequence[Batch], precision: Precision) -> float:
-        """Returns how long a batch takes, without the optimizer, whose work is float32 in any case."""
-        self._wait()
-        started = time.perf_counter()
-        for part in parts:
-            self.loss(part, precision)
-        self._wait()
-        seconds = time.perf_counter() - started
-        self.model.zero_grad()
-        return seconds
-
-    def problem(self, part: Batch) -> str | None:
-        """Returns why bf16 would not do, judged by one pass without dropout; None if it does."""
-        losses: dict[str, float] = {}
-        with evaluating(self.model):
-            for name in PROBED:
-                losses[name] = float(self.loss(part, name))
-                gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
-                finite = all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
-                self.model.zero_grad()
-                if not (finite and math.isfinite(losses[name])):
-                    return f"the loss or a gradient is not finite in {name}"
-        one, other = losses["fp32"], losses["bf16"]
-        if abs(one - other) > LOSS_TOLERANCE * max(abs(one), SMALL_LOSS):
-            return f"the loss is {other:.4g} in bf16 and {one:.4g} in fp32, too far apart"
+def _difference(losses: Mapping[Precision, float]) -> str | None:
+    """Returns how far apart the losses are, if that is too far."""
+    one, other = losses["fp32"], losses["bf16"]
+    if abs(one - other) <= LOSS_TOLERANCE * max(abs(one), SMALL_LOSS):
         return None
-
-    def _wait(self) -> None:
-        if self.device.type != "cpu":
-            torch.accelerator.synchronize(self.device)
+    return f"the loss of a step is {other:.4g} in bf16 and {one:.4g} in fp32, too far apart"
 
 
 @contextlib.contextmanager
 def _unchanged(model: Module, device: torch.device) -> Iterator[None]:
-    """Trains in the block, and puts back what passes change beside gradients: buffers, mode, random numbers."""
+    """Switches dropout off, and puts back what passes change: buffers, mode, gradients, random numbers."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    was_training, numpy_state, python_state = model.training, np.random.get_state(), random.getstate()
+    numpy_state, python_state = np.random.get_state(), random.getstate()
     on_device = {} if device.type == "cpu" else {"device_type": device.type}
-    with torch.random.fork_rng(devices=[device] if on_device else [], **on_device):
-        model.train()
+    with torch.random.fork_rng(devices=[device] if on_device else [], **on_device), evaluating(model):
         try:
             yield
         finally:
             model.zero_grad()
-            model.train(was_training)
             np.random.set_state(numpy_state)
             random.setstate(python_state)
             with torch.no_grad():

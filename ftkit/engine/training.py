@@ -77,12 +77,14 @@ def step_size(train: TrainSpec, arguments: TrainingArguments, *, padding_is_free
     """
     rows, tokens = train.per_device_train_batch_size, train.max_tokens_per_batch
     # The ranks of a sharded model must make equally many forward passes: one each.
-    sharded = is_sharded(arguments)
+    sharded, device_type = is_sharded(arguments), arguments.device.type
+    # Who counts a GPU's examples has its memory in mind; one more part costs it as much as the first.
+    whole = sharded or (rows is not None and tokens is None and device_type != "cpu")
     return StepSize(
         rows=rows or (None if tokens else DEFAULT_ROWS),
         cost=None if rows else tokens or DEFAULT_TOKENS,
-        max_cost_at_once=math.inf if sharded else train.max_tokens_at_once,
-        part_cost=math.inf if sharded or padding_is_free or arguments.device.type != "cpu" else PART_COST,
+        max_cost_at_once=math.inf if whole else train.max_cost_at_once(device_type),
+        part_cost=math.inf if sharded or padding_is_free or device_type != "cpu" else PART_COST,
     )
 
 

@@ -241,8 +241,8 @@ def write_graph(model: Any, adapter: TaskAdapter, sample: Split, path: Path) -> 
     chosen = encoded.rows.__getitems__(rows.tolist())
     batch = adapter.preprocessor.collate(chosen, training=False, rng=None)
     names = list(batch.inputs)
-    # Tokens may be of any number; images have one size.
-    shape = {0: "batch"} if batch.lengths is None else {0: "batch", 1: "sequence"}
+    # Tokens and samples may be of any number; images and spectrograms have one size.
+    shape = {0: "batch", 1: "sequence"} if adapter.preprocessor.padding else {0: "batch"}
     # Every type of model has this one; scaled dot product attention cannot be converted for T5.
     model.set_attn_implementation("eager")
     inside = sum(parameter.nbytes for parameter in model.parameters()) <= MOST_INSIDE

@@ -19,7 +19,6 @@ from ftkit.config.run_config import RunConfig
 from ftkit.console import note
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import mean_loss, predict_windows
-from ftkit.engine.precision import MIN_GAIN
 from ftkit.errors import UserError, did_you_mean, name_list
 from ftkit.inference.int8_linear import Int8Linear
 from ftkit.kinds.kind import Kind
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 InferencePrecision = Literal["fp32", "bf16", "int8"]
 CHOICES = ("auto", *get_args(InferencePrecision))
 
+MIN_GAIN = 1.1  # below, the difference is within what timings vary, and not worth coarser arithmetic
 PROBE_ROWS, PROBE_ROUNDS = 16, 3  # rows: enough for one full batch on a CPU
 
 Passes = Callable[["torch.dtype | None"], Any]

@@ -17,21 +17,9 @@ from ftkit.data.audio_check import RECORDINGS, check_readable, check_recordings
 from ftkit.data.check import Problems, check_labels
 from ftkit.data.readers import Table
 from ftkit.errors import DataError
+from ftkit.kinds import labelled
 from ftkit.kinds.kind import Kind, Role, Settings
 from ftkit.kinds.label_settings import group_of, saved_labels
-from ftkit.kinds.labelled import (
-    LabelledData,
-    blocks,
-    check_known_labels,
-    declared_labels,
-    labels_of,
-    metric_group,
-    of_plain_checkpoint,
-    problem_type_of,
-    reading,
-    to_label,
-)
-from ftkit.kinds.labelled import adapter_options as label_options
 from ftkit.kinds.task import Task
 from ftkit.types import LabelSpace, Row, Split
 
@@ -40,7 +28,7 @@ PROBE_PITCH = 220.0  # hertz
 SECONDS_A_POSITION = 0.02  # of wav2vec2, HuBERT, WavLM and Whisper
 
 
-class AudioClassificationData(LabelledData):
+class AudioClassificationData(labelled.LabelledData):
     """The `data` section of audio classification."""
 
     max_seconds: float | None = Field(
@@ -99,15 +87,18 @@ def _example(
     with_labels: bool,
 ) -> AudioExample:
     audio = cells.get(columns["audio"])
+    name = audio_name(audio, position)
     id_cell = cells.get(columns["id"]) if "id" in columns else None
     label = cells.get(columns["label"]) if with_labels else None
     return AudioExample(
-        id=position if id_cell is None else id_cell,
-        name=audio_name(audio, position),
+        id=(position if row.line else name) if id_cell is None else id_cell,
+        name=name,
         **audio_source(audio, folder),
         start=_seconds(cells, columns, "start"),
         end=_seconds(cells, columns, "end"),
-        label=to_label(label, problem_type_of(task, data), data.label_separator) if with_labels else None,
+        label=labelled.to_label(label, labelled.problem_type_of(task, data), data.label_separator)
+        if with_labels
+        else None,
         line=row.line,
         group=group_of(cells, columns),
     )
@@ -160,7 +151,7 @@ def check(
     check_labels(
         list(splits.values()),
         problem_type=labels.problem_type,
-        declared=declared_labels(task, data),
+        declared=labelled.declared_labels(task, data),
         problems=problems,
         wording=RECORDINGS,
     )
@@ -178,7 +169,7 @@ def adapter_options(
         ConfigError: a weight for a label that does not exist, or a setting that means nothing here.
     """
     windows = {"max_seconds": data.max_seconds, "overlap_seconds": data.overlap_seconds}
-    return {**label_options(train, labels, data, settings), **windows}
+    return {**labelled.adapter_options(train, labels, data, settings), **windows}
 
 
 def probe(position: int) -> AudioExample:
@@ -222,18 +213,18 @@ KIND = Kind(
     data=AudioClassificationData,
     settings=frozenset({"class_weights", "label_smoothing"}),
     read=read_examples,
-    labels=labels_of,
+    labels=labelled.labels_of,
     saved_labels=saved_labels,
     check=check,
     check_inputs=check_readable,
-    check_known_labels=check_known_labels,
+    check_known_labels=labelled.check_known_labels,
     input_example=input_example,
     probe=probe,
     lengthened=lengthened,
     adapter_options=adapter_options,
-    of_plain_checkpoint=of_plain_checkpoint,
+    of_plain_checkpoint=labelled.of_plain_checkpoint,
     task_adapters={"encoder": _TASK_ADAPTER, "encoder-decoder": _TASK_ADAPTER},
-    metrics=metric_group,
-    reading=reading,
-    blocks=blocks,
+    metrics=labelled.metric_group,
+    reading=labelled.reading,
+    blocks=labelled.blocks,
 )

@@ -106,7 +106,7 @@ def input_example(position: int, item: Any) -> ImageExample:
     if isinstance(item, os.PathLike):
         item = os.fspath(item)
     if hasattr(item, "convert") and hasattr(item, "getexif"):  # a Pillow image, which is not imported to ask
-        return ImageExample(id=position, image=item, name=f"image {position + 1}", line=position + 1)
+        return ImageExample(id=position, image=item, name=f"image {position + 1}", line=position)
     try:
         image = image_source(item, None)
     except TypeError:
@@ -114,7 +114,7 @@ def input_example(position: int, item: Any) -> ImageExample:
             f"inputs, item {position}: expected the path of an image, the bytes of its file or a Pillow image, got a "
             f"value of type {type(item).__name__}."
         ) from None
-    return ImageExample(id=position, image=image, name=image_name(item, position), line=position + 1)
+    return ImageExample(id=position, image=image, name=image_name(item, position), line=position)
 
 
 def adapter_options(
@@ -132,7 +132,7 @@ def probe(position: int) -> ImageExample:
 
 
 def blocks(group: str) -> tuple[str, ...]:
-    """Returns what the report shows of predictions: the worst errors are to be seen."""
+    """Returns what the report shows of predictions: errors as small pictures, where an image has one label."""
     return tuple("image-errors" if name == "label-errors" else name for name in labelled.blocks(group))
 
 

@@ -75,7 +75,10 @@ def load_feature_extractor(spec: CheckpointSpec) -> Any:
     from transformers import AutoFeatureExtractor
 
     try:
-        extractor = AutoFeatureExtractor.from_pretrained(spec.path, **spec.loading_arguments)
+        if spec.processor_path is not None:
+            extractor = AutoFeatureExtractor.from_pretrained(spec.processor_path, trust_remote_code=False)
+        else:
+            extractor = AutoFeatureExtractor.from_pretrained(spec.path, **spec.loading_arguments)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         reason = str(error).strip().split("\n")[0]
         raise CheckpointError(

@@ -166,7 +166,7 @@ def _check_no_layer_is_left(model: PreTrainedModel, unexpected: Iterable[str], s
 
 def _layer_stack(name: str) -> str | None:
     """Returns the stack of layers that a parameter belongs to: `model.layers.3.mlp.weight` -> `model.layers`."""
-    found = re.search(r"(^|\.)(layers?|h|blocks?)(?=\.\d+\.)", name)
+    found = re.search(r"(^|\.)(stages?|layers?|h|blocks?)(?=\.\d+\.)", name)
     return None if found is None else name[: found.end()]
 
 

@@ -66,18 +66,21 @@ def _eval_results(card: Card) -> list[Any]:
 def results(content: ReportContent) -> Iterator[dict[str, Any]]:
     """Yields every score that is defined, with the dataset it was reached on; the Hub takes no null."""
     for split in content.evaluated:
-        dataset = _dataset(split, content.datasets_on_hub.get(split.name))
+        dataset = _dataset(split, content.datasets_on_hub.get(split.name), content.input_name)
         for key, value in content.scores(split).items():
             if value is not None:
                 score = {"metric_type": metric_id(key), "metric_name": metric_name(key), "metric_value": float(value)}
                 yield {**dataset, **score, "num_rows": len(split)}
 
 
-def _dataset(split: EvaluatedSplit, hub: Mapping[str, str] | None) -> dict[str, str | None]:
+_FOLDERS = {"image": "imagefolder", "recording": "audiofolder"}
+
+
+def _dataset(split: EvaluatedSplit, hub: Mapping[str, str] | None, input_name: str) -> dict[str, str | None]:
     """Returns the dataset of a Hub split; of a file its format, as `load_dataset` calls it, and base name."""
     if hub is None:
         name = source_name(split.split.source) or split.name
-        format = ("" if " | " in name else PurePath(name).suffix[1:]) or "text"
+        format = ("" if " | " in name else PurePath(name).suffix[1:]) or _FOLDERS.get(input_name, "text")
         return {"dataset_type": format, "dataset_name": name, "dataset_split": split.name}
     return {
         "dataset_type": hub["hub"],

@@ -13,6 +13,7 @@ from ftkit.types import Family
 
 Command = Callable[..., tuple[int, str, str]]
 TABLE: dict[str, list[Family]] = {kind: list(find_kind(kind).task_adapters) for kind in kind_names()}
+VIRTUAL_TOKENS = ("prefix", "prompt", "p-tuning")
 NOT_FOR = {
     ("prefix", "text-classification"): {"encoder", "decoder", "encoder-decoder"},
     ("prompt", "text-classification"): {"decoder", "encoder-decoder"},
@@ -21,8 +22,10 @@ NOT_FOR = {
     ("prompt", "token-classification"): {"encoder-decoder"},
     ("p-tuning", "token-classification"): {"encoder-decoder"},
     ("head-only", "translation"): {"decoder", "encoder-decoder"},
+    **{(method, "image-classification"): {"encoder"} for method in VIRTUAL_TOKENS},
+    **{(method, "audio-classification"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},
     # T5 stands for encoder-decoders here, and has no biases.
-    **{("bitfit", kind): {"encoder-decoder"} for kind in TABLE},
+    **{("bitfit", kind): {"encoder-decoder"} for kind in TABLE if find_kind(kind).reads == "text"},
 }
 
 

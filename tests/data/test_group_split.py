@@ -109,8 +109,8 @@ def test_groups_on_both_sides_are_told() -> None:
     check_groups(splits, "speaker", None, problems)
     assert not problems
     assert problems.warnings == [
-        "leak: 2 of 4 rows of test have a speaker that is also in train: 'anna', 'bert'; at test.csv, text 1; "
-        "fix: remove them from train or from test; its scores do not hold for a speaker never seen"
+        "leak: 2 of 4 rows of test share their speaker with rows of train: 'anna', 'bert'; at test.csv, text 1; "
+        "fix: remove them from train or from test; its scores tell nothing of another speaker"
     ]
 
 

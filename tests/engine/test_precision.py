@@ -1,5 +1,6 @@
-"""What a run computes in: found by a probe that leaves no trace, stated, recorded, and never part of a score."""
+"""What a run computes in: found by a rule and a step that leaves no trace, stated, recorded, never part of a score."""
 
+import dataclasses
 import json
 import random
 import types
@@ -19,7 +20,8 @@ from runs import TEXTS, run_config
 from tiny import make_adapter, make_checkpoint, make_split
 
 LABELS = LabelSpace(("card", "food", "sport", "weather"))
-SIZE = StepSize(rows=8, tokens=None, max_tokens_at_once=512)
+SIZE = StepSize(rows=8, cost=None, max_cost_at_once=512)
+AMX = {"amx_bf16": True, "avx512_bf16": True, "cpu_name": "Intel Xeon"}
 
 
 def arguments_of(**settings):
@@ -29,14 +31,8 @@ def arguments_of(**settings):
         "data_seed": None,
         "world_size": 1,
         "process_index": 0,
-        "gradient_accumulation_steps": 1,
-        "max_steps": -1,
-        "num_train_epochs": 3,
-        "distributed_state": types.SimpleNamespace(wait_for_everyone=lambda: None),
         "fsdp": None,
         "deepspeed_plugin": None,
-        "torch_compile": False,
-        "activation_checkpointing": False,
     }
     return types.SimpleNamespace(**{**defaults, **settings})
 
@@ -48,80 +44,152 @@ def adapter(tmp_path_factory):
 
 @pytest.fixture
 def model(adapter):
-    return adapter.build().model
+    return adapter.objective.build().model
 
 
 @pytest.fixture(scope="module")
 def train(adapter):
-    return adapter.encode(make_split(*zip(*TEXTS[:24], strict=True)))
+    return adapter.preprocessor.encode(make_split(*zip(*TEXTS[:24], strict=True)).examples, targets=True)
 
 
 @pytest.fixture
-def worth_a_probe(monkeypatch):
-    monkeypatch.setattr(precision, "MIN_BATCHES", 1)
-    monkeypatch.setattr(precision, "SMALL_RUN", 0)
+def has_bf16(monkeypatch):
+    """A processor that multiplies bf16, and no model too narrow for it."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: AMX)
+    monkeypatch.setattr(precision, "MIN_WIDTH", dict.fromkeys(precision.MIN_WIDTH, 0))
 
 
-def take(monkeypatch, *, fp32, bf16):
-    """Gives passes made-up seconds; returns the precisions that were timed, in order."""
-    timed = []
-
-    def seconds(self, parts, name):
-        timed.append(name)
-        return {"fp32": fp32, "bf16": bf16}[name]
-
-    monkeypatch.setattr(precision._Passes, "seconds", seconds)
-    return timed
+def choose(adapter, model, train, *, padding_is_free=True, **settings):
+    return precision.choose_by_rule(
+        arguments_of(**settings), adapter, model, train, SIZE, padding_is_free=padding_is_free
+    )
 
 
-# --- the probe ---
+# --- the device ---
 
 
-def test_a_probe_leaves_no_trace(adapter, model, train):
+@pytest.mark.parametrize(
+    ("capabilities", "unit"),
+    [
+        (AMX, "amx_bf16"),
+        ({"avx512_bf16": True, "cpu_name": "AMD EPYC 9R14"}, "avx512_bf16"),
+        ({"avx512_bf16": True, "cpu_name": "Intel Xeon"}, None),
+        ({"avx512_f": True, "avx512_bf16": False, "cpu_name": "AMD EPYC"}, None),
+        ({"architecture": "aarch64", "bf16": True, "sve_bf16": True}, None),
+        ({}, None),
+    ],
+)
+def test_what_multiplies_bf16_is_asked_of_the_processor(monkeypatch, capabilities, unit):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert precision.bf16_unit(torch.device("cpu")) == unit
+
+
+def test_a_pytorch_that_does_not_tell_has_none(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert precision.bf16_unit(torch.device("cpu")) is None
+
+
+def test_a_processor_without_onednn_has_none(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: AMX)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert precision.bf16_unit(torch.device("cpu")) is None
+
+
+@pytest.mark.parametrize(("has_it", "unit"), [(True, "gpu"), (False, None)])
+def test_a_gpu_that_only_emulates_bf16_has_none(monkeypatch, has_it, unit):
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or has_it
+    )
+    assert precision.bf16_unit(torch.device("cuda")) == unit
+
+
+# --- the size ---
+
+
+def test_the_width_of_a_model_is_the_shorter_side_of_its_matrices():
+    narrow, long = torch.nn.Linear(4, 16), torch.nn.Linear(8, 64)
+    model = torch.nn.Sequential(torch.nn.Embedding(1000, 4), narrow, torch.nn.LayerNorm(16), long)
+    assert precision.mean_width(model) == (4 * 64 + 8 * 512) / (64 + 512)
+    assert precision.mean_width(torch.nn.Conv1d(3, 16, 2)) == 6
+    assert precision.mean_width(torch.nn.LayerNorm(4)) == 0.0
+
+
+def test_a_quantised_layer_is_as_wide_as_it_was():
+    layer = torch.nn.Linear(8, 64)
+    layer.weight = torch.nn.Parameter(torch.zeros(256, 1, dtype=torch.uint8), requires_grad=False)
+    assert precision.mean_width(layer) == 8
+
+
+# --- the rule ---
+
+
+def test_bf16_is_taken_where_the_device_and_the_model_gain_by_it(adapter, model, train, has_bf16):
+    choice = choose(adapter, model, train)
+    assert (choice.precision, choice.unit) == ("bf16", "amx_bf16")
+    assert choice.reason == "this processor multiplies it: amx_bf16"
+    assert choice.mean_width == round(precision.mean_width(model), 1)
+    assert choice.fp32_loss == pytest.approx(choice.bf16_loss, rel=precision.LOSS_TOLERANCE)
+    assert choice == choose(adapter, model, train), "the same again"
+
+
+def test_a_tiny_model_stays_in_fp32(adapter, model, train, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: AMX)
+    choice = choose(adapter, model, train)
+    assert (choice.precision, choice.reason) == ("fp32", "matrices 31.8 wide gain too little by bf16")
+    assert choice.fp32_loss is None, "no step was tried"
+
+
+def test_a_processor_without_bf16_stays_in_fp32(adapter, model, train, has_bf16, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    choice = choose(adapter, model, train)
+    assert (choice.precision, choice.reason, choice.unit) == (
+        "fp32", "nothing in this processor is known to multiply bf16 fast", None
+    )  # fmt: skip
+
+
+def test_padded_batches_gain_nothing_unless_all_are_of_one_width(adapter, model, train, has_bf16):
+    assert "padded batches" in choose(adapter, model, train, padding_is_free=False).reason
+    longest = int(np.argmax(train.costs))
+    even = dataclasses.replace(train, rows=train.rows.select([longest] * 24), costs=np.full(24, train.costs[longest]))
+    assert choose(adapter, model, even, padding_is_free=False).precision == "bf16"
+
+
+def test_a_sharded_model_stays_in_fp32(adapter, model, train, has_bf16):
+    assert "sharded" in choose(adapter, model, train, fsdp=["full_shard"]).reason
+
+
+# --- the step ---
+
+
+def test_the_step_leaves_no_trace(adapter, model, train, has_bf16):
     model.register_buffer("counter", torch.zeros(()))
     model.bert.register_forward_hook(lambda *_: model.counter.add_(random.random() + np.random.rand()) and None)
+    model.train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     states = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
-    choice = precision._probe(arguments_of(), adapter, model, train, SIZE)
-    assert choice.fp32_seconds > 0
-    assert choice.bf16_seconds > 0
+    assert choose(adapter, model, train).precision == "bf16"
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), name
     assert all(weight.grad is None for weight in model.parameters())
     assert torch.equal(torch.get_rng_state(), states[0])
     assert np.random.get_state()[1].tolist() == states[1]
     assert random.getstate() == states[2]
-    assert not model.training
+    assert model.training
 
 
-def test_the_passes_are_real(adapter, model, train):
+def test_the_step_is_one_pass_in_each_precision_without_dropout(adapter, model, train, has_bf16):
     seen = []
     model.bert.register_forward_hook(lambda *_: seen.append((torch.is_autocast_enabled("cpu"), model.training)))
-    precision._probe(arguments_of(), adapter, model, train, SIZE)
-    assert {(autocast, training) for autocast, training in seen} == {
-        (False, False), (True, False), (False, True), (True, True)
-    }  # fmt: skip
+    choose(adapter, model, train)
+    assert seen == [(False, False), (True, False)]
 
 
-@pytest.mark.parametrize(
-    ("fp32", "bf16", "chosen", "reason"),
-    [
-        (1.6, 1.0, "bf16", "1.6x faster than fp32 in a probe of 3 steps"),
-        (1.0, 1.5, "fp32", "bf16 took 1.5x as long in a probe of 3 steps"),
-        (1.05, 1.0, "fp32", "bf16 was 1.05x faster, which is not enough in a probe of 3 steps"),
-        (1.0, 8.0, "fp32", "bf16 took 8.0x as long in a probe of 1 step"),
-        (8.0, 1.0, "bf16", "8.0x faster than fp32 in a probe of 1 step"),
-    ],
-)
-def test_the_faster_one_is_taken(adapter, model, train, monkeypatch, fp32, bf16, chosen, reason):
-    timed = take(monkeypatch, fp32=fp32, bf16=bf16)
-    choice = precision._probe(arguments_of(), adapter, model, train, SIZE)
-    assert (choice.precision, choice.reason) == (chosen, reason)
-    steps = 3 if "3 steps" in reason else 1
-    tokens = precision.plan_epoch(train.lengths, SIZE, seed=1, epoch=0)[:steps]
-    tokens = sum(int(train.lengths[rows].sum()) for rows in tokens)
-    assert choice.fp32_seconds == pytest.approx(fp32 * steps * 1000 / tokens)
-    assert timed[2:] == ["fp32", "bf16", "bf16", "fp32", "fp32", "bf16"][: 2 * steps], "in turns, after a warm-up"
+def test_the_step_is_small(adapter, model, train, has_bf16, monkeypatch):
+    sizes = []
+    model.bert.embeddings.word_embeddings.register_forward_pre_hook(lambda _, args: sizes.append(args[0].numel()))
+    monkeypatch.setattr(precision, "COMPARED_COST", 20)
+    choose(adapter, model, train)
+    assert max(sizes) <= 20
 
 
 def broken(model, what):
@@ -144,45 +212,18 @@ def raise_error(hidden):
 @pytest.mark.parametrize(
     ("what", "reason"),
     [
-        (lambda hidden: hidden * float("nan"), "not finite in bf16"),
+        (lambda hidden: hidden * float("nan"), "a trial step failed: the loss or a gradient is not finite in bf16"),
         (lambda hidden: hidden + 3.0, "too far apart"),
-        (raise_error, "the probe failed: \"foo\" not implemented for 'BFloat16'"),
+        (raise_error, "a trial step failed: \"foo\" not implemented for 'BFloat16'"),
     ],
 )
-def test_bf16_that_a_model_does_not_bear_is_not_taken(adapter, model, train, monkeypatch, what, reason):
-    take(monkeypatch, fp32=9.0, bf16=1.0)
+def test_bf16_that_a_model_does_not_bear_is_not_taken(adapter, model, train, has_bf16, what, reason):
     broken(model, what)
-    choice = precision._probe(arguments_of(), adapter, model, train, SIZE)
+    choice = choose(adapter, model, train)
     assert choice.precision == "fp32"
     assert reason in choice.reason
-    assert choice.bf16_seconds is None
     assert not model.training
     assert all(weight.grad is None for weight in model.parameters())
-
-
-# --- is it worth it? ---
-
-
-def test_a_small_run_is_not_probed(model, train):
-    assert "batches are few" in precision._why_not_to_probe(arguments_of(), model, train, SIZE)
-    long = arguments_of(num_train_epochs=100)
-    assert "little work" in precision._why_not_to_probe(long, model, train, SIZE)
-    assert precision._work(long, model, train, SIZE)[0] == 300
-    assert precision._work(arguments_of(max_steps=7), model, train, SIZE)[0] == 7
-    one, two = (precision._work(arguments_of(num_train_epochs=epochs), model, train, SIZE)[1] for epochs in (1, 2))
-    assert two == 2 * one
-    weights = sum(weight.numel() for name, weight in model.named_parameters() if "_embeddings." not in name)
-    assert one == 6 * weights * train.lengths.sum()
-
-
-@pytest.mark.parametrize(
-    ("settings", "reason"),
-    [({"fsdp": ["full_shard"]}, "sharded"), ({"torch_compile": True}, "compiled"),
-     ({"activation_checkpointing": True}, "activations"), ({"device": torch.device("meta")}, "bf16")],
-)  # fmt: skip
-def test_some_runs_are_not_probed(model, train, worth_a_probe, settings, reason):
-    assert precision._why_not_to_probe(arguments_of(), model, train, SIZE) is None
-    assert reason in precision._why_not_to_probe(arguments_of(**settings), model, train, SIZE)
 
 
 # --- what is stated ---
@@ -245,42 +286,46 @@ def weights_of(result):
     return (result.output_dir / "model.safetensors").read_bytes()
 
 
-def test_a_tiny_run_computes_in_fp32(checkpoint, tmp_path):
+def test_a_tiny_run_computes_in_fp32(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: AMX)
     auto = ftkit.train(run_config(tmp_path / "auto", checkpoint("bert"), **SHORT))
     assert auto.metrics["precision"] == "fp32"
     assert auto.metrics["precision_probe"] == {
-        "reason": "not probed: 6 batches are few", "fp32_seconds": None, "bf16_seconds": None
-    }  # fmt: skip
+        "reason": "matrices 31.8 wide gain too little by bf16",
+        "unit": "amx_bf16",
+        "mean_width": 31.8,
+        "fp32_loss": None,
+        "bf16_loss": None,
+    }
     stated = ftkit.train(run_config(tmp_path / "stated", checkpoint("bert"), **SHORT, **{"train.precision": "fp32"}))
     assert stated.metrics["precision_probe"]["reason"] == "as the config says"
     assert weights_of(auto) == weights_of(stated)
 
 
-def test_a_run_takes_and_records_what_the_probe_found(checkpoint, tmp_path, worth_a_probe, monkeypatch, capsys):
-    take(monkeypatch, fp32=1.5, bf16=1.0)
-    probed = ftkit.train(run_config(tmp_path / "probed", checkpoint("bert"), **SHORT))
-    assert "precision: bf16 (1.5x faster than fp32 in a probe of 3 steps)" in capsys.readouterr().err
-    assert probed.metrics["precision"] == "bf16"
-    assert probed.metrics["precision_probe"]["fp32_seconds"] == 1.5 * probed.metrics["precision_probe"]["bf16_seconds"]
-    recorded = json.loads((probed.output_dir / "checkpoints" / "precision.json").read_text())
+def test_a_run_takes_and_records_what_the_rule_says(checkpoint, tmp_path, has_bf16, capsys):
+    auto = ftkit.train(run_config(tmp_path / "auto", checkpoint("bert"), **SHORT))
+    assert "precision: bf16 (this processor multiplies it: amx_bf16)" in capsys.readouterr().err
+    assert auto.metrics["precision"] == "bf16"
+    assert auto.metrics["precision_probe"]["bf16_loss"] > 0
+    recorded = json.loads((auto.output_dir / "checkpoints" / "precision.json").read_text())
     assert recorded["precision"] == "bf16"
     stated = ftkit.train(run_config(tmp_path / "stated", checkpoint("bert"), **SHORT, **{"train.bf16": True}))
-    assert weights_of(probed) == weights_of(stated), "the probe has not moved the random numbers"
+    assert weights_of(auto) == weights_of(stated), "the step has not moved the random numbers"
     plain = ftkit.train(run_config(tmp_path / "plain", checkpoint("bert"), **SHORT, **{"train.precision": "fp32"}))
     assert weights_of(plain) != weights_of(stated)
 
 
-def test_a_resumed_run_computes_as_it_began(checkpoint, tmp_path, worth_a_probe, monkeypatch):
+def test_a_resumed_run_computes_as_it_began(checkpoint, tmp_path, has_bf16, monkeypatch):
     settings = {**SHORT, "train.save_strategy": "steps", "train.save_steps": 2, "train.eval_strategy": "no"}
-    take(monkeypatch, fp32=1.5, bf16=1.0)
     whole = ftkit.train(run_config(tmp_path / "whole", checkpoint("bert"), **settings))
     config = run_config(tmp_path / "cut", checkpoint("bert"), **settings)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(checkpoints, "rotate", interrupt)
         ftkit.train(config)
-    take(monkeypatch, fp32=1.0, bf16=1.5)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)  # on another machine
     resumed = ftkit.train(config, {"resume": True})
-    assert resumed.metrics["precision_probe"]["reason"] == whole.metrics["precision_probe"]["reason"]
+    assert resumed.metrics["precision"] == "bf16"
+    assert resumed.metrics["precision_probe"] == whole.metrics["precision_probe"]
     assert weights_of(resumed) == weights_of(whole)
 
 

@@ -31,15 +31,15 @@ def limits(train: dict[str, int], device_type: str = "cpu", *, objective: Any = 
 
 def test_a_cpu_gets_small_batches_and_a_gpu_full_ones() -> None:
     assert limits({}) == BatchLimits(math.inf, CPU_COST, CPU_BATCH_COST)
-    assert limits({}, "cuda") == BatchLimits(math.inf, 4_096)
+    assert limits({}, "cuda") == BatchLimits(math.inf, 16_384)
     assert limits({"max_tokens_per_batch": 512}).max_cost == 512
     assert limits({"max_tokens_per_batch": 8_192}, "cuda").max_cost == 8_192
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_rows_are_bounded_where_a_config_says_so_and_where_texts_are_written(device: str) -> None:
-    assert limits({"per_device_eval_batch_size": 8}, device) == BatchLimits(8, 4_096)
-    assert limits({}, device, objective=GenerationObjective) == BatchLimits(64, 4_096)
+@pytest.mark.parametrize(("device", "max_cost"), [("cpu", 4_096), ("cuda", 16_384)])
+def test_rows_are_bounded_where_a_config_says_so_and_where_texts_are_written(device: str, max_cost: int) -> None:
+    assert limits({"per_device_eval_batch_size": 8}, device) == BatchLimits(8, max_cost)
+    assert limits({}, device, objective=GenerationObjective) == BatchLimits(64, max_cost)
     assert limits({"per_device_eval_batch_size": 8}, device, objective=GenerationObjective).max_rows == 8
 
 

@@ -47,8 +47,18 @@ def test_rows_if_counted_else_tokens_and_memory_is_always_bounded(train: dict[st
     assert expected.part_cost == PART_COST
 
 
-def test_a_gpu_makes_parts_for_memory_only() -> None:
-    assert step_size(spec_of({}), on("cuda")) == StepSize(32, 4_096, 4_096, part_cost=math.inf)
+@pytest.mark.parametrize(
+    ("train", "at_once"),
+    [
+        ({}, 16_384),
+        ({"per_device_train_batch_size": 512}, math.inf),
+        ({"max_tokens_per_batch": 1_024}, 1_024),
+        ({"per_device_train_batch_size": 512, "max_tokens_per_batch": 1_024}, 1_024),
+    ],
+)
+def test_a_gpu_makes_parts_for_memory_only_and_few(train: dict[str, int], at_once: float) -> None:
+    size = step_size(spec_of(train), on("cuda"))
+    assert (size.max_cost_at_once, size.part_cost) == (at_once, math.inf)
 
 
 def test_where_padding_is_free_no_parts_are_made_to_save_it() -> None:

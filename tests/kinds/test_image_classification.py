@@ -230,4 +230,4 @@ def test_pictures_in_memory_are_read_as_they_are():
     buffer = io.BytesIO()
     Image.new("LA", (4, 4), (0, 0)).save(buffer, "PNG")
     example = KIND.input_example(0, buffer.getvalue())
-    assert (example.name, example.line) == ("image 1", 1)
+    assert (example.name, example.line) == ("image 1", 0)

@@ -78,7 +78,6 @@ class AudioPreprocessor(PreprocessorBase):
 
     version: ClassVar[int] = 1
     options: ClassVar[tuple[str, ...]] = ("max_seconds", "overlap_seconds")
-    padding: Mapping[str, int] = {}
 
     def __init__(
         self,
@@ -117,9 +116,23 @@ class AudioPreprocessor(PreprocessorBase):
         return self.input.rate
 
     @property
+    def padding(self) -> Mapping[str, int]:
+        """Column -> padding value: silence behind a waveform; spectrograms have one size."""
+        return {self._name: self.processor.padding_value} if self.input.limit is None else {}
+
+    @property
+    def _name(self) -> str:
+        """Returns what the model calls its input."""
+        return self.processor.model_input_names[0]
+
+    @property
     def resolved_options(self) -> Mapping[str, Any]:
         """The length of a window and what windows share, whatever the checkpoint's defaults will be."""
         return {"max_seconds": self.window, "overlap_seconds": self.overlap}
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns how much of a recording is read at once."""
+        return {"seconds": self.window}
 
     # --- recordings -> rows ---
 
@@ -164,18 +177,16 @@ class AudioPreprocessor(PreprocessorBase):
         """
         waves = [self._samples(row) for row in rows]
         lengths = [max(len(wave), self.input.shortest) for wave in waves]
-        name = self.processor.model_input_names[0]
-        features = [self._features(wave, length, name) for wave, length in zip(waves, lengths, strict=True)]
-        columns = [{name: feature, **_label(row)} for feature, row in zip(features, rows, strict=True)]
+        features = [self._features(wave, length) for wave, length in zip(waves, lengths, strict=True)]
+        columns = [{self._name: feature, **_label(row)} for feature, row in zip(features, rows, strict=True)]
         shortest = self.input.shortest_in_training if training else 0
-        tensors = pad_columns(columns, {} if self.input.limit else {name: self.processor.padding_value})
-        return self._batch(tensors, name, lengths, shortest)
+        return self._batch(pad_columns(columns, self.padding), lengths, shortest)
 
-    def _batch(self, tensors: dict[str, Any], name: str, lengths: Sequence[int], shortest: int) -> Batch:
+    def _batch(self, tensors: dict[str, Any], lengths: Sequence[int], shortest: int) -> Batch:
         import torch
         from torch.nn.functional import pad
 
-        labels = tensors.pop("labels", None)
+        name, labels = self._name, tensors.pop("labels", None)
         extras = {}
         if self.input.limit is None:
             values = tensors[name]
@@ -200,11 +211,11 @@ class AudioPreprocessor(PreprocessorBase):
         except AudioError as error:
             raise _gone(recording, error) from None
 
-    def _features(self, wave: np.ndarray, length: int, name: str) -> np.ndarray:
+    def _features(self, wave: np.ndarray, length: int) -> np.ndarray:
         """Returns what the checkpoint reads of one window."""
         wave = wave[: self.input.limit] if self.input.limit else wave
         wave = np.pad(wave, (0, max(0, self.input.frame - len(wave))))
-        extracted = self.processor(wave, sampling_rate=self.rate, return_tensors="np")[name][0]
+        extracted = self.processor(wave, sampling_rate=self.rate, return_tensors="np")[self._name][0]
         filling = length - len(wave) if self.input.strides else 0
         return np.pad(extracted, (0, filling), constant_values=self.processor.padding_value) if filling else extracted
 

@@ -1,54 +1,71 @@
-"""The images whose wrong label the model was surest of, as small pictures."""
+"""The images whose wrong label the model was surest of, seen small."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from ftkit.data.images import ImageExample
 from ftkit.errors import DataError
 from ftkit.report.blocks.block import Block
-from ftkit.report.blocks.error_table import ErrorRow, ErrorTable, worst_rows
-from ftkit.report.blocks.label_errors import error_confidences, label_errors
+from ftkit.report.blocks.error_table import worst_rows
+from ftkit.report.blocks.label_errors import confidence_text, error_confidences
 from ftkit.report.content import EvaluatedSplit, ReportContent
+from ftkit.report.readings.reading import find_reading
+from ftkit.report.texts import MAX_LABEL, shorten, source_name
 from ftkit.report.thumbnails import thumbnail_uri
-from ftkit.report.values import Thumbnail
+from ftkit.report.values import BlockValues, Thumbnail
 
 
 @dataclass(frozen=True)
-class ImageRow(ErrorRow):
-    """An image that was labelled wrong.
+class ImageError:
+    """An image that the model got wrong.
 
     Attributes:
-        thumbnail: None where it cannot be opened any more, or is left out.
+        name: such as `cat/1.jpg`; None where the users' data are left out, as is the thumbnail.
+        thumbnail: None also where the image cannot be opened any more.
+        weight: the confidence in the wrong label.
     """
 
-    thumbnail: Thumbnail = None
-
-    def without_texts(self) -> ImageRow:
-        """Returns the row with its line, weight and labels alone."""
-        return replace(
-            self, id=None, texts=(), expected=self.expected_labels, predicted=self.predicted_labels, thumbnail=None
-        )
+    name: str | None
+    thumbnail: Thumbnail
+    expected: str
+    predicted: str
+    weight: str
 
 
-class ImageErrors(ErrorTable):
+class ImageErrors(BlockValues):
     """The worst errors."""
 
-    rows: tuple[ImageRow, ...]
+    caption: str
+    rows: tuple[ImageError, ...]
+
+    def without_texts(self) -> ImageErrors:
+        """Returns the labels and confidences alone."""
+        rows = tuple(replace(row, name=None, thumbnail=None) for row in self.rows)
+        return self.model_copy(update={"rows": rows})
 
 
 def _values(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any]:
-    values = label_errors(content, split)
-    examples = [split.split.examples[row] for row in worst_rows(error_confidences(split))]
-    pictures = (_thumbnail(example) for example in examples)
-    rows = [ImageRow(**vars(row), thumbnail=url) for row, url in zip(values["rows"], pictures, strict=True)]
-    return {**values, "rows": rows}
+    confidences, answers = error_confidences(split), find_reading(content.reading).answers
+    rows = []
+    for row in worst_rows(confidences):
+        example = split.split.examples[row]
+        expected, predicted = answers(content, split, row)
+        weight = confidence_text(split, float(confidences[row]))
+        name = shorten(example.summary(), MAX_LABEL)
+        rows.append(ImageError(name, _thumbnail(example), expected, predicted, weight))
+    num_errors = int(np.count_nonzero(split.predictions != split.references))
+    source = source_name(split.split.source)
+    return {"caption": f"{len(rows)} of {num_errors:,} wrong images of {source}, the surest first.", "rows": rows}
 
 
-def _thumbnail(example: Any) -> str | None:
+def _thumbnail(example: ImageExample) -> str | None:
     try:
         return thumbnail_uri(example.image, example.name)
-    except DataError:  # it was there when the run began; a report is not to fail for it
+    except DataError:
         return None
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import os
+from typing import Literal
 
+from ftkit.data.images import ImageExample
 from ftkit.report.escape import literal, one_line, shell_word
 from ftkit.report.recipe import AutoClass, Recipe
 from ftkit.report.saved import Card
@@ -26,8 +28,10 @@ class SeeRecipe(Recipe):
     auto_class: AutoClass = "AutoModelForImageClassification"
 
 
-def _inputs(example: Any) -> tuple[str, ...]:
-    return (example.summary(),)
+def _inputs(example: ImageExample) -> tuple[str, ...]:
+    """Returns the path from where the run was started; where that would show a place of the machine, the name."""
+    is_relative = isinstance(example.image, str) and not os.path.isabs(example.image)
+    return (str(example.image) if is_relative else example.name,)
 
 
 def _photo(card: Card) -> str:
