@@ -15,6 +15,8 @@ import pytest
 
 import ftkit
 import tiny
+import tiny_audio
+import tiny_images
 from runs import run_config, tagging_config, translation_config
 
 Checkpoint = Callable[[str], Path]
@@ -173,3 +175,35 @@ def _difference(run: Path, printed: str) -> str | None:
     else:
         is_same = value == expected["label"]
     return None if is_same else f"{printed!r} is not {expected!r}"
+
+
+# --- images and recordings ----------------------------------------------------------------------------------
+
+
+def _labels(name: str, place: Path) -> tuple[dict[str, Any], Path]:
+    """Writes a config of a run on files, and returns it with the folder from which its examples are named."""
+    reads, _, tuner = name.partition(" ")
+    if reads == "image":
+        files = tiny_images.make_photos(place / "files")
+        checkpoint = tiny_images.make_checkpoint("vit", place / "base")
+    else:
+        files = tiny_audio.write_tones(place / "files", 6)
+        checkpoint = tiny_audio.make_checkpoint("wav2vec2", place / "base")
+    source = str(files)
+    return {
+        "task": f"{reads}-classification",
+        "model": {"checkpoint": str(checkpoint)},
+        "data": {"train": source, "validation": source, "test": source},
+        "train": {"num_train_epochs": 1, "per_device_train_batch_size": 8, "use_cpu": True},
+        **(LORA if tuner else {}),
+    }, files
+
+
+@pytest.mark.parametrize("name", ["image", "image lora", "audio", "audio lora"])
+def test_the_code_labels_a_file_as_the_run_did(name: str, tmp_path: Path) -> None:
+    config, folder = _labels(name, tmp_path)
+    run = ftkit.train({**config, "output_dir": str(tmp_path / "run")}).output_dir
+    for beside in ("run", "base"):
+        (folder / beside).symlink_to(tmp_path / beside)
+    printed = _printed({name: block(run / "README.md")}, folder)[name]
+    assert _difference(run, printed) is None
