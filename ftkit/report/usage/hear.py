@@ -28,7 +28,7 @@ class HearRecipe(Recipe):
 
 
 def _recording(card: Card) -> str:
-    return PLACEHOLDER if card.example is None else card.example.inputs[0]
+    return card.example.inputs[0] if card.example is not None and card.example.inputs else PLACEHOLDER
 
 
 def _seconds(card: Card) -> float:
