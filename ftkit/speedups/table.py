@@ -5,6 +5,7 @@ A run computes the same with any of them and without. How much each brings alone
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,7 @@ class Speedups:
             "rows": rows,
         }
         self._applied: list[Applied] = []
+        self._closing = contextlib.ExitStack()
 
     def attach(self, moment: Moment, model: Any, *, size: StepSize | None = None) -> None:
         """Attaches to a model what applies to it at this moment.
@@ -68,7 +70,9 @@ class Speedups:
         for speedup in speedups():
             if speedup.moment == moment and speedup.applies(workload):
                 applied = speedup.apply(workload)
-                self._applied += [applied] if applied is not None else []
+                if applied is not None:
+                    self._applied.append(applied)
+                    self._closing.callback(lambda applied=applied: applied.close())
 
     @property
     def padding_is_free(self) -> bool:
@@ -86,8 +90,7 @@ class Speedups:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for applied in self._applied:
-            applied.close()
+        self._closing.close()
 
 
 def _find(reference: str) -> Speedup:
