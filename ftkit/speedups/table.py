@@ -72,7 +72,7 @@ class Speedups:
                 applied = speedup.apply(workload)
                 if applied is not None:
                     self._applied.append(applied)
-                    self._closing.callback(lambda applied=applied: applied.close())
+                    self._closing.callback(_close, applied)
 
     @property
     def padding_is_free(self) -> bool:
@@ -91,6 +91,10 @@ class Speedups:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing.close()
+
+
+def _close(applied: Applied) -> None:
+    applied.close()
 
 
 def _find(reference: str) -> Speedup:
