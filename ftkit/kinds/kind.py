@@ -13,6 +13,7 @@ from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.task import Task
 from ftkit.metrics.table import MetricGroup
+from ftkit.models.modality import reads
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import Family, LabelSpace, Modality, Split
 
@@ -222,12 +223,13 @@ class Kind:
         Raises:
             ConfigError: the kind does not work with its family, or with what it reads.
         """
-        if spec.reads == self.reads and spec.family in self.task_adapters:
+        fits = reads(spec.reads, self.reads)
+        if fits and spec.family in self.task_adapters:
             return self.task_adapters[spec.family]
-        reads = "" if spec.reads == self.reads else f" that reads {spec.reads}"
-        joined = self.reads == spec.reads and spec.family == "encoder" and "encoder-decoder" in self.task_adapters
+        what = "" if fits else f" that reads {spec.reads}"
+        joined = fits and spec.family == "encoder" and "encoder-decoder" in self.task_adapters
         raise ConfigError(
-            f"{self.name} does not work with {spec.name!r}, a checkpoint of family {spec.family}{reads}. It works "
+            f"{self.name} does not work with {spec.name!r}, a checkpoint of family {spec.family}{what}. It works "
             f"with {name_list(self.task_adapters)} checkpoints that read {self.reads}."
             + (f"\nFix: give it a decoder, such as model.decoder: {spec.name}" if joined else "")
         )

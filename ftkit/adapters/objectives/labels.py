@@ -72,11 +72,11 @@ class LabelObjective(ObjectiveBase):
         Raises:
             CheckpointError: its weights cannot be read, or more than a head is missing.
         """
-        spec = self.preprocessor.spec
+        processor = self.preprocessor.processor
         return load_with_head(
             self.auto_class,
-            spec,
-            tokenizer=self.preprocessor.processor if spec.reads == "text" else None,
+            self.preprocessor.spec,
+            tokenizer=processor if hasattr(processor, "pad_token_id") else None,
             num_labels=len(self.labels),
             id2label=self.labels.id2label,
             label2id=self.labels.label2id,
