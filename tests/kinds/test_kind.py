@@ -51,7 +51,7 @@ NUM_ARGUMENTS = {
     "lengthened": 2,
     "adapter_options": 4,
     "of_plain_checkpoint": 4,
-    "shown": 3,
+    "reading": 1,
     "blocks": 1,
 }
 
