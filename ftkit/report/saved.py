@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, FiniteFloat, SerializeAsAny, ValidationError, field_validator
+from pydantic import BaseModel, Field, FiniteFloat, SerializeAsAny, ValidationError, field_validator
 
 from ftkit.data.files import atomic_write_text
 from ftkit.errors import UserError
@@ -125,8 +125,8 @@ class Example(Values):
 
     split: str
     id: str
-    quotes: tuple[str, ...]
-    inputs: tuple[str, ...]
+    quotes: Annotated[tuple[str, ...], Field(min_length=1)]
+    inputs: Annotated[tuple[str, ...], Field(min_length=1)]
     expected: str
     predicted: str
     answers_hold_texts: bool

@@ -123,15 +123,19 @@ def test_a_name_that_is_not_in_the_table_is_told_with_the_closest() -> None:
         load(BLOCKS, "confuson", noun="block")
 
 
+NEEDED = {"hear": {"seconds": 5.0}}
+"""Usage -> what its recipe cannot do without."""
+
+
 @pytest.mark.parametrize("usage", USAGES)
 @pytest.mark.parametrize("reading", READINGS)
 def test_parts_that_do_not_belong_together_are_written_all_the_same(reading: str, usage: str) -> None:
     """A report of a stranger may name any of them, with any values that their models take."""
     values = json.loads(Report(title="x", texts_are_public=True, **_parts()).to_json())
     values["card"]["facts"] = dict.fromkeys(find_reading(reading).facts.model_fields) | {"reading": reading}
-    values["card"]["recipe"] = {"usage": usage, "auto_class": "AutoModel"}
+    values["card"]["recipe"] = {"usage": usage, "auto_class": "AutoModel", **NEEDED.get(usage, {})}
     for reads_pairs in (False, True):
-        for inputs in ([], ["a"], ["a", "b", "c"]):
+        for inputs in (["a"], ["a", "b", "c"]):
             values["card"]["reads_pairs"] = reads_pairs
             values["card"]["example"] |= {"inputs": inputs, "quotes": inputs[:1]}
             report = Report.model_validate(values)

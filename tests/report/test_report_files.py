@@ -206,6 +206,7 @@ DAMAGED: dict[str, Callable[[bytes], bytes]] = {
     "code for an id": _with(lambda value: value["card"].update(recipe=TAG | {"tokens_before": ["__class__"]})),
     "facts of another usage": _with(lambda value: value["card"]["recipe"].update(space=" ")),
     "usage is a number": _with(lambda value: value["card"]["recipe"].update(usage=3)),
+    "no input": _with(lambda value: value["card"]["example"].update(inputs=[])),
     "no usage": _with(lambda value: value["card"]["recipe"].pop("usage")),
     "facts are a text": _with(lambda value: value["card"].update(facts="label")),
     "a newline as bits": _with(lambda value: value["card"]["recipe"].update(quantization="4bit\nimport os")),
