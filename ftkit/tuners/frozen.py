@@ -93,8 +93,8 @@ def stop_at_frozen_convolutions(model: Any) -> None:
     """Spares a model of waveforms the way back through convolutions that are not trained.
 
     wav2vec2 and its like ask for the gradient of the waveform itself in training, so that activation checkpointing
-    works; with frozen convolutions nobody reads it. A LoRA step of wav2vec2 base (two rows of 2 s, one core) took 1.52 s
-    with that gradient and 1.10 s without.
+    works; with frozen convolutions nobody reads it. A LoRA step of wav2vec2 base (two rows of 2 s, one core) took
+    1.52 s with that gradient and 1.10 s without.
 
     Args:
         model: a peft.PeftModel.
