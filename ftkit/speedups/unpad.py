@@ -290,6 +290,11 @@ def apply(workload: Workload) -> Applied | None:
         ConfigError: the config insists.
     """
     if workload.train.unpad is True:
+        if workload.adapter.spec.reads != "text":
+            raise ConfigError(
+                f"train.unpad: {workload.adapter.spec.name!r} reads {workload.adapter.spec.reads}, and padding is left "
+                "out of texts only. Leave the key out."
+            )
         unpad(workload.model)
     elif try_to_unpad(workload.model) is not None:
         return None
