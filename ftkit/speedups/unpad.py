@@ -291,9 +291,10 @@ def apply(workload: Workload) -> Applied | None:
     """
     if workload.train.unpad is True:
         if workload.adapter.spec.reads != "text":
+            spec = workload.adapter.spec
             raise ConfigError(
-                f"train.unpad: {workload.adapter.spec.name!r} reads {workload.adapter.spec.reads}, and padding is left "
-                "out of texts only. Leave the key out."
+                f"train.unpad: {spec.name!r} reads {spec.reads}, and padding is left out of texts only. Leave the key "
+                "out."
             )
         unpad(workload.model)
     elif try_to_unpad(workload.model) is not None:
