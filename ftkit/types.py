@@ -76,6 +76,10 @@ class LabelledExample(Example, Protocol):
     def label(self) -> Label | None: ...  # noqa: D102
 
 
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 @dataclass(frozen=True, slots=True)
 class TextExample:
     """One text, or pair of texts, to classify.
@@ -105,7 +109,7 @@ class TextExample:
 
     def summary(self) -> str:
         """Returns the text, and behind it the second one."""
-        return self.text if self.text_pair is None else f"{self.text} {self.text_pair}"
+        return _one_line(self.text if self.text_pair is None else f"{self.text} {self.text_pair}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,7 @@ class TokenExample:
 
     def summary(self) -> str:
         """Returns the text, or else the words with spaces between them."""
-        return self.text if self.text is not None else " ".join(map(str, self.words))
+        return _one_line(self.text if self.text is not None else " ".join(map(str, self.words)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,7 @@ class TextToTextExample:
 
     def summary(self) -> str:
         """Returns the source."""
-        return self.source
+        return _one_line(self.source)
 
 
 ExampleT = TypeVar("ExampleT")

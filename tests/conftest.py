@@ -23,7 +23,14 @@ os.environ.update(
 ROOT = Path(__file__).resolve().parent.parent
 
 # Files that take longest, with few tests each: begun first, no process works on one while the others have ended.
-LONGEST = ("test_docs.py", "test_tuned_runs.py", "test_export.py", "test_card_code.py", "test_bench.py")
+LONGEST = (
+    "test_docs.py",
+    "test_docs_of_kinds.py",
+    "test_tuned_runs.py",
+    "test_export.py",
+    "test_card_code.py",
+    "test_bench.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,0 +1,52 @@
+"""The docs of kinds: every command in them is run, on made-up data in the place of the real."""
+
+import pytest
+
+from documents import ROOT, place, run_blocks
+
+__all__ = ["place"]
+
+
+def test_a_translator_from_nothing(place):
+    pairs = {
+        "en": ["A dog is in the house.", "Two men are on the street.", "The child is in the garden."],
+        "de": ["Ein Hund ist in dem Haus.", "Zwei Männer sind auf der Straße.", "Das Kind ist in dem Garten."],
+    }
+    (place / "data" / "multi30k").mkdir(parents=True)
+    for split, times in (("train", 8), ("val", 1), ("test_2016_flickr", 1)):
+        for language, texts in pairs.items():
+            (place / "data" / "multi30k" / f"{split}.{language}").write_text("\n".join(texts * times) + "\n")
+    config = place / "task_configs" / "translation__multi30k__full.yaml"
+    config.write_text(config.read_text().replace("num_train_epochs: 20", "num_train_epochs: 1"))
+    run_blocks(ROOT / "docs" / "translation.md", place)
+    assert len((place / "translated.de.txt").read_text().splitlines()) == 3
+
+
+def test_spoken_digits(place):
+    soundfile = pytest.importorskip("soundfile", reason="pip install 'ftkit[audio]'")
+    import tiny_audio
+
+    (place / "data" / "spoken_digits").mkdir(parents=True)
+    for digit, label in enumerate(tiny_audio.HERTZ):
+        for speaker in ("george", "jackson", "lucas", "nicolas"):
+            for take in range(2):
+                samples = tiny_audio.tone(label, 0.3, rate=8_000, seed=take)
+                soundfile.write(place / "data" / "spoken_digits" / f"{digit}_{speaker}_{take}.wav", samples, 8_000)
+    tiny_audio.make_checkpoint("whisper", place / "whisper")
+    config = place / "task_configs" / "audio-classification__spoken-digits__lora.yaml"
+    config.write_text(config.read_text().replace("openai/whisper-tiny.en", "whisper"))
+    run_blocks(ROOT / "docs" / "audio_classification.md", place)
+    assert len((place / "digits.jsonl").read_text().splitlines()) == 8
+
+
+def test_signs_of_a_hand_from_nothing(place):
+    import tiny_images
+
+    photos = tiny_images.make_photos(place / "data" / "sign_digits", per_class=10)
+    for name, digit in (("red", "3"), ("green", "5"), ("blue", "7")):
+        (photos / name).rename(photos / digit)
+    config = place / "task_configs" / "image-classification__sign-digits__full.yaml"
+    config.write_text(config.read_text().replace("num_train_epochs: 20", "num_train_epochs: 1"))
+    run_blocks(ROOT / "docs" / "image_classification.md", place)
+    assert len((place / "signs.jsonl").read_text().splitlines()) == 30
+    assert (place / "exported" / "sign_digits" / "model.onnx").is_file()
