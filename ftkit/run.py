@@ -136,7 +136,7 @@ def execute(config: RunConfig) -> RunResult:
     from ftkit.tuners.counts import count_parameters
 
     # Encode: the preprocessor turns examples into rows.
-    memory.prepare_process()
+    memory.keep_freed_memory()
     arguments = training.start_engine(
         config.train,
         directory.checkpoints,

@@ -18,7 +18,6 @@ from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.processors import has_processor
 from ftkit.models.spec import CheckpointSpec, ModelSpec
 from ftkit.runs.trained_adapter import TrainedAdapter, check_adapter_weights
-from ftkit.speedups.memory import bound_kernel_cache
 from ftkit.types import LabelSpace
 
 if TYPE_CHECKING:
@@ -77,7 +76,6 @@ def load_model(folder: Path, config: RunConfig, adapter: TaskAdapter) -> PreTrai
         CheckpointError: weights are missing or damaged, the head's among them.
     """
     assert config.run is not None
-    bound_kernel_cache()
     loaded = adapter.objective.build()
     _check_head_is_saved(folder, config, loaded.new_parameters)
     model = loaded.model

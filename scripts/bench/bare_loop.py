@@ -20,7 +20,7 @@ from ftkit.adapters.task_adapter import Batch
 from ftkit.config.train import DEFAULT_TOKENS
 from ftkit.engine.batching import PART_COST, StepSize, padding_share, parts, plan_epoch
 from ftkit.engine.current_batch import computing
-from ftkit.speedups.memory import bound_kernel_cache, keep_freed_memory
+from ftkit.speedups.memory import keep_freed_memory
 from ftkit.speedups.unpad import unpad
 from sides import add_text_flags, add_training_flags, read_csv, write_results
 
@@ -100,7 +100,6 @@ def main() -> None:
     model = AutoModelForSequenceClassification.from_pretrained(arguments.checkpoint, num_labels=len(index))
     if arguments.as_ftkit:
         keep_freed_memory()
-        bound_kernel_cache()
         unpad(model)
     cost = math.inf if arguments.as_ftkit else PART_COST
     epochs = [

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process, and kernels of oneDNN are few; a person's own settings win."""
+"""Freed memory stays with the process; a person's own settings win."""
 
 from __future__ import annotations
 
@@ -9,13 +9,7 @@ import sys
 
 import pytest
 
-from ftkit.speedups.memory import (
-    KERNELS_VARIABLE,
-    MOST_KERNELS,
-    bound_kernel_cache,
-    keep_freed_memory,
-    release_memory,
-)
+from ftkit.speedups.memory import keep_freed_memory, release_memory
 
 needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 
@@ -93,12 +87,3 @@ def test_the_environment_wins(variable: str, monkeypatch: pytest.MonkeyPatch) ->
 def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not keep_freed_memory()
-
-
-def test_kernels_are_bounded_unless_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(KERNELS_VARIABLE, raising=False)
-    bound_kernel_cache()
-    assert os.environ[KERNELS_VARIABLE] == MOST_KERNELS
-    monkeypatch.setenv(KERNELS_VARIABLE, "7")
-    bound_kernel_cache()
-    assert os.environ[KERNELS_VARIABLE] == "7"
