@@ -20,6 +20,7 @@ from ftkit.errors import DataError
 from ftkit.kinds import labelled
 from ftkit.kinds.kind import Kind, Role, Settings
 from ftkit.kinds.label_settings import group_of, saved_labels
+from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.task import Task
 from ftkit.types import LabelSpace, Row, Split
 
@@ -195,9 +196,7 @@ _TASK_ADAPTER = TaskAdapterSpec(
     auto_class="AutoModelForAudioClassification",
     usage="hear",
     peft_task=None,
-    refuses=dict.fromkeys(
-        ("prefix", "prompt", "p-tuning"), "virtual tokens stand before texts, and a recording has no tokens"
-    ),
+    refuses=no_virtual_tokens("virtual tokens stand before texts, and a recording has no tokens"),
 )
 
 KIND = Kind(

@@ -18,6 +18,7 @@ from ftkit.errors import DataError
 from ftkit.kinds import labelled
 from ftkit.kinds.kind import Kind, Role, Settings
 from ftkit.kinds.label_settings import group_of, saved_labels
+from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.task import Task
 from ftkit.types import LabelSpace, Split
 
@@ -136,9 +137,7 @@ def blocks(group: str) -> tuple[str, ...]:
     return tuple("image-errors" if name == "label-errors" else name for name in labelled.blocks(group))
 
 
-_NO_VIRTUAL_TOKENS = dict.fromkeys(
-    ("prefix", "prompt", "p-tuning"), "virtual tokens stand before a text, and an image is none"
-)
+_NO_VIRTUAL_TOKENS = no_virtual_tokens("virtual tokens stand before a text, and an image is none")
 
 KIND = Kind(
     name="image-classification",

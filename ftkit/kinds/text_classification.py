@@ -28,6 +28,7 @@ from ftkit.kinds.labelled import (
     to_label,
 )
 from ftkit.kinds.probes import probe_text
+from ftkit.kinds.refusals import NO_PREFIX, no_virtual_tokens
 from ftkit.kinds.task import Task
 from ftkit.types import LabelSpace, ProblemType, Row, Split, TextExample
 
@@ -140,10 +141,8 @@ def _task_adapter(preprocessor: str, refuses: Mapping[str, str]) -> TaskAdapterS
     )
 
 
-_NO_PREFIX = {"prefix": "transformers' encoders take no keys and values from outside"}
-_NO_VIRTUAL_TOKENS = dict.fromkeys(
-    ("prefix", "prompt", "p-tuning"),
-    "the classifier looks for the last token of the text, and virtual tokens hide which one that is",
+_NO_VIRTUAL_TOKENS = no_virtual_tokens(
+    "the classifier looks for the last token of the text, and virtual tokens hide which one that is"
 )
 
 KIND = Kind(
@@ -168,7 +167,7 @@ KIND = Kind(
     adapter_options=adapter_options,
     of_plain_checkpoint=of_plain_checkpoint,
     task_adapters={
-        "encoder": _task_adapter("TextPreprocessor", _NO_PREFIX),
+        "encoder": _task_adapter("TextPreprocessor", NO_PREFIX),
         "decoder": _task_adapter("DecoderTextPreprocessor", _NO_VIRTUAL_TOKENS),
         "encoder-decoder": _task_adapter("EncoderDecoderTextPreprocessor", _NO_VIRTUAL_TOKENS),
     },

@@ -20,6 +20,7 @@ from ftkit.errors import CheckpointError, DataError, did_you_mean, name_list
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_smoothing, given_weights, group_of, saved_labels
 from ftkit.kinds.probes import probe_text
+from ftkit.kinds.refusals import NO_PREFIX, no_virtual_tokens
 from ftkit.kinds.tag_conversion import DEFAULT_SCHEME, LearntScheme, normalize_tags
 from ftkit.kinds.task import Task
 from ftkit.metrics.table import GROUPS
@@ -361,10 +362,7 @@ def _task_adapter(refuses: Mapping[str, str]) -> TaskAdapterSpec:
     )
 
 
-_NO_PREFIX = {"prefix": "transformers' encoders take no keys and values from outside"}
-_NO_VIRTUAL_TOKENS = dict.fromkeys(
-    ("prefix", "prompt", "p-tuning"), "peft has no virtual tokens for encoder-decoders that tag"
-)
+_NO_VIRTUAL_TOKENS = no_virtual_tokens("peft has no virtual tokens for encoder-decoders that tag")
 
 KIND = Kind(
     name="token-classification",
@@ -390,7 +388,7 @@ KIND = Kind(
     adapter_options=adapter_options,
     of_plain_checkpoint=of_plain_checkpoint,
     task_adapters={
-        "encoder": _task_adapter(_NO_PREFIX),
+        "encoder": _task_adapter(NO_PREFIX),
         "decoder": _task_adapter({}),
         "encoder-decoder": _task_adapter(_NO_VIRTUAL_TOKENS),
     },
