@@ -7,6 +7,8 @@ import gc
 import os
 import sys
 
+from ftkit.speedups.switches import is_switched_on
+
 # The parameters of glibc's mallopt, from its malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _TOP_PAD = 64 * 2**20  # bytes asked of the system at a time, at least
@@ -15,7 +17,12 @@ _NEVER = 2**31 - 1  # bytes: the largest threshold that mallopt takes
 # The rows of a product are filled up to a multiple of this, so that there are fewer sizes: for every size that a
 # product has met oneDNN keeps a kernel. MiniLM on banking77 in bf16 took 1,411 MB and 1.10 times the processor's time
 # without filling, 1,183 MB with it.
-FILLED_TO = 32
+_FILLED_TO = 32
+
+
+def filled_to() -> int:
+    """Returns the number of which the rows of a product are made a multiple; 1 where FTKIT_FILL_ROWS is 0."""
+    return _FILLED_TO if is_switched_on("FTKIT_FILL_ROWS") else 1
 
 
 def keep_freed_memory() -> bool:

@@ -13,7 +13,7 @@ import torch
 from ftkit.adapters.task_adapter import Batch
 from ftkit.engine.batching import cheapest_split
 from ftkit.engine.current_batch import current_batch
-from ftkit.speedups.memory import FILLED_TO
+from ftkit.speedups.memory import filled_to
 
 _made: ContextVar[tuple[Batch, Rows] | None] = ContextVar("rows", default=None)
 
@@ -25,7 +25,7 @@ def current_rows() -> Rows | None:
         return None
     made = _made.get()
     if made is None or made[0] is not batch:
-        made = batch, Rows(batch.lengths, filled_to=FILLED_TO)
+        made = batch, Rows(batch.lengths, filled_to=filled_to())
         _made.set(made)
     return made[1]
 

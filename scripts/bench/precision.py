@@ -206,7 +206,7 @@ def take(step: Step, model: Any, adapter: TaskAdapter, optimizer: torch.optim.Op
 
 
 if __name__ == "__main__":
-    memory.prepare_process()
+    memory.keep_freed_memory()
     torch.set_num_threads(1)
     try:
         main()

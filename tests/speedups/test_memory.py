@@ -8,8 +8,12 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
+from ftkit.adapters.task_adapter import Batch
+from ftkit.engine.current_batch import computing
 from ftkit.speedups.memory import keep_freed_memory, release_memory
+from ftkit.speedups.token_rows import current_rows
 
 needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 
@@ -87,3 +91,16 @@ def test_the_environment_wins(variable: str, monkeypatch: pytest.MonkeyPatch) ->
 def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not keep_freed_memory()
+
+
+@pytest.mark.parametrize(("said", "multiple"), [(None, 32), ("1", 32), ("0", 1)])
+def test_products_are_filled_up_unless_a_variable_says_no(
+    said: str | None, multiple: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FTKIT_FILL_ROWS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("FTKIT_FILL_ROWS", said)
+    with computing(Batch({"input_ids": torch.zeros(2, 5)}, lengths=[5, 4])):
+        rows = current_rows()
+    assert rows is not None
+    assert rows.num_tokens == -(-9 // multiple) * multiple

@@ -43,6 +43,12 @@ def test_one_that_was_switched_off_stays_off():
     assert not gc.get_freeze_count()
 
 
+def test_a_variable_keeps_it_awake(monkeypatch):
+    monkeypatch.setenv("FTKIT_REST_COLLECTOR", "0")
+    with collector_at_rest():
+        assert gc.isenabled()
+
+
 def test_it_rests_while_a_run_is_prepared_and_works_while_it_trains(checkpoint, tmp_path, monkeypatch):
     from ftkit.cli import app
     from ftkit.config import yaml as strict_yaml
