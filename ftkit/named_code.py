@@ -1,6 +1,6 @@
 """Python code that a config names: a file, or a module that is installed. The name has to be the user's own.
 
-A name that a run's ftkit.yaml holds is never imported unasked; see `ftkit.trust`.
+A name that a run's ftkit.yaml holds is never imported unasked; see `ftkit.runs.trust`.
 """
 
 from __future__ import annotations

@@ -137,8 +137,7 @@ class FtkitTrainOptions(BaseModel):
     def max_cost_at_once(self, device_type: str) -> int:
         """Returns how many positions, padding included, one forward pass computes at most: what bounds memory.
 
-        A GPU waits for whoever launches its work, so it is given more at once. Of BERT base, 32 messages in two parts
-        of 4,096 positions took an H100 about twice as long as in one.
+        A GPU has room for more positions at once than a CPU's caches. How much that gains is not measured.
 
         Args:
             device_type: such as `cpu` or `cuda`.

@@ -78,7 +78,7 @@ def step_size(train: TrainSpec, arguments: TrainingArguments, *, padding_is_free
     rows, tokens = train.per_device_train_batch_size, train.max_tokens_per_batch
     # The ranks of a sharded model must make equally many forward passes: one each.
     sharded, device_type = is_sharded(arguments), arguments.device.type
-    # Who counts a GPU's examples has its memory in mind; one more part costs it as much as the first.
+    # Who counts a GPU's examples has its memory in mind, as with the plain Trainer: no parts.
     whole = sharded or (rows is not None and tokens is None and device_type != "cpu")
     return StepSize(
         rows=rows or (None if tokens else DEFAULT_ROWS),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import AutoModelForImageClassification
 
 import tiny_images
 from ftkit.adapters.preprocessors.image import ImagePreprocessor
@@ -142,9 +143,15 @@ def test_a_model_that_cannot_read_what_its_processor_makes(folders, tmp_path, na
         ImagePreprocessor(spec, LABELS).fit([])
 
 
-def test_a_model_that_reads_it(make):
-    for name in tiny_images.RECIPES:
-        make(name).fit([])
+@pytest.mark.parametrize("name", tiny_images.RECIPES)
+def test_a_model_reads_what_its_processor_makes(name, make, folders, examples):
+    preprocessor = make(name)
+    preprocessor.fit([])
+    batch = preprocessor.collate(
+        preprocessor.encode(examples, targets=False).rows.__getitems__([0, 1]), training=False, rng=None
+    )
+    model = AutoModelForImageClassification.from_pretrained(folders[name]).eval()
+    assert model(**batch.inputs).logits.isfinite().all()
 
 
 @pytest.mark.parametrize(("changes", "message"), [
