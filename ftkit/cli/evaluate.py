@@ -32,11 +32,13 @@ def command(
     import json
 
     from ftkit.data.files import atomic_write_json, json_safe
+    from ftkit.data.outputs import check_output
     from ftkit.data.spec import ParallelSource
     from ftkit.speedups.startup import collector_at_rest
 
     source = data if target is None else ParallelSource(source=data, target=target)
     roles, names = options.role_columns(columns), options.metric_names(metrics)
+    check_output(output, sources=[data, target], run=run)
     with collector_at_rest():
         from ftkit.inference.load import load
 

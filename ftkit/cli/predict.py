@@ -56,9 +56,11 @@ def command(
         )
 
     roles = options.role_columns(columns)
+    from ftkit.data.outputs import check_output
     from ftkit.data.writers import open_writer
     from ftkit.speedups.startup import collector_at_rest
 
+    check_output(output, sources=[input], run=run)
     with collector_at_rest():
         from ftkit.inference.load import load
 

@@ -95,6 +95,15 @@ def test_an_empty_text_stops_prediction_and_leaves_no_file(run, command, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["texts.csv"]
 
 
+def test_predict_and_evaluate_write_over_no_input(run, command, tmp_path):
+    data = write_csv(tmp_path / "texts.csv", TEXTS[24:])
+    before = data.read_bytes()
+    for arguments in (("predict", run, "--input", data), ("evaluate", run, "--data", data)):
+        code, _, told = command(*arguments, "--output", data)
+        assert (code, data.read_bytes()) == (2, before)
+        assert "it is what is read" in told
+
+
 def test_evaluate_prints_and_writes_the_scores(run, command, tmp_path):
     write_csv(tmp_path / "test.csv", TEXTS[24:])
     code, out, _ = command("evaluate", run, "--data", tmp_path / "test.csv", "--output", tmp_path / "scores.json")

@@ -13,7 +13,7 @@ from ftkit.data.readers.table import ReadOptions, RowStream, Table
 from ftkit.data.spec import HubSource, ParallelSource, Source
 from ftkit.errors import DataError, closest_name, name_list
 
-__all__ = ["READERS", "ReadOptions", "RowStream", "Table", "fingerprint", "open_table", "resolve"]
+__all__ = ["READERS", "ReadOptions", "RowStream", "Table", "fingerprint", "open_table", "path_of", "resolve"]
 
 READERS: dict[str, str] = {
     ".csv": "ftkit.data.readers.csv:read",
@@ -54,7 +54,7 @@ def open_table(source: Source, options: ReadOptions | None = None) -> Table:
         return parallel.read(resolve(source.source), resolve(source.target), options or ReadOptions())
     options = options or ReadOptions()
     if options.media is not None and is_folder(source):
-        return _folder_reader().read(_path(source), options)
+        return _folder_reader().read(path_of(source), options)
     path = resolve(source)
     if options.media is not None and _folder_reader().is_file_of(path, options.media):
         return _folder_reader().read_file(path, options)
@@ -76,7 +76,7 @@ def fingerprint(source: Source) -> str:
         both = fingerprint(source.source) + fingerprint(source.target)
         return hashlib.sha256(both.encode()).hexdigest()
     if is_folder(source):
-        return _folder_reader().fingerprint(_path(source))
+        return _folder_reader().fingerprint(path_of(source))
     digest = hashlib.sha256()
     with open(resolve(source), "rb") as file:
         while chunk := file.read(1 << 20):
@@ -86,7 +86,7 @@ def fingerprint(source: Source) -> str:
 
 def resolve(source: str) -> Path:
     """Returns the path of a readable, non-empty file, or raises a DataError that says what is wrong."""
-    path = _path(source)
+    path = path_of(source)
     if path.is_dir():
         raise DataError(
             f"{source} is a folder; expected a file{_files_inside(path)}. "
@@ -106,10 +106,11 @@ def resolve(source: str) -> Path:
 
 def is_folder(source: Source) -> bool:
     """Tells whether a source is a folder on this machine."""
-    return isinstance(source, str) and _path(source).is_dir()
+    return isinstance(source, str) and path_of(source).is_dir()
 
 
-def _path(source: str) -> Path:
+def path_of(source: str) -> Path:
+    """Returns where a file or folder lies that a user names: `~` is the home folder, `ftkit:` the demo data."""
     return _demo_path(source) if source.startswith(DEMO_PREFIX) else Path(source).expanduser()
 
 
