@@ -39,6 +39,7 @@ def test_utf8_byte_order_mark_is_dropped(tmp_path: Path) -> None:
         (b"ok\nfine\ncaf\xe9 now\n", 3, "0xE9", "latin-1"),
         (b"\xef\xbb\xbfok\ncaf\xe9 now\n", 2, "0xE9", "latin-1"),
         (b"it\x92s\n", 1, "0x92", "cp1252"),
+        (b"caf\xe9\nit\x92s \x80 5\n", 1, "0xE9", "cp1252"),
         (b"a\r\nb\r\n\xff", 3, "0xFF", "latin-1"),
         (b"a\rb\rcaf\xe9", 3, "0xE9", "latin-1"),
     ],
@@ -111,3 +112,57 @@ def test_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
 def test_bad_byte_of_a_legacy_encoding(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 2: byte 0x8F"):
         lines(write(tmp_path, b"ok\nx\x8f\n"), "cp1252")
+
+
+def failure(path: Path, encoding: str = "utf-8") -> str:
+    with pytest.raises(DataError) as caught:
+        lines(path, encoding)
+    return str(caught.value)
+
+
+def test_the_advice_shows_how_the_line_would_read_and_holds(tmp_path: Path) -> None:
+    text = "un café déjà vu\n" * 200_000 + "l’été – 5 €\n"
+    path = write(tmp_path, text.encode("cp1252"))
+    assert "data.encoding: cp1252 if the line says 'un café déjà vu'" in failure(path)
+    assert lines(path, "cp1252") == text.splitlines(keepends=True)
+
+
+def test_a_file_that_is_mostly_utf8_wants_its_line_corrected(tmp_path: Path) -> None:
+    path = write(tmp_path, "été, déjà, café\n".encode() + b"na\xefve \x80\nna\xefve\n")
+    message = failure(path)
+    assert "line 2: byte 0xEF" in message
+    assert "correct this line; 5 other characters of the file are valid UTF-8 and 3 places are not" in message
+    assert "cp1252 reads it as 'naïve €'" in message
+    assert "data.encoding" not in message
+
+
+def test_a_utf8_file_read_as_another_encoding_is_recognised(tmp_path: Path) -> None:
+    assert "Fix: data.encoding: utf-8" in failure(write(tmp_path, "日本語\n".encode()), "ascii")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [("cp1251", "Привет, мир"), ("shift_jis", "映画はとても良かった"), ("gb18030", "这部电影很好看")],
+)
+def test_no_western_encoding_is_advised_for_other_scripts(tmp_path: Path, encoding: str, text: str) -> None:
+    message = failure(write(tmp_path, f"id,text\n1,{text}\n".encode(encoding) * 3))
+    assert "fit neither latin-1 nor cp1252" in message
+    assert encoding in message
+
+
+@pytest.mark.parametrize(
+    ("declared", "windows"), [("latin-1", "cp1252"), ("iso-8859-15", "cp1252"), ("iso-8859-2", "cp1250")]
+)
+def test_control_characters_that_are_quotes_in_windows_are_refused(
+    tmp_path: Path, declared: str, windows: str
+) -> None:
+    path = write(tmp_path, "é\nit’s “it” – now\n".encode(windows))
+    message = failure(path, declared)
+    assert "line 2: read as iso8859" in message
+    assert "byte 0x92 is an invisible control character" in message
+    assert f"the line says 'it’s “it” – now'.\nFix: data.encoding: {windows}" in message
+    assert lines(path, windows) == ["é\n", "it’s “it” – now\n"]
+
+
+def test_control_characters_that_are_nothing_in_windows_either_stay(tmp_path: Path) -> None:
+    assert lines(write(tmp_path, b"a\x81b\x92\n"), "latin-1") == ["a\x81b\x92\n"]

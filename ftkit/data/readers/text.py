@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Generator
+import itertools
+import re
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+from ftkit.data.readers.encoding_guess import WINDOWS, count_bytes, has_all, likely_encoding
 from ftkit.data.readers.table import ReadOptions
 from ftkit.errors import ConfigError, DataError
 
@@ -19,6 +22,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CHUNK_BYTES = 1 << 20
+_CONTROL = re.compile("[\x80-\x9f]")
 
 
 def read_lines(path: Path, options: ReadOptions) -> Generator[str, None, None]:
@@ -28,6 +32,7 @@ def read_lines(path: Path, options: ReadOptions) -> Generator[str, None, None]:
         DataError: a byte that the encoding does not allow, or a NUL, with its line and the likely fix.
     """
     codec = _codec(path, options.encoding)
+    windows = WINDOWS.get(codec)
     with open(path, encoding=codec, errors="strict", newline="") as file:
         number = 0
         try:
@@ -35,6 +40,9 @@ def read_lines(path: Path, options: ReadOptions) -> Generator[str, None, None]:
                 number += 1
                 if "\0" in line:
                     raise _nul_error(path, number)
+                if windows is not None and (control := _CONTROL.search(line)):
+                    _refuse_control(path, number, control, codec, windows)
+                    windows = None
                 yield line
         except UnicodeDecodeError:
             # The decoder works on blocks, so it knows no line: look for the byte again, slowly.
@@ -93,36 +101,79 @@ def _nul_error(path: Path, line: int) -> DataError:
     )
 
 
+def _refuse_control(path: Path, line: int, control: re.Match[str], codec: str, windows: str) -> None:
+    """Raises DataError for a control character, unless the file cannot be in the encoding of Windows either."""
+    if not has_all(windows, count_bytes(_chunks(path)).controls):
+        return
+    text, position = without_line_end(control.string), control.start()
+    shown = _around(text.encode(codec).decode(windows, "replace"), position)
+    raise DataError(
+        f"{path}, line {line}: read as {codec}, byte 0x{ord(control[0]):02X} is an invisible control character; "
+        f"read as {windows} the line says {shown!r}.\nFix: data.encoding: {windows}"
+    )
+
+
 def _undecodable_byte(path: Path, codec: str) -> DataError:
     """Decodes the file again in chunks, counting lines, up to the byte that fails."""
     decoder = codecs.getincrementaldecoder(codec.removesuffix("-sig"))()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     line, tail = 1, ""
-    with open(path, "rb") as file:
-        while True:
-            chunk = file.read(_CHUNK_BYTES)
-            state = decoder.getstate()
-            try:
-                text, failure = decoder.decode(chunk, final=not chunk), None
-            except UnicodeDecodeError as error:
-                # error.start counts from what the decoder had kept of the chunk before: state[0].
-                decoder.setstate(state)
-                text, failure = decoder.decode(chunk[: max(0, error.start - len(state[0]))]), error
-            text = newlines.decode(text, final=not chunk or failure is not None)
-            line += text.count("\n")
-            tail = (tail + text)[-200:].rpartition("\n")[2]
-            if failure is not None:
-                return _byte_error(path, line, failure, tail)
-            assert chunk, "the second reading found no undecodable byte"
+    for chunk in itertools.chain(_chunks(path), [b""]):
+        state = decoder.getstate()
+        try:
+            text, failure = decoder.decode(chunk, final=not chunk), None
+        except UnicodeDecodeError as error:
+            # error.start counts from what the decoder had kept of the chunk before: state[0].
+            decoder.setstate(state)
+            text, failure = decoder.decode(chunk[: max(0, error.start - len(state[0]))]), error
+        text = newlines.decode(text, final=not chunk or failure is not None)
+        line += text.count("\n")
+        tail = (tail + text)[-200:].rpartition("\n")[2]
+        if failure is not None:
+            return _byte_error(path, line, failure, tail)
+    raise AssertionError("the second reading found no undecodable byte")
 
 
 def _byte_error(path: Path, line: int, error: UnicodeDecodeError, before: str) -> DataError:
-    byte = error.object[error.start]
     place = f", after {before[-20:]!r}" if before else ""
-    # 0x80-0x9F are control codes in latin-1, but quotes and dashes in Windows' cp1252.
-    legacy = "cp1252" if 0x80 <= byte <= 0x9F else "latin-1"
-    fix = f"data.encoding: {legacy} if that is how the file was written, or convert the file to UTF-8"
+    encoding = error.encoding.removesuffix("-sig")
+    fix = _fix(path, error, before)
     if error.reason == "unexpected end of data":
         fix += "; it is the last character of the file, so the file may also have been cut short"
-    encoding = error.encoding.removesuffix("-sig")
+    byte = error.object[error.start]
     return DataError(f"{path}, line {line}: byte 0x{byte:02X}{place} is not valid {encoding}.\nFix: {fix}.")
+
+
+def _fix(path: Path, error: UnicodeDecodeError, before: str) -> str:
+    """Returns what to do about a byte that the encoding does not have, judged by the whole file."""
+    counts = count_bytes(_chunks(path))
+    if counts.valid and not counts.invalid:
+        return "data.encoding: utf-8; the whole file is valid UTF-8"
+    rest = re.split(rb"[\r\n]", error.object[error.start : error.start + 40])[0]
+    if counts.valid > counts.invalid:
+        places = "this place is not" if counts.invalid == 1 else f"{counts.invalid:,} places are not"
+        return (
+            f"correct this line; {counts.valid:,} other characters of the file are valid UTF-8 and {places}, so they "
+            f"were pasted from something in another encoding (cp1252 reads it as {_read_as('cp1252', before, rest)!r})"
+        )
+    guess = likely_encoding(counts)
+    if guess is None:
+        return (
+            "data.encoding: the one that the file was written in, such as cp1251, shift_jis, gb18030 or mac_roman, or "
+            "convert the file to UTF-8; its bytes fit neither latin-1 nor cp1252"
+        )
+    return f"data.encoding: {guess} if the line says {_read_as(guess, before, rest)!r}, or convert the file to UTF-8"
+
+
+def _read_as(encoding: str, before: str, rest: bytes) -> str:
+    return _around(before + rest.decode(encoding, "replace"), len(before))
+
+
+def _around(text: str, position: int) -> str:
+    return text[max(0, position - 20) : position + 20]
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
