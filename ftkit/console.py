@@ -1,10 +1,23 @@
-"""What people see: notes and warnings on stderr, once per run and not once per process."""
+"""What people see: notes and warnings on stderr, results on stdout; once per run and not once per process.
+
+Texts, labels and file names come from anywhere, and a terminal obeys what it is sent: everything that is shown passes
+through here, where characters that a terminal obeys are written as escapes. Messages name settings by their keys in a
+config; where a command has options for them, they are named by these.
+"""
 
 from __future__ import annotations
 
+import codecs
 import functools
+import io
+import json
 import os
-from typing import TYPE_CHECKING
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,17 +30,152 @@ def is_main_process() -> bool:
 
 @functools.cache
 def console(*, stderr: bool = True) -> Console:
-    """Returns the shared rich console; silent on all but the main process."""
+    """Returns the shared rich console; silent on all but the main process.
+
+    What is printed through it by hand has to be made `printable` first.
+    """
     from rich.console import Console
 
-    return Console(stderr=stderr, quiet=not is_main_process(), highlight=False, soft_wrap=True)
+    return Console(stderr=stderr, quiet=not is_main_process(), highlight=False, soft_wrap=True, emoji=False)
 
 
 def note(message: str) -> None:
     """Says what is going on."""
-    console().print(message, markup=False, style="dim")
+    console().print(printable(message), markup=False, style="dim")
 
 
 def warn(message: str) -> None:
     """Says what the user should know but need not act on."""
-    console().print(f"warning: {message}", markup=False, style="yellow")
+    console().print(f"warning: {printable(as_options(message))}", markup=False, style="yellow")
+
+
+def say(text: str) -> None:
+    """Prints a result."""
+    if is_main_process():
+        sys.stdout.write(printable(text) + "\n")
+
+
+def say_json(value: Any, *, indent: int | None = 2) -> None:
+    """Prints a result as JSON, which can be parsed in whatever encoding it arrives."""
+    if is_main_process():
+        sys.stdout.write(printable_json(value, indent=indent) + "\n")
+
+
+def show_error(error: BaseException) -> None:
+    """Says why the command ends."""
+    if is_main_process():
+        sys.stderr.write(f"error: {printable(as_options(str(error)))}\n")
+
+
+# --- characters that a terminal obeys -------------------------------------------------------------------------
+
+# C0 but tab and line feed, DEL and C1, which hold escape and what moves or hides text; marks that turn the direction
+# of reading; what ends a line; halves of characters, which no encoding has.
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""Returns a text whose control characters are written out, `\x1b` for escape; tabs and line feeds stay."""
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def printable_json(value: Any, *, indent: int | None = None) -> str:
+    r"""Returns JSON for standard output: equal values when it is parsed, and no control characters.
+
+    Where the output is not UTF-8 it is ASCII, with `\u00e9` for an e with an acute.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=not _is_utf8(sys.stdout), allow_nan=False)
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def never_fail_to_print() -> None:
+    """Lets standard output write as an escape what its encoding lacks, as standard error does, instead of raising."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def data_on_stdout() -> Iterator[TextIO]:
+    """Yields standard output for data that is no JSON: printable on a terminal, and UTF-8 as it is everywhere else."""
+    if sys.stdout.isatty():
+        yield _PrintableStream(sys.stdout)  # type: ignore[misc]
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.flush()
+        file = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
+        try:
+            yield file
+        finally:
+            file.detach()  # flushes, and leaves standard output open
+    else:
+        yield sys.stdout
+
+
+class _PrintableStream:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(printable(text))
+
+
+def _is_utf8(stream: Any) -> bool:
+    return codecs.lookup(getattr(stream, "encoding", None) or "utf-8").name == "utf-8"
+
+
+# --- settings as the command that was called names them -------------------------------------------------------
+
+_OPTIONS: ContextVar[Mapping[str, str] | None] = ContextVar("key of a config -> option of the command", default=None)
+# At the beginning of a message or problem a key says what it is about, and its colon stays: `data.encoding: Python
+# knows no ...`. Anywhere else what follows the colon is the value to write.
+_KEY = re.compile(
+    r"(?P<about>^(?: *\d+\. )?)?(?<![\w.])(?P<key>(?:data|generation)\.[a-z_]+)(?P<role>\.[a-z_]+)?"
+    r"(?P<colon>: )?(?P<roles>(?<=: )\{[^{}\n]*\})?",
+    re.MULTILINE,
+)
+
+
+def name_by_options(options: Mapping[str, str]) -> None:
+    """From now on, in this context, messages name keys of a config by options of a command.
+
+    Args:
+        options: such as `{"data.encoding": "--encoding"}`; of other keys of `data` is said where they stand.
+    """
+    _OPTIONS.set(options)
+
+
+def as_options(message: str) -> str:
+    """Returns a message with the options of the command in the place of keys.
+
+    Example: `Fix: data.delimiter: ";"` is `Fix: --delimiter ";"`; `(data.columns.label)` is `(--columns
+    label=COLUMN)`; `data.encoding: Python knows no ...` is `--encoding: Python knows no ...`.
+    """
+    options = _OPTIONS.get()
+    if options is None:
+        return message
+    left: list[str] = []
+
+    def replaced(found: re.Match[str]) -> str:
+        option = options.get(found["key"])
+        if option is None:
+            if found["key"].startswith("data."):
+                left.append(found["key"])
+            return found[0]
+        return (found["about"] or "") + _call(option, found)
+
+    told = _KEY.sub(replaced, message)
+    names = ", ".join(dict.fromkeys(left))
+    return f"{told}\n({names}: {'a key' if len(set(left)) == 1 else 'keys'} of the run's ftkit.yaml)" if left else told
+
+
+def _call(option: str, found: re.Match[str]) -> str:
+    """Returns an option with its value, if the message gives one."""
+    roles, role = found["roles"], found["role"]
+    if roles is not None:
+        pairs = (pair.partition(":") for pair in roles.strip("{}").split(","))
+        return f"{option} " + ",".join(f"{name.strip()}={value.strip().strip(chr(34))}" for name, _, value in pairs)
+    if role is not None:
+        return f"{option} {role[1:]}={'' if found['colon'] else 'COLUMN'}"
+    if found["colon"] is None:
+        return option
+    return option + (": " if found["about"] is not None else " ")

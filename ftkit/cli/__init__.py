@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import contextvars
 import sys
 
 import typer
 
-from ftkit.cli import check, env, evaluate, export, merge, new, predict, pull, push, report, schema, tasks, train
+from ftkit import console
+from ftkit.cli import (
+    check,
+    env,
+    evaluate,
+    export,
+    merge,
+    new,
+    options,
+    predict,
+    pull,
+    push,
+    report,
+    schema,
+    tasks,
+    train,
+)
 
 app = typer.Typer(
     name="ftkit",
@@ -21,25 +38,31 @@ for verb in (train, check, evaluate, predict, push, pull, report, merge, export,
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+def _called(
+    context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version and exit.")
+) -> None:
     if version:
         from ftkit import __version__
 
-        typer.echo(__version__)
+        console.say(__version__)
         raise typer.Exit
+    if names := options.of_keys(context):
+        console.name_by_options(names)
 
 
 def main() -> None:
     """Runs a command; a user's mistake ends with one message and exit code 2, never a traceback."""
+    console.never_fail_to_print()
+    contextvars.copy_context().run(_main)
+
+
+def _main() -> None:
     from ftkit.errors import FtkitError
 
     try:
         app()
     except FtkitError as error:
-        from ftkit.console import is_main_process
-
-        if is_main_process():
-            sys.stderr.write(f"error: {error}\n")
+        console.show_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; a run that had saved a checkpoint can be continued with resume=true\n")

@@ -18,7 +18,7 @@ def command(
 ) -> None:
     """Check config, checkpoint and data without reading weights or writing anything."""
     from ftkit.config.run_config import load_config, parse_overrides
-    from ftkit.console import warn
+    from ftkit.console import say, warn
     from ftkit.runs.trust import check_code_is_trusted
     from ftkit.speedups.startup import collector_at_rest
 
@@ -31,13 +31,13 @@ def command(
         plan = check(loaded)
     for warning in plan.warnings:
         warn(warning)
-    typer.echo(f"task        {plan.task.name} ({plan.task.kind})")
-    typer.echo(f"checkpoint  {plan.spec.name}, {plan.spec.model_type} of family {plan.spec.family}")
+    say(f"task        {plan.task.name} ({plan.task.kind})")
+    say(f"checkpoint  {plan.spec.name}, {plan.spec.model_type} of family {plan.spec.family}")
     for name, split in plan.splits.items():
-        typer.echo(f"{name:<11} {len(split):,} rows of {split.source}")
+        say(f"{name:<11} {len(split):,} rows of {split.source}")
     if plan.labels is not None:
         names = ", ".join(plan.labels.names[:12])
         more = f" (+{len(plan.labels) - 12} more)" if len(plan.labels) > 12 else ""
-        typer.echo(f"labels      {len(plan.labels)}: {names}{more}")
-    typer.echo(f"metrics     {', '.join(plan.metrics)}; the best checkpoint by {plan.primary_metric}")
-    typer.echo("The run is possible; nothing was written.")
+        say(f"labels      {len(plan.labels)}: {names}{more}")
+    say(f"metrics     {', '.join(plan.metrics)}; the best checkpoint by {plan.primary_metric}")
+    say("The run is possible; nothing was written.")

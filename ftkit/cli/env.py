@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import typer
-
 
 def command() -> None:
     """Print versions and hardware as JSON."""
-    import json
-
+    from ftkit.console import say_json
     from ftkit.runs.environment import environment
 
-    typer.echo(json.dumps(environment(), indent=2))
+    say_json(environment())

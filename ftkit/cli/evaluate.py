@@ -29,16 +29,15 @@ def command(
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Score a run, or a checkpoint that ftkit did not make, on a labelled file."""
-    import json
-
+    from ftkit.console import say_json
     from ftkit.data.files import atomic_write_json, json_safe
     from ftkit.data.outputs import check_output
     from ftkit.data.spec import ParallelSource
     from ftkit.speedups.startup import collector_at_rest
 
-    source = data if target is None else ParallelSource(source=data, target=target)
+    source = options.data_source(data) if target is None else ParallelSource(source=data, target=target)
     roles, names = options.role_columns(columns), options.metric_names(metrics)
-    check_output(output, sources=[data, target], run=run)
+    check_output(output, sources=[source], run=run)
     with collector_at_rest():
         from ftkit.inference.load import load
 
@@ -47,7 +46,7 @@ def command(
             task=task,
             metrics=names,
             columns=roles,
-            delimiter=delimiter,
+            delimiter=options.delimiter_character(delimiter),
             encoding=encoding,
             source_lang=source_lang,
             target_lang=target_lang,
@@ -57,4 +56,4 @@ def command(
     scores = predictor.evaluate(source)
     if output is not None:
         atomic_write_json(output, scores)
-    typer.echo(json.dumps(json_safe(scores), indent=2, ensure_ascii=False))
+    say_json(json_safe(scores))

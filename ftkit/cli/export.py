@@ -23,7 +23,15 @@ def command(
     from ftkit.console import note
     from ftkit.inference.export import export_run
 
-    report = export_run(run, out, format=format, quantize=quantize, data=data, trust_remote_code=trust_remote_code)
+    rows = None if data is None else options.data_source(data)
+    report = export_run(
+        run,
+        out,
+        format=format,
+        quantize=quantize,
+        data=rows,
+        trust_remote_code=trust_remote_code,
+    )
     share = report["equal_predictions"]
     equal = "" if share is None else f"{share:.1%} of the predictions are equal, "
     note(f"{out}: {run} in ONNX, {report['precision']}, {report['bytes'] / 1e6:.1f} MB")

@@ -21,7 +21,8 @@ def command(
     from ftkit.console import note
     from ftkit.inference.merging import merge_run
 
-    report = merge_run(run, out, data=data, trust_remote_code=trust_remote_code)
+    rows = None if data is None else options.data_source(data)
+    report = merge_run(run, out, data=rows, trust_remote_code=trust_remote_code)
     if report["base_was_quantized"]:
         note(f"The base was trained on in {report['base_was_quantized']}; it was merged at full precision.")
     note(f"{out}: {run} merged into {report['base']}")

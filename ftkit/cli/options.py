@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from ftkit.data.spec import Source
 
 TrustRemoteCode = Annotated[
     bool,
@@ -36,6 +40,58 @@ Metrics = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME[,...]", help="Such as accuracy,f1; the run's own if left out. May be repeated."),
 ]
+
+PARAMETERS_OF_KEYS: Mapping[str, tuple[str, ...]] = {
+    "data.columns": ("columns",),
+    "data.delimiter": ("delimiter",),
+    "data.encoding": ("encoding",),
+    "data.source_lang": ("source_lang",),
+    "data.target_lang": ("target_lang",),
+    "data.prompt_template": ("prompt_template",),
+    "data.train": ("input", "data"),
+    "generation.max_new_tokens": ("max_new_tokens",),
+    "generation.num_beams": ("num_beams",),
+}
+"""Key of a config -> the parameters of commands that say the same."""
+
+
+def of_keys(context: typer.Context) -> dict[str, str]:
+    """Returns key of a config -> option of the command that is called; nothing for commands that read a config."""
+    command = getattr(context.command, "commands", {}).get(context.invoked_subcommand)
+    parameters = {} if command is None else {parameter.name: parameter.opts for parameter in command.params}
+    if "run" not in parameters:
+        return {}
+    return {
+        key: parameters[name][0] for key, names in PARAMETERS_OF_KEYS.items() for name in names if name in parameters
+    }
+
+
+def data_source(given: str) -> Source:
+    """Returns the rows that an option names: a file or folder, or `{hub: OWNER/NAME, split: test}` as in a config.
+
+    Raises:
+        UserError: it begins like such a mapping, and is none.
+    """
+    if not given.lstrip().startswith("{"):
+        return given
+    from pydantic import TypeAdapter, ValidationError
+
+    from ftkit.config import yaml
+    from ftkit.data.spec import Source
+    from ftkit.errors import ConfigError, UserError
+
+    try:
+        return TypeAdapter(Source).validate_python(yaml.parse_value(given, given))
+    except (ConfigError, ValidationError):
+        raise UserError(
+            f"{given!r} is no file, and no source of rows as a config names them: {{hub: OWNER/NAME, split: test}} or "
+            "{source: FILE, target: FILE}."
+        ) from None
+
+
+def delimiter_character(given: str | None) -> str | None:
+    r"""Returns what stands between cells; `\t`, which a shell passes on as two characters, is a tab."""
+    return "\t" if given == "\\t" else given
 
 
 def role_columns(given: list[str] | None) -> dict[str, str]:

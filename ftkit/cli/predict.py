@@ -60,7 +60,8 @@ def command(
     from ftkit.data.writers import open_writer
     from ftkit.speedups.startup import collector_at_rest
 
-    check_output(output, sources=[input], run=run)
+    source = None if input is None else options.data_source(input)
+    check_output(output, sources=[source], run=run)
     with collector_at_rest():
         from ftkit.inference.load import load
 
@@ -71,15 +72,15 @@ def command(
             max_new_tokens=max_new_tokens,
             task=task,
             columns=roles,
-            delimiter=delimiter,
+            delimiter=options.delimiter_character(delimiter),
             encoding=encoding,
             source_lang=source_lang,
             target_lang=target_lang,
             prompt_template=prompt_template,
             trust_remote_code=trust_remote_code,
         )
-    if input is not None:
-        rows = predictor.predict_source(input)
+    if source is not None:
+        rows = predictor.predict_source(source)
     else:
         texts = text or []
         rows = iter(predictor.predict(list(zip(texts, text_pair, strict=True)) if text_pair else texts))

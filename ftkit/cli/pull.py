@@ -13,9 +13,10 @@ def command(
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit; main if left out.")] = None,
 ) -> None:
     """Copy a run from the Hub into a folder; nothing of it runs."""
+    from ftkit.console import say
     from ftkit.hub import pull
 
     folder = pull(repo_id, out, revision=revision)
-    typer.echo(f"{folder}  pulled from {repo_id}")
+    say(f"{folder}  pulled from {repo_id}")
     if (folder / "ftkit.yaml").is_file():
-        typer.echo(f'try next   ftkit predict {folder} --text "..."')
+        say(f'try next   ftkit predict {folder} --text "..."')

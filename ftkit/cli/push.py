@@ -29,6 +29,7 @@ def command(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Upload a run to the Hub, after showing what is uploaded and what stays at home."""
+    from ftkit.console import say
     from ftkit.errors import UserError
     from ftkit.hub import push
 
@@ -51,12 +52,12 @@ def command(
         confirm=confirm,
     )
     if pushed is None:
-        typer.echo("Nothing was uploaded.")
+        say("Nothing was uploaded.")
         return
     if pushed.uploaded or pushed.removed:
-        typer.echo(f"{pushed.url}  {len(pushed.uploaded)} files uploaded, commit {pushed.commit[:12]}")
+        say(f"{pushed.url}  {len(pushed.uploaded)} files uploaded, commit {pushed.commit[:12]}")
     else:
-        typer.echo(f"{pushed.url}  holds this run already, commit {pushed.commit[:12]}")
+        say(f"{pushed.url}  holds this run already, commit {pushed.commit[:12]}")
 
 
 def _show(about: Push) -> None:
@@ -64,21 +65,23 @@ def _show(about: Push) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ftkit.console import console, note
+    from ftkit.console import console, note, printable
     from ftkit.report.texts import size_text
     from ftkit.shared_run import size
 
     access, out = about.access, console()
     state = "private" if access.private else "public"
     what = f"{access.repository}, {state}" if access.exists else f"{access.repository}, new and {state}"
-    out.print(f"To {what}, as {access.user}:", markup=False)
+    out.print(printable(f"To {what}, as {access.user}:"), markup=False)
     table = Table("file", "size", "", box=None, pad_edge=False)
     for column in table.columns[1:2]:
         column.justify = "right"
     for name, content in about.shared.files.items():
-        table.add_row(Text(name), size_text(size(content)), "" if name in about.changed else "there already")
+        table.add_row(
+            Text(printable(name)), size_text(size(content)), "" if name in about.changed else "there already"
+        )
     for name in about.removed:
-        table.add_row(Text(name), "", "removed there: of an earlier push")
+        table.add_row(Text(printable(name)), "", "removed there: of an earlier push")
     out.print(table)
     out.print(
         f"{len(about.changed)} files to upload, {size_text(sum(map(size, about.changed.values())))}", markup=False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
 
 def command() -> None:
     """Print the JSON schema of a config.
@@ -11,8 +9,7 @@ def command() -> None:
     Editors complete and check keys when a YAML file's first line names it:
     # yaml-language-server: $schema=schema.json
     """
-    import json
-
     from ftkit.config.run_config import json_schema
+    from ftkit.console import say_json
 
-    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    say_json(json_schema())

@@ -38,7 +38,7 @@ def _show_tuners() -> None:
     """Prints a row for each method: on which families it works, kind by kind."""
     from rich.table import Table
 
-    from ftkit.console import console
+    from ftkit.console import console, say
     from ftkit.engine.quiet import quiet_libraries
     from ftkit.kinds.table import kind_names
     from ftkit.kinds.tuner_table import tuner_table
@@ -56,7 +56,7 @@ def _show_tuners() -> None:
     for cell in cells:
         if cell.why_not is not None:
             reason = cell.why_not.partition(": ")[2]
-            console(stderr=False).print(f"{cell.method}, {cell.kind}, {cell.family}: {reason}", markup=False)
+            say(f"{cell.method}, {cell.kind}, {cell.family}: {reason}")
 
 
 def _works_on(cells: Sequence[Cell]) -> str:

@@ -34,12 +34,12 @@ def _train(config: str, overrides: list[str], trust_remote_code: bool) -> None:
     loaded = load_config(config, given)
     check_code_is_trusted(config, loaded, given, trust_remote_code=trust_remote_code)
 
-    from ftkit.console import console
+    from ftkit.console import say
     from ftkit.report.summary import summary
     from ftkit.run import execute, push_finished
 
-    result, out = execute(loaded), console(stderr=False)
-    out.print(summary(result.output_dir, result.metrics, result.primary_metric, result.example), markup=False)
+    result = execute(loaded)
+    say(summary(result.output_dir, result.metrics, result.primary_metric, result.example))
     pushed = push_finished(loaded, result)
     if pushed is not None:
-        out.print(f"  {'pushed':<11}{pushed.url} ({len(pushed.uploaded)} files)\n", markup=False)
+        say(f"  {'pushed':<11}{pushed.url} ({len(pushed.uploaded)} files)\n")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ftkit.data.readers import path_of
+from ftkit.data.spec import HubSource, ParallelSource, Source
 from ftkit.errors import UserError
 
 
 def check_output(
-    output: str | Path | None, *, sources: Iterable[str | None] = (), run: str | Path | None = None
+    output: str | Path | None, *, sources: Iterable[Source | None] = (), run: str | Path | None = None
 ) -> None:
     """Refuses an output that is one of the inputs, by whatever name, link or hard link.
 
     Args:
         output: the file to write; None or `-` means standard output.
-        sources: files and folders that rows are read from; None is left out.
+        sources: what rows are read from; None is left out.
         run: the folder of what predicts; new files may be put there, and none that it holds may be replaced.
 
     Raises:
@@ -26,14 +27,23 @@ def check_output(
     if output is None or str(output) == "-":
         return
     target = Path(os.path.realpath(Path(output)))
-    for source in sources:
-        if source is not None:
-            _check_source(output, target, source)
+    for source in _places(sources):
+        _check_source(output, target, source)
     if run is not None and target.is_file() and _lies_in(target, Path(run).expanduser()):
         raise UserError(
             f"--output {output} is a file of {run} already, and would be replaced. Name a file that is not there, or "
             "one outside of that folder; nothing was written."
         )
+
+
+def _places(sources: Iterable[Source | None]) -> Iterator[str]:
+    for source in sources:
+        if isinstance(source, ParallelSource):
+            yield from (source.source, source.target)
+        elif isinstance(source, HubSource):
+            yield source.hub  # may be a folder on this machine
+        elif source is not None:
+            yield source
 
 
 def _check_source(output: str | Path, target: Path, source: str) -> None:

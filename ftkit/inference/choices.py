@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ftkit.config.run_config import RunConfig
-from ftkit.errors import UserError
+from ftkit.errors import ConfigError, UserError
 from ftkit.kinds.kind import Kind
 
 OF_PLAIN_CHECKPOINTS = ("source_lang", "target_lang", "prompt_template")
@@ -39,6 +39,10 @@ class Choices:
     target_lang: str | None = None
     prompt_template: str | None = None
     trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise ConfigError(f"data.delimiter: expected one character, such as ';', got {self.delimiter!r}.")
 
     @property
     def data(self) -> dict[str, Any]:

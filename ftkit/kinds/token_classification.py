@@ -241,7 +241,8 @@ def check_known_labels(split: Split, labels: LabelSpace, problems: Problems) -> 
                 problems.error(
                     f"{split.name}: the tag {tag!r} is none that the run knows.{did_you_mean(name, types)}",
                     where=f"{split.where(example)}, word {position + 1}",
-                    remedy=f"correct the tag, or list all types under data.labels; known: {name_list(types)}",
+                    remedy="correct the tag, or train with all types listed under data.labels; "
+                    f"known: {name_list(types)}",
                     kind=f"{split.name}: unknown tag {tag!r}",
                 )
 
