@@ -157,7 +157,7 @@ def execute(config: RunConfig) -> RunResult:
 
     # Build: the checkpoint, with the head that the task needs; the tuner freezes what is to stay.
     speedups = Speedups(config.train, config.tuner, arguments, adapter, rows)
-    loaded = adapter.objective.build()
+    loaded = steps.built_model(run, adapter)
     speedups.attach("loaded", loaded.model)
     model = steps.tuned_model(run, loaded)
     counts = ", ".join(f"{len(split):,} {name}" for name, split in encoded.items())

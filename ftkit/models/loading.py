@@ -25,10 +25,12 @@ class LoadedModel:
         model: float32, with label names in its config.
         new_parameters: names of the parameters that the checkpoint did not provide, read off the loading report.
             Whatever the tuner, they are trained and saved.
+        resized: those of them that the checkpoint holds in another shape: its head has another number of labels.
     """
 
     model: PreTrainedModel
     new_parameters: frozenset[str]
+    resized: frozenset[str] = frozenset()
 
 
 # Where transformers lists the model types that an auto class serves.
@@ -82,13 +84,14 @@ def load_with_head(
     new = _without_unused_mask(model, frozenset(report["missing_keys"]) | mismatched)
     _check_only_head_is_new(model, new, mismatched, spec)
     _check_no_layer_is_left(model, report["unexpected_keys"], spec)
+    resized = frozenset(mismatched)
     if tokenizer is None:
-        return LoadedModel(model, new)
+        return LoadedModel(model, new, resized)
     for stated in (model.config.get_text_config(), model.config):
         stated.pad_token_id = tokenizer.pad_token_id
         if hasattr(stated, "use_cache"):
             stated.use_cache = False  # a head reads every text once: keys and values would be kept for nothing
-    return LoadedModel(model, new | embed_added_tokens(model, tokenizer, spec.add_tokens))
+    return LoadedModel(model, new | embed_added_tokens(model, tokenizer, spec.add_tokens), resized)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from ftkit.metrics.table import MetricGroup
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.quantization import check_quantization
+from ftkit.models.row_match import RowMatch, match_rows
 from ftkit.models.spec import CheckpointSpec
 from ftkit.runs.directory import RunDirectory
 from ftkit.runs.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
@@ -76,12 +77,19 @@ class CheckedRun:
         return {name: split.fingerprint for name, split in self.splits.items()}
 
     @property
-    def keeps_head(self) -> bool:
-        """Whether the head of the trained adapter that the run starts from predicts the same labels."""
+    def adapter_rows(self) -> RowMatch | None:
+        """Which rows of the head of the trained adapter that the run starts from serve its labels; None without."""
         found, labels = self.start_from, self.labels
-        if found is None or found.kind != self.kind.name:
+        if found is None or found.kind != self.kind.name or labels is None:
+            return None
+        return match_rows(labels, found.head)
+
+    @property
+    def keeps_head(self) -> bool:
+        """Whether the trained adapter that the run starts from was made for the same kind, and knows a label of it."""
+        if self.start_from is None or self.start_from.kind != self.kind.name:
             return False
-        return labels is None or list(found.label_names) == [labels.id2label[index] for index in range(len(labels))]
+        return self.adapter_rows is None or self.adapter_rows.knows_some
 
     def make_task_adapter(self) -> TaskAdapter:
         """Returns the task adapter, with the checkpoint's processor loaded."""

@@ -11,7 +11,7 @@ from transformers import EarlyStoppingCallback, TrainerCallback
 from ftkit.adapters.task_adapter import EncodedToScore, TaskAdapter
 from ftkit.config.run_config import RunConfig
 from ftkit.config.train import stated_trackers
-from ftkit.console import is_main_process
+from ftkit.console import is_main_process, note
 from ftkit.data.writers import open_writer
 from ftkit.engine import evaluation
 from ftkit.engine.batching import BatchLimits
@@ -20,21 +20,44 @@ from ftkit.engine.trackers import IDS_FILE, Trackers, base_name, flat_config
 from ftkit.models.loading import LoadedModel
 from ftkit.runs.checked_run import CheckedRun
 from ftkit.runs.directory import PREDICTIONS
+from ftkit.runs.loading import PEFT_PREFIXES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+def built_model(run: CheckedRun, adapter: TaskAdapter) -> LoadedModel:
+    """Returns the checkpoint with the head that the task needs; rows of labels that its own head knows are kept."""
+    loaded = adapter.objective.build()
+    if run.labels is None:
+        return loaded
+    from ftkit.models.head_rows import keep_known_rows
+
+    loaded, told = keep_known_rows(loaded, run.spec, run.labels)
+    if told is not None and not run.keeps_head:
+        note(told)
+    return loaded
 
 
 def tuned_model(run: CheckedRun, loaded: LoadedModel) -> PreTrainedModel:
     """Returns the model with only those weights trainable that are to move; see ftkit.tuners."""
     from ftkit.tuners.apply import apply_tuner
 
-    peft_task = run.task_adapter_spec.peft_task
-    model = apply_tuner(loaded.model, loaded.new_parameters, run.config.tuner, peft_task=peft_task)
-    if run.start_from is not None:
-        from ftkit.tuners.saving import continue_from
+    peft_task, found = run.task_adapter_spec.peft_task, run.start_from
+    if found is None:
+        return apply_tuner(loaded.model, loaded.new_parameters, run.config.tuner, peft_task=peft_task)
+    from ftkit.models.head_rows import HeadRows, output_axes
+    from ftkit.tuners.saving import continue_from, read_state
 
-        continue_from(model, run.start_from.folder, with_head=run.keeps_head)
+    match, new, rows = run.adapter_rows, loaded.new_parameters, None
+    if match is not None and match.knows_some:
+        rows, saved = HeadRows(match.rows, output_axes(loaded.model)), read_state(found.folder)
+        # What the adapter trained of the head is trained on, also where the base has the same labels as this run.
+        new |= {name for name in rows.axes if any(f"{prefix}{name}" in saved for prefix in PEFT_PREFIXES)}
+    model = apply_tuner(loaded.model, new, run.config.tuner, peft_task=peft_task)
+    continue_from(model, found.folder, with_head=run.keeps_head, rows=rows)
+    if match is not None:
+        note(match.told(f"the adapter {found.folder}"))
     return model
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ftkit.errors import CheckpointError, UserError
 from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.fingerprint import checkpoint_fingerprint, file_fingerprint
+from ftkit.models.row_match import SavedHead, saved_head
 from ftkit.models.spec import CheckpointSpec, ModelSpec
 from ftkit.runs.directory import open_run
 
@@ -39,11 +39,10 @@ class TrainedAdapter:
         return self.facts.kind
 
     @property
-    def label_names(self) -> Sequence[str]:
-        """Names of the head's outputs, in their order; none where texts are written."""
+    def head(self) -> SavedHead:
+        """The head that it predicts with; where texts are written there is none, and this says nothing."""
         saved = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
-        names = saved.get("id2label") or {}
-        return [names[index] for index in sorted(names, key=int)]
+        return saved_head(saved.get("id2label") or {}, saved.get("problem_type"))
 
     def base_spec(self, model: ModelSpec | None = None) -> CheckpointSpec:
         """Returns the base, found and recognised.

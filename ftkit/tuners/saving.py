@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError, ConfigError
 from ftkit.foreign_code import check_adapter_config
+from ftkit.models.head_rows import HeadRows
 from ftkit.tuners.names import ADAPTER_NAME, base_prefix, quiet
 from ftkit.tuners.principal import as_plain_lora
 from ftkit.tuners.virtual_tokens import adjust_prompted_model
@@ -135,11 +136,12 @@ def check_adapter_files(folder: str | Path) -> None:
         raise _unreadable(folder, error) from None
 
 
-def continue_from(model: Any, folder: str | Path, *, with_head: bool) -> int:
+def continue_from(model: Any, folder: str | Path, *, with_head: bool, rows: HeadRows | None = None) -> int:
     """Loads a trained adapter's weights into a model that has just been tuned in the same way, to train on.
 
     Args:
         with_head: also the modules that the base lacks; without, the head stays new.
+        rows: where the head's rows belong; None where they are as they should be.
 
     Returns:
         How many tensors were loaded.
@@ -149,7 +151,9 @@ def continue_from(model: Any, folder: str | Path, *, with_head: bool) -> int:
     """
     from peft import set_peft_model_state_dict
 
-    ours, theirs = adapter_state(model), read_state(folder)
+    ours, theirs = adapter_state(model), dict(read_state(folder))
+    if with_head and rows is not None:
+        theirs |= rows.placed(ours, theirs, prefix=base_prefix(model))
     wanted = theirs if with_head else _without_heads(model, theirs, folder)
     strange = sorted(name for name in wanted if name not in ours or ours[name].shape != wanted[name].shape)
     if strange or not wanted:
