@@ -120,7 +120,7 @@ def _problem(path: KeyPath, item: Any, raw: dict[str, Any], sections: Sections, 
     limits = [f"{word} {context[name]}" for name, word in bounds.items() if name in context]
     if limits:
         return f"expected a number {' and '.join(limits)}"
-    return f"expected {_EXPECTED[kind]}" if kind in _EXPECTED else f"{item['msg']}."
+    return f"expected {_EXPECTED[kind]}" if kind in _EXPECTED else f"{item['msg'].removeprefix('Value error, ')}."
 
 
 def _model_at(path: KeyPath, sections: Sections) -> type[BaseModel]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 
 class HubSource(BaseModel):
@@ -48,6 +48,19 @@ Source = Annotated[
 ]
 
 
+def _column_name(value: Any) -> Any:
+    """Returns a position as the name that readers give to a column without one."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    if value < 0:
+        raise ValueError("a position counts from 0")
+    return str(value)
+
+
+Column = Annotated[str, Field(min_length=1), BeforeValidator(_column_name, json_schema_input_type=str | int)]
+"""The name of a column, or its position from 0 where the file has no names."""
+
+
 class DataSpec(BaseModel):
     """Files or Hub splits, and how their columns map to the task; each kind adds keys of its own."""
 
@@ -65,17 +78,23 @@ class DataSpec(BaseModel):
         description="A file, a Hub split, or the fraction of train to hold out, before validation; scored once, after "
         "training.",
     )
-    columns: dict[str, str] = Field(
-        default_factory=dict, description="Role -> column, such as {text: body, label: intent}."
+    columns: dict[str, Column] = Field(
+        default_factory=dict,
+        description="Role -> column, such as {text: body, label: intent}; by position, from 0, where a file has no "
+        "header.",
     )
-    group: str | None = Field(
+    group: Column | None = Field(
         None,
-        min_length=1,
         description="The column that says which rows belong together, such as speaker, patient or document: a "
         "validation fraction holds out whole groups.",
     )
     encoding: str = Field("utf-8", description="Encoding of text files.")
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="Cell separator of csv files.")
+    header: bool = Field(
+        True,
+        description="Whether the first row of csv, tsv and xlsx files names the columns; if not, data.columns has "
+        "their positions, from 0.",
+    )
 
     @property
     def role_columns(self) -> dict[str, str]:

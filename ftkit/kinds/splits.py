@@ -55,6 +55,7 @@ def read_options(data: DataSpec) -> ReadOptions:
     return ReadOptions(
         encoding=data.encoding,
         delimiter=data.delimiter,
+        header=data.header,
         text_extensions=data.text_extensions,
         media=data.media,
     )

@@ -35,6 +35,14 @@ def test_defaults_and_overrides():
     assert config.tuner.method == "full"
 
 
+def test_a_column_may_be_named_by_its_position(tmp_path):
+    config = load_config(GOOD, {"data.header": False, "data.columns": {"text": 0, "label": "2"}, "data.group": 1})
+    assert config.data.columns == {"text": "0", "label": "2"}
+    assert config.data.group == "1"
+    (tmp_path / "c.yaml").write_text(config.to_yaml(), encoding="utf-8")
+    assert load_config(tmp_path / "c.yaml") == config
+
+
 def test_overrides_do_not_change_the_callers_mapping():
     load_config(GOOD, {"data.test": "t.csv"})
     assert "test" not in GOOD["data"]
@@ -61,6 +69,7 @@ def test_what_is_written_is_read_back_equal(tmp_path):
         ({"data.validation": 2}, ["data.validation", "below 1.0", "got the number 2"]),
         ({"data.train": {"hub": "x"}}, ["data.train.split: this key is missing"]),
         ({"data.labels": [1, 2]}, ["data.labels.0", "expected text, got the number 1. Put it in quotes."]),
+        ({"data.columns.text": -1}, ["data.columns.text: a position counts from 0."]),
         ({"data.problem_type": "multi_label"}, ["Did you mean 'multi_label_classification'?"]),
         ({"model": "x"}, ["model: expected keys and values, got the text 'x'"]),
         ({"model.checkpoint": ""}, ["model.checkpoint"]),

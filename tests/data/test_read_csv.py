@@ -1,7 +1,9 @@
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
+import pandas
 import psutil
 import pytest
 from hypothesis import given, settings
@@ -17,16 +19,16 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "data.csv"
 
 
-def table(path: Path, content: str, **options: str) -> Table:
+def table(path: Path, content: str, **options: Any) -> Table:
     path.write_bytes(content.encode())
     return read(path, ReadOptions(**options))
 
 
-def cells(path: Path, content: str, **options: str) -> list[list[str]]:
+def cells(path: Path, content: str, **options: Any) -> list[list[str]]:
     return [list(row.values.values()) for row in table(path, content, **options).rows]
 
 
-def failure(path: Path, content: str, **options: str) -> str:
+def failure(path: Path, content: str, **options: Any) -> str:
     with pytest.raises(DataError) as caught:
         list(table(path, content, **options).rows)
     return str(caught.value)
@@ -60,6 +62,16 @@ def test_blank_lines_are_skipped_but_white_space_is_a_cell_of_a_single_column(pa
 
 def test_old_mac_line_ends(path: Path) -> None:
     assert cells(path, "text,label\ra,b\rc,d") == [["a", "b"], ["c", "d"]]
+
+
+def test_a_carriage_return_is_a_character_in_a_quoted_cell_and_a_fault_elsewhere(path: Path) -> None:
+    assert cells(path, 'text,label\r\n"a\rb",c\r\n') == [["a\rb", "c"]]
+    message = failure(path, "text,label\na,b\nI paid\r twice,c\n")
+    assert "line 3: a carriage return (CR) ends the line" in message
+
+
+def test_line_ends_that_windows_wrote_twice(path: Path) -> None:
+    assert cells(path, "text,label\r\r\na,b\r\r\nc,d\r\r\n") == [["a", "b"], ["c", "d"]]
 
 
 def test_byte_order_mark_does_not_stick_to_the_first_column(path: Path) -> None:
@@ -129,7 +141,7 @@ def test_endless_cell_is_reported_as_an_open_quote(path: Path, monkeypatch: pyte
     ("header", "expected"),
     [
         ("text,label,text", "line 1: the header has 'text' more than once"),
-        (",text,label", "line 1: column 1 of the header has no name"),
+        (",text,", "line 1: column 1 of the header has no name"),
         ("text, ,label", "line 1: column 2 of the header has no name"),
     ],
 )
@@ -175,3 +187,50 @@ def test_cells_written_by_the_csv_module_come_back(tmp_path_factory: pytest.Temp
     writer = csv.writer(text)
     writer.writerows([["text", "label"], *rows])
     assert cells(tmp_path_factory.getbasetemp() / "round_trip.csv", text.getvalue()) == rows
+
+
+def test_without_a_header_columns_are_called_by_their_position(path: Path) -> None:
+    opened = table(path, "It broke.,refund\nHi,greet\n", header=False)
+    assert opened.columns == ("0", "1")
+    assert [(row.line, row.values) for row in opened.rows] == [
+        (1, {"0": "It broke.", "1": "refund"}),
+        (2, {"0": "Hi", "1": "greet"}),
+    ]
+    message = failure(path, "a,b\na\n", header=False)
+    assert "line 2: the row has 1 cell, but the first row has 2. It reads: a" in message
+    assert str(opened.missing_column("text", role="text")).endswith(
+        "the columns are '0', '1'. With data.header: false columns have no names; the first row is 'It broke.', "
+        "'refund'. Fix: name columns by position, from 0, such as data.columns: {text: 0, label: 1}"
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["I paid twice for it,refund\nHi,greet\n", "A plane,An air plane,5.0\na,b,1\n", "1,refund\n0,greet\n"]
+)
+def test_a_first_line_that_looks_like_data_is_told_with_what_to_do(path: Path, content: str) -> None:
+    message = str(table(path, content).missing_column("text", role="text"))
+    assert "The first line looks like data. Fix: data.header: false" in message
+
+
+@pytest.mark.parametrize("first", ["I paid twice for it,a,a", "I paid twice for it,,a"])
+def test_a_first_line_that_cannot_be_a_header_is_told_with_what_to_do(path: Path, first: str) -> None:
+    assert "if the file has no header: data.header: false" in failure(path, f"{first}\n1,2,3\n")
+
+
+def test_a_position_is_no_name_where_there_is_a_header(path: Path) -> None:
+    message = str(table(path, "text,label\na,b\n").missing_column("0", role="text"))
+    assert "by position only with data.header: false" in message
+
+
+def test_the_index_of_pandas_is_left_out_with_a_note(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    frame = pandas.DataFrame({"text": ["NA", "it, broke"], "label": [1, 0]}, index=[7, 3])
+    frame.to_csv(path)
+    opened = read(path, ReadOptions())
+    assert opened.columns == ("text", "label")
+    assert [row.values for row in opened.rows] == [{"text": "NA", "label": "1"}, {"text": "it, broke", "label": "0"}]
+    assert "the first column has no name and counts the rows" in capfd.readouterr().err
+
+
+def test_an_unnamed_column_that_is_no_index_is_refused(path: Path) -> None:
+    message = failure(path, ",text\n0,a\nx,b\n")
+    assert "line 3: the first column has no name in the header, and 'x' does not count the rows" in message

@@ -19,9 +19,16 @@ def lines(path: Path, encoding: str = "utf-8") -> list[str]:
 
 
 def test_line_ends_of_every_platform_are_kept(tmp_path: Path) -> None:
-    path = write(tmp_path, b"a\nb\r\nc\rd")
-    assert lines(path) == ["a\n", "b\r\n", "c\r", "d"]
+    path = write(tmp_path, b"a\nb\r\nc\r\r\nd")
+    assert lines(path) == ["a\n", "b\r\n", "c\r\r\n", "d"]
     assert [without_line_end(line) for line in lines(path)] == ["a", "b", "c", "d"]
+    path = write(tmp_path, b"a\r\rb\r")
+    assert [without_line_end(line) for line in lines(path)] == ["a", "", "b"]
+
+
+@pytest.mark.parametrize(("content", "line"), [(b"a\nb\rc\nd\n", 2), (b"a\rb\r\n", 1), (b"a\nb\n\rc", 3)])
+def test_a_carriage_return_inside_of_a_line_is_told_with_its_place(tmp_path: Path, content: bytes, line: int) -> None:
+    assert f"line {line}: a carriage return (CR) ends the line, where others" in failure(write(tmp_path, content))
 
 
 def test_unicode_line_separators_are_ordinary_characters(tmp_path: Path) -> None:

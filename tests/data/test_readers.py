@@ -117,8 +117,8 @@ def test_missing_column_names_the_role_the_columns_and_the_closest() -> None:
     )
 
 
-def test_missing_column_of_a_file_without_a_header() -> None:
-    table = Table("train.csv", ("I lost my card yesterday", "lost_card"), [])
-    with pytest.raises(DataError, match=r"first line looks like data. Fix: add a header line"):
-        table.require(["text"])
+def test_require_names_the_first_column_that_is_missing() -> None:
+    table = Table("train.csv", ("text", "lost_card"), [])
+    with pytest.raises(DataError, match=r"no column 'label'"):
+        table.require(["text", "label"])
     assert table.require(["lost_card"]) is None

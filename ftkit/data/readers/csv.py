@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ftkit.data.readers.cells import Record, shown, table_from_records
 from ftkit.data.readers.table import ReadOptions, Table
-from ftkit.data.readers.text import read_lines
+from ftkit.data.readers.text import LineEnds, read_any_lines
 from ftkit.errors import ConfigError, DataError
 
 # Python's limit of 131,072 characters refuses real documents. No limit at all would let one open quote
@@ -18,7 +18,7 @@ MAX_CELL_CHARS = 16 * 1024 * 1024
 
 
 def read(path: Path, options: ReadOptions) -> Table:
-    r"""Reads a csv file with a header line.
+    r"""Reads a csv file, with a header line unless `options.header` is False.
 
     A cell may be quoted with `"`; then it may hold the delimiter, line breaks, and quotes written twice.
     Lines may end in `\n`, `\r\n` or `\r`. Blank lines are skipped.
@@ -32,6 +32,7 @@ def read(path: Path, options: ReadOptions) -> Table:
     return table_from_records(
         path,
         lambda: _records(path, options, delimiter),
+        header=options.header,
         delimiter=delimiter,
         too_many_fix=f'quote the cell that holds the delimiter {shown(delimiter)}: "one{delimiter} two"',
     )
@@ -39,18 +40,37 @@ def read(path: Path, options: ReadOptions) -> Table:
 
 def _records(path: Path, options: ReadOptions, delimiter: str) -> Iterator[Record]:
     csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_CHARS))
-    num_columns, line = 0, 1
+    num_columns, line, ends = 0, 1, LineEnds(path)
     # The file is closed at once, not when somebody lets go of an error that remembers this frame.
-    with contextlib.closing(read_lines(path, options)) as lines:
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    with contextlib.closing(read_any_lines(path, options)) as lines:
+        remembering = _LastLine(lines)
+        reader = csv.reader(remembering, delimiter=delimiter, strict=True)
         try:
             for cells in reader:
+                # Only the end of a row is one of a line: a quoted cell may hold any. A blank row with an end of
+                # Windows may be the rest of one that was written twice.
+                if cells or remembering.last != "\r\n":
+                    ends.add(line, remembering.last)
                 if cells and (len(cells) > 1 or num_columns == 1 or cells[0].strip()):
                     num_columns = num_columns or len(cells)
                     yield line, cells
                 line = reader.line_num + 1
         except csv.Error as error:
             raise _quote_error(path, line, reader.line_num, str(error)) from None
+
+
+class _LastLine:
+    """Lines, of which the last one that was taken is remembered."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines, self.last = lines, ""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        self.last = next(self._lines)
+        return self.last
 
 
 def _quote_error(path: Path, line: int, last_line: int, reason: str) -> DataError:

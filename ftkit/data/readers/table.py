@@ -17,12 +17,14 @@ class ReadOptions:
     Attributes:
         encoding: a Python codec name; a UTF-8 byte order mark is accepted and dropped.
         delimiter: cell separator of csv and tsv files; None takes the format's own.
+        header: whether the first row of csv, tsv and xlsx files names the columns.
         text_extensions: extensions of files with one text a line beside `.txt`, such as `.de`.
         media: what the rows' files hold, `image` or `audio`, where rows are files: then a folder of them is read too.
     """
 
     encoding: str = "utf-8"
     delimiter: str | None = None
+    header: bool = True
     text_extensions: tuple[str, ...] = ()
     media: str | None = None
 
@@ -67,7 +69,7 @@ class Table:
             f"{self.source}: there is no {wanted}; the columns are {name_list(self.columns)}."
             f"{did_you_mean(column, self.columns)}"
         )
-        return DataError(f"{message} {self.hint or self._headerless_hint()}".rstrip())
+        return DataError(f"{message} {self.hint or self._by_position(column)}".rstrip())
 
     def require(self, columns: Iterable[str]) -> None:
         """Raises the missing-column DataError for the first of `columns` that the table does not have."""
@@ -75,9 +77,9 @@ class Table:
             if column not in self.columns:
                 raise self.missing_column(column)
 
-    def _headerless_hint(self) -> str:
-        sentences = [column for column in self.columns if len(column.split()) > 3]
-        return "The first line looks like data. Fix: add a header line such as text,label" if sentences else ""
+    def _by_position(self, column: str) -> str:
+        is_position = column.isdecimal() and "0" not in self.columns
+        return "Columns are named by position only with data.header: false. Fix: write its name" if is_position else ""
 
 
 def first_row(source: str, rows: Iterable[Row], *, empty: str = "it has no rows") -> Row:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import itertools
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 from ftkit.data.readers.encoding_guess import WINDOWS, count_bytes, has_all, likely_encoding
@@ -26,11 +27,68 @@ _CONTROL = re.compile("[\x80-\x9f]")
 
 
 def read_lines(path: Path, options: ReadOptions) -> Generator[str, None, None]:
-    r"""Yields the lines of a text file with their ends (`\n`, `\r\n` or `\r`), as the csv module wants them.
+    r"""Yields the lines of a text file with their ends: `\n` and `\r\n`, or `\r` alone throughout.
 
     Raises:
-        DataError: a byte that the encoding does not allow, or a NUL, with its line and the likely fix.
+        DataError: a byte that the encoding does not allow, a NUL, or a `\r` inside of a line, with its line and the
+            likely fix.
     """
+    ends = LineEnds(path)
+    with contextlib.closing(read_any_lines(path, options)) as lines:
+        for number, line in enumerate(_with_doubled_ends(lines), 1):
+            ends.add(number, line)
+            yield line
+
+
+def _with_doubled_ends(lines: Iterable[str]) -> Iterator[str]:
+    r"""Yields lines with `\r\r\n` as one end: a text that had `\r\n` already, written by Windows once more."""
+    held: str | None = None
+    for line in lines:
+        if held is not None:
+            if line == "\r\n":
+                line = held + line
+            else:
+                yield held
+            held = None
+        if line[-1] == "\r":
+            held = line
+        else:
+            yield line
+    if held is not None:
+        yield held
+
+
+class LineEnds:
+    r"""Refuses lines of which some end in `\r` alone and others do not: such a `\r` is a stray character.
+
+    A file with `\r` alone throughout is one of an old Mac.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._return_line = 0  # the first that ends in `\r`
+        self._has_newline = False
+
+    def add(self, number: int, line: str) -> None:
+        """Takes note of how a line ends.
+
+        Raises:
+            DataError: lines end in both ways.
+        """
+        if line[-1] == "\n":
+            self._has_newline = True
+        elif line[-1] == "\r" and not self._return_line:
+            self._return_line = number
+        if self._return_line and self._has_newline:
+            raise DataError(
+                f"{self._path}, line {self._return_line}: a carriage return (CR) ends the line, where others end in "
+                "LF or CRLF: it probably stands inside of a text.\nFix: replace it by a space, or, if it is to end "
+                "the line, by LF: tr '\\r' '\\n' < OLD > NEW"
+            )
+
+
+def read_any_lines(path: Path, options: ReadOptions) -> Generator[str, None, None]:
+    r"""Yields lines as `read_lines` does, whatever they end in: a cell of csv may hold a `\r`."""
     codec = _codec(path, options.encoding)
     windows = WINDOWS.get(codec)
     with open(path, encoding=codec, errors="strict", newline="") as file:
@@ -60,9 +118,9 @@ def read_text(path: Path, options: ReadOptions) -> str:
 
 
 def without_line_end(line: str) -> str:
-    r"""Returns a line without its `\n`, `\r\n` or `\r`; other white space stays."""
+    r"""Returns a line without its `\n`, `\r\n`, `\r` or `\r\r\n`; other white space stays."""
     if line.endswith("\r\n"):
-        return line[:-2]
+        return line[: -3 if line.endswith("\r\r\n") else -2]
     return line[:-1] if line.endswith(("\n", "\r")) else line
 
 

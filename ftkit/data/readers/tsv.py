@@ -11,7 +11,7 @@ from ftkit.data.readers.text import read_lines, without_line_end
 
 
 def read(path: Path, options: ReadOptions) -> Table:
-    r"""Reads a tsv file with a header line.
+    r"""Reads a tsv file, with a header line unless `options.header` is False.
 
     A row is a line and a tab always ends a cell, as in the IANA registration of
     `text/tab-separated-values`: there is no quote that could stay open. Data sets such as GLUE rely on
@@ -37,6 +37,7 @@ def read(path: Path, options: ReadOptions) -> Table:
     return table_from_records(
         path,
         lambda: _records(path, options, delimiter),
+        header=options.header,
         delimiter=delimiter,
         too_many_fix=(
             "replace the tab inside the cell by a space; if quoted cells hold tabs or line breaks, "
