@@ -205,6 +205,7 @@ def execute(config: RunConfig) -> RunResult:
             evaluate_model=validate if "validation" in to_score else None,
             save_total_limit=config.train.save_total_limit,
             primary_metric=run.primary_metric,
+            early_stopping_patience=config.train.early_stopping_patience,
             callbacks=[*steps.callbacks(config, model), TrackerCallback(trackers)],
             resume_from=training.resume_point(directory.checkpoints) if config.resume else None,
         )

@@ -19,7 +19,9 @@ from ftkit.engine.batching import RandomBatchSampler, StepSize
 from ftkit.engine.current_batch import computing
 from ftkit.engine.guards import FiniteGuard, check_weights_are_finite
 from ftkit.engine.precision import unwrap_forward
+from ftkit.engine.resuming import BestCheckpoint, Ending, LossTotal, SaveAfterEvaluation
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
+from ftkit.errors import RunError
 from ftkit.tuners.training_state import load_training_state, save_training_state
 
 Metrics = dict[str, Any]
@@ -40,6 +42,7 @@ class FtkitTrainer(Trainer):
         size: what one rank computes in a batch.
         evaluate_model: scores the model on the validation rows; None without validation data.
         save_total_limit: checkpoints kept; rotation happens only after a new checkpoint is whole.
+        early_stopping_patience: evaluations in a row without a better score after which training ends; None: never.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class FtkitTrainer(Trainer):
         size: StepSize,
         evaluate_model: Callable[[], Metrics] | None,
         save_total_limit: int,
+        early_stopping_patience: int | None = None,
         callbacks: list[TrainerCallback],
     ) -> None:
         super().__init__(
@@ -61,7 +65,7 @@ class FtkitTrainer(Trainer):
             # Only its presence counts: evaluate() below asks evaluate_model.
             eval_dataset=TrainingRows(train) if evaluate_model else None,
             processing_class=adapter.preprocessor.processor,
-            callbacks=callbacks,
+            callbacks=[*callbacks, BestCheckpoint(), SaveAfterEvaluation(), Ending(early_stopping_patience)],
         )
         self.remove_callback(PrinterCallback)
         # The loss below is already divided by the items of a whole optimizer step.
@@ -72,6 +76,7 @@ class FtkitTrainer(Trainer):
         self.guard = FiniteGuard()
         self.num_weights = num_working_weights(model)
         self.num_rows_of_rank = 0
+        self.counts_all_losses = True
         self.batch_sampler = RandomBatchSampler(
             train.costs,
             size,
@@ -162,7 +167,28 @@ class FtkitTrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Logs, and looks at the guard: the device is synchronised then anyway."""
         self.guard.check(self.state.global_step)
+        if "train_loss" in logs and self.counts_all_losses:
+            # transformers divides by the steps since the run was resumed, and forgets the losses before.
+            logs["train_loss"] = self._total_loss_scalar / max(self.state.global_step, 1)
         super().log(logs, start_time)
+
+    def loss_total(self) -> LossTotal:
+        """Returns the losses so far; all ranks call this together."""
+        unlogged = self.accelerator.reduce(self._tr_loss.detach().clone(), reduction="mean")
+        return LossTotal(self._total_loss_scalar, unlogged.item(), self._globalstep_last_logged)
+
+    def restore_losses(self, total: LossTotal | None) -> None:
+        """Goes on from the losses of a checkpoint, once the loop has set its own to zero."""
+        self.counts_all_losses = total is not None
+        if total is not None:
+            self._total_loss_scalar, self._globalstep_last_logged = total.logged, total.last_logged_step
+            self._tr_loss.fill_(total.unlogged)
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
+        """Returns the batches of the next step; none of a run that had ended before it was resumed."""
+        if self.control.should_training_stop:
+            return [], None
+        return super().get_batch_samples(epoch_iterator, num_batches, device)
 
     def num_rows_trained(self) -> int:
         """Returns how many rows all ranks have trained on in this process; a row counts once an epoch."""
@@ -194,29 +220,44 @@ class FtkitTrainer(Trainer):
         load_training_state(self.model, Path(resume_from_checkpoint))
 
     def _load_best_model(self) -> None:
-        """Loads the weights of the best checkpoint, and what of the tuner is not among them."""
+        """Loads the weights of the best checkpoint, and what of the tuner is not among them.
+
+        Raises:
+            RunError: it is not as it was saved. The Trainer would go on with the last weights, with a line in the log.
+        """
+        best = Path(str(self.state.best_model_checkpoint))
+        problem = checkpoints.damage(best)
+        if problem is not None:
+            raise RunError(
+                f"The best checkpoint, {best}, cannot be loaded: {problem}. No other weights are taken for the best "
+                "ones. resume=true goes on from an older checkpoint that is whole, if there is one."
+            )
         super()._load_best_model()
-        assert self.state.best_model_checkpoint is not None
-        load_training_state(self.model, Path(self.state.best_model_checkpoint))
+        load_training_state(self.model, best)
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Saves a checkpoint, seals it with a manifest, and only then deletes older ones."""
         step = self.state.global_step
         self.guard.check(step)
         check_weights_are_finite(model, step)
+        run_folder = Path(self._get_output_dir(trial))
+        folder = run_folder / f"{checkpoints.PREFIX}{step}"
+        if self.args.should_save:
+            checkpoints.delete(folder)  # a damaged one that was passed over when the run was resumed
+        self.accelerator.wait_for_everyone()
         with warnings.catch_warnings():
             # It should, where tokens were added.
             warnings.filterwarnings("ignore", message="Setting `save_embedding_layers`")
             # Of a base on the Hub, where it cannot be asked: ftkit knows by itself which tokens were added.
             warnings.filterwarnings("ignore", message="Could not find a config file")
             super()._save_checkpoint(model, trial)
+        losses = self.loss_total()
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            folder = Path(self._get_output_dir(trial))
             # Pickled arguments can hold what should not travel, and nothing reads them.
-            (folder / f"{checkpoints.PREFIX}{step}" / "training_args.bin").unlink(missing_ok=True)
-            trained = self.accelerator.unwrap_model(model, keep_torch_compile=False)
-            save_training_state(trained, folder / f"{checkpoints.PREFIX}{step}")
-            checkpoints.write_manifest(folder / f"{checkpoints.PREFIX}{step}")
-            checkpoints.rotate(folder, keep=self.num_checkpoints, best=self.state.best_model_checkpoint)
+            (folder / "training_args.bin").unlink(missing_ok=True)
+            save_training_state(self.accelerator.unwrap_model(model, keep_torch_compile=False), folder)
+            losses.save(folder)
+            checkpoints.write_manifest(folder)
+            checkpoints.rotate(run_folder, keep=self.num_checkpoints, best=self.state.best_model_checkpoint)
         self.accelerator.wait_for_everyone()

@@ -19,6 +19,7 @@ from ftkit.engine.batching import PART_COST, StepSize, padding_share, parts, pla
 from ftkit.engine.precision import check_precision
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
+from ftkit.engine.resuming import AtTrainBegin, LossTotal
 from ftkit.engine.trainer import FtkitTrainer
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def train(
     evaluate_model: Callable[[], dict[str, Any]] | None,
     save_total_limit: int,
     primary_metric: str,
+    early_stopping_patience: int | None = None,
     callbacks: Sequence[TrainerCallback] = (),
     resume_from: Path | None = None,
 ) -> Trained:
@@ -107,10 +109,11 @@ def train(
         evaluate_model: scores the model on the validation rows; None without validation data.
         save_total_limit: checkpoints kept.
         primary_metric: shown after each evaluation.
+        early_stopping_patience: evaluations in a row without a better score after which training ends; None: never.
         resume_from: a whole checkpoint.
 
     Raises:
-        RunError: the loss or a weight stopped being a number.
+        RunError: the loss or a weight stopped being a number, or the best checkpoint was damaged.
     """
     progress = ProgressCallback(primary_metric)
     trainer = FtkitTrainer(
@@ -121,8 +124,12 @@ def train(
         size=size,
         evaluate_model=evaluate_model,
         save_total_limit=save_total_limit,
+        early_stopping_patience=early_stopping_patience,
         callbacks=[progress, *callbacks],
     )
+    if resume_from is not None:
+        losses = LossTotal.load(resume_from)
+        trainer.add_callback(AtTrainBegin(lambda: trainer.restore_losses(losses)))
     metrics = trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from)).metrics
     return Trained(
         model=trainer.finished_model(),

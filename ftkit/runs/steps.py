@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from transformers import EarlyStoppingCallback, TrainerCallback
+from transformers import TrainerCallback
 
 from ftkit.adapters.task_adapter import EncodedToScore, TaskAdapter
 from ftkit.config.run_config import RunConfig
@@ -68,8 +68,6 @@ def callbacks(config: RunConfig, model: Any) -> list[TrainerCallback]:
         from ftkit.tuners.rank_allocation import RankAllocation
 
         found.append(RankAllocation(model))
-    if config.train.early_stopping_patience is not None:
-        found.append(EarlyStoppingCallback(early_stopping_patience=config.train.early_stopping_patience))
     return found
 
 

@@ -1,0 +1,270 @@
+"""A resumed run is the run that it was: where it ends, what it logs, which checkpoint is its best."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import tiny
+from ftkit.engine import checkpoints
+from ftkit.engine.batching import StepSize
+from ftkit.engine.resuming import LossTotal, evaluations_without_improvement
+from ftkit.errors import ConfigError, RunError
+from ftkit.types import LabelSpace
+
+LABELS = [label for _, label in tiny.EXAMPLES]
+TEXTS = [text for text, _ in tiny.EXAMPLES]
+SIZE = StepSize(rows=4, cost=None, max_cost_at_once=math.inf)  # 16 texts: 4 steps an epoch
+TIMES = {"train_runtime", "train_samples_per_second", "train_steps_per_second", "train_tokens_per_second"}
+
+
+class Killed(BaseException):
+    """What a kill looks like from inside."""
+
+
+class TinyRuns:
+    """Trains a tiny bert whose validation scores are scripted: `scores[step]`."""
+
+    def __init__(self, checkpoint: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.monkeypatch = folder, monkeypatch
+        self.adapter = tiny.make_adapter(checkpoint, LabelSpace(tuple(sorted(set(LABELS)))))
+        self.rows = self.adapter.preprocessor.encode(tiny.make_split(TEXTS, LABELS).examples, targets=True)
+
+    def train(
+        self,
+        name: str,
+        *,
+        scores: Sequence[float] = (),
+        killed_at: int | None = None,
+        resume: bool = False,
+        patience: int | None = None,
+        **settings: Any,
+    ) -> Any:
+        from ftkit.config.train import TrainSpec
+        from ftkit.engine import training
+        from ftkit.engine.arguments import training_arguments
+
+        folder = self.folder / name
+        config = {"num_train_epochs": 4, "learning_rate": 5e-3, "logging_steps": 3, "use_cpu": True, **settings}
+        arguments = training_arguments(
+            TrainSpec.model_validate(config),
+            folder,
+            learning_rate=None,
+            primary_metric="accuracy",
+            has_validation=bool(scores),
+        )
+        torch.manual_seed(0)
+        told = iter(scores[self._num_evaluations(folder) :] if resume else scores)
+        with self.monkeypatch.context() as patch:
+            if killed_at is not None:
+                patch.setattr(checkpoints, "rotate", _kill_at(f"checkpoint-{killed_at}"))
+            return training.train(
+                self.adapter.objective.build().model,
+                self.adapter,
+                self.rows,
+                arguments,
+                SIZE,
+                evaluate_model=(lambda: {"loss": 1.0, "accuracy": next(told)}) if scores else None,
+                save_total_limit=9,
+                primary_metric="accuracy",
+                early_stopping_patience=patience,
+                resume_from=training.resume_point(folder) if resume else None,
+            )
+
+    def interrupt(self, name: str, *, at: int, **settings: Any) -> None:
+        with pytest.raises(Killed):
+            self.train(name, killed_at=at, **settings)
+
+    @staticmethod
+    def _num_evaluations(folder: Path) -> int:
+        newest, _ = checkpoints.newest_sound(folder)
+        log = json.loads((newest / "trainer_state.json").read_text())["log_history"]
+        return sum("eval_accuracy" in entry for entry in log)
+
+
+def _kill_at(name: str) -> Callable[..., None]:
+    def rotate(folder: Path, **_: Any) -> None:
+        if (folder / name).is_dir():
+            raise Killed
+
+    return rotate
+
+
+@pytest.fixture
+def runs(checkpoint: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TinyRuns]:
+    yield TinyRuns(checkpoint("bert"), tmp_path, monkeypatch)
+
+
+def log_of(trained: Any) -> list[dict[str, Any]]:
+    return [{name: value for name, value in entry.items() if name not in TIMES} for entry in trained.log_history]
+
+
+def assert_same(one: Any, other: Any) -> None:
+    assert log_of(other) == log_of(one)
+    assert other.metrics["train_loss"] == one.metrics["train_loss"] > 0
+    assert other.metrics["best_step"] == one.metrics["best_step"]
+    assert other.metrics["num_steps"] == one.metrics["num_steps"]
+    for name, weight in one.model.state_dict().items():
+        torch.testing.assert_close(other.model.state_dict()[name], weight, atol=0, rtol=0, msg=name)
+
+
+PEAKED = (0.4, 0.6, 0.5, 0.6, 0.5)
+
+
+@pytest.mark.parametrize("killed_at", [4, 8, 12, 16])
+def test_early_stopping_counts_on_where_it_was_interrupted(runs: TinyRuns, killed_at: int) -> None:
+    settings = {"scores": PEAKED, "patience": 2, "num_train_epochs": 6}
+    whole = runs.train("whole", **settings)
+    assert (whole.metrics["num_steps"], whole.metrics["best_step"]) == (16, 8)
+    runs.interrupt("killed", at=killed_at, **settings)
+    assert_same(whole, runs.train("killed", resume=True, **settings))
+
+
+def test_a_run_that_had_taken_its_last_step_in_mid_epoch_takes_no_other(runs: TinyRuns) -> None:
+    settings = {"max_steps": 6, "save_strategy": "steps", "save_steps": 6}
+    whole = runs.train("whole", **settings)
+    runs.interrupt("killed", at=6, **settings)
+    assert_same(whole, runs.train("killed", resume=True, **settings))
+
+
+@pytest.mark.parametrize("killed_at", [2, 4, 8])
+def test_losses_are_those_of_all_steps_when_logs_and_checkpoints_do_not_coincide(
+    runs: TinyRuns, killed_at: int
+) -> None:
+    settings = {"save_strategy": "steps", "save_steps": 2, "num_train_epochs": 3}
+    whole = runs.train("whole", **settings)
+    runs.interrupt("killed", at=killed_at, **settings)
+    assert_same(whole, runs.train("killed", resume=True, **settings))
+
+
+def test_an_epoch_whose_last_step_is_saved_is_evaluated_before(runs: TinyRuns) -> None:
+    settings = {
+        "scores": (0.5, 0.6, 0.7),
+        "save_strategy": "steps",
+        "save_steps": 4,
+        "eval_strategy": "epoch",
+        "num_train_epochs": 3,
+    }
+    whole = runs.train("whole", **settings)
+    assert sum("eval_accuracy" in entry for entry in whole.log_history) == 3
+    runs.interrupt("killed", at=8, **settings)
+    assert_same(whole, runs.train("killed", resume=True, **settings))
+
+
+def test_the_best_checkpoint_of_a_run_that_was_moved_is_found(runs: TinyRuns) -> None:
+    settings = {"scores": (0.9, 0.6, 0.5), "num_train_epochs": 3}
+    whole = runs.train("whole", **settings)
+    runs.interrupt("killed", at=8, **settings)
+    shutil.move(runs.folder / "killed", runs.folder / "moved")
+    resumed = runs.train("moved", resume=True, **settings)
+    assert resumed.metrics["best_step"] == 4
+    assert_same(whole, resumed)
+
+
+def _truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:100])
+
+
+def _flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("harm", [_truncate, _flip, Path.unlink, lambda file: shutil.rmtree(file.parent)])
+def test_weights_that_are_not_the_best_are_never_taken_for_them(
+    runs: TinyRuns, harm: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"scores": (0.5, 0.9, 0.6, 0.5)}
+    runs.interrupt("killed", at=12, **settings)
+    harm(runs.folder / "killed" / "checkpoint-8" / "model.safetensors")
+    resumed = runs.train("killed", resume=True, **settings)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "checkpoint-12: of the best one so far" in told
+    assert "resuming from" in told and "checkpoint-4" in told
+    assert_same(runs.train("whole", **settings), resumed)
+
+
+def test_a_best_checkpoint_that_is_damaged_while_training_goes_on_ends_the_run(runs: TinyRuns) -> None:
+    best = runs.folder / "damaged" / "checkpoint-4" / "model.safetensors"
+    scores = iter((0.9, 0.5))
+
+    class Scores:
+        def __len__(self) -> int:
+            return 2
+
+        def __iter__(self) -> Iterator[float]:
+            for score in scores:
+                if best.exists():
+                    _flip(best)
+                yield score
+
+    with pytest.raises(RunError, match=r"best checkpoint, .*checkpoint-4, cannot be loaded: model.safetensors has"):
+        runs.train("damaged", scores=Scores(), num_train_epochs=2)  # type: ignore[arg-type]
+
+
+FILES = {
+    name: [1, "0"]
+    for name in ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "problem"),
+    [
+        ("", "cannot be read"),
+        ("{", "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
+        ("null", "does not hold what ftkit wrote"),
+        ("[]", "does not hold what ftkit wrote"),
+        ('{"model.safetensors": 3}', "does not hold what ftkit wrote"),
+        ('{"../../escape": [1, "0"]}', "does not hold what ftkit wrote"),
+        ("{}", "lists no trainer_state.json"),
+        *(
+            (json.dumps({name: entry for name, entry in FILES.items() if name != left_out}), f"lists no {what}")
+            for left_out, what in (
+                ("model.safetensors", "weights"),
+                ("optimizer.pt", "optimizer"),
+                ("scheduler.pt", "scheduler.pt"),
+                ("rng_state.pth", "random state"),
+                ("trainer_state.json", "trainer_state.json"),
+            )
+        ),
+        (json.dumps(FILES), "model.safetensors is missing"),
+    ],
+)
+def test_a_manifest_that_is_nonsense_is_no_manifest(tmp_path: Path, manifest: str, problem: str) -> None:
+    (tmp_path / "checkpoint-3").mkdir()
+    (tmp_path / "checkpoint-3" / "manifest.json").write_text(manifest)
+    assert problem in str(checkpoints.damage(tmp_path / "checkpoint-3"))
+    with pytest.raises(ConfigError, match="no whole checkpoint"):
+        checkpoints.newest_sound(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("scores", "count"),
+    [((), 0), ((0.5,), 0), ((0.5, 0.7, 0.7, 0.6), 2), ((0.5, 0.4, 0.6), 0), ((None, None), 0), ((0.5, None), 1)],
+)
+def test_evaluations_without_improvement(scores: Sequence[float | None], count: int) -> None:
+    log: list[dict[str, Any]] = [{"loss": 1.0}]
+    for score in scores:
+        log += [{"eval_loss": 1.0} if score is None else {"eval_loss": 1.0, "eval_f1": score}, {"loss": 0.5}]
+    assert evaluations_without_improvement(log, "eval_f1", greater_is_better=True) == count
+    lower = [{name: -value for name, value in entry.items()} for entry in log]
+    assert evaluations_without_improvement(lower, "eval_f1", greater_is_better=False) == count
+
+
+def test_losses_survive_the_way_to_disk(tmp_path: Path) -> None:
+    total = LossTotal(logged=0.1 + 0.2, unlogged=1 / 3, last_logged_step=7)
+    total.save(tmp_path)
+    assert LossTotal.load(tmp_path) == total
+    assert LossTotal.load(tmp_path / "nowhere") is None
+    assert dataclasses.asdict(total)["last_logged_step"] == 7
