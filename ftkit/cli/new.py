@@ -120,10 +120,10 @@ def _check_choice(option: str, value: str, choices: list[str]) -> None:
 
 def _open(file: str) -> Any:
     """Opens a file of texts: a table by its extension, else one text a line."""
-    from ftkit.data.readers import READERS, open_table, resolve, txt
+    from ftkit.data.readers import has_reader, open_table, resolve, txt
     from ftkit.data.readers.table import ReadOptions
 
-    if Path(file).suffix.lower() in READERS:
+    if has_reader(file):
         return open_table(file)
     try:
         return txt.read(resolve(file), ReadOptions())

@@ -9,11 +9,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ftkit.data.readers.compression import format_suffix, is_compressed, unpacking
+from ftkit.data.readers.conversions import no_reader
 from ftkit.data.readers.table import ReadOptions, RowStream, Table
 from ftkit.data.spec import HubSource, ParallelSource, Source
 from ftkit.errors import DataError, closest_name, name_list
 
-__all__ = ["READERS", "ReadOptions", "RowStream", "Table", "fingerprint", "open_table", "path_of", "resolve"]
+__all__ = [
+    "READERS",
+    "ReadOptions",
+    "RowStream",
+    "Table",
+    "fingerprint",
+    "has_reader",
+    "open_table",
+    "path_of",
+    "resolve",
+]
 
 READERS: dict[str, str] = {
     ".csv": "ftkit.data.readers.csv:read",
@@ -26,8 +38,12 @@ READERS: dict[str, str] = {
     ".bio": "ftkit.data.readers.conll:read",
     ".iob": "ftkit.data.readers.conll:read",
     ".tmx": "ftkit.data.readers.tmx:read",
+    ".ndjson": "ftkit.data.readers.jsonl:read",
 }
 """File extension -> `module:function`, imported when first needed; the function takes a path and options."""
+
+COMPRESSED_WITHIN = (".parquet",)
+"""Formats that are compressed by themselves, and cannot be read from their beginning to their end."""
 
 DEMO_PREFIX = "ftkit:"
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "demo"
@@ -58,9 +74,13 @@ def open_table(source: Source, options: ReadOptions | None = None) -> Table:
     path = resolve(source)
     if options.media is not None and _folder_reader().is_file_of(path, options.media):
         return _folder_reader().read_file(path, options)
-    is_text = path.suffix.lower() not in READERS and path.suffix in options.text_extensions
-    table = _reader(path.with_suffix(".txt") if is_text else path)(path, options)
+    table = _reader(path, options)(path, options)
     return replace(table, folder=path.parent)
+
+
+def has_reader(path: str) -> bool:
+    """Tells by a file's name whether there is a reader for it."""
+    return format_suffix(Path(path)) in READERS
 
 
 def fingerprint(source: Source) -> str:
@@ -118,12 +138,14 @@ def _folder_reader() -> Any:
     return importlib.import_module("ftkit.data.readers.folder")
 
 
-def _reader(path: Path) -> Callable[[Path, ReadOptions], Table]:
-    target = READERS.get(path.suffix.lower())
+def _reader(path: Path, options: ReadOptions) -> Callable[[Path, ReadOptions], Table]:
+    suffix = format_suffix(path)
+    is_text = suffix not in READERS and suffix in options.text_extensions
+    target = READERS.get(".txt" if is_text else suffix)
     if target is None:
-        raise DataError(
-            f"{path}: no reader for {path.suffix or 'a file without an extension'}; known: {', '.join(READERS)}."
-        )
+        raise no_reader(path, READERS)
+    if is_compressed(path) and suffix in COMPRESSED_WITHIN:
+        raise DataError(f"{path}: {suffix} files are read as they are.\nFix: unpack it: {unpacking(path)}")
     module, _, function = target.partition(":")
     return getattr(importlib.import_module(module), function)
 
@@ -145,5 +167,5 @@ def _missing_file(source: str, path: Path) -> DataError:
 
 
 def _files_inside(folder: Path) -> str:
-    names = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in READERS)
+    names = sorted(file.name for file in folder.iterdir() if format_suffix(file) in READERS)
     return f" such as one of those inside: {name_list(names, limit=5)}" if names else ""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
+from ftkit.data.readers.compression import disguise, open_binary
 from ftkit.data.readers.encoding_guess import WINDOWS, count_bytes, has_all, likely_encoding
 from ftkit.data.readers.table import ReadOptions
 from ftkit.errors import ConfigError, DataError
@@ -91,7 +92,7 @@ def read_any_lines(path: Path, options: ReadOptions) -> Generator[str, None, Non
     r"""Yields lines as `read_lines` does, whatever they end in: a cell of csv may hold a `\r`."""
     codec = _codec(path, options.encoding)
     windows = WINDOWS.get(codec)
-    with open(path, encoding=codec, errors="strict", newline="") as file:
+    with io.TextIOWrapper(open_binary(path), encoding=codec, errors="strict", newline="") as file:
         number = 0
         try:
             for line in file:
@@ -146,12 +147,14 @@ def _codec(path: Path, encoding: str) -> str:
 
 
 def _marked_encoding(path: Path) -> str | None:
-    with open(path, "rb") as file:
+    with open_binary(path) as file:
         start = file.read(4)
     return next((encoding for mark, encoding in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
 
 
 def _nul_error(path: Path, line: int) -> DataError:
+    if disguised := disguise(path):
+        return DataError(f"{disguised}.")
     return DataError(
         f"{path}, line {line}: the text holds a NUL byte (0x00), so this is a binary file, "
         "a damaged one, or UTF-16 without a byte order mark.\n"
@@ -173,6 +176,8 @@ def _refuse_control(path: Path, line: int, control: re.Match[str], codec: str, w
 
 def _undecodable_byte(path: Path, codec: str) -> DataError:
     """Decodes the file again in chunks, counting lines, up to the byte that fails."""
+    if disguised := disguise(path):
+        return DataError(f"{disguised}.")
     decoder = codecs.getincrementaldecoder(codec.removesuffix("-sig"))()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     line, tail = 1, ""
@@ -232,6 +237,6 @@ def _around(text: str, position: int) -> str:
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
-    with open(path, "rb") as file:
+    with open_binary(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
             yield chunk

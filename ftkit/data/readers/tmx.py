@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
+from ftkit.data.readers.compression import open_binary
 from ftkit.data.readers.table import ReadOptions, RowStream, Table, first_row
 from ftkit.errors import DataError
 from ftkit.types import Row
@@ -37,7 +38,7 @@ def _rows(path: Path) -> Iterator[Row]:
     parser.StartElementHandler = lambda name, attributes: units.start(name, attributes, parser.CurrentLineNumber)
     parser.EndElementHandler = units.end
     parser.CharacterDataHandler = units.text
-    with open(path, "rb") as file:
+    with open_binary(path) as file:
         try:
             while chunk := file.read(_CHUNK_BYTES):
                 parser.Parse(chunk)

@@ -1,0 +1,53 @@
+"""Formats that are not read, and how to make one of them that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ftkit.data.readers.compression import format_suffix
+from ftkit.errors import DataError, closest_name
+
+_SPREADSHEET = "open it in a spreadsheet and save it as .xlsx, or as .csv in UTF-8"
+_DOCUMENT = "save its texts as .txt, one a line, or as .jsonl"
+
+CONVERSIONS: dict[str, str] = {
+    ".xls": _SPREADSHEET,
+    ".xlsb": _SPREADSHEET,
+    ".ods": _SPREADSHEET,
+    ".zip": "unpack it and name the file inside: unzip {path}",
+    ".tar": "unpack it and name the file inside: tar -xf {path}",
+    ".tgz": "unpack it and name the file inside: tar -xzf {path}",
+    ".feather": "in Python: pandas.read_feather({name!r}).to_parquet({parquet!r})",
+    ".arrow": "if Dataset.save_to_disk wrote it, name its folder; else in Python: "
+    "datasets.Dataset.from_file({name!r}).to_parquet({parquet!r})",
+    ".orc": "in Python: pandas.read_orc({name!r}).to_parquet({parquet!r})",
+    ".pkl": "in Python, if you trust the file, for a pickle can run code: "
+    "pandas.read_pickle({name!r}).to_parquet({parquet!r})",
+    ".pickle": "in Python, if you trust the file, for a pickle can run code: "
+    "pandas.read_pickle({name!r}).to_parquet({parquet!r})",
+    ".docx": _DOCUMENT,
+    ".doc": _DOCUMENT,
+    ".pdf": _DOCUMENT,
+    ".html": _DOCUMENT,
+}
+"""Extension -> what makes a file of it that is read."""
+
+
+def no_reader(path: Path, known: Iterable[str]) -> DataError:
+    """Returns the error for a file whose format is not read.
+
+    Args:
+        path: the file.
+        known: extensions that are read.
+    """
+    suffix, known = format_suffix(path), list(known)
+    message = (
+        f"{path}: no reader for {path.suffix or 'a file without an extension'}; known: {', '.join(known)}, and these "
+        "with .gz, .bz2, .xz or .zst behind them."
+    )
+    if suffix in CONVERSIONS:
+        names = {"path": path, "name": path.name, "parquet": f"{path.stem}.parquet"}
+        return DataError(f"{message}\nFix: {CONVERSIONS[suffix].format(**names)}.")
+    near = closest_name(suffix, known) if suffix else None
+    return DataError(f"{message} Did you mean {path.with_suffix(near).name}?" if near else message)
