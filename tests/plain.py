@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,19 @@ def saved(
     )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def saved_medium(auto_class: str, base: Path, folder: Path, names: Sequence[str]) -> Path:
+    """Writes a checkpoint for images or recordings with a head, as plain transformers does."""
+    import transformers
+
+    config: dict[str, Any] = {"num_labels": len(names), "id2label": dict(enumerate(names))}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = getattr(transformers, f"AutoModelFor{auto_class}").from_pretrained(base, **config)
+    model.save_pretrained(folder)
+    shutil.copy(base / "preprocessor_config.json", folder)
     return folder
 
 

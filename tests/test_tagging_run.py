@@ -105,7 +105,7 @@ def test_entities_of_words_have_word_positions(finished):
         (0, 2, "cold wind"),
         (3, 4, "rain"),
     ]
-    assert nothing == {"words": [], "tags": [], "entities": []}
+    assert nothing == {"words": None, "tags": None, "entities": None, "error": "the sentence is empty"}
 
 
 def test_predict_writes_a_file_that_a_scorer_reads(finished, tmp_path, command):

@@ -135,13 +135,16 @@ def test_predict_writes_plain_text(run: ftkit.RunResult, tmp_path: Path, command
     code, _, said = command(
         "predict", run.output_dir, "--input", tmp_path / "in.txt", "--output", tmp_path / "out.txt"
     )
-    assert (code, said.strip()) == (0, f"3 predictions written to {tmp_path / 'out.txt'}")
+    assert code == 0
+    assert "1 of 3 rows" in said
+    assert said.endswith(f"3 predictions written to {tmp_path / 'out.txt'}\n")
     first, blank, third = (tmp_path / "out.txt").read_text(encoding="utf-8").split("\n")[:3]
     assert blank == ""
     assert [first, third] == [row["prediction"] for row in ftkit.load(run.output_dir).predict([texts[0], texts[2]])]
     code, _, _ = command("predict", run.output_dir, "--input", tmp_path / "in.txt", "--output", tmp_path / "out.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert rows == [{"id": n, "prediction": text} for n, text in enumerate((first, "", third))]
+    assert [(row["id"], row["prediction"]) for row in rows] == [(0, first), (1, None), (2, third)]
+    assert rows[1]["error"] == "the source is empty"
 
 
 def test_predict_reads_a_file_named_after_its_language(run: ftkit.RunResult, tmp_path: Path, command: Command) -> None:

@@ -282,6 +282,10 @@ class Objective(Protocol):
         """Turns finished arrays into what people read, one object an example."""
         ...
 
+    def no_prediction(self) -> Prediction:
+        """Returns an object like those of `decode` for a row that cannot be predicted: None in every place."""
+        ...
+
     def for_validation(self) -> Objective:
         """Returns the objective that scores the model while it is trained."""
         ...
@@ -302,6 +306,10 @@ class ObjectiveBase:
     @classmethod
     def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
         """Refuses nothing."""
+
+    def no_prediction(self) -> Prediction:
+        """Returns an empty `prediction`."""
+        return {"prediction": None}
 
     def for_validation(self) -> Any:
         """Returns itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -34,6 +34,20 @@ def command(
     precision: Annotated[
         str, typer.Option(help="fp32 repeats the run's predictions; bf16; int8 on a CPU; auto measures fp32 and bf16.")
     ] = "fp32",
+    on_bad_row: Annotated[
+        Literal["empty", "skip", "error"],
+        typer.Option(
+            help="Of a row that cannot be predicted, such as an empty text: empty says null and the error in its "
+            "place, skip leaves it out, error writes nothing."
+        ),
+    ] = "empty",
+    spreadsheet_safe: Annotated[
+        bool,
+        typer.Option(
+            "--spreadsheet-safe/--no-spreadsheet-safe",
+            help="In csv, put an apostrophe before texts that a spreadsheet would run, such as =1+1.",
+        ),
+    ] = True,
     num_beams: Annotated[int | None, typer.Option(min=1, help="Beams, where texts are written; 1 is greedy.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens written at most, for each text.")] = None,
     task: options.Task = None,
@@ -46,7 +60,7 @@ def command(
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Predict texts or the rows of a file: one JSON object a row, in input order."""
-    from ftkit.errors import UserError
+    from ftkit.errors import DataError, UserError
 
     if bool(text) == (input is not None):
         raise UserError("predict needs either --text or --input, and not both.")
@@ -56,6 +70,7 @@ def command(
         )
 
     roles = options.role_columns(columns)
+    from ftkit.console import note
     from ftkit.data.outputs import check_output
     from ftkit.data.writers import open_writer
     from ftkit.speedups.startup import collector_at_rest
@@ -80,15 +95,23 @@ def command(
             trust_remote_code=trust_remote_code,
         )
     if source is not None:
-        rows = predictor.predict_source(source)
+        rows = predictor.predict_source(source, on_bad_row=on_bad_row)
     else:
         texts = text or []
-        rows = iter(predictor.predict(list(zip(texts, text_pair, strict=True)) if text_pair else texts))
-    with open_writer(output, format) as writer:
-        count = 0
+        inputs = list(zip(texts, text_pair, strict=True)) if text_pair else texts
+        rows = iter(predictor.predict(inputs, on_bad_row=on_bad_row))
+    columns_at_end = ("error",) if on_bad_row == "empty" else ()
+    with open_writer(output, format, columns=columns_at_end, spreadsheet_safe=spreadsheet_safe) as writer:
+        count = num_bad = 0
         for count, row in enumerate(rows, 1):  # noqa: B007
             writer.write(row)
+            num_bad += "error" in row
+        if count == num_bad:
+            raise DataError(f"No row of {input or 'the texts'} can be predicted; see the warning above.")
+    if made_safe := writer.num_made_safe:
+        note(
+            f"{made_safe:,} texts that a spreadsheet would run begin with an apostrophe now; --no-spreadsheet-safe "
+            "writes them as they are"
+        )
     if output is not None:
-        from ftkit.console import note
-
         note(f"{count:,} predictions written to {output}")

@@ -37,7 +37,7 @@ def check_pairs(
 
 
 def check_empty(split: Split, problems: Problems) -> None:
-    """A pair of which one side is empty teaches the model to say nothing."""
+    """A pair of which one side is empty teaches the model to say nothing; of no source there is no translation."""
     for example in split.examples:
         for side, text in (("source", example.source), ("target", example.target)):
             if text is not None and not text.strip():

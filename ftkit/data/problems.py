@@ -78,6 +78,11 @@ class Problems:
         return ["; ".join(problem.lines()) for problem in self._warnings.values()]
 
     @property
+    def messages(self) -> list[str]:
+        """What is wrong, without places and remedies, one text for each sort of error."""
+        return [problem.message for problem in self._errors.values()]
+
+    @property
     def errors(self) -> list[str]:
         """One text of up to three lines for each sort of error: what, where, how to fix it."""
         return ["\n".join(problem.lines()) for problem in self._errors.values()]

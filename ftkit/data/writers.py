@@ -6,11 +6,12 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from ftkit.console import data_on_stdout, printable_json
 from ftkit.data.files import atomic_file, json_safe
 from ftkit.errors import UserError, did_you_mean
 
@@ -18,18 +19,33 @@ STDOUT = "-"
 
 
 class Writer(Protocol):
-    """Takes rows; what `open_writer` gives."""
+    """Takes rows; what `open_writer` gives.
+
+    Attributes:
+        num_made_safe: cells that were changed so that no spreadsheet runs them.
+    """
+
+    num_made_safe: int
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Writes one row."""
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 class JsonlWriter:
     """One JSON object a line; NaN and infinities become null."""
 
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-        self._encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+    num_made_safe = 0
+
+    def __init__(
+        self,
+        file: TextIO,
+        *,
+        encode: Callable[[Any], str] = _ENCODE,
+    ) -> None:
+        self._file, self._encode = file, encode
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Writes one row."""
@@ -48,19 +64,40 @@ class CsvWriter:
     written as JSON.
     """
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO, *, columns: Sequence[str] = (), spreadsheet_safe: bool = False) -> None:
+        """Makes a writer.
+
+        Args:
+            columns: what every row has a cell for at the end, though only some rows say it.
+            spreadsheet_safe: texts that a spreadsheet would run begin with an apostrophe, which it does not show.
+        """
+        self.num_made_safe, self._last, self._spreadsheet_safe = 0, columns, spreadsheet_safe
         # With "\r\n" as its line end the csv module quotes a lone "\r" too, on every version of Python.
         self._rows = csv.writer(_UnixLineEnds(file), lineterminator="\r\n")
         self._columns: list[str] | None = None
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Writes one row; every row has the columns of the first."""
-        cells = _flattened(row)
+        cells = _flattened({**row, **{name: row.get(name) for name in self._last}})
+        if self._spreadsheet_safe:
+            cells = {name: self._safe(cell) for name, cell in cells.items()}
         if self._columns is None:
             self._columns = list(cells)
             self._rows.writerow(self._columns)
         assert list(cells) == self._columns, f"rows differ in columns: {list(cells)}, {self._columns}"
         self._rows.writerow(cells.values())
+
+    def _safe(self, cell: Any) -> Any:
+        if not isinstance(cell, str) or not _RUN.match(cell) or _NUMBER.fullmatch(cell):
+            return cell
+        self.num_made_safe += 1
+        return f"'{cell}"
+
+
+# What begins a formula in Excel, LibreOffice and Google Sheets, also written full-width; a tab or line break before it
+# is dropped. A number is none (https://owasp.org/www-community/attacks/CSV_Injection).
+_RUN = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 class _UnixLineEnds:
@@ -77,6 +114,8 @@ class ConllWriter:
     A tab or line break within a word becomes a space: either would end it.
     """
 
+    num_made_safe = 0
+
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
@@ -86,6 +125,9 @@ class ConllWriter:
         Raises:
             UserError: it holds no words and tags.
         """
+        if row.get("words", "") is None:  # it could not be predicted, and is an empty sentence
+            self._file.write("\n")
+            return
         if "words" not in row or "tags" not in row:
             raise UserError("The format conll holds words with tags; these predictions have none. Choose jsonl.")
         for word, tag in zip(row["words"], row["tags"], strict=True):
@@ -96,6 +138,8 @@ class ConllWriter:
 class TxtWriter:
     """The written text of each row, one a line; a line break within one becomes a space."""
 
+    num_made_safe = 0
+
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
@@ -105,14 +149,15 @@ class TxtWriter:
         Raises:
             UserError: it holds no written text.
         """
-        if not isinstance(row.get("prediction"), str):
+        text = row.get("prediction", 0)
+        if text is not None and not isinstance(text, str):
             raise UserError("The format txt holds written texts; these predictions have none. Choose jsonl.")
-        self._file.write(" ".join(row["prediction"].splitlines()) + "\n")
+        self._file.write(" ".join((text or "").splitlines()) + "\n")  # line N stays that of row N
 
 
 _LINE_PARTS = re.compile(r"[\t\r\n]")
 
-WRITERS: dict[str, Callable[[TextIO], Writer]] = {
+WRITERS: dict[str, Callable[..., Writer]] = {
     "jsonl": JsonlWriter,
     "csv": CsvWriter,
     "conll": ConllWriter,
@@ -122,12 +167,20 @@ WRITERS: dict[str, Callable[[TextIO], Writer]] = {
 
 
 @contextmanager
-def open_writer(path: str | Path | None, format: str | None = None) -> Iterator[Writer]:
+def open_writer(
+    path: str | Path | None,
+    format: str | None = None,
+    *,
+    columns: Sequence[str] = (),
+    spreadsheet_safe: bool = False,
+) -> Iterator[Writer]:
     """Opens a file to write rows to; it appears, whole, only when the block ends without an exception.
 
     Args:
         path: None or `-` means standard output.
         format: a key of `WRITERS`; default: the file's extension, or jsonl on standard output.
+        columns: as of `CsvWriter`; rows of other formats say only what they have.
+        spreadsheet_safe: as of `CsvWriter`; other formats are not opened by spreadsheets.
 
     Raises:
         UserError: no such format, or the file cannot be written.
@@ -139,9 +192,13 @@ def open_writer(path: str | Path | None, format: str | None = None) -> Iterator[
             f"{path}: cannot write the format {name!r}; known: {', '.join(WRITERS)}."
             f"{did_you_mean(name, WRITERS)} Choose one by the file's extension or by --format."
         )
+    options: dict[str, Any] = {"columns": columns, "spreadsheet_safe": spreadsheet_safe} if name == "csv" else {}
+    if to_stdout and name == "jsonl":
+        yield JsonlWriter(sys.stdout, encode=printable_json)
+        return
     # newline="": a line break inside a cell must not be changed, and the writers end their own lines.
-    with nullcontext(sys.stdout) if to_stdout else atomic_file(str(path), newline="") as file:
-        yield WRITERS[name](file)
+    with data_on_stdout() if to_stdout else atomic_file(str(path), newline="") as file:
+        yield WRITERS[name](file, **options)
 
 
 def _flattened(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.config.run_config import BaseFacts, RunConfig, RunFacts, TaskFacts
 from ftkit.console import warn
 from ftkit.errors import CheckpointError, UserError, name_list
@@ -22,6 +23,8 @@ from ftkit.kinds.table import KINDS, find_kind, find_task, kind_names, kind_of
 from ftkit.kinds.task import Task
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.fingerprint import file_fingerprint
+from ftkit.models.loading import class_names
+from ftkit.models.modality import reads
 from ftkit.models.spec import CheckpointSpec, ModelSpec
 from ftkit.tuners.saving import CONFIG_FILE as ADAPTER_FILE
 from ftkit.tuners.saving import WEIGHTS_FILE, check_adapter_files, is_adapter, read_state
@@ -169,7 +172,7 @@ def _task(folder: Path, spec: CheckpointSpec, peft_config: Mapping[str, Any] | N
         UserError: they do not tell, or tell something else.
     """
     architectures = _architectures(folder, spec)
-    known = _known_kind(architectures, peft_config)
+    known = _known_kind(architectures, spec, peft_config)
     if choices.task is not None:
         task = find_task(choices.task)
         if known is not None and task.kind_name != known:
@@ -199,19 +202,29 @@ def _architectures(folder: Path, spec: CheckpointSpec) -> tuple[str, ...]:
     return tuple(own) if isinstance(own, list) else spec.architectures
 
 
-def _known_kind(architectures: Sequence[str], peft_config: Mapping[str, Any] | None) -> str | None:
-    """Returns the kind whose heads are called like what was saved; None where any text may have been written."""
+def _known_kind(
+    architectures: Sequence[str], checkpoint: CheckpointSpec, peft_config: Mapping[str, Any] | None
+) -> str | None:
+    """Returns the kind whose heads are called like what was saved; None where any text may have been written.
+
+    Transformers calls a classifier of recordings like one of texts: what the checkpoint reads tells them apart.
+    """
     halves = [
         (kind.name, spec)
         for kind in map(find_kind, kind_names())
-        if kind.predicts_from_labels
+        if kind.predicts_from_labels and reads(checkpoint.reads, kind.reads)
         for spec in kind.task_adapters.values()
     ]
     if peft_config is not None and peft_config.get("task_type") is not None:
         task_type = peft_config["task_type"]
         return next((name for name, spec in halves if spec.peft_task == task_type), None)
-    ends = [(name, spec.auto_class.removeprefix("AutoModel")) for name, spec in halves]
-    return next((name for saved in architectures for name, end in ends if saved.endswith(end)), None)
+    return next((name for saved in architectures for name, spec in halves if _is_head(saved, spec, checkpoint)), None)
+
+
+def _is_head(saved: str, spec: TaskAdapterSpec, checkpoint: CheckpointSpec) -> bool:
+    """Tells whether a class that was saved is one that a kind loads; a class of the checkpoint's own, by its name."""
+    known = class_names(spec.auto_class, checkpoint.model_type)
+    return saved in known or saved.endswith(spec.auto_class.removeprefix("AutoModel"))
 
 
 def _own_config(folder: Path) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.adapters.task_adapter import Encoded, Prediction
+from ftkit.adapters.task_adapter import Prediction
 from ftkit.data.check import Problems
 from ftkit.data.readers import fingerprint, open_table
 from ftkit.data.spec import Source
-from ftkit.errors import UserError
+from ftkit.errors import DataError, UserError
 from ftkit.inference.choices import Choices
+from ftkit.inference.input_rows import InputRows, OnBadRow, Window, check_on_bad_row, made
 from ftkit.inference.opening import Tasks, open_model
 from ftkit.inference.windows import one_ahead, windows
 from ftkit.kinds.splits import read_options, read_splits
@@ -86,27 +87,38 @@ class Predictor:
         self.model: Any = move(merged(model, self.config) if precision == "int8" else model, pick_device(device))
         self.precision = set_precision(self.model, precision, self.adapter, self.kind)
 
-    def predict(self, inputs: Sequence[Input]) -> list[Prediction]:
+    def predict(self, inputs: Sequence[Input], *, on_bad_row: OnBadRow = "empty") -> list[Prediction]:
         """Predicts texts, pairs of texts or lists of words, whichever the task takes.
 
         Args:
             inputs: texts; for a task on pairs `(text, text_pair)` tuples; for token classification texts or lists of
                 words.
+            on_bad_row: what becomes of an input that cannot be predicted: `empty` gives an object with None in the
+                place of the prediction and an `error`, `skip` leaves it out, `error` raises.
 
         Returns:
             One object each: `label`, `score` and `scores`; for regression `score`; for token classification `words`,
-            `tags` and `entities`.
+            `tags` and `entities`; for translation `prediction` and `cut_off`.
+
+        Raises:
+            DataError: an input cannot be predicted, and `on_bad_row` is error.
         """
+        check_on_bad_row(on_bad_row)
         if isinstance(inputs, str):
             raise UserError("predict expects a list of texts, got one text. Write predict([text]).")
-        examples = [self.kind.input_example(position, item) for position, item in enumerate(inputs)]
-        predictions = self._predict_examples(examples, "inputs")
+        examples = [made(position, item, self.kind.input_example) for position, item in enumerate(inputs)]
+        predictions = self._predict_examples(examples, "inputs", on_bad_row)
         return [{name: value for name, value in row.items() if name != "id"} for row in predictions]
 
-    def predict_source(self, source: Source) -> Iterator[Prediction]:
-        """Predicts a file or Hub split row by row, in its order and in constant memory, each with its `id`."""
+    def predict_source(self, source: Source, *, on_bad_row: OnBadRow = "empty") -> Iterator[Prediction]:
+        """Predicts a file or Hub split row by row, in its order and in constant memory, each with its `id`.
+
+        Args:
+            on_bad_row: what becomes of a row that cannot be predicted; see `predict`. They are counted in a warning.
+        """
+        check_on_bad_row(on_bad_row)
         name, examples = self.read(source)
-        yield from self._predict_examples(examples, name)
+        yield from self._predict_examples(examples, name, on_bad_row)
 
     def read(self, source: Source) -> tuple[str, Iterator[Any]]:
         """Opens a file or Hub split; returns the name that messages show, and its rows as examples to predict."""
@@ -193,25 +205,30 @@ class Predictor:
         """Bounds of a batch."""
         return batch_limits(self.config, self.adapter, self.model.device)
 
-    def _predict_examples(self, examples: Iterable[Any], source: str) -> Iterator[Prediction]:
-        from ftkit.engine.evaluation import predict_windows
-
-        encoded = self._encoded(examples, source)
-        # A search takes so long that reading ahead brings nothing, and its texts are decoded by the same tokenizer.
-        for split, rows in one_ahead(encoded) if self.adapter.objective.one_pass else encoded:
-            for _, _, arrays in predict_windows(self.model, self.adapter, rows, self.limits, autocast=self._autocast):
-                for example, prediction in zip(
-                    split.examples, self.adapter.objective.decode(arrays, split.examples), strict=True
-                ):
-                    yield {"id": example.id, **prediction}
-
-    def _encoded(self, examples: Iterable[Any], source: str) -> Iterator[tuple[Split, Encoded]]:
-        """Yields one window of checked examples after another, with their rows."""
+    def _predict_examples(self, examples: Iterable[Any], source: str, on_bad_row: OnBadRow) -> Iterator[Prediction]:
         from ftkit.engine.evaluation import WINDOW
 
-        for window in windows(examples, most_rows=WINDOW):
-            split = Split("input", source, window)
-            problems = Problems()
-            self.kind.check_inputs(split, problems)
-            problems.raise_if_any()
-            yield split, self.adapter.preprocessor.encode(split.examples, targets=False)
+        rows = InputRows(self.kind, self.adapter, source, on_bad_row)
+        coming = (rows.window(part) for part in windows(examples, most_rows=WINDOW))
+        # A search takes so long that reading ahead brings nothing, and its texts are decoded by the same tokenizer.
+        for window in one_ahead(coming) if self.adapter.objective.one_pass else coming:
+            try:
+                predictions = self._predict_window(window)
+            except DataError as error:  # a file that is there, and is no image
+                window = rows.without_unreadable(window.examples, window.bad, error)
+                predictions = self._predict_window(window)
+            yield from rows.in_order(window, predictions)
+        rows.tell()
+
+    def _predict_window(self, window: Window) -> list[Prediction]:
+        from ftkit.engine.evaluation import predict_windows
+
+        if window.encoded is None:
+            return []
+        found: list[Prediction] = []
+        good, model = window.good, self.model
+        for start, stop, arrays in predict_windows(
+            model, self.adapter, window.encoded, self.limits, autocast=self._autocast
+        ):
+            found += self.adapter.objective.decode(arrays, good[start:stop])
+        return found

@@ -196,13 +196,6 @@ def check(
     for split in splits.values():
         check_size(split, problems)
         check_inputs(split, problems)
-        for example in split.examples:
-            if not example.words:
-                problems.error(
-                    f"{split.name}: the sentence is empty",
-                    where=split.where(example),
-                    remedy="fill in its words, or delete the row",
-                )
         check_known_labels(split, labels, problems)
     train = splits.get("train")
     if train is None:
@@ -218,8 +211,14 @@ def check(
 
 
 def check_inputs(split: Split, problems: Problems) -> None:
-    """Reports what cannot be read as words."""
+    """Reports what cannot be read as words, and sentences without any."""
     for example in split.examples:
+        if not example.words:
+            problems.error(
+                f"{split.name}: the sentence is empty",
+                where=split.where(example),
+                remedy="fill in its words, or delete the row",
+            )
         for position, word in enumerate(example.words):
             if not isinstance(word, str) or not word:
                 what = "is empty" if word == "" else f"is no text, but {word!r}"

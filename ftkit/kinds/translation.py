@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.check import Problems, check_size
-from ftkit.data.parallel_check import check_pairs
+from ftkit.data.parallel_check import check_empty, check_pairs
 from ftkit.data.readers import Table
 from ftkit.data.spec import TextDataSpec
 from ftkit.errors import DataError, name_list
@@ -248,6 +248,7 @@ KIND = Kind(
     settings=frozenset({"generation", "label_smoothing"}),
     read=read_examples,
     check=check,
+    check_inputs=check_empty,
     input_example=input_example,
     probe=probe,
     adapter_options=adapter_options,

@@ -51,6 +51,18 @@ def has_auto_model(auto_class: str, spec: CheckpointSpec) -> bool:
     return spec.trust_remote_code or spec.model_type in getattr(modeling_auto, _MODEL_TYPES[auto_class])
 
 
+def class_names(auto_class: str, model_type: str) -> tuple[str, ...]:
+    """Returns what transformers calls the models of an auto class for checkpoints of a type.
+
+    Example: `AutoModelForAudioClassification` and `wav2vec2` give `Wav2Vec2ForSequenceClassification`.
+    """
+    from transformers.models.auto import modeling_auto
+
+    known = getattr(modeling_auto, _MODEL_TYPES[auto_class]) if auto_class in _MODEL_TYPES else {}
+    names = known.get(model_type, ())
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
 def load_with_head(
     auto_class: str, spec: CheckpointSpec, *, tokenizer: PreTrainedTokenizerBase | None = None, **config: Any
 ) -> LoadedModel:

@@ -57,11 +57,20 @@ def data_facts(splits: Mapping[str, Split]) -> dict[str, dict[str, Any]]:
 def truncation_warnings(encoded: Mapping[str, Encoded], preprocessor: Preprocessor) -> list[str]:
     """Returns one sentence for each split and thing of which something was cut."""
     return [
-        f"{count / len(rows):.1%} of {name} ({count:,} rows) is {preprocessor.cut_meanings[what]}."
+        cut_sentence(name, count, len(rows), preprocessor.cut_meanings[what])
         for name, rows in encoded.items()
         for what, count in rows.cut.items()
         if count
     ]
+
+
+def cut_sentence(name: str, count: int, total: int, meaning: str) -> str:
+    """Returns that of so many rows something was cut.
+
+    Args:
+        meaning: the end of the sentence; see `Preprocessor.cut_meanings`.
+    """
+    return f"{count / total:.1%} of {name} ({count:,} rows) is {meaning}."
 
 
 def cut_off_warnings(evaluated: Mapping[str, Evaluation]) -> list[str]:

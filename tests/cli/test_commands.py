@@ -87,12 +87,48 @@ def test_predict_writes_csv(run, command, tmp_path):
     assert {"label", "score", "score_card"} <= set(rows[0])
 
 
+def test_an_empty_text_is_marked_and_told(run, command, tmp_path):
+    write_csv(tmp_path / "texts.csv", [("fine", "x"), ("", "x"), ("rain", "x")])
+    arguments = ("predict", run, "--input", tmp_path / "texts.csv", "--output", tmp_path / "out.jsonl")
+    code, _, told = command(*arguments)
+    assert code == 0
+    assert "1 of 3 rows" in told
+    assert "texts.csv, line 3" in told
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row.get("error") for row in rows] == [None, "the text is empty", None]
+    assert command(*arguments, "--on-bad-row", "skip")[0] == 0
+    assert [json.loads(line)["id"] for line in (tmp_path / "out.jsonl").read_text().splitlines()] == ["t0", "t2"]
+
+
 def test_an_empty_text_stops_prediction_and_leaves_no_file(run, command, tmp_path):
     write_csv(tmp_path / "texts.csv", [("fine", "x"), ("", "x")])
-    code, _, told = command("predict", run, "--input", tmp_path / "texts.csv", "--output", tmp_path / "out.jsonl")
+    arguments = ("predict", run, "--input", tmp_path / "texts.csv", "--output", tmp_path / "out.jsonl")
+    code, _, told = command(*arguments, "--on-bad-row", "error")
     assert code == 2
     assert "texts.csv, line 3" in told
     assert [path.name for path in tmp_path.iterdir()] == ["texts.csv"]
+
+
+def test_where_no_row_can_be_predicted_nothing_is_written(run, command, tmp_path):
+    write_csv(tmp_path / "texts.csv", [("", "x"), (" ", "x")])
+    for choice in ("empty", "skip"):
+        code, _, told = command(
+            *("predict", run, "--input", tmp_path / "texts.csv", "--output", tmp_path / "out.jsonl"),
+            *("--on-bad-row", choice),
+        )
+        assert code == 2
+        assert "No row of" in told
+        assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_csv_has_one_header_whatever_row_is_bad(run, command, tmp_path):
+    write_csv(tmp_path / "texts.csv", [("", "x"), ("rain", "x")])
+    assert command("predict", run, "--input", tmp_path / "texts.csv", "--output", tmp_path / "out.csv")[0] == 0
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert (rows[0]["label"], rows[0]["score_card"], rows[0]["error"]) == ("", "", "the text is empty")
+    assert rows[1]["label"]
+    assert rows[1]["error"] == ""
 
 
 def test_predict_and_evaluate_write_over_no_input(run, command, tmp_path):

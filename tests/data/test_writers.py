@@ -1,3 +1,4 @@
+import csv
 import json
 import math
 from pathlib import Path
@@ -11,6 +12,31 @@ from ftkit.data.writers import open_writer
 from ftkit.errors import UserError
 
 ROW = {"id": 0, "label": 'a,"é', "score": 0.1 + 0.2, "scores": {"a": 1 / 3, "b": math.nan}}
+
+
+HOSTILE = ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1", "-x"]
+HARMLESS = ["-1.5", "+3", "1e-4", "-.5e3", "plain", "a=b", "", "'=1"]
+
+
+def test_a_spreadsheet_runs_no_cell(tmp_path: Path) -> None:
+    for safe in (True, False):
+        with open_writer(tmp_path / "out.csv", spreadsheet_safe=safe) as writer:
+            for text in (*HOSTILE, *HARMLESS):
+                writer.write({"id": text, "score": -1.5, "words": [text], "text": text})
+        with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        changed = [f"'{text}" if safe else text for text in HOSTILE]
+        assert [row["text"] for row in rows] == [row["id"] for row in rows] == [*changed, *HARMLESS]
+        assert {row["score"] for row in rows} == {"-1.5"}
+        assert [json.loads(row["words"]) for row in rows] == [[text] for text in (*HOSTILE, *HARMLESS)]
+        assert writer.num_made_safe == (2 * len(HOSTILE) if safe else 0)
+
+
+def test_columns_that_few_rows_have_are_in_the_header(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "out.csv", columns=("error",)) as writer:
+        writer.write({"label": "a"})
+        writer.write({"label": None, "error": "the text is empty"})
+    assert (tmp_path / "out.csv").read_text() == "label,error\na,\n,the text is empty\n"
 
 
 def test_jsonl(tmp_path: Path) -> None:

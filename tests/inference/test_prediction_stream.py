@@ -76,7 +76,7 @@ def test_a_bad_row_far_down_is_told_and_what_came_before_was_predicted(
     with (tmp_path / "texts.csv").open("a") as file:
         file.write('" "\n')
     monkeypatch.setattr(evaluation, "WINDOW", 10)
-    stream = ftkit.load(run).predict_source(str(tmp_path / "texts.csv"))
+    stream = ftkit.load(run).predict_source(str(tmp_path / "texts.csv"), on_bad_row="error")
     seen: list[Any] = []
     with pytest.raises(ftkit.DataError, match=r"texts.csv, line 22"):
         for row in stream:

@@ -150,9 +150,18 @@ class GenerationObjective(ObjectiveBase):
         return targets
 
     def decode(self, arrays: Arrays, examples: Sequence[TextToTextExample]) -> list[Prediction]:
-        """Returns `prediction` of each example; an empty source has an empty one."""
-        pairs = zip(arrays["predictions"], examples, strict=True)
-        return [{"prediction": text if example.source.strip() else ""} for text, example in pairs]
+        """Returns `prediction` of each example, and whether it was `cut_off`; an empty source has an empty one."""
+        rows = zip(arrays["predictions"], arrays["cut_off"].tolist(), examples, strict=True)
+        return [
+            {"prediction": text, "cut_off": cut_off}
+            if example.source.strip()
+            else {"prediction": "", "cut_off": False}
+            for text, cut_off, example in rows
+        ]
+
+    def no_prediction(self) -> Prediction:
+        """Returns a row without a text."""
+        return {"prediction": None, "cut_off": None}
 
     def recipe(self) -> dict[str, Any]:
         """Returns the class that loads the model."""

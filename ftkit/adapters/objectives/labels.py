@@ -149,6 +149,12 @@ class LabelObjective(ObjectiveBase):
             for index, scores in rows
         ]
 
+    def no_prediction(self) -> Prediction:
+        """Returns a row without a label; each label has a score of None, so that all rows have the same columns."""
+        if self.labels.problem_type == "regression":
+            return {"score": None}
+        return {"label": None, "score": None, "scores": dict.fromkeys(self.labels.names)}
+
     def recipe(self) -> dict[str, Any]:
         """Returns the class that loads the model."""
         return {"auto_class": self.auto_class}

@@ -168,6 +168,10 @@ class TagObjective(ObjectiveBase):
             entities.append({"label": label, "score": score, "start": start, "end": end, "text": text})
         return {"words": list(example.words), "tags": tags, "entities": entities}
 
+    def no_prediction(self) -> Prediction:
+        """Returns a text without words, tags and entities."""
+        return {"words": None, "tags": None, "entities": None}
+
     def recipe(self) -> dict[str, Any]:
         """Returns the class that loads the model."""
         return {"auto_class": self.auto_class}
