@@ -42,12 +42,19 @@ class CheckpointError(UserError):
 
 
 def closest_name(name: str, choices: Iterable[str]) -> str | None:
-    """Returns the choice nearest to `name` in spelling, else one that begins like it, or None."""
+    """Returns the choice nearest to `name` in spelling, or None.
+
+    Nearly the same word comes first, then a word that goes on where the name ends, or where it ends but for a wrong
+    last letter (`adamm` is taken for `adamw_torch`, not for `ademamix`), then a similar word.
+    """
     lowered = {choice.lower(): choice for choice in choices}
     wanted = str(name).lower()
-    matches = difflib.get_close_matches(wanted, lowered, n=1, cutoff=0.6)
-    if not matches and len(wanted) > 2:
-        matches = [choice for choice in lowered if choice.startswith(wanted)][:1]
+    beginnings = [wanted] * (len(wanted) > 2) + [wanted[:-1]] * (len(wanted) > 4)
+    matches = (
+        *difflib.get_close_matches(wanted, lowered, n=1, cutoff=0.8),
+        *(choice for beginning in beginnings for choice in lowered if choice.startswith(beginning)),
+        *difflib.get_close_matches(wanted, lowered, n=1, cutoff=0.6),
+    )
     return lowered[matches[0]] if matches else None
 
 

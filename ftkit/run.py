@@ -80,12 +80,27 @@ def train(
 
 
 def check(config: RunConfig) -> CheckedRun:
-    """Checks that a run is possible, and that what it wants to push can be pushed. Nothing is written.
+    """Checks that a run can start, and that what it wants to push can be pushed. Nothing is written.
+
+    Training arguments, optimizer, processor and task adapter are made as a run makes them, and what they change in
+    this process is put back.
 
     Raises:
         UserError: something is wrong.
         HubError: the Hub cannot be reached, or refuses what is to be pushed.
     """
+    run = _possible_run(config)
+    from ftkit.engine.process_state import process_state_kept
+    from ftkit.runs import steps
+
+    with process_state_kept():
+        _, adapter = steps.start(run)
+        steps.encode_longest(run, adapter)
+    return run
+
+
+def _possible_run(config: RunConfig) -> CheckedRun:
+    """Checks what can be checked without the libraries that train."""
     from ftkit.speedups.table import check_speedups
 
     check_speedups(config.train, config.tuner)
@@ -121,7 +136,7 @@ def execute(config: RunConfig) -> RunResult:
         RunError: the run started and could not finish; its checkpoints are sound.
     """
     # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing is written.
-    run = check(config)
+    run = _possible_run(config)
     directory = run.directory
 
     # From here on torch and transformers are needed.
@@ -137,15 +152,8 @@ def execute(config: RunConfig) -> RunResult:
 
     # Encode: the preprocessor turns examples into rows.
     memory.keep_freed_memory()
-    arguments = training.start_engine(
-        config.train,
-        directory.checkpoints,
-        learning_rate=None if config.tuner.is_full else config.tuner.facts.learning_rate,
-        primary_metric=run.primary_metric,
-        has_validation="validation" in run.splits,
-    )
+    arguments, adapter = steps.start(run)
     process = arguments.distributed_state
-    adapter = run.make_task_adapter()
     adapter.preprocessor.fit(run.splits["train"].examples)
     rows = adapter.preprocessor.encode(run.splits["train"].examples, targets=True)
     to_score = {

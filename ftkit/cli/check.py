@@ -31,7 +31,7 @@ def command(
         plan = check(loaded)
     for warning in plan.warnings:
         warn(warning)
-    say(f"task        {plan.task.name} ({plan.task.kind})")
+    say(f"task        {plan.task.name} ({plan.kind.name})")
     say(f"checkpoint  {plan.spec.name}, {plan.spec.model_type} of family {plan.spec.family}")
     for name, split in plan.splits.items():
         say(f"{name:<11} {len(split):,} rows of {split.source}")

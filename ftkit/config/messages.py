@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ftkit.config.train import MANAGED, RENAMED
+from ftkit.config.train_values import HINTS
 from ftkit.data.spec import HubSource, ParallelSource
 from ftkit.errors import did_you_mean, name_list
 
@@ -56,14 +57,23 @@ def explain(
         where = f"{name}, line {lines[path]}" if path in lines else name
         whole = [problem for problem in problems if not problem.startswith("expected ")]
         text = whole[0] if whole else _join_expected(problems, _value(raw, path))
+        text += _purpose(path, _value(raw, path))
         messages.append(f"{where}: {dotted}: {text}" if dotted else f"{where}: {text}")
     return "\n".join(messages)
 
 
 def _join_expected(problems: list[str], value: Any) -> str:
     choices = list(dict.fromkeys(problem.removeprefix("expected ") for problem in problems))
-    hint = " Put it in quotes." if "text" in choices and isinstance(value, (int, float, bool)) else ""
+    takes_no_number = "text" in choices and not any("number" in choice for choice in choices)
+    hint = " Put it in quotes." if takes_no_number and isinstance(value, (int, float, bool)) else ""
     return f"expected {' or '.join(choices)}, got {shown(value)}.{hint}"
+
+
+def _purpose(path: KeyPath, value: Any) -> str:
+    """Returns what to do instead, where a number that is too small has a purpose."""
+    too_small = isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0
+    hint = HINTS.get(str(path[-1])) if path[0] == "train" and len(path) == 2 and too_small else None
+    return f" {hint}" if hint else ""
 
 
 def _path_in_document(location: tuple[str | int, ...], raw: Any, *, missing: bool) -> KeyPath:
@@ -102,6 +112,7 @@ _EXPECTED = {
     "model_type": "keys and values",
     "model_attributes_type": "keys and values",
     "none_required": "nothing",
+    "finite_number": "a finite number",
 }
 
 
@@ -117,10 +128,17 @@ def _problem(path: KeyPath, item: Any, raw: dict[str, Any], sections: Sections, 
         choices = [choice.strip("' ") for choice in context["expected"].replace(" or ", ", ").split(",")]
         return f"got {shown(value)}, expected one of {name_list(choices)}.{did_you_mean(str(value), choices)}"
     bounds = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-    limits = [f"{word} {context[name]}" for name, word in bounds.items() if name in context]
+    limits = [f"{word} {_plain(context[name])}" for name, word in bounds.items() if name in context]
     if limits:
         return f"expected a number {' and '.join(limits)}"
+    if kind == "expectation":  # of a validator of ftkit's own
+        return item["msg"]
     return f"expected {_EXPECTED[kind]}" if kind in _EXPECTED else f"{item['msg'].removeprefix('Value error, ')}."
+
+
+def _plain(number: Any) -> Any:
+    """Returns a bound as people write it: 0 and not 0.0."""
+    return int(number) if number == int(number) else number
 
 
 def _model_at(path: KeyPath, sections: Sections) -> type[BaseModel]:

@@ -11,10 +11,11 @@ import functools
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
+from ftkit.config.train_values import LARGEST, constrained, whole_or_share
 from ftkit.errors import ConfigError, FtkitError, did_you_mean
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -41,6 +42,7 @@ MANAGED: Mapping[str, str] = {
     "eval_do_concat_batches": "ftkit sets it",
     "dataloader_drop_last": "every example is used exactly once an epoch",
     "local_rank": "the launcher sets it",
+    "parallelism_config": "accelerate launch sets it",
     "gradient_checkpointing": "say activation_checkpointing",
     "gradient_checkpointing_kwargs": "say activation_checkpointing_kwargs",
     "auto_find_batch_size": "bound a batch with max_tokens_per_batch",
@@ -85,24 +87,26 @@ DEFAULT_ROWS = 32  # of short texts: the batch of most published recipes
 DEFAULT_TOKENS = 4096  # long texts make smaller batches, within memory
 GPU_TOKENS = 16_384  # at once; a batch of 4,096 with all its padding
 
+_Count = Annotated[int, Field(ge=1, le=LARGEST)]
+_Weight = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
+_Steps = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False), AfterValidator(whole_or_share)]
+
 
 class FtkitTrainOptions(BaseModel):
     """What ftkit adds to TrainingArguments, and the defaults it changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    per_device_train_batch_size: int | None = Field(
+    per_device_train_batch_size: _Count | None = Field(
         None,
-        gt=0,
         description="So many examples in a batch. Unset: about max_tokens_per_batch tokens if that is set, else 32 "
         "examples, or fewer where those are long (4096 tokens).",
     )
-    per_device_eval_batch_size: int | None = Field(
-        None, gt=0, description="At most so many examples in a batch that is scored. Unset: as many as are fast."
+    per_device_eval_batch_size: _Count | None = Field(
+        None, description="At most so many examples in a batch that is scored. Unset: as many as are fast."
     )
-    max_tokens_per_batch: int | None = Field(
+    max_tokens_per_batch: _Count | None = Field(
         None,
-        gt=0,
         description="About so many tokens in a batch, unless its examples are counted. At most so many, padding "
         "included, are computed at once (4096 unless set; on a GPU 16384, or all of a batch whose examples are "
         "counted). Examples are never cut for it.",
@@ -116,17 +120,17 @@ class FtkitTrainOptions(BaseModel):
         description="Compute the model's layers for real tokens only. auto does so while training on a CPU, if the "
         "architecture allows it; true in prediction too, and on GPUs.",
     )
-    class_weights: Literal["balanced"] | dict[str, float] | None = Field(
+    class_weights: Literal["balanced"] | dict[str, _Weight] | None = Field(
         None, description="balanced (inverse to frequency), or {label: weight} with 1 for labels left out."
     )
-    early_stopping_patience: int | None = Field(
-        None, gt=0, description="Stop after so many evaluations without a better primary metric."
+    early_stopping_patience: _Count | None = Field(
+        None, description="Stop after so many evaluations without a better primary metric."
     )
     report_to: str | list[str] = Field(
         "none", description="Experiment trackers, one or several: tensorboard, wandb, mlflow, trackio, or none."
     )
-    logging_steps: float = Field(10, gt=0, description="Log every so many optimizer steps.")
-    save_total_limit: int = Field(2, gt=0, description="Checkpoints kept; the best is always among them.")
+    logging_steps: _Steps = Field(10, description="Log every so many optimizer steps.")
+    save_total_limit: _Count = Field(2, description="Checkpoints kept; the best is always among them.")
 
     @property
     def chosen_seed(self) -> int:
@@ -180,13 +184,19 @@ def _help(node: ast.expr | None) -> str:
     return ""
 
 
-@functools.cache
-def training_argument_fields() -> dict[str, tuple[Any, str]]:
-    """Returns name -> (type, help) of every TrainingArguments field of the installed transformers."""
+def _transformers() -> Path:
+    """Returns the folder of the installed transformers."""
     package = importlib.util.find_spec("transformers")
     if package is None or package.origin is None:
         raise FtkitError("transformers is not installed in this environment: pip install ftkit installs it.")
-    tree = ast.parse(Path(package.origin).with_name("training_args.py").read_text(encoding="utf-8"))
+    return Path(package.origin).parent
+
+
+@functools.cache
+def training_argument_fields() -> dict[str, tuple[Any, str]]:
+    """Returns name -> (type, help) of every TrainingArguments field of the installed transformers."""
+    package = _transformers()
+    tree = ast.parse((package / "training_args.py").read_text(encoding="utf-8"))
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TrainingArguments"]
     fields = (node for node in classes[0].body if isinstance(node, ast.AnnAssign))
     return {
@@ -198,9 +208,9 @@ def training_argument_fields() -> dict[str, tuple[Any, str]]:
 
 def _build() -> type[FtkitTrainOptions]:
     """Returns FtkitTrainOptions with every TrainingArguments field that a config may set, unset by default."""
-    ours = set(FtkitTrainOptions.model_fields) | set(MANAGED)
+    ours, package = set(FtkitTrainOptions.model_fields) | set(MANAGED), _transformers()
     fields: dict[str, Any] = {
-        name: (kind | None, Field(None, description=text or None))
+        name: (constrained(name, kind, package) | None, Field(None, description=text or None))
         for name, (kind, text) in training_argument_fields().items()
         if name not in ours
     }
@@ -213,8 +223,11 @@ if TYPE_CHECKING:
         """The `train` section. A field that is None was not set, and TrainingArguments' default holds."""
 
         num_train_epochs: float | None = None
+        learning_rate: float | None = None
         eval_strategy: str | None = None
+        eval_steps: float | None = None
         save_strategy: str | None = None
+        save_steps: float | None = None
         load_best_model_at_end: bool | None = None
         metric_for_best_model: str | None = None
         label_smoothing_factor: float | None = None
@@ -241,6 +254,25 @@ def training_arguments_kwargs(spec: TrainSpec) -> dict[str, Any]:
     names = training_argument_fields()
     values = spec.model_dump()
     return {name: value for name, value in values.items() if name in names and value is not None}
+
+
+def train_warnings(spec: TrainSpec, *, has_validation: bool) -> list[str]:
+    """Returns what is to be told of settings that change nothing; a run without any step is refused."""
+    found = []
+    if spec.learning_rate == 0:
+        found.append(
+            "train.learning_rate: 0 trains nothing: the result is the checkpoint as it was, and what it lacked, such "
+            "as a classifier, is random."
+        )
+    evaluates = spec.eval_strategy or ("epoch" if has_validation else "no")
+    saves = spec.save_strategy or (evaluates if evaluates != "no" else "epoch")
+    for noun, strategy, steps in (("eval", evaluates, spec.eval_steps), ("save", saves, spec.save_steps)):
+        if steps is not None and strategy != "steps":
+            found.append(
+                f"train.{noun}_steps: {steps:g} counts nothing: train.{noun}_strategy is {strategy}. To count steps, "
+                f"say train.{noun}_strategy: steps."
+            )
+    return found
 
 
 def compiles(spec: TrainSpec) -> bool:

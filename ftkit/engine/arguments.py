@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from transformers import TrainingArguments
 
 
-# Accelerate takes it from the environment alone. One layer is compiled for all of its stack, and for all shapes at
-# once: batches differ in rows and tokens, and each new shape would be compiled again.
 _COMPILE = {"ACCELERATE_DYNAMO_USE_REGIONAL_COMPILATION": "true", "ACCELERATE_DYNAMO_USE_DYNAMIC": "true"}
 
 
@@ -52,12 +50,19 @@ def training_arguments(
     if str(kwargs.get("metric_for_best_model")).removeprefix("eval_") == "loss":
         kwargs.setdefault("greater_is_better", False)
     try:
-        arguments = TrainingArguments(**kwargs)
+        return TrainingArguments(**kwargs)
     except (ValueError, TypeError, ImportError, OSError) as error:
         raise ConfigError(f"train: transformers refuses these arguments: {error}") from None
+
+
+def tell_accelerate(arguments: TrainingArguments) -> None:
+    """Says how layers are compiled, where they are: Accelerate takes it from the environment alone.
+
+    One layer is compiled for all of its stack, and for all shapes at once: batches differ in rows and tokens, and each
+    new shape would be compiled again.
+    """
     if arguments.torch_compile:
         os.environ.update(_COMPILE)
-    return arguments
 
 
 def _defaults(
@@ -71,8 +76,8 @@ def _defaults(
         defaults["use_cpu"] = True
     if learning_rate is not None:
         defaults["learning_rate"] = learning_rate
-    if strategy == "steps" and "eval_steps" in kwargs:
-        defaults["save_steps"] = kwargs["eval_steps"]
+    if strategy == "steps" and kwargs.get("save_strategy", save_strategy) == "steps":
+        defaults["save_steps"] = kwargs.get("eval_steps", kwargs["logging_steps"])
     if strategy != "no" and kwargs.get("save_strategy", save_strategy) in (strategy, "best"):
         metric = kwargs.get("metric_for_best_model", primary_metric)
         defaults["load_best_model_at_end"] = True
@@ -114,14 +119,61 @@ def _fixed(train: TrainSpec, checkpoints: Path) -> dict[str, Any]:
 
 
 def _check(kwargs: dict[str, Any], patience: int | None, has_validation: bool) -> None:
-    if "lomo" in str(kwargs.get("optim", "")):
-        raise ConfigError(
-            "train.optim: LOMO changes the weights during the backward pass, and a batch is computed in several. "
-            "Choose another optimizer, such as adafactor, to save memory."
-        )
-    if kwargs["eval_strategy"] != "no" and not has_validation:
+    """Refuses settings of evaluation and saving that contradict one another.
+
+    Raises:
+        ConfigError: naming the key and what it needs.
+    """
+    evaluates, saves = kwargs["eval_strategy"], kwargs["save_strategy"]
+    if evaluates != "no" and not has_validation:
         raise ConfigError("train.eval_strategy: there is nothing to evaluate on. Give data.validation, or say no.")
-    if kwargs.get("load_best_model_at_end") and kwargs["eval_strategy"] == "no":
-        raise ConfigError("train.load_best_model_at_end: needs data.validation and an eval_strategy.")
-    if patience is not None and not kwargs.get("load_best_model_at_end"):
-        raise ConfigError("train.early_stopping_patience: needs data.validation and an eval_strategy.")
+    _check_workers(kwargs)
+    keeps_best = bool(kwargs.get("load_best_model_at_end"))
+    needs_best = {
+        "load_best_model_at_end: true": keeps_best and (evaluates == "no" or saves not in (evaluates, "best")),
+        f"early_stopping_patience: {patience}": patience is not None and not keeps_best,
+        "save_strategy: best": saves == "best" and not keeps_best,
+    }
+    for setting, lacks in needs_best.items():
+        if lacks:
+            raise ConfigError(f"train.{setting} {_what_best_needs(kwargs, has_validation)}")
+    if keeps_best and (evaluates, saves) == ("steps", "steps"):
+        _check_multiple(kwargs["save_steps"], kwargs.get("eval_steps", kwargs["logging_steps"]))
+
+
+def _what_best_needs(kwargs: dict[str, Any], has_validation: bool) -> str:
+    """Returns how a sentence ends about a setting that needs the best checkpoint, where there is none."""
+    needs = "needs the best checkpoint, which is found by validation:"
+    if not has_validation:
+        return f"{needs} give data.validation, such as 0.1, or leave it out."
+    if kwargs["eval_strategy"] == "no":
+        return f"{needs} leave train.eval_strategy out, or say epoch or steps."
+    if kwargs["save_strategy"] not in (kwargs["eval_strategy"], "best"):
+        return (
+            f"needs a checkpoint at each evaluation: train.eval_strategy is {kwargs['eval_strategy']} and "
+            f"train.save_strategy {kwargs['save_strategy']}. Say the same in both, or leave train.save_strategy out."
+        )
+    return "needs train.load_best_model_at_end, which is false. Leave that out."
+
+
+def _check_workers(kwargs: dict[str, Any]) -> None:
+    """Refuses settings of the processes that make batches, where there are none."""
+    for key in ("dataloader_prefetch_factor", "dataloader_persistent_workers", "dataloader_multiprocessing_context"):
+        if kwargs.get(key) and not kwargs.get("dataloader_num_workers"):
+            raise ConfigError(
+                f"train.{key}: it is for processes that make batches, and there are none. Say "
+                f"train.dataloader_num_workers: 1 or more, or leave train.{key} out."
+            )
+
+
+def _check_multiple(save_steps: float, eval_steps: float) -> None:
+    """Refuses checkpoints between evaluations: the best weights could not be kept."""
+    shares = save_steps < 1, eval_steps < 1
+    ratio = save_steps / eval_steps
+    if shares[0] == shares[1] and ratio >= 1 and abs(ratio - round(ratio)) < 1e-6:
+        return
+    better = eval_steps if shares[0] != shares[1] else eval_steps * max(round(ratio), 1)
+    raise ConfigError(
+        f"train.save_steps: {save_steps:g} is no multiple of train.eval_steps: {eval_steps:g}, and the best "
+        f"checkpoint is one of those that are evaluated. Say train.save_steps: {better:g}, or leave it out."
+    )

@@ -99,6 +99,8 @@ class FtkitTrainer(Trainer):
             pin_memory=self.args.dataloader_pin_memory and self.args.device.type == "cuda",
             persistent_workers=self.args.dataloader_persistent_workers,
             prefetch_factor=self.args.dataloader_prefetch_factor,
+            multiprocessing_context=self.args.dataloader_multiprocessing_context,
+            in_order=self.args.dataloader_in_order,
         )
         return prepare_data_loader(
             loader, self.args.device, num_processes=1, process_index=0, put_on_device=True, non_blocking=True

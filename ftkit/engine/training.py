@@ -14,11 +14,12 @@ from ftkit.adapters.task_adapter import Encoded, TaskAdapter
 from ftkit.config.train import DEFAULT_ROWS, DEFAULT_TOKENS, TrainSpec
 from ftkit.console import note, warn
 from ftkit.engine import checkpoints
-from ftkit.engine.arguments import is_sharded, training_arguments
+from ftkit.engine.arguments import is_sharded, tell_accelerate, training_arguments
 from ftkit.engine.batching import PART_COST, StepSize, padding_share, parts, plan_epoch
 from ftkit.engine.precision import check_precision
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
+from ftkit.engine.rehearsal import rehearse
 from ftkit.engine.resuming import AtTrainBegin, LossTotal
 from ftkit.engine.trainer import FtkitTrainer
 
@@ -66,6 +67,8 @@ def start_engine(
         has_validation=has_validation,
     )
     check_precision(train, arguments)
+    tell_accelerate(arguments)
+    rehearse(arguments)
     set_seed(train.chosen_seed)  # the new head is drawn from it
     return arguments
 

@@ -10,7 +10,7 @@ from typing import Any
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.run_config import BaseFacts, RunConfig, RunFacts, TaskFacts
-from ftkit.config.train import stated_precision, stated_trackers
+from ftkit.config.train import stated_precision, stated_trackers, train_warnings
 from ftkit.data.check import Problems
 from ftkit.data.group_split import check_groups
 from ftkit.errors import ConfigError
@@ -175,7 +175,11 @@ def check_run(config: RunConfig) -> CheckedRun:
         metrics=metrics,
         primary_metric=primary_metric,
         scorer=scorer,
-        warnings=(*quantization_warnings, *problems.warnings),
+        warnings=(
+            *quantization_warnings,
+            *train_warnings(config.train, has_validation="validation" in splits),
+            *problems.warnings,
+        ),
         start_from=start_from,
     )
 

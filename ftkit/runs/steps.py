@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from ftkit.config.run_config import RunConfig
 from ftkit.config.train import stated_trackers
 from ftkit.console import is_main_process, note
 from ftkit.data.writers import open_writer
-from ftkit.engine import evaluation
+from ftkit.engine import evaluation, training
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import Evaluation
 from ftkit.engine.trackers import IDS_FILE, Trackers, base_name, flat_config
@@ -23,7 +24,42 @@ from ftkit.runs.directory import PREDICTIONS
 from ftkit.runs.loading import PEFT_PREFIXES
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, TrainingArguments
+
+
+NUM_LONGEST = 8  # enough to meet what only a long text shows, such as a prompt with no room left
+
+
+def start(run: CheckedRun) -> tuple[TrainingArguments, TaskAdapter]:
+    """Makes what a run trains with, and the task adapter; no weight is read and nothing written.
+
+    Raises:
+        UserError: a setting does not suit this machine, or the checkpoint.
+    """
+    tuner = run.config.tuner
+    arguments = training.start_engine(
+        run.config.train,
+        run.directory.checkpoints,
+        learning_rate=None if tuner.is_full else tuner.facts.learning_rate,
+        primary_metric=run.primary_metric,
+        has_validation="validation" in run.splits,
+    )
+    return arguments, run.make_task_adapter()
+
+
+def encode_longest(run: CheckedRun, adapter: TaskAdapter) -> None:
+    """Encodes the longest examples of each split, as far as their size tells.
+
+    Raises:
+        UserError: as when all are encoded.
+    """
+    longest = {
+        name: heapq.nlargest(NUM_LONGEST, split.examples, key=lambda example: example.size)
+        for name, split in run.splits.items()
+    }
+    adapter.preprocessor.fit(longest["train"])
+    for examples in longest.values():
+        adapter.preprocessor.encode(examples, targets=True)
 
 
 def built_model(run: CheckedRun, adapter: TaskAdapter) -> LoadedModel:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ftkit.config.run_config import RunFacts, json_schema, load_config, parse_overrides
-from ftkit.config.train import RENAMED, training_argument_fields
+from ftkit.config.train import RENAMED, TrainSpec, training_argument_fields
+from ftkit.config.train_values import OPEN_WORDS
 from ftkit.errors import ConfigError
 from ftkit.kinds.table import find_kind, kind_names
 
@@ -64,9 +65,9 @@ def test_what_is_written_is_read_back_equal(tmp_path):
         ({"train.num_train_epochs": True}, ["expected a number, got the truth value true"]),
         ({"train.seed": 1.5}, ["train.seed", "expected a whole number, got the number 1.5"]),
         ({"train.eval_strategy": "epochs"}, ["'no', 'steps', 'epoch'", "Did you mean 'epoch'?"]),
-        ({"train.per_device_train_batch_size": 0}, ["expected a number above 0"]),
+        ({"train.per_device_train_batch_size": 0}, ["expected a number at least 1"]),
         ({"train.class_weights": "balancd"}, ["train.class_weights", "balanced"]),
-        ({"data.validation": 2}, ["data.validation", "below 1.0", "got the number 2"]),
+        ({"data.validation": 2}, ["data.validation: expected text or a number below 1, got the number 2."]),
         ({"data.train": {"hub": "x"}}, ["data.train.split: this key is missing"]),
         ({"data.labels": [1, 2]}, ["data.labels.0", "expected text, got the number 1. Put it in quotes."]),
         ({"data.columns.text": -1}, ["data.columns.text: a position counts from 0."]),
@@ -95,6 +96,28 @@ def test_old_names_are_recognised(old):
 
 def test_no_renamed_name_is_a_name_of_today():
     assert not set(RENAMED) & set(training_argument_fields()) - {"length_column_name"}
+
+
+def test_every_number_of_train_has_a_range():
+    """A key that a later transformers adds is to be looked at: give it a row in RANGES."""
+    for name, properties in TrainSpec.model_json_schema()["properties"].items():
+        for choice in properties.get("anyOf", [properties]):
+            if choice.get("type") in ("number", "integer"):
+                assert {"minimum", "exclusiveMinimum"} & choice.keys(), name
+                assert "maximum" in choice or choice["type"] == "number", name
+                assert f"train.{name}: expected" in problem({f"train.{name}": float("inf")})
+                assert "expected a number a" in problem({f"train.{name}": -5})  # above or at least
+
+
+def test_every_word_of_train_is_one_of_a_set_or_open():
+    """A key that a later transformers adds is to be looked at: give it a row in WORDS, or in OPEN_WORDS."""
+    for name, properties in TrainSpec.model_json_schema()["properties"].items():
+        texts = [choice for choice in properties.get("anyOf", [properties]) if choice.get("type") == "string"]
+        assert all("enum" in choice or "const" in choice for choice in texts) or name in OPEN_WORDS, name
+
+
+def test_minus_one_step_is_not_set():
+    assert load_config(GOOD, {"train.max_steps": -1}).train.max_steps is None
 
 
 def test_missing_keys_are_all_listed():

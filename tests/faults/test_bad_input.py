@@ -106,17 +106,6 @@ CASES = {
     "unknown best metric": (setting("train.metric_for_best_model", "f1_makro"), ["f1_makro", "f1_macro"]),
     "weight for no label": (setting("train.class_weights", {"crad": 2.0}), ["'crad'", "Did you mean 'card'?"]),
     "smoothing too large": (setting("train.label_smoothing_factor", 1.5), ["label_smoothing_factor"]),
-    "unknown optimizer": (setting("train.optim", "adamm"), ["train", "adamm"]),
-    "LOMO": (setting("train.optim", "lomo"), ["train.optim", "backward pass"]),
-    "unknown schedule": (setting("train.lr_scheduler_type", "linaer"), ["linaer"]),
-    "nothing to evaluate on": (
-        lambda folder, config: (config["data"].pop("validation"), config["train"].update(eval_strategy="epoch")),
-        ["train.eval_strategy", "data.validation"],
-    ),
-    "patience without validation": (
-        lambda folder, config: (config["data"].pop("validation"), config["train"].update(early_stopping_patience=1)),
-        ["early_stopping_patience", "data.validation"],
-    ),
     "output is a file": (lambda folder, config: config.update(output_dir=__file__), ["is a file"]),
 }  # fmt: skip
 
