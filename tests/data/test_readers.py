@@ -61,7 +61,7 @@ def test_missing_folder(tmp_path: Path) -> None:
 
 
 def test_unknown_extension_lists_the_known_ones(tmp_path: Path) -> None:
-    for name, shown in (("data.xlsx", ".xlsx"), ("data", "a file without an extension")):
+    for name, shown in (("data.xls", ".xls"), ("data", "a file without an extension")):
         (tmp_path / name).write_text("x")
         message = failure(tmp_path / name)
         assert f"no reader for {shown}" in message

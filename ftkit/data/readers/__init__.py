@@ -11,6 +11,8 @@ from typing import Any
 
 from ftkit.data.readers.compression import format_suffix, is_compressed, unpacking
 from ftkit.data.readers.conversions import no_reader
+from ftkit.data.readers.saved_dataset import is_saved
+from ftkit.data.readers.saved_dataset import read as read_saved
 from ftkit.data.readers.table import ReadOptions, RowStream, Table
 from ftkit.data.spec import HubSource, ParallelSource, Source
 from ftkit.errors import DataError, closest_name, name_list
@@ -39,10 +41,12 @@ READERS: dict[str, str] = {
     ".iob": "ftkit.data.readers.conll:read",
     ".tmx": "ftkit.data.readers.tmx:read",
     ".ndjson": "ftkit.data.readers.jsonl:read",
+    ".xlsx": "ftkit.data.readers.xlsx:read",
+    ".xlsm": "ftkit.data.readers.xlsx:read",
 }
 """File extension -> `module:function`, imported when first needed; the function takes a path and options."""
 
-COMPRESSED_WITHIN = (".parquet",)
+COMPRESSED_WITHIN = (".parquet", ".xlsx", ".xlsm")
 """Formats that are compressed by themselves, and cannot be read from their beginning to their end."""
 
 DEMO_PREFIX = "ftkit:"
@@ -50,7 +54,7 @@ DEMO_FOLDER = Path(__file__).resolve().parents[2] / "demo"
 
 
 def open_table(source: Source, options: ReadOptions | None = None) -> Table:
-    """Opens a file, packaged demo data (`ftkit:support/train.csv`), a folder of files, or a Hub split.
+    """Opens a file, packaged demo data (`ftkit:support/train.csv`), a folder, or a Hub split.
 
     Where rows are images or sounds (`options.media`), a single one of them is a table of one row.
 
@@ -69,6 +73,8 @@ def open_table(source: Source, options: ReadOptions | None = None) -> Table:
 
         return parallel.read(resolve(source.source), resolve(source.target), options or ReadOptions())
     options = options or ReadOptions()
+    if is_folder(source) and is_saved(path_of(source)):
+        return read_saved(path_of(source))
     if options.media is not None and is_folder(source):
         return _folder_reader().read(path_of(source), options)
     path = resolve(source)
@@ -110,7 +116,7 @@ def resolve(source: str) -> Path:
     if path.is_dir():
         raise DataError(
             f"{source} is a folder; expected a file{_files_inside(path)}. "
-            "For a folder that `datasets` can load, write {hub: FOLDER, split: train}."
+            "For a folder that `datasets.load_dataset` can load, write {hub: FOLDER, split: train}."
         )
     if not path.exists():
         raise _missing_file(source, path)

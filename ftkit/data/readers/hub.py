@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit.data.readers.class_labels import class_label_decoders, decoded
-from ftkit.data.readers.table import RowStream, Table, first_row
+from ftkit.data.readers import folder, saved_dataset
+from ftkit.data.readers.dataset_table import table_of
+from ftkit.data.readers.table import Table
 from ftkit.data.spec import HubSource
 from ftkit.errors import DataError
-from ftkit.types import Row
 
 if TYPE_CHECKING:
     import datasets
-
-_BATCH_ROWS = 1024
 
 
 def read(source: HubSource) -> Table:
@@ -30,23 +26,15 @@ def read(source: HubSource) -> Table:
     Raises:
         DataError: the dataset, its configuration or its split cannot be had, or it has no rows.
     """
-    dataset = _undecoded(_load(source))
-    decoders = class_label_decoders(dataset.features.to_dict())
-
-    def rows() -> Iterator[Row]:
-        number = 0
-        for batch in dataset.iter(batch_size=_BATCH_ROWS):
-            for cells in zip(*batch.values(), strict=True):
-                number += 1
-                yield Row(decoded(dict(zip(batch, cells, strict=True)), decoders), number)
-
-    table = Table(str(source), tuple(dataset.column_names), RowStream(rows))
-    first_row(table.source, table.rows)
-    return table
+    if saved_dataset.is_saved(Path(source.hub)):
+        return saved_dataset.read(saved_dataset.split_folder(Path(source.hub), source.split))
+    return table_of(_load(source), str(source))
 
 
 def fingerprint(source: HubSource) -> str:
     """Returns the fingerprint that `datasets` gives to this split, from its cache."""
+    if saved_dataset.is_saved(Path(source.hub)):
+        return folder.fingerprint(saved_dataset.split_folder(Path(source.hub), source.split))
     return _load(source)._fingerprint
 
 
@@ -57,16 +45,6 @@ def _load(source: HubSource) -> datasets.Dataset:
         return datasets.load_dataset(source.hub, name=source.name, split=source.split, revision=source.revision)
     except Exception as error:  # datasets, huggingface_hub, pyarrow and pandas each raise kinds of their own
         raise _load_error(source, error) from error
-
-
-def _undecoded(dataset: datasets.Dataset) -> datasets.Dataset:
-    """Returns the dataset with the files of images and sounds, which are decoded one by one when they are needed."""
-    import datasets
-
-    for name, feature in dataset.features.items():
-        if isinstance(feature, (datasets.Image, datasets.Audio)) and feature.decode:
-            dataset = dataset.cast_column(name, dataclasses.replace(feature, decode=False))
-    return dataset
 
 
 def _load_error(source: HubSource, error: Exception) -> DataError:
