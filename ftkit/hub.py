@@ -29,9 +29,9 @@ from ftkit.models.repository import (
     parse_repository,
     safe_names,
 )
-from ftkit.report.saved import CARD_FILE, REPORT_FILE
 from ftkit.report.shared import with_edits_of
-from ftkit.runs.directory import RESULTS_FILE, is_export, open_export, open_run
+from ftkit.runs.directory import is_export, open_export, open_run
+from ftkit.runs.files import CARD_FILE, REPORT_FILE, RESULTS_FILE
 from ftkit.runs.trained_adapter import TrainedAdapter
 from ftkit.shared_run import Content, SharedRun, is_ours, shared_run
 

@@ -244,6 +244,9 @@ def execute(config: RunConfig) -> RunResult:
         content = report_content(run, trained, adapter, evaluated, found, [*warnings, *cut_off])
         example = shown_example(write_report(staging, content).card)
         directory.publish(found)
-        trackers.finish(found, directory.path)
+        try:
+            trackers.finish(found, directory.work)
+        finally:
+            directory.replace()
     process.wait_for_everyone()
     return RunResult(directory.path, found, run.primary_metric, example)

@@ -14,28 +14,20 @@ from ftkit.config.run_config import CONFIG_FILE, BaseFacts, RunConfig
 from ftkit.data.files import json_safe
 from ftkit.errors import UserError
 from ftkit.report.config_text import shareable_results, shareable_yaml
-from ftkit.report.saved import CARD_FILE, PAGE_FILE, REPORT_FILE, read_report
+from ftkit.report.saved import read_report
 from ftkit.report.shared import shared_files
-from ftkit.runs.directory import EXPORT_FILE, PREDICTIONS, RESULTS_FILE
-
-ADAPTER_CONFIG = "adapter_config.json"
+from ftkit.runs.files import (
+    ADAPTER_CONFIG,
+    KNOWN_FILES,
+    MODEL_FILES,
+    PREDICTION_FILES,
+    PREDICTIONS,
+    REPORT_FILE,
+    RESULTS_FILE,
+)
 
 Content = Path | bytes
 """A file as it lies in the run, or what is uploaded in its place."""
-
-MODEL_FILES = (
-    *("config.json", "generation_config.json", "model.safetensors", "model-*.safetensors"),
-    *("model.safetensors.index.json", ADAPTER_CONFIG, "adapter_model.safetensors"),
-    *("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.spm", "*.model"),
-    *("chat_template*", "additional_chat_templates/*", "target_tokenizer/*"),
-    *("preprocessor_config.json", "processor_config.json", "model.onnx", "model.onnx.data", EXPORT_FILE),
-)
-"""What transformers, peft and ONNX Runtime load."""
-
-REPORT_FILES = (CARD_FILE, PAGE_FILE, REPORT_FILE)
-PREDICTION_FILES = (f"{PREDICTIONS}/*",)
-OUR_FILES = (*MODEL_FILES, CONFIG_FILE, RESULTS_FILE, *REPORT_FILES, *PREDICTION_FILES)
-"""All that a push can write, and so all that a later push may remove."""
 
 _TOKEN = re.compile(r"\b(?:hf_[A-Za-z0-9]{30,}|api_org_[A-Za-z0-9]{30,}|ghp_[A-Za-z0-9]{30,}|sk-[A-Za-z0-9_-]{32,})")
 _SECRET_NAME = re.compile(r"(TOKEN|API_?KEY|ACCESS_KEY|SECRET|PASSWORD)$", re.IGNORECASE)
@@ -104,7 +96,7 @@ def size(content: Content) -> int:
 
 def is_ours(name: str) -> bool:
     """Tells whether a file of a repository is one that a push may have written."""
-    return _matches(name, OUR_FILES)
+    return _matches(name, KNOWN_FILES)
 
 
 def _as_shared(config: RunConfig, base: BaseFacts | None) -> RunConfig:

@@ -11,7 +11,7 @@ import torch
 from ftkit.config.run_config import CONFIG_FILE, RunFacts, load_config
 from ftkit.kinds.table import find_kind
 from ftkit.models.checkpoint import inspect_checkpoint
-from ftkit.runs.directory import RESULTS_FILE
+from ftkit.runs.files import RESULTS_FILE
 from ftkit.runs.trained_adapter import base_facts
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.saving import save_adapter

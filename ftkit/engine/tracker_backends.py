@@ -27,7 +27,8 @@ class RunDescription:
     Attributes:
         project: the project or experiment, unless the tracker's environment variable names one.
         run_name: what the run is called in its project.
-        folder: the run directory, which exists.
+        folder: where the run is made; one that replaces another is moved to its place when it is finished.
+        stores: the run directory, for databases that hold many runs and stay where they are. Both exist.
         config: flat: `train.learning_rate` -> 2e-5.
         tags: what runs are found by: `task` -> `text-classification`.
         trackio: arguments of `trackio.init`, such as `space_id`.
@@ -36,6 +37,7 @@ class RunDescription:
     project: str
     run_name: str
     folder: Path
+    stores: Path
     config: Mapping[str, Any]
     tags: Mapping[str, str]
     trackio: Mapping[str, Any] = field(default_factory=dict)
@@ -125,7 +127,7 @@ class WandB:
         if not _is_set("WANDB", "name"):
             arguments["name"] = run.run_name
         if not _is_set("WANDB", "dir"):
-            arguments["dir"] = str(run.folder)
+            arguments["dir"] = str(run.stores)
         self._tracker = tracking.WandBTracker(
             os.environ.get("WANDB_PROJECT") or run.project,
             config=dict(run.config),
@@ -178,7 +180,7 @@ class MLflow:
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells how it makes a database
         for name, value in self._LIMITS.items():
             os.environ.setdefault(name, value)
-        own = None if mlflow.tracking.is_tracking_uri_set() else _new_store(run.folder / "mlflow")
+        own = None if mlflow.tracking.is_tracking_uri_set() else _new_store(run.stores / "mlflow")
         self._client = mlflow.MlflowClient(tracking_uri=own)
         self._id = self._open_again(run_id) or self._open(run, own or mlflow.get_tracking_uri())
         return self._id

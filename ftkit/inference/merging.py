@@ -15,8 +15,7 @@ from ftkit.errors import DataError, RunError, UserError
 from ftkit.inference.choices import Choices
 from ftkit.inference.predictor import Predictor
 from ftkit.report.merged import write_merged_report
-from ftkit.report.saved import REPORT_FILE
-from ftkit.runs.directory import RESULTS_FILE
+from ftkit.runs.files import REPORT_FILE, RESULTS_FILE
 from ftkit.runs.trained_adapter import open_trained_adapter
 from ftkit.tuners.merge import check_can_be_merged, merge
 from ftkit.tuners.spec import TunerSpec

@@ -12,7 +12,8 @@ from ftkit.inference.onnx_model import MODEL_FILE, OnnxModel
 from ftkit.inference.opening import Tasks, chosen_run
 from ftkit.inference.precision import InferencePrecision
 from ftkit.inference.predictor import Predictor
-from ftkit.runs.directory import EXPORT_FILE, open_export
+from ftkit.runs.directory import open_export
+from ftkit.runs.files import EXPORT_FILE
 from ftkit.runs.loading import load_task_adapter
 
 

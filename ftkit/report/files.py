@@ -10,7 +10,8 @@ from ftkit.report.card import card_text, card_values
 from ftkit.report.card_merge import merge_cards
 from ftkit.report.content import ReportContent
 from ftkit.report.page import page_html, page_values
-from ftkit.report.saved import CARD_FILE, PAGE_FILE, Report, read_report, write_report_file
+from ftkit.report.saved import Report, read_report, write_report_file
+from ftkit.runs.files import CARD_FILE, PAGE_FILE
 
 
 def write_report(folder: Path, content: ReportContent) -> Report:

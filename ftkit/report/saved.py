@@ -15,8 +15,8 @@ from ftkit.report.recipe import Recipe
 from ftkit.report.table import BLOCKS, READINGS, USAGES
 from ftkit.report.texts import encodable
 from ftkit.report.values import BlockValues, DataRows, Pairs, ReadingFacts, Svgs, Values
+from ftkit.runs.files import CARD_FILE, PAGE_FILE, REPORT_FILE
 
-REPORT_FILE, PAGE_FILE, CARD_FILE = "report.json", "report.html", "README.md"
 FORMAT: Final = 2
 _MAX_BYTES = 16_000_000  # some ten times what the largest report takes
 

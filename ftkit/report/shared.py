@@ -9,16 +9,8 @@ from ftkit.report.card import card_text
 from ftkit.report.card_merge import merge_cards, sections
 from ftkit.report.escape import literal, markdown_text, one_line
 from ftkit.report.files import merged_card, page_of
-from ftkit.report.saved import (
-    CARD_FILE,
-    PAGE_FILE,
-    REPORT_FILE,
-    Example,
-    Report,
-    last_card,
-    read_report,
-    without_texts,
-)
+from ftkit.report.saved import Example, Report, last_card, read_report, without_texts
+from ftkit.runs.files import CARD_FILE, PAGE_FILE, REPORT_FILE
 
 _SHORTEST_TEXT = 12  # characters; a shorter one may stand in a sentence by chance
 

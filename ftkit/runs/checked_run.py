@@ -129,7 +129,7 @@ def check_run(config: RunConfig) -> CheckedRun:
     Raises:
         UserError: something is wrong; nothing was written.
     """
-    directory = RunDirectory(config.output_dir)
+    directory = RunDirectory(config)
     directory.check(config)
     task = find_task(config.task)
     kind = kind_of(task)

@@ -10,16 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.config.run_config import CONFIG_FILE, RunConfig, load_config
+from ftkit.console import note
 from ftkit.data.files import atomic_write_json, atomic_write_text
-from ftkit.errors import ConfigError, UserError, did_you_mean
+from ftkit.errors import ConfigError, UserError, did_you_mean, name_list
 from ftkit.models.repository import fetch, parse_repository
-
-RESULTS_FILE = "all_results.json"
-EXPORT_FILE = "export.json"
-CHECKPOINTS = "checkpoints"
-PREDICTIONS = "predictions"
-STAGING = ".unfinished"
-DATA_FILE = "data.json"
+from ftkit.runs.files import CHECKPOINTS, DATA_FILE, EXPORT_FILE, RESULTS_FILE, STAGING
+from ftkit.runs.replacement import REPLACEMENT, finish_replacement, foreign_entries, is_replaced, write_manifest
 
 # Settings that may differ when a run is resumed: they change what is said or kept, not what is learnt.
 FREE_ON_RESUME = {"resume", "overwrite", "run", "push"}
@@ -27,20 +23,42 @@ FREE_TRAIN_KEYS_ON_RESUME = {"logging_steps", "report_to", "save_total_limit", "
 
 
 class RunDirectory:
-    """The folder of one run. Nothing is written before `start`; `publish` makes the result visible as a whole."""
+    """The folder of one run. Nothing is written before `start`; `publish` and `replace` make the result visible.
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser()
+    A run that replaces another is trained in a hidden folder within it: the old run stays whole until the new one has
+    been proven; see ftkit.runs.replacement.
+
+    Attributes:
+        path: where the finished run lies.
+        work: where it is trained: `path`, or the hidden folder.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        """Finds out where a run is to be trained; every process does so before one of them writes."""
+        self.path = Path(config.output_dir).expanduser()
+        replacement = self.path / REPLACEMENT
+        continues = config.resume and (replacement / CONFIG_FILE).is_file() and not is_replaced(self.path)
+        replaces = config.overwrite and self._holds_run
+        self.work = replacement if continues or replaces else self.path
 
     @property
     def checkpoints(self) -> Path:
         """Where the Trainer saves."""
-        return self.path / CHECKPOINTS
+        return self.work / CHECKPOINTS
 
     @property
     def staging(self) -> Path:
         """Where results are put together until they have been proven."""
-        return self.path / STAGING
+        return self.work / STAGING
+
+    @property
+    def _holds_run(self) -> bool:
+        return (self.path / CONFIG_FILE).is_file() or is_replaced(self.path)
+
+    @property
+    def _is_finished(self) -> bool:
+        """Whether what `work` holds is a finished run."""
+        return (self.work / RESULTS_FILE).is_file() or is_replaced(self.path)
 
     def check(self, config: RunConfig) -> None:
         """Refuses a folder that holds something the user may want to keep.
@@ -50,27 +68,34 @@ class RunDirectory:
         """
         where = f"output_dir: {self.path}"
         if config.resume and config.overwrite:
-            raise ConfigError("resume and overwrite exclude one another: say which one you mean.")
+            raise ConfigError(
+                "resume and overwrite exclude one another. To continue a run: resume=true overwrite=false; to start "
+                "anew: resume=false overwrite=true."
+            )
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{where} is a file; name a folder.")
-        holds_run = (self.path / CONFIG_FILE).is_file()
         if config.resume:
-            if not holds_run:
+            if not self._holds_run:
                 raise ConfigError(f"{where} holds no run to resume. Leave resume out to start one.")
-            if (self.path / RESULTS_FILE).is_file():
+            if self._is_finished:
                 raise ConfigError(f"{where} holds a finished run: there is nothing to resume.")
             self._check_same_config(config)
-        elif holds_run and not config.overwrite:
-            finished = (self.path / RESULTS_FILE).is_file()
-            remedy = (
-                "overwrite=true replaces it" if finished else "resume=true continues it, overwrite=true replaces it"
-            )
-            raise ConfigError(f"{where} already holds a run. Choose another output_dir; or {remedy}.")
-        elif not holds_run and self.path.is_dir() and any(self.path.iterdir()):
+        elif self._holds_run and not config.overwrite:
+            raise ConfigError(f"{where} already holds a run. Choose another output_dir; or {self._remedy}.")
+        elif not self._holds_run and self.path.is_dir() and any(self.path.iterdir()):
             raise ConfigError(f"{where} is not empty, and what it holds is not a run. Choose another folder.")
 
+    @property
+    def _remedy(self) -> str:
+        """What to say where a folder holds a run already."""
+        if (self.path / REPLACEMENT / CONFIG_FILE).is_file() and not is_replaced(self.path):
+            return "resume=true continues the unfinished run that is to replace it, overwrite=true starts that anew"
+        if self._is_finished:
+            return "overwrite=true replaces it"
+        return "resume=true continues it, overwrite=true replaces it"
+
     def _check_same_config(self, config: RunConfig) -> None:
-        before, now = _comparable(load_config(self.path / CONFIG_FILE)), _comparable(config)
+        before, now = _comparable(load_config(self.work / CONFIG_FILE)), _comparable(config)
         changed = sorted(key for key in before | now if before.get(key) != now.get(key))
         if changed:
             listed = "; ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:6])
@@ -86,28 +111,32 @@ class RunDirectory:
             ConfigError: a resumed run's data has changed since it was started.
         """
         if config.resume:
-            before = json.loads((self.checkpoints / DATA_FILE).read_text(encoding="utf-8"))
-            changed = sorted(name for name in before | fingerprints if before.get(name) != fingerprints.get(name))
-            if changed:
-                raise ConfigError(
-                    f"resume: the data of {', '.join(changed)} has changed since this run was started, so it would "
-                    "not be the same run. Bring the old file back, or start a new run."
-                )
+            self._check_same_data(fingerprints)
             return
-        if config.overwrite:
-            self._clear()
+        finish_replacement(self.path)
+        if self.work != self.path:
+            shutil.rmtree(self.work, ignore_errors=True)  # of a replacement that did not come to its end
+            foreign = foreign_entries(self.path)
+            kept = f" Not of ftkit, and kept: {name_list(foreign)}." if foreign else ""
+            note(f"The run in {self.path} stays as it is until the new one has been proven ({self.work}).{kept}")
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         atomic_write_json(self.checkpoints / DATA_FILE, dict(fingerprints))
-        atomic_write_text(self.path / CONFIG_FILE, config.to_yaml())
+        atomic_write_text(self.work / CONFIG_FILE, config.to_yaml())
 
-    def _clear(self) -> None:
-        """Removes the old run; the file that makes it a finished run goes first."""
-        if not (self.path / CONFIG_FILE).is_file():
-            return
-        (self.path / RESULTS_FILE).unlink(missing_ok=True)
-        for entry in self.path.iterdir():
-            if entry.name != CONFIG_FILE:
-                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    def _check_same_data(self, fingerprints: Mapping[str, str]) -> None:
+        try:
+            before = json.loads((self.checkpoints / DATA_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise ConfigError(
+                f"resume: {self.checkpoints / DATA_FILE} is missing or damaged, so that nobody can tell what data the "
+                "run was started with. Start again with resume=false overwrite=true."
+            ) from None
+        changed = sorted(name for name in before | fingerprints if before.get(name) != fingerprints.get(name))
+        if changed:
+            raise ConfigError(
+                f"resume: the data of {', '.join(changed)} has changed since this run was started, so it would "
+                "not be the same run. Bring the old file back, or start a new run."
+            )
 
     def new_staging(self) -> Path:
         """Returns an empty staging folder inside the run."""
@@ -116,14 +145,22 @@ class RunDirectory:
         return self.staging
 
     def publish(self, results: Mapping[str, Any]) -> None:
-        """Moves every staged file to its place; `all_results.json`, which makes a run finished, comes last."""
-        for source in sorted(self.staging.rglob("*")):
-            if source.is_file():
-                target = self.path / source.relative_to(self.staging)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(source, target)
+        """Moves every staged file to its place in `work`; `all_results.json`, which makes a run finished, comes last.
+
+        From then on a run that replaces another is sure to take its place; see `replace`.
+        """
+        staged = [file.relative_to(self.staging) for file in sorted(self.staging.rglob("*")) if file.is_file()]
+        write_manifest(self.work, map(Path.as_posix, staged))
+        for name in staged:
+            target = self.work / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(self.staging / name, target)
         shutil.rmtree(self.staging)
-        atomic_write_json(self.path / RESULTS_FILE, dict(results))
+        atomic_write_json(self.work / RESULTS_FILE, dict(results))
+
+    def replace(self) -> None:
+        """Puts a finished run that replaces another in its place."""
+        finish_replacement(self.path)
 
 
 def open_run(path: str | Path, *, trust_remote_code: bool = False) -> tuple[Path, RunConfig]:
@@ -170,6 +207,8 @@ def is_export(path: str | Path) -> bool:
 def run_folder(path: str | Path, *, with_code: bool = False) -> Path:
     """Returns the folder of a run: as named, or of a repository on the Hub the files in the cache.
 
+    A run whose replacing by another was interrupted is replaced first.
+
     Args:
         path: a folder, `owner/name` or `owner/name@revision`.
         with_code: also fetch Python files; nothing of them runs here.
@@ -189,6 +228,7 @@ def run_folder(path: str | Path, *, with_code: bool = False) -> Path:
         raise UserError(
             f"No run {str(path)!r} (looked at {folder.absolute()}).{did_you_mean(folder.name, siblings)}{on_hub}"
         )
+    finish_replacement(folder)
     return folder
 
 

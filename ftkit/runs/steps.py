@@ -20,7 +20,7 @@ from ftkit.engine.evaluation import Evaluation
 from ftkit.engine.trackers import IDS_FILE, Trackers, base_name, flat_config
 from ftkit.models.loading import LoadedModel
 from ftkit.runs.checked_run import CheckedRun
-from ftkit.runs.directory import PREDICTIONS
+from ftkit.runs.files import PREDICTIONS
 from ftkit.runs.loading import PEFT_PREFIXES
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def open_trackers(run: CheckedRun) -> Trackers:
     description = RunDescription(
         project=config.project or "ftkit",
         run_name=config.run_name or run.directory.path.absolute().name,
-        folder=run.directory.path,
+        folder=run.directory.work,
+        stores=run.directory.path,
         config={
             **flat_config(run.config.model_dump(mode="json", exclude_none=True)),
             **{f"data.{split}.fingerprint": digest for split, digest in run.fingerprints.items()},

@@ -259,7 +259,9 @@ def test_mlflow_without_an_address_stays_in_the_run_directory(checkpoint, tmp_pa
 def test_the_variable_of_tensorboard_wins(tmp_path, monkeypatch):
     monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "logs"))
     backend = TensorBoard()
-    backend.start(RunDescription(project="p", run_name="r", folder=tmp_path, config={"a|b": "c"}, tags={}), None)
+    backend.start(
+        RunDescription(project="p", run_name="r", folder=tmp_path, stores=tmp_path, config={"a|b": "c"}, tags={}), None
+    )
     backend.log({"train/loss": 0.5}, 3)
     backend.abandon()
     events = tensorboard_events(tmp_path / "logs")
