@@ -13,18 +13,11 @@ from pathlib import Path
 from ftkit.config.run_config import CONFIG_FILE, BaseFacts, RunConfig
 from ftkit.data.files import json_safe
 from ftkit.errors import UserError
+from ftkit.models.files import ADAPTER_CONFIG, MODEL_FILES
 from ftkit.report.config_text import shareable_results, shareable_yaml
 from ftkit.report.saved import read_report
 from ftkit.report.shared import shared_files
-from ftkit.runs.files import (
-    ADAPTER_CONFIG,
-    KNOWN_FILES,
-    MODEL_FILES,
-    PREDICTION_FILES,
-    PREDICTIONS,
-    REPORT_FILE,
-    RESULTS_FILE,
-)
+from ftkit.runs.files import EXPORT_FILE, KNOWN_FILES, PREDICTION_FILES, PREDICTIONS, REPORT_FILE, RESULTS_FILE
 
 Content = Path | bytes
 """A file as it lies in the run, or what is uploaded in its place."""
@@ -65,7 +58,7 @@ def shared_run(
     Raises:
         UserError: a file holds a token, or the weights are missing.
     """
-    shown = (*MODEL_FILES, *(PREDICTION_FILES if with_predictions else ()))
+    shown = (*MODEL_FILES, EXPORT_FILE, *(PREDICTION_FILES if with_predictions else ()))
     files: dict[str, Content] = {name: folder / name for name in _names(folder) if _matches(name, shown)}
     if not any(name.endswith((".safetensors", ".onnx")) for name in files):
         raise UserError(

@@ -1,0 +1,14 @@
+"""The names of a model's files."""
+
+from __future__ import annotations
+
+ADAPTER_CONFIG = "adapter_config.json"
+
+MODEL_FILES = (
+    *("config.json", "generation_config.json", "model.safetensors", "model-*.safetensors"),
+    *("model.safetensors.index.json", ADAPTER_CONFIG, "adapter_model.safetensors"),
+    *("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.spm", "*.model"),
+    *("chat_template*", "additional_chat_templates/*", "target_tokenizer/*"),
+    *("preprocessor_config.json", "processor_config.json", "model.onnx", "model.onnx.data"),
+)
+"""What transformers, peft and ONNX Runtime load; `*` stays within one folder."""
