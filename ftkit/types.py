@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -41,8 +42,23 @@ class Row:
     line: int
 
 
+@dataclass(frozen=True, slots=True)
+class CellError:
+    """A cell of a row that does not hold what its column is for; the row cannot be used.
+
+    Attributes:
+        message: what was got, such as `column 'text' holds a list: ['a', 'b']`.
+        remedy: what the user can do about it.
+        kind: errors of one kind are told once, with their places.
+    """
+
+    message: str
+    remedy: str
+    kind: str
+
+
 class Example(Protocol):
-    """What a kind makes of one row.
+    """What a kind makes of one row. It may have `cell_errors` too: what of the row could not be read.
 
     Attributes:
         id: the row's `id` column, else its 0-based position in the file.
@@ -89,6 +105,7 @@ class TextExample:
         label: None when the row is only to be predicted.
         line: where the row begins in its file, for messages.
         group: what the row shares with others that must stay on one side of a split, such as its author.
+        cell_errors: what of the row could not be read.
     """
 
     id: str | int
@@ -97,6 +114,7 @@ class TextExample:
     label: Label | None = None
     line: int = 0
     group: str | None = None
+    cell_errors: tuple[CellError, ...] = ()
 
     @property
     def size(self) -> int:
@@ -134,6 +152,7 @@ class TokenExample:
         spans: the entities of `text`; None when there are tags.
         line: where the row begins in its file, for messages.
         group: what the row shares with others that must stay on one side of a split, such as its document.
+        cell_errors: what of the row could not be read.
     """
 
     id: str | int
@@ -144,6 +163,7 @@ class TokenExample:
     spans: tuple[CharSpan, ...] | None = None
     line: int = 0
     group: str | None = None
+    cell_errors: tuple[CellError, ...] = ()
 
     @property
     def size(self) -> int:
@@ -166,15 +186,24 @@ class TextToTextExample:
     Attributes:
         id: the row's `id` column, else its 0-based position in the file.
         target: None when the row is only to be predicted.
+        other_targets: further texts that are as good as the target; a score takes them for references too.
         line: where the row begins in its file, for messages.
         group: what the row shares with others that must stay on one side of a split, such as its document.
+        cell_errors: what of the row could not be read.
     """
 
     id: str | int
     source: str
     target: str | None = None
+    other_targets: tuple[str, ...] = ()
     line: int = 0
     group: str | None = None
+    cell_errors: tuple[CellError, ...] = ()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All texts that may be written for it; none when the row is only to be predicted."""
+        return () if self.target is None else (self.target, *self.other_targets)
 
     @property
     def size(self) -> int:
@@ -253,10 +282,16 @@ class LabelSpace:
         return dict(self._index)
 
 
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+def natural_key(name: str) -> tuple[tuple[int, int, str, str], ...]:
     """Returns a sort key under which `label_2` comes before `label_10`, and equal numbers by spelling."""
     parts = re.split(r"(\d+)", name)
-    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part)
+    return tuple(_number_key(part) if part.isdecimal() else (1, 0, "", part) for part in parts if part)
+
+
+def _number_key(digits: str) -> tuple[int, int, str, str]:
+    """Returns a key that orders whole numbers by value; `int` refuses those of more than 4,300 digits."""
+    value = "".join(str(unicodedata.decimal(digit)) for digit in digits).lstrip("0")
+    return 0, len(value), value, digits
 
 
 def natural_sort(names: Iterable[str]) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ftkit.errors import DataError, UserError
-from ftkit.types import Label
+from ftkit.types import CellError, Label
 
 FILE_SIZE = 1_000
 """What a recording in a file counts for while it waits, in characters: its path and little else is in memory."""
@@ -46,6 +46,7 @@ class AudioExample:
         label: None when the row is only to be predicted.
         line: where the row begins in its file, for messages.
         group: what the row shares with others that must stay on one side of a split, such as its speaker.
+        cell_errors: what of the row could not be read.
     """
 
     id: str | int
@@ -57,6 +58,7 @@ class AudioExample:
     label: Label | None = None
     line: int = 0
     group: str | None = None
+    cell_errors: tuple[CellError, ...] = ()
 
     @property
     def size(self) -> int:

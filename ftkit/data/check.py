@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ftkit.data.cells import shown
+from ftkit.data.lookalikes import alike, appearance, differ_visibly, warn_of_lookalikes
 from ftkit.data.problems import MAX_PLACES, MAX_PROBLEMS, Problems
 from ftkit.errors import did_you_mean, name_list
 from ftkit.types import Label, LabelledExample, ProblemType, Split
@@ -135,7 +137,7 @@ def check_numbers(split: Split, problems: Problems) -> None:
         label = example.label
         if label is not None and label != "" and not _is_finite_number(label):
             problems.error(
-                f"{split.name}: the label {label!r} is not a finite number, as regression needs",
+                f"{split.name}: the label {shown(label)} is not a finite number, as regression needs",
                 where=split.where(example),
                 remedy="write a number such as 3.5, delete the row, or remove data.problem_type: regression",
                 kind=f"{split.name}: not a number",
@@ -158,7 +160,7 @@ def check_label_names(
                 remedy="add examples, or remove it from data.labels",
             )
     _check_rare_labels(train, rows_by_label, problems)
-    _check_spelling(train, rows_by_label, problems)
+    _check_spelling(train, rows_by_label, known, problems)
 
 
 def check_single_labels(train: Split, declared: Sequence[str] | None, problems: Problems) -> None:
@@ -235,7 +237,7 @@ def _check_unknown_labels(split: Split, known: Sequence[str], whose: str, proble
     unknown = {name: rows for name, rows in _rows_by_label(split).items() if name not in names}
     for number, (name, rows) in enumerate(unknown.items()):
         # Only for problems that will be listed: comparing spellings is slow, and all labels may be wrong.
-        suggestion = did_you_mean(name, known) if number < MAX_PROBLEMS else ""
+        suggestion = _suggestion(name, known) if number < MAX_PROBLEMS else ""
         for example in rows:
             problems.error(
                 f"{split.name}: the label {name!r} is not {whose}.{suggestion}",
@@ -243,6 +245,13 @@ def _check_unknown_labels(split: Split, known: Sequence[str], whose: str, proble
                 remedy="correct the label, or list all names under data.labels",
                 kind=f"{split.name}: unknown label {name!r}",
             )
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    same = next((other for other in known if appearance(other) == appearance(name)), None)
+    if same is None or differ_visibly([name, same]):
+        return did_you_mean(name, known)
+    return f" It looks like {same!r}, but it is {name!a}, not {same!a}."
 
 
 def _check_rare_labels(train: Split, rows_by_label: dict[str, list[LabelledExample]], problems: Problems) -> None:
@@ -256,20 +265,15 @@ def _check_rare_labels(train: Split, rows_by_label: dict[str, list[LabelledExamp
             )
 
 
-def _check_spelling(train: Split, rows_by_label: dict[str, list[LabelledExample]], problems: Problems) -> None:
-    """Warns of names that a person would read as one, such as `Refund` and `refund `."""
-    spellings: defaultdict[str, list[str]] = defaultdict(list)
-    for name in rows_by_label:
-        spellings[" ".join(name.split()).casefold()].append(name)
-    for names in spellings.values():
-        if len(names) > 1:
-            counts = ", ".join(f"{name!r} ({len(rows_by_label[name]):,} rows)" for name in names)
-            rarest = min(names, key=lambda name: len(rows_by_label[name]))
-            problems.warn(
-                f"labels that differ only in case or white space are different labels: {counts}"
-                f"{_places(train, rows_by_label[rarest])}",
-                remedy="spell them one way",
-            )
+def _check_spelling(
+    train: Split, rows_by_label: dict[str, list[LabelledExample]], known: Sequence[str], problems: Problems
+) -> None:
+    """Warns of names that a person would read as one."""
+    for names in alike([*known, *rows_by_label]):
+        rows = {name: rows_by_label.get(name, []) for name in names}
+        rarest = min((name for name in names if rows[name]), key=lambda name: len(rows[name]), default=None)
+        counts = {name: len(found) for name, found in rows.items()}
+        warn_of_lookalikes(counts, problems, places="" if rarest is None else _places(train, rows[rarest]))
 
 
 def _report_mixed_labels(

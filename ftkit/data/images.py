@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ftkit.errors import DataError
-from ftkit.types import Label
+from ftkit.types import CellError, Label
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -56,6 +56,7 @@ class ImageExample:
         line: where the row begins in its file, for messages; 0 where an image is a file of a folder.
         digest: of the decoded pixels, where they have been looked at already.
         group: what the row shares with others that must stay on one side of a split, such as a patient.
+        cell_errors: what of the row could not be read.
     """
 
     id: str | int
@@ -65,6 +66,7 @@ class ImageExample:
     line: int = 0
     digest: str = ""
     group: str | None = None
+    cell_errors: tuple[CellError, ...] = ()
 
     @property
     def size(self) -> int:
@@ -101,7 +103,7 @@ def image_source(cell: Any, folder: Path | None) -> ImageSource:
         return None
     if isinstance(cell, (bytes, bytearray, memoryview)):
         return bytes(cell)
-    if isinstance(cell, str):
+    if isinstance(cell, (str, Path)):
         return str(folder / cell if folder is not None else Path(cell))
     raise TypeError(type(cell).__name__)
 
@@ -109,7 +111,7 @@ def image_source(cell: Any, folder: Path | None) -> ImageSource:
 def image_name(cell: Any, position: int) -> str:
     """Returns what people call the image of a cell: its path as written, else its number."""
     path = cell.get("path") if isinstance(cell, Mapping) else cell
-    return path if isinstance(path, str) and path else f"image {position + 1}"
+    return str(path) if isinstance(path, (str, Path)) and str(path) else f"image {position + 1}"
 
 
 def open_image(source: ImageSource, name: str = "the image") -> Image.Image:

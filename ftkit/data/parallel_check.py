@@ -124,9 +124,13 @@ def _is_another_language(split: Split, side: str, language: str, problems: Probl
 
 def check_leaks(train: Split, others: Sequence[Split], problems: Problems) -> None:
     """A pair that is both trained on and scored makes the score too good."""
-    seen = {(example.source, example.target) for example in train.examples}
+    seen = {(example.source, target) for example in train.examples for target in example.targets}
     for split in others:
-        shared = [example for example in split.examples if (example.source, example.target) in seen]
+        shared = [
+            example
+            for example in split.examples
+            if any((example.source, target) in seen for target in example.targets)
+        ]
         if shared:
             problems.warn(
                 f"leak: {len(shared):,} of {len(split):,} pairs of {split.name} are also in train, word for word",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ftkit.data.cells import WrongCell, shown
 from ftkit.types import CharSpan
 
 EXAMPLE = '{"text": "Anna left.", "spans": [{"start": 0, "end": 4, "label": "PER"}]}'
@@ -13,8 +14,11 @@ EXAMPLE = '{"text": "Anna left.", "spans": [{"start": 0, "end": 4, "label": "PER
 SPAN_COLUMNS = ("spans", "label", "labels", "entities")
 
 
-class WrongSpan(ValueError):
+class WrongSpan(WrongCell):
     """A row whose spans cannot be read; says why."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("holds no spans that can be read", f"write them like {EXAMPLE}", why=why)
 
 
 def is_label_studio(cells: Mapping[str, Any]) -> bool:
@@ -64,7 +68,7 @@ def read_spans(cell: Any, text: str) -> tuple[CharSpan, ...]:
     if cell is None:
         return ()
     if not isinstance(cell, (list, tuple)):
-        raise WrongSpan(f"expected a list of spans, got {_shown(cell)}")
+        raise WrongSpan(f"expected a list of spans, got {shown(cell)}")
     return tuple(sorted((_span(item, text) for item in cell), key=lambda span: (span.start, span.end)))
 
 
@@ -78,10 +82,10 @@ def _span(item: Any, text: str) -> CharSpan:
     elif isinstance(item, (list, tuple)) and len(item) == 3:
         start, end, label = item
     else:
-        raise WrongSpan(f"expected a span with start, end and label, got {_shown(item)}")
+        raise WrongSpan(f"expected a span with start, end and label, got {shown(item)}")
     is_placed = all(isinstance(border, int) and not isinstance(border, bool) for border in (start, end))
     if not is_placed or not isinstance(label, str) or not label.strip():
-        raise WrongSpan(f"expected whole numbers start and end, and one label, got {_shown(item)}")
+        raise WrongSpan(f"expected whole numbers start and end, and one label, got {shown(item)}")
     copy = item.get("text") if isinstance(item, Mapping) else None
     if isinstance(copy, str) and text[start:end] != copy:
         start, end = _from_utf16(text, start, end, copy)
@@ -92,13 +96,6 @@ def _from_utf16(text: str, start: int, end: int, copy: str) -> tuple[int, int]:
     """Returns borders in characters for borders in UTF-16 units, if those hold the span's own copy of its text."""
     units = text.encode("utf-16-le", "surrogatepass")
     if start < 0 or units[2 * start : 2 * end].decode("utf-16-le", "replace") != copy:
-        raise WrongSpan(
-            f"the span {start} to {end} holds {_shown(text[max(start, 0) : end])}, but says {_shown(copy)}"
-        )
+        raise WrongSpan(f"the span {start} to {end} holds {shown(text[max(start, 0) : end])}, but says {shown(copy)}")
     first = len(units[: 2 * start].decode("utf-16-le", "replace"))
     return first, first + len(copy)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

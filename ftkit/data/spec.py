@@ -60,6 +60,9 @@ def _column_name(value: Any) -> Any:
 Column = Annotated[str, Field(min_length=1), BeforeValidator(_column_name, json_schema_input_type=str | int)]
 """The name of a column, or its position from 0 where the file has no names."""
 
+LabelColumns = Annotated[tuple[Column, ...], Field(min_length=1)]
+"""A column for each label, with zeros and ones."""
+
 
 class DataSpec(BaseModel):
     """Files or Hub splits, and how their columns map to the task; each kind adds keys of its own."""
@@ -78,10 +81,10 @@ class DataSpec(BaseModel):
         description="A file, a Hub split, or the fraction of train to hold out, before validation; scored once, after "
         "training.",
     )
-    columns: dict[str, Column] = Field(
+    columns: dict[str, Column | LabelColumns] = Field(
         default_factory=dict,
         description="Role -> column, such as {text: body, label: intent}; by position, from 0, where a file has no "
-        "header.",
+        "header. Where each label has a column of zeros and ones, label is the list of these columns.",
     )
     group: Column | None = Field(
         None,
@@ -99,7 +102,14 @@ class DataSpec(BaseModel):
     @property
     def role_columns(self) -> dict[str, str]:
         """Role -> column as the config says it; `group: speaker` is `columns: {group: speaker}`."""
-        return {**self.columns, **({} if self.group is None else {"group": self.group})}
+        columns = {role: column for role, column in self.columns.items() if isinstance(column, str)}
+        return {**columns, **({} if self.group is None else {"group": self.group})}
+
+    @property
+    def label_columns(self) -> tuple[str, ...] | None:
+        """The columns of the labels, where each has its own; None where one column holds them."""
+        columns = self.columns.get("label")
+        return None if columns is None or isinstance(columns, str) else columns
 
     @property
     def longest_input(self) -> int | None:

@@ -19,6 +19,7 @@ from ftkit.adapters.task_adapter import Arrays, TaskAdapter
 from ftkit.config.run_config import CONFIG_FILE
 from ftkit.data.files import atomic_folder, atomic_write_json, atomic_write_text, free_folder
 from ftkit.data.problems import Problems
+from ftkit.data.row_cells import check_cells
 from ftkit.data.spec import Source
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import predict_windows
@@ -153,7 +154,7 @@ def _sample(predictor: Predictor, data: Source | None) -> Split:
 def _checked(examples: list[Any], source: str, predictor: Predictor) -> Split:
     problems = Problems()
     split = Split("input", source, examples)
-    predictor.kind.check_inputs(split, problems)
+    predictor.kind.check_inputs(check_cells(split, problems), problems)
     problems.raise_if_any()
     longest = max(examples, key=lambda example: example.size)
     # As many positions as the model reads: long inputs are where a graph may go wrong.

@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 from ftkit.adapters.task_adapter import Encoded, Prediction, TaskAdapter
 from ftkit.console import warn
 from ftkit.data.problems import Problems
+from ftkit.data.row_cells import check_cells
 from ftkit.errors import DataError, UserError, did_you_mean, name_list
 from ftkit.kinds.kind import Kind
 from ftkit.runs.results import cut_sentence
@@ -212,7 +213,7 @@ class InputRows:
 def found_in(kind: Kind, split: Split) -> Problems:
     """Returns what is wrong with rows to predict."""
     problems = Problems()
-    kind.check_inputs(split, problems)
+    kind.check_inputs(check_cells(split, problems), problems)
     return problems
 
 

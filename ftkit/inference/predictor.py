@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.adapters.task_adapter import Prediction
 from ftkit.data.check import Problems
 from ftkit.data.readers import fingerprint, open_table
+from ftkit.data.row_cells import check_cells
 from ftkit.data.spec import Source
 from ftkit.errors import DataError, UserError
 from ftkit.inference.choices import Choices
@@ -158,6 +159,8 @@ class Predictor:
     def _checked(self, split: Split) -> Split:
         kind, task = self.kind, self.tasks.recorded
         problems = Problems()
+        check_cells(split, problems)
+        problems.raise_if_any()
         splits, _ = kind.normalize({"test": split}, task, self.config.data, problems)
         problems.raise_if_any()
         split = splits["test"]
@@ -179,6 +182,9 @@ class Predictor:
 
         names, group = metrics or self.tasks.metrics, self.tasks.metric_group
         scorer = make_scorer(names, group, labels=self.labels, options=dict(self.config.data))
+        problems = Problems()
+        self.kind.check_scores({split.name: split}, scorer, problems)
+        problems.raise_if_any()
         rows = self.adapter.preprocessor.encode_to_score(split.examples)
         outcome = evaluate(self.model, self.adapter, split, rows, scorer, self.limits, autocast=self._autocast)
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}

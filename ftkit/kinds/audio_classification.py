@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -14,16 +15,19 @@ from pydantic import Field
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.audio import AudioExample, audio_name, audio_source, read_audio, wav_bytes
 from ftkit.data.audio_check import RECORDINGS, check_readable, check_recordings
+from ftkit.data.cells import WrongCell, describe, single
 from ftkit.data.check import Problems, check_labels
 from ftkit.data.readers import Table
+from ftkit.data.row_cells import RowCells
 from ftkit.errors import DataError
 from ftkit.kinds import labelled
 from ftkit.kinds.kind import Kind, Role, Settings
-from ftkit.kinds.label_settings import group_of, saved_labels
+from ftkit.kinds.label_settings import saved_labels
 from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.task import Task
-from ftkit.types import LabelSpace, Row, Split
+from ftkit.types import LabelSpace, Split
 
+NO_AUDIO: dict[str, Any] = {}
 PROBE_RATE = 16_000
 PROBE_PITCH = 220.0  # hertz
 SECONDS_A_POSITION = 0.02  # of wav2vec2, HuBERT, WavLM and Whisper
@@ -64,62 +68,47 @@ def read_examples(
         with_labels: False for rows that are only to be predicted; their label column may be absent.
 
     Raises:
-        DataError: a column is not in the file, or a cell holds no recording or no seconds.
+        DataError: a column is not in the file.
     """
     if task.prepare is None:
-        for role in ("audio", "label") if with_labels else ("audio",):
-            if columns[role] not in table.columns:
-                raise table.missing_column(columns[role], role=role)
+        roles = ("audio", "label") if with_labels else ("audio",)
+        labelled.check_columns(table, columns, data, roles)
+    labels = labelled.label_cells(task, data) if with_labels else None
     for position, row in enumerate(table.rows):
-        try:
-            yield _example(position, row, task.prepared(row.values), columns, data, table.folder, task, with_labels)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{table.source}, line {row.line}: {error}.") from None
+        cells = RowCells(task.prepared(row.values), columns)
+        name = audio_name(cells.get("audio"), position)
+        yield AudioExample(
+            id=cells.id(position if row.line else name),
+            name=name,
+            **cells.read("audio", functools.partial(_audio, folder=table.folder), NO_AUDIO),
+            start=cells.read("start", _seconds, None),
+            end=cells.read("end", _seconds, None),
+            label=None if labels is None else labelled.read_label(cells, labels),
+            line=row.line,
+            group=cells.group(),
+            cell_errors=cells.errors,
+        )
 
 
-def _example(
-    position: int,
-    row: Row,
-    cells: Mapping[str, Any],
-    columns: Mapping[str, str],
-    data: AudioClassificationData,
-    folder: Path | None,
-    task: Task,
-    with_labels: bool,
-) -> AudioExample:
-    audio = cells.get(columns["audio"])
-    name = audio_name(audio, position)
-    id_cell = cells.get(columns["id"]) if "id" in columns else None
-    label = cells.get(columns["label"]) if with_labels else None
-    return AudioExample(
-        id=(position if row.line else name) if id_cell is None else id_cell,
-        name=name,
-        **audio_source(audio, folder),
-        start=_seconds(cells, columns, "start"),
-        end=_seconds(cells, columns, "end"),
-        label=labelled.to_label(label, labelled.problem_type_of(task, data), data.label_separator)
-        if with_labels
-        else None,
-        line=row.line,
-        group=group_of(cells, columns),
-    )
+def _audio(cell: Any, folder: Path | None) -> dict[str, Any]:
+    cell = single(cell)
+    try:
+        return audio_source(cell, folder)
+    except (TypeError, ValueError):
+        raise WrongCell(describe(cell), "write the path of a recording, or the bytes of its file", cell=cell) from None
 
 
-def _seconds(cells: Mapping[str, Any], columns: Mapping[str, str], role: str) -> float | None:
-    """Returns where a segment starts or ends; None where the row does not say.
-
-    Raises:
-        ValueError: the cell holds something else.
-    """
-    cell = cells.get(columns[role])
+def _seconds(cell: Any) -> float | None:
+    """Returns where a segment starts or ends; None where the row does not say."""
+    cell = single(cell)
     if cell is None or cell == "":
         return None
     try:
         seconds = float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not math.isfinite(seconds):
-        raise ValueError(f"{role} is in seconds, such as 1.5; got {cell!r} (column {columns[role]!r})")
+        raise WrongCell("holds no number of seconds", "write one such as 1.5, or leave it empty", cell=cell)
     return seconds
 
 
@@ -204,7 +193,7 @@ KIND = Kind(
     reads="audio",
     roles={
         "audio": Role(description="the path of the recording, or its bytes", column="audio"),
-        "label": Role(description="what is to be predicted", column="label"),
+        "label": Role(description="what is to be predicted", column="label", several=True),
         "start": Role(description="where a segment starts in its recording, in seconds", column="start"),
         "end": Role(description="where a segment ends, in seconds", column="end"),
         "id": Role(description="the row's own id, kept in predictions"),

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from ftkit.adapters.preprocessors.image_augmentation import Augmentation
 from ftkit.adapters.spec import TaskAdapterSpec
+from ftkit.data.cells import WrongCell, describe, single
 from ftkit.data.check import Problems, check_labels
 from ftkit.data.image_check import IMAGES, check_given, look_at_images
-from ftkit.data.images import ImageExample, image_name, image_source
+from ftkit.data.images import ImageExample, ImageSource, image_name, image_source
 from ftkit.data.readers import Table
+from ftkit.data.row_cells import RowCells
 from ftkit.errors import DataError
 from ftkit.kinds import labelled
 from ftkit.kinds.kind import Kind, Role, Settings
-from ftkit.kinds.label_settings import group_of, saved_labels
+from ftkit.kinds.label_settings import saved_labels
 from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.task import Task
 from ftkit.types import LabelSpace, Split
@@ -48,34 +52,32 @@ def read_examples(
         with_labels: False for rows that are only to be predicted; their label column may be absent.
 
     Raises:
-        DataError: a column is not in the file, or a cell of the image column is none of an image.
+        DataError: a column is not in the file.
     """
     if task.prepare is None:
-        for role in [role for role in columns if with_labels or role == "image"]:
-            if columns[role] not in table.columns:
-                raise table.missing_column(columns[role], role=role)
-    problem_type = labelled.problem_type_of(task, data)
+        roles = [role for role in columns if with_labels or role == "image"]
+        labelled.check_columns(table, columns, data, roles)
+    labels = labelled.label_cells(task, data) if with_labels else None
     for position, row in enumerate(table.rows):
-        cells = task.prepared(row.values)
-        cell = cells.get(columns["image"])
-        name = image_name(cell, position)
-        id_cell = cells.get(columns["id"]) if "id" in columns else None
-        try:
-            image = image_source(cell, table.folder)
-        except TypeError as error:
-            raise DataError(
-                f"{table.source}, line {row.line}: expected the path of an image or the bytes of its file in column "
-                f"{columns['image']!r}, got a value of type {error}."
-            ) from None
-        label = cells.get(columns["label"]) if with_labels else None
+        cells = RowCells(task.prepared(row.values), columns)
+        name = image_name(cells.get("image"), position)
         yield ImageExample(
-            id=(position if row.line else name) if id_cell is None else id_cell,
-            image=image,
+            id=cells.id(position if row.line else name),
+            image=cells.read("image", functools.partial(_image, folder=table.folder), None),
             name=name,
-            label=labelled.to_label(label, problem_type, data.label_separator) if with_labels else None,
+            label=None if labels is None else labelled.read_label(cells, labels),
             line=row.line,
-            group=group_of(cells, columns),
+            group=cells.group(),
+            cell_errors=cells.errors,
         )
+
+
+def _image(cell: Any, folder: Path | None) -> ImageSource:
+    cell = single(cell)
+    try:
+        return image_source(cell, folder)
+    except TypeError:
+        raise WrongCell(describe(cell), "write the path of an image, or the bytes of its file", cell=cell) from None
 
 
 def normalize(
@@ -144,7 +146,7 @@ KIND = Kind(
     reads="image",
     roles={
         "image": Role(description="the path of the image, or its bytes", column="image"),
-        "label": Role(description="what is to be predicted", column="label"),
+        "label": Role(description="what is to be predicted", column="label", several=True),
         "id": Role(description="the row's own id, kept in predictions"),
     },
     data=ImageClassificationData,

@@ -12,6 +12,7 @@ from ftkit.data.readers import Table
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.task import Task
+from ftkit.metrics.scorer import Scorer
 from ftkit.metrics.table import MetricGroup
 from ftkit.models.modality import reads
 from ftkit.models.spec import CheckpointSpec
@@ -28,10 +29,12 @@ class Role:
     Attributes:
         description: for messages.
         column: what the column is called unless task or config say otherwise; None: it is read only where they do.
+        several: whether it may be spread over a list of columns, one for each label.
     """
 
     description: str
     column: str | None = None
+    several: bool = False
 
 
 COMMON_ROLES: Mapping[str, Role] = {
@@ -102,6 +105,10 @@ def nothing_unknown(split: Split, labels: Any, problems: Problems) -> None:
     """Reports nothing: every target can be predicted."""
 
 
+def every_score(splits: Splits, scorer: Scorer, problems: Problems) -> None:
+    """Reports nothing: every metric can score every example."""
+
+
 def not_lengthened(example: Any, length: int) -> Any:
     """Returns the example: all inputs have one size."""
     return example
@@ -128,6 +135,7 @@ class Kind:
         labels: train split -> labels in output order; None for kinds without.
         saved_labels: the same from the `config.json` of a saved run.
         check: reports everything that is wrong with the examples of a run, by file and row.
+        check_scores: reports rows to be scored that a chosen metric cannot score.
         check_inputs: reports rows that cannot be predicted.
         check_known_labels: reports labels of rows to be scored that a finished run cannot predict.
         input_example: an input of `Predictor.predict` as an example; its first argument is its position.
@@ -155,6 +163,7 @@ class Kind:
     labels: Callable[[Split, Task, Any], LabelSpace | None] = no_labels
     saved_labels: Callable[[Mapping[str, Any]], LabelSpace | None] = no_saved_labels
     check: Callable[[Splits, Any, Task, Any, Problems], None]
+    check_scores: Callable[[Splits, Scorer, Problems], None] = every_score
     check_inputs: Callable[[Split, Problems], None] = nothing_to_check
     check_known_labels: Callable[[Split, Any, Problems], None] = nothing_unknown
     input_example: Callable[[int, Any], Any]
@@ -195,13 +204,17 @@ class Kind:
         """Role -> column, where neither task nor config say anything."""
         return {name: role.column for name, role in self.roles.items() if role.column is not None}
 
-    def check_roles(self, columns: Mapping[str, str]) -> None:
-        """Raises ConfigError for a role that the kind does not have."""
+    def check_roles(self, columns: Mapping[str, str | tuple[str, ...]]) -> None:
+        """Raises ConfigError for a role that the kind does not have, or that cannot have several columns."""
         roles = {**self.roles, **COMMON_ROLES}
-        for role in columns:
+        for role, column in columns.items():
             if role not in roles:
                 raise ConfigError(
                     f"data.columns: no role {role!r}.{did_you_mean(role, roles)} Roles: {name_list(roles)}."
+                )
+            if not isinstance(column, str) and not roles[role].several:
+                raise ConfigError(
+                    f"data.columns.{role}: expected one column, got a list: {name_list(column)}. Name one of them."
                 )
 
     def check_settings(self, given: Mapping[Setting, str]) -> None:

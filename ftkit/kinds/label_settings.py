@@ -9,17 +9,6 @@ from ftkit.errors import ConfigError, did_you_mean
 from ftkit.types import LabelSpace
 
 
-def group_of(cells: Mapping[str, Any], columns: Mapping[str, str]) -> str | None:
-    """Returns what a row is grouped by, as text; None where no column says it or its cell is empty.
-
-    Args:
-        cells: column -> cell.
-        columns: role -> column.
-    """
-    cell = cells.get(columns["group"]) if "group" in columns else None
-    return None if cell is None or cell == "" else str(cell)
-
-
 def check_smoothing(label_smoothing: float) -> None:
     """Raises ConfigError for a smoothing that is no share."""
     if not 0 <= label_smoothing < 1:

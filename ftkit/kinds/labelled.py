@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import Field
 
+from ftkit.data.cells import WrongCell
 from ftkit.data.check import Problems
+from ftkit.data.label_cells import MAX_NAME, LabelCells
+from ftkit.data.readers import Table
+from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.kind import Plain, Settings
@@ -34,44 +39,41 @@ class LabelledData(DataSpec):
 
 
 def problem_type_of(task: Task, data: LabelledData) -> ProblemType:
-    """Returns what the labels are: the config's word, else the task's, else one label per example."""
-    return data.problem_type or task.problem_type or "single_label_classification"
+    """Returns what the labels are: the config's word, else the task's, else one label per example.
 
-
-def to_label(cell: Any, problem_type: ProblemType, separator: str) -> Label | None:
-    """Returns a cell as a label, or None where it is missing; a cell that is no number stays text, to be reported.
-
-    `01` and `1` stay two labels, and so do `NA` and an empty cell: only the empty one is missing.
+    Labels that have a column each are several, unless somebody says otherwise.
     """
-    if problem_type == "multi_label_classification":
-        return _several(cell, separator)
-    if cell is None or cell == "":
-        return None
-    if problem_type == "regression":
-        return _number(cell)
-    return _name(cell)
+    usual: ProblemType = "multi_label_classification" if data.label_columns else "single_label_classification"
+    return data.problem_type or task.problem_type or usual
 
 
-def _name(cell: Any) -> str:
-    """Returns a cell as a label name; JSON's true is `true`, not Python's `True`."""
-    return str(cell).lower() if isinstance(cell, bool) else str(cell)
+def check_columns(table: Table, columns: Mapping[str, str], data: LabelledData, roles: Iterable[str]) -> None:
+    """Raises DataError for the first column of these roles that a table does not have.
+
+    Args:
+        columns: role -> column.
+    """
+    for role in roles:
+        for column in (role == "label" and data.label_columns) or (columns[role],):
+            if column not in table.columns:
+                raise table.missing_column(column, role=role)
 
 
-def _several(cell: Any, separator: str) -> tuple[str, ...]:
-    """Returns the names in a list, or in a text cell between separators; none at all is a valid answer."""
-    if cell is None:
-        return ()
-    if isinstance(cell, str):
-        cell = [part.strip() for part in cell.split(separator)]
-    items: Iterable[Any] = cell if isinstance(cell, (list, tuple)) else [cell]
-    return tuple(dict.fromkeys(name for item in items if (name := _name(item))))
+def label_cells(task: Task, data: LabelledData) -> LabelCells:
+    """Returns how the cells of the labels are read."""
+    declared = declared_labels(task, data)
+    return LabelCells(problem_type_of(task, data), data.label_separator, declared, data.label_columns)
 
 
-def _number(cell: Any) -> Label:
+def read_label(cells: RowCells, how: LabelCells) -> Label | None:
+    """Returns the label of a row, or None where it is missing or cannot be read."""
+    if how.columns is None:
+        return cells.read("label", how.read, None)
     try:
-        return float(cell)
-    except (TypeError, ValueError):
-        return str(cell)
+        return how.read_columns(cells.cells)
+    except WrongCell as wrong:
+        cells.refuse(", ".join(how.columns), wrong)
+        return None
 
 
 def labels_of(train: Split, task: Task, data: LabelledData) -> LabelSpace:
@@ -89,10 +91,30 @@ def labels_of(train: Split, task: Task, data: LabelledData) -> LabelSpace:
 
 
 def declared_labels(task: Task, data: LabelledData) -> tuple[str, ...] | None:
-    """Returns the label names that config or task declare, or None."""
-    declared = data.labels if data.labels is not None else task.labels
-    if declared is not None and len(set(declared)) != len(declared):
-        raise ConfigError("data.labels: a name is given twice; every output needs a name of its own.")
+    """Returns the label names that config or task declare, or None; columns of labels declare theirs.
+
+    Raises:
+        ConfigError: a name is given twice or monstrous, or columns and names do not belong together.
+    """
+    columns = data.label_columns
+    own = task.labels if columns is None else columns
+    key = "data.columns.label" if data.labels is None and columns is not None else "data.labels"
+    declared = data.labels if data.labels is not None else own
+    if declared is None:
+        return None
+    twice = [name for name, count in Counter(declared).items() if count > 1]
+    if twice:
+        raise ConfigError(f"{key}: {twice[0]!r} is given twice; every output needs a name of its own.")
+    if any(len(name) > MAX_NAME for name in declared):
+        raise ConfigError(f"{key}: a name has more than {MAX_NAME:,} characters. Shorten it.")
+    if columns is not None and set(columns) != set(declared):
+        odd = sorted(set(columns) ^ set(declared))
+        raise ConfigError(
+            f"data.labels: the labels are those of the columns in data.columns.label; {name_list(odd)} is in only one "
+            "of the two. Leave data.labels out, or give it the same names in the order of your choice."
+        )
+    if columns is not None and problem_type_of(task, data) == "regression":
+        raise ConfigError("data.columns.label: a regression has one column of numbers, not a list. Name one.")
     return declared
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ftkit.data.problems import Problems
 from ftkit.data.readers import ReadOptions, fingerprint, open_table
+from ftkit.data.row_cells import check_cells
 from ftkit.data.spec import DataSpec, Source
 from ftkit.data.split import hold_out
 from ftkit.kinds.kind import Kind
@@ -24,14 +26,21 @@ def read_splits(kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, st
         seed: of the draw of what is held out.
 
     Raises:
-        DataError: a file cannot be read, or lacks a column.
+        DataError: a file cannot be read, lacks a column, or has rows that cannot be read.
     """
-    splits = {"train": _read("train", spec.train, kind, task, spec, columns)}
-    for name, source in (("test", spec.test), ("validation", spec.validation)):
+    sources = {"train": spec.train, "test": spec.test, "validation": spec.validation}
+    splits = {
+        name: _read(name, source, kind, task, spec, columns)
+        for name, source in sources.items()
+        if source is not None and not isinstance(source, float)
+    }
+    problems = Problems()
+    for split in splits.values():
+        check_cells(split, problems)
+    problems.raise_if_any()
+    for name, source in sources.items():
         if isinstance(source, float):
             splits["train"], splits[name] = _held_out(name, splits["train"], source, seed)
-        elif source is not None:
-            splits[name] = _read(name, source, kind, task, spec, columns)
     return {name: splits[name] for name in ("train", "validation", "test") if name in splits}
 
 

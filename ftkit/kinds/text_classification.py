@@ -10,27 +10,29 @@ from typing import Any
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.check import Problems, check_splits, check_texts
 from ftkit.data.readers import Table
+from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import TextDataSpec
 from ftkit.errors import DataError
 from ftkit.kinds.kind import Kind, Role
-from ftkit.kinds.label_settings import group_of, saved_labels
+from ftkit.kinds.label_settings import saved_labels
 from ftkit.kinds.labelled import (
     LabelledData,
     adapter_options,
     blocks,
+    check_columns,
     check_known_labels,
     declared_labels,
+    label_cells,
     labels_of,
     metric_group,
     of_plain_checkpoint,
-    problem_type_of,
+    read_label,
     reading,
-    to_label,
 )
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.refusals import NO_PREFIX, no_virtual_tokens
 from ftkit.kinds.task import Task
-from ftkit.types import LabelSpace, ProblemType, Row, Split, TextExample
+from ftkit.types import LabelSpace, Split, TextExample
 
 
 class TextClassificationData(LabelledData, TextDataSpec):
@@ -54,37 +56,19 @@ def read_examples(
         columns["text"] = "text"  # plain text files have no other name for it
     if task.prepare is None:
         roles = [role for role in columns if role != "group" and (with_labels or role not in ("label", "id"))]
-        for role in roles:
-            if columns[role] not in table.columns:
-                raise table.missing_column(columns[role], role=role)
-    problem_type = problem_type_of(task, data)
+        check_columns(table, columns, data, roles)
+    labels = label_cells(task, data) if with_labels else None
     for position, row in enumerate(table.rows):
-        yield _example(position, row, task, columns, problem_type, data.label_separator, with_labels)
-
-
-def _example(
-    position: int,
-    row: Row,
-    task: Task,
-    columns: Mapping[str, str],
-    problem_type: ProblemType,
-    separator: str,
-    with_labels: bool,
-) -> TextExample:
-    cells = task.prepared(row.values)
-    id_cell = cells.get(columns["id"]) if "id" in columns else None
-    return TextExample(
-        id=position if id_cell is None else id_cell,
-        text=_text(cells.get(columns["text"])),
-        text_pair=_text(cells.get(columns["text_pair"])) if "text_pair" in columns else None,
-        label=to_label(cells.get(columns["label"]), problem_type, separator) if with_labels else None,
-        line=row.line,
-        group=group_of(cells, columns),
-    )
-
-
-def _text(cell: Any) -> str:
-    return "" if cell is None else str(cell)
+        cells = RowCells(task.prepared(row.values), columns)
+        yield TextExample(
+            id=cells.id(position),
+            text=cells.text("text"),
+            text_pair=cells.text("text_pair") if "text_pair" in columns else None,
+            label=None if labels is None else read_label(cells, labels),
+            line=row.line,
+            group=cells.group(),
+            cell_errors=cells.errors,
+        )
 
 
 def input_example(position: int, item: Any) -> TextExample:
@@ -150,7 +134,7 @@ KIND = Kind(
     roles={
         "text": Role(description="the text to classify", column="text"),
         "text_pair": Role(description="the second text of a pair, such as a hypothesis"),
-        "label": Role(description="what is to be predicted", column="label"),
+        "label": Role(description="what is to be predicted", column="label", several=True),
         "id": Role(description="the row's own id, kept in predictions"),
     },
     data=TextClassificationData,

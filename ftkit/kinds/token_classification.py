@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,13 +13,16 @@ from pydantic import Field
 
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data import spans as span_cells
+from ftkit.data.cells import WrongCell, list_of, text_of
 from ftkit.data.check import Problems, check_size
+from ftkit.data.lookalikes import alike, warn_of_lookalikes
 from ftkit.data.readers import Table
+from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import TextDataSpec
 from ftkit.data.words import word_offsets
 from ftkit.errors import CheckpointError, DataError, did_you_mean, name_list
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
-from ftkit.kinds.label_settings import check_smoothing, given_weights, group_of, saved_labels
+from ftkit.kinds.label_settings import check_smoothing, given_weights, saved_labels
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.refusals import NO_PREFIX, no_virtual_tokens
 from ftkit.kinds.tag_conversion import DEFAULT_SCHEME, LearntScheme, normalize_tags
@@ -35,9 +39,7 @@ from ftkit.tag_schemes import (
     recognise,
     tag_names,
 )
-from ftkit.types import LabelSpace, Split, TokenExample, natural_sort
-
-WORDS_EXAMPLE = '{"tokens": ["Anna", "left"], "tags": ["B-PER", "O"]}'
+from ftkit.types import CharSpan, LabelSpace, Split, TokenExample, natural_sort
 
 
 class TokenClassificationData(TextDataSpec):
@@ -78,21 +80,17 @@ def read_examples(
         with_labels: False for rows that are only to be predicted; their tags or spans may be absent.
 
     Raises:
-        DataError: a column is not in the file, or a row holds something else than words and tags.
+        DataError: a column is not in the file.
     """
     columns = dict(columns)
     if task.prepare is None:
         _find_columns(table, columns, with_labels)
     for position, row in enumerate(table.rows):
-        cells = task.prepared(row.values)
-        id_cell = cells.get(columns["id"]) if "id" in columns else None
-        try:
-            parts = _parts(cells, columns, with_labels)
-        except span_cells.WrongSpan as error:
-            shape = WORDS_EXAMPLE if columns["tokens"] in cells else span_cells.EXAMPLE
-            raise DataError(f"{table.source}, line {row.line}: {error}.\nFix: write it like {shape}") from None
-        example_id = position if id_cell is None else id_cell
-        yield TokenExample(id=example_id, line=row.line, group=group_of(cells, columns), **parts)
+        cells = RowCells(task.prepared(row.values), columns)
+        parts = _parts(cells, with_labels)
+        yield TokenExample(
+            id=cells.id(position), line=row.line, group=cells.group(), **parts, cell_errors=cells.errors
+        )
 
 
 def _find_columns(table: Table, columns: dict[str, str], with_labels: bool) -> None:
@@ -119,38 +117,36 @@ def _no_spans(table: Table, columns: Mapping[str, str]) -> DataError:
     return table.missing_column(columns["spans"], role="spans")
 
 
-def _parts(cells: Mapping[str, Any], columns: Mapping[str, str], with_labels: bool) -> dict[str, Any]:
-    """Returns words and tags, or text and spans, of a row's cells."""
-    if span_cells.is_label_studio(cells):
-        text = _text(span_cells.label_studio_text(cells, columns["text"]))
-        return _text_parts(text, span_cells.label_studio_spans(cells) if with_labels else None, with_labels)
-    if cells.get(columns["tokens"]) is not None:
-        words = _list(cells[columns["tokens"]], "words")
-        tags = cells.get(columns["tags"]) if with_labels else None
-        return {"words": words, "tags": None if tags is None else _list(tags, "tags")}
-    return _text_parts(_text(cells.get(columns["text"])), cells.get(columns["spans"]), with_labels)
+def _parts(cells: RowCells, with_labels: bool) -> dict[str, Any]:
+    """Returns words and tags, or text and spans, of a row's cells; no words where they cannot be read."""
+    is_label_studio = span_cells.is_label_studio(cells.cells)
+    if not is_label_studio and cells.get("tokens") is not None:
+        has_tags = with_labels and cells.get("tags") is not None
+        words = cells.read("tokens", functools.partial(list_of, what="words"), ())
+        tags = cells.read("tags", functools.partial(list_of, what="tags"), None) if has_tags else None
+        return {"words": words, "tags": tags}
+
+    def find_text(cell: Any) -> str:
+        return _text(span_cells.label_studio_text(cells.cells, cells.columns["text"]) if is_label_studio else cell)
+
+    def find_spans(cell: Any) -> tuple[CharSpan, ...]:
+        found = span_cells.label_studio_spans(cells.cells) if is_label_studio else cell
+        return span_cells.read_spans(found, text)
+
+    text = cells.read("text", find_text, "")
+    spans = cells.read("spans", find_spans, None) if with_labels and not cells.errors else None
+    return {**_text_parts(text), "spans": spans}
 
 
-def _text_parts(text: str, spans: Any, with_labels: bool) -> dict[str, Any]:
+def _text_parts(text: str) -> dict[str, Any]:
     offsets = tuple(word_offsets(text))
-    return {
-        "words": tuple(text[start:end] for start, end in offsets),
-        "text": text,
-        "offsets": offsets,
-        "spans": span_cells.read_spans(spans, text) if with_labels else None,
-    }
+    return {"words": tuple(text[start:end] for start, end in offsets), "text": text, "offsets": offsets}
 
 
 def _text(cell: Any) -> str:
-    if not isinstance(cell, str):
-        raise span_cells.WrongSpan(f"the text is missing: got {cell!r}")
-    return cell
-
-
-def _list(cell: Any, what: str) -> tuple[Any, ...]:
-    if not isinstance(cell, (list, tuple)):
-        raise span_cells.WrongSpan(f"expected a list of {what}, got {str(cell)[:60]!r}")
-    return tuple(cell)
+    if cell is None:
+        raise WrongCell("holds nothing", "fill in the text, or delete the row")
+    return text_of(cell)
 
 
 def input_example(position: int, item: Any) -> TokenExample:
@@ -160,7 +156,7 @@ def input_example(position: int, item: Any) -> TokenExample:
         DataError: it is neither.
     """
     if isinstance(item, str):
-        return TokenExample(id=position, line=position, **_text_parts(item, None, False))
+        return TokenExample(id=position, line=position, **_text_parts(item))
     if isinstance(item, (list, tuple)) and all(isinstance(word, str) for word in item):
         return TokenExample(id=position, words=tuple(item), line=position)
     raise DataError(f"inputs, item {position}: expected a text or a list of words, got {item!r}.")
@@ -206,7 +202,7 @@ def check(
             where=train.source,
             remedy="check data.columns.tags, or add sentences with entities",
         )
-    _check_rare_types(train, problems)
+    _check_types(train, labels, problems)
     _check_leaks(train, [split for split in splits.values() if split is not train], problems)
 
 
@@ -246,7 +242,8 @@ def check_known_labels(split: Split, labels: LabelSpace, problems: Problems) -> 
                 )
 
 
-def _check_rare_types(train: Split, problems: Problems) -> None:
+def _check_types(train: Split, labels: LabelSpace, problems: Problems) -> None:
+    """Warns of types that are rare, and of those that look alike."""
     counts: Counter[str] = Counter()
     for example in train.examples:
         counts.update({name for tag in example.tags or () if (name := entity_type(tag)) is not None})
@@ -257,6 +254,9 @@ def _check_rare_types(train: Split, problems: Problems) -> None:
                 remedy="add sentences, or merge the type into another",
                 kind="rare type",
             )
+    known = (name for tag in labels.names if (name := entity_type(tag)) is not None)
+    for names in alike([*counts, *known]):
+        warn_of_lookalikes({name: counts[name] for name in names}, problems, noun="types", where=train.source)
 
 
 def _check_leaks(train: Split, others: Sequence[Split], problems: Problems) -> None:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
 
 from ftkit.adapters.spec import TaskAdapterSpec
+from ftkit.data.cells import single, text_of
 from ftkit.data.check import Problems, check_size
 from ftkit.data.parallel_check import check_empty, check_pairs
 from ftkit.data.readers import Table
+from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import TextDataSpec
 from ftkit.errors import DataError, name_list
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
-from ftkit.kinds.label_settings import check_smoothing, group_of
+from ftkit.kinds.label_settings import check_smoothing
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.task import Task
+from ftkit.metrics.scorer import Scorer
 from ftkit.metrics.table import GROUPS
+from ftkit.metrics.text_scorer import TextScorer
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split, TextToTextExample
 
 # Where neither generation_config.json nor a table of positions says how long texts may be.
 LONGEST_TEXT = 512
+
+NO_TARGET: tuple[str, ...] = ("",)  # reported as empty
 
 TRANSLATION = "translation"  # the column of {"en": ..., "de": ...}, as datasets on the Hub have it
 
@@ -72,21 +79,31 @@ def read_examples(
     if task.prepare is None:
         columns = _found_columns(table, columns, data, with_labels)
     for position, row in enumerate(table.rows):
-        cells = task.prepared(row.values)
-        pair = cells.get(TRANSLATION)
-        sides = pair if isinstance(pair, Mapping) else cells
-        id_cell = cells.get(columns["id"]) if "id" in columns else None
+        prepared = task.prepared(row.values)
+        pair = prepared.get(TRANSLATION)
+        cells = RowCells({**prepared, **pair} if isinstance(pair, Mapping) else prepared, columns)
+        source = cells.text("source")
+        targets = cells.read("target", _targets, NO_TARGET) if with_labels else ()
         yield TextToTextExample(
-            id=position if id_cell is None else id_cell,
-            source=_text(sides.get(columns["source"])),
-            target=_text(sides.get(columns["target"])) if with_labels else None,
+            id=cells.id(position),
+            source=source,
+            target=targets[0] if targets else None,
+            other_targets=targets[1:],
             line=row.line,
-            group=group_of(cells, columns),
+            group=cells.group(),
+            cell_errors=cells.errors,
         )
 
 
-def _text(cell: Any) -> str:
-    return "" if cell is None else str(cell)
+def _targets(cell: Any) -> tuple[str, ...]:
+    """Returns the translations in a cell, each once: several are references of equal standing.
+
+    Raises:
+        WrongCell: it is no text, and no list of texts.
+    """
+    cell = single(cell)
+    texts = [text_of(item) for item in cell] if isinstance(cell, (list, tuple)) else [text_of(cell)]
+    return tuple(dict.fromkeys(text for text in texts if text.strip())) or NO_TARGET
 
 
 def _found_columns(
@@ -138,6 +155,25 @@ def _missing_side(table: Table, column: str, role: str, available: Sequence[str]
     return table.missing_column(column, role=role)
 
 
+def normalize(
+    splits: Mapping[str, Split], task: Task, data: TranslationData, problems: Problems
+) -> tuple[Mapping[str, Split], TranslationData]:
+    """Makes a training example of each target, where rows have several; rows to be scored keep them together."""
+    train = splits.get("train")
+    several = [] if train is None else [example for example in train.examples if example.other_targets]
+    if train is None or not several:
+        return splits, data
+    examples = [
+        replace(example, target=target, other_targets=()) for example in train.examples for target in example.targets
+    ]
+    problems.warn(
+        f"train: {len(several):,} of {len(train):,} rows have several targets; each is an example of its own, "
+        f"{len(examples):,} in all",
+        where=train.where(several[0]),
+    )
+    return {**splits, "train": replace(train, examples=examples)}, data
+
+
 def input_example(position: int, item: Any) -> TextToTextExample:
     """Returns an input of `Predictor.predict` as an example: a text.
 
@@ -164,6 +200,20 @@ def check(splits: Mapping[str, Split], labels: None, task: Task, data: Translati
     for split in splits.values():
         check_size(split, problems)
     check_pairs(splits, data.source_lang, data.target_lang, problems)
+
+
+def check_scores(splits: Mapping[str, Split], scorer: Scorer, problems: Problems) -> None:
+    """Reports rows with several references where a metric takes one."""
+    names = scorer.one_reference_only if isinstance(scorer, TextScorer) else ()
+    for split in splits.values():
+        several = [example for example in split.examples if example.other_targets]
+        if several and names:
+            problems.error(
+                f"{split.name}: {len(several):,} of {len(split):,} rows have several references, and these metrics "
+                f"take one: {name_list(names)}",
+                where=split.where(several[0]),
+                remedy="leave these metrics out, or keep one reference in each row",
+            )
 
 
 # --- adapter and people -------------------------------------------------------------------------------------
@@ -247,7 +297,9 @@ KIND = Kind(
     data=TranslationData,
     settings=frozenset({"generation", "label_smoothing"}),
     read=read_examples,
+    normalize=normalize,
     check=check,
+    check_scores=check_scores,
     check_inputs=check_empty,
     input_example=input_example,
     probe=probe,

@@ -29,11 +29,13 @@ class _Loaded(NamedTuple):
         compute: takes the inputs by name, and returns values by key.
         inputs: names of what it reads.
         lists: those of the inputs of which it wants a list for every row, where it could be one text.
+        may_be_lists: those of the inputs of which it takes a list for every row.
     """
 
     compute: Callable[..., Any]
     inputs: tuple[str, ...]
     lists: frozenset[str] = frozenset()
+    may_be_lists: frozenset[str] = frozenset()
 
 
 class ExternalMetric:
@@ -68,6 +70,11 @@ class ExternalMetric:
         self.needs_scores = any(key in SCORE_INPUTS for key in self._loaded.inputs)
         self.keys = self._try(group, sample, subject)
 
+    @property
+    def takes_lists(self) -> bool:
+        """Whether a row may have several references."""
+        return "references" not in self._loaded.inputs or "references" in self._loaded.may_be_lists
+
     def compute(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what the metric yields, as plain JSON values: NaN becomes None.
 
@@ -82,8 +89,10 @@ class ExternalMetric:
 
     def _formed(self, key: str, rows: Any) -> Any:
         """Returns a copy of rows in the form that the metric wants: a function may sort in place what it gets."""
-        wraps = key == "references" and key in self._loaded.lists and all(isinstance(row, str) for row in rows)
-        return [[row] for row in rows] if wraps else rows.copy()
+        if key != "references" or not all(isinstance(row, (str, tuple)) for row in rows):
+            return rows.copy()
+        are_lists = key in self._loaded.lists or any(isinstance(row, tuple) for row in rows)
+        return [[row] if isinstance(row, str) else list(row) for row in rows] if are_lists else rows.copy()
 
     def _check_inputs(self, group: MetricGroup) -> None:
         unknown = [key for key in self._loaded.inputs if key not in group.gives]
@@ -199,8 +208,10 @@ def _of_module(module: Any) -> _Loaded:
     """Returns an evaluate module with the names of its inputs, which alternative features share."""
     alternatives = module.features if isinstance(module.features, list) else [module.features]
     names = tuple(alternatives[0])
-    lists = (name for name in names if all(_is_list(features[name]) for features in alternatives))
-    return _Loaded(module.compute, names, frozenset(lists))
+    lists = {name: [_is_list(features[name]) for features in alternatives] for name in names}
+    wanted = frozenset(name for name, are_lists in lists.items() if all(are_lists))
+    taken = frozenset(name for name, are_lists in lists.items() if any(are_lists))
+    return _Loaded(module.compute, names, wanted, taken)
 
 
 def _is_list(feature: Any) -> bool:

@@ -13,7 +13,9 @@ from ftkit.metrics.translation import bleu_tokenizer as choose_tokenizer
 
 
 class TextScorer(BaseScorer):
-    """Scores texts (N,). Each of sacreBLEU's metrics comes with its `..._signature`, BLEU with `bleu_tokenizer`.
+    """Scores texts (N,); a row may have several references, as a tuple.
+
+    Each of sacreBLEU's metrics comes with its `..._signature`, BLEU with `bleu_tokenizer`.
 
     Attributes:
         tokenizer: sacreBLEU's, for BLEU.
@@ -43,6 +45,11 @@ class TextScorer(BaseScorer):
         written: list[Any] = list(predictions)  # type: ignore[arg-type]
         expected: list[Any] = list(references)  # type: ignore[arg-type]
         return {"predictions": written, "references": expected, "tokenizer": self.tokenizer}
+
+    @property
+    def one_reference_only(self) -> tuple[str, ...]:
+        """Names of the metrics that take one reference for each row."""
+        return tuple(metric.name for metric in self._external if not metric.takes_lists)
 
     def _sample(self) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
         texts = ["A small house stands by the sea.", "Who lives there?"]

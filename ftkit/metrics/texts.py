@@ -8,7 +8,7 @@ from typing import ClassVar
 import datasets
 
 from ftkit.metrics.array_metric import ArrayMetric, Scores
-from ftkit.metrics.translation import sacrebleu_metric
+from ftkit.metrics.translation import reference_streams, sacrebleu_metric
 
 _TEXT = datasets.Value("string")
 
@@ -23,15 +23,17 @@ class _TextMetric(ArrayMetric):
     inputs_text = """
 Args:
     predictions: texts.
-    references: as many texts.
+    references: as many texts; where a row has several, they are a tuple.
 """
     input_features = (datasets.Features({"predictions": _TEXT, "references": _TEXT}),)
     key: ClassVar[str]
 
-    def _compute(self, predictions: Sequence[str], references: Sequence[str], tokenizer: str = "13a") -> Scores:
+    def _compute(
+        self, predictions: Sequence[str], references: Sequence[str | tuple[str, ...]], tokenizer: str = "13a"
+    ) -> Scores:
         self.notes = {}
         metric = sacrebleu_metric(self.key, tokenizer)
-        score = metric.corpus_score(list(predictions), [list(references)]).score
+        score = metric.corpus_score(list(predictions), reference_streams(references)).score
         self.details = {f"{self.key}_signature": str(metric.get_signature())}
         return self._finite({self.key: score})
 

@@ -7,7 +7,9 @@ depends on a tokenizer; sacreBLEU (Post 2018, W18-6319) names it and everything 
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError, did_you_mean, name_list
 
@@ -58,6 +60,19 @@ def bleu_tokenizer(target_lang: str | None, declared: str | None = None) -> str:
 def _usual_tokenizer(target_lang: str | None) -> str:
     language = (target_lang or "").replace("-", "_").partition("_")[0].lower()
     return _OF_LANGUAGE.get(language) or ("flores200" if language in _WITHOUT_SPACES else "13a")
+
+
+def texts_of(reference: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Returns what was expected for a row: one text, or several of equal standing."""
+    return (reference,) if isinstance(reference, str) else reference
+
+
+def reference_streams(references: Iterable[str | tuple[str, ...]]) -> list[list[Any]]:
+    """Returns references as sacreBLEU reads them: the first of every row, the second of every row, and so on.
+
+    Example: "a house" and ("the rain", "rain") are [["a house", "the rain"], [None, "rain"]].
+    """
+    return [list(stream) for stream in itertools.zip_longest(*map(texts_of, references))]
 
 
 def sacrebleu_metric(name: str, tokenizer: str = "13a") -> Metric:

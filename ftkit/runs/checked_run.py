@@ -161,6 +161,8 @@ def check_run(config: RunConfig) -> CheckedRun:
     problems.raise_if_any()
     scorer = make_scorer(metrics, group, labels=labels, options=dict(data))
     check_computed(primary_metric, scorer.keys, group)
+    kind.check_scores(splits, scorer, problems)
+    problems.raise_if_any()
     return CheckedRun(
         config=config,
         directory=directory,

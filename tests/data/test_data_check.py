@@ -142,6 +142,25 @@ def test_spellings() -> None:
     assert "train.csv, lines 12, 13" in warning
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "shown"),
+    [
+        ("caf\u00e9", "cafe\u0301", r"'caf\xe9' (6 rows), 'cafe\u0301' (6 rows)"),
+        ("late", "la\u200bte", r"'late' (6 rows), 'la\u200bte' (6 rows)"),
+        ("late", "\ufefflate", r"'late' (6 rows), '\ufefflate' (6 rows)"),
+        ("e-mail", "e\u2011mail", r"'e-mail' (6 rows), 'e\u2011mail' (6 rows)"),
+    ],
+)
+def test_labels_that_look_alike(one: str, other: str, shown: str) -> None:
+    warning = only_warning(check(split("train", *[one, other] * 6)))
+    assert "labels that look alike, but differ in characters that are invisible or encoded differently" in warning
+    assert shown in warning
+    declared = check(split("train", *[one, "card"] * 6), declared=[one, other, "card"])
+    assert any("look alike" in warning for warning in declared.warnings)
+    error = only_error(check(split("train", *[one, "card"] * 6), split("test", other)))
+    assert f"It looks like {one!r}, but it is {other!a}, not {one!a}." in error
+
+
 def test_rare_labels_are_one_warning() -> None:
     warning = only_warning(check(split("train", *GOOD, "c", "d")))
     assert "labels with a single example in train, such as 'c' (2 times)" in warning

@@ -48,6 +48,19 @@ def test_class_labels_become_names(path: Path) -> None:
     assert rows[0]["older"] == ["pos"]
 
 
+def test_classes_that_the_file_does_not_name_are_no_values(path: Path) -> None:
+    """-2 would be counted from the end, and 2 would end the program."""
+    features = {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}
+    schema = pa.schema({"label": pa.int64()}, {b"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(pa.table({"label": [1, 2, -2]}, schema=schema), path)
+    first, *others = [row.values["label"] for row in read(path, ReadOptions()).rows]
+    assert first == "pos"
+    assert [cell.what for cell in others] == [
+        "holds the class 2, and the file names 2 classes, 0 to 1",
+        "holds the class -2, and the file names 2 classes, 0 to 1",
+    ]
+
+
 def test_metadata_without_features(path: Path) -> None:
     schema = pa.table({"a": [1]}).schema.with_metadata({b"huggingface": b'{"info": {}}'})
     pq.write_table(pa.table({"a": [1]}, schema=schema), path)

@@ -109,11 +109,6 @@ def test_bytes_in_parquet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (
-            '{"audio": "1.wav", "start": "soon", "label": "a"}\n',
-            r"line 1: start is in seconds, such as 1.5; got 'soon'",
-        ),
-        ('{"audio": 7, "label": "a"}\n', r"line 1: expected a path or the bytes of a recording, got int"),
         ('{"audio": "1.wav"}\n', r"no column 'label' \(data.columns.label\); the columns are 'audio'"),
         ('{"file": "1.wav", "label": "a"}\n', r"no column 'audio' \(data.columns.audio\)"),
     ],
@@ -122,6 +117,21 @@ def test_cells_that_cannot_be_meant(tmp_path: Path, content: str, message: str) 
     (tmp_path / "rows.jsonl").write_text(content)
     with pytest.raises(DataError, match=message):
         read(tmp_path / "rows.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"audio": "1.wav", "start": "soon", "label": "a"}, "column 'start' holds no number of seconds: 'soon'"),
+        ({"audio": "1.wav", "end": [1, 2], "label": "a"}, "column 'end' holds no number of seconds: [1, 2]"),
+        ({"audio": 7, "label": "a"}, "column 'audio' holds a number: 7"),
+        ({"audio": "1.wav", "label": {"name": "a"}}, "column 'label' holds an object: {'name': 'a'}"),
+    ],
+)
+def test_cells_that_cannot_be_read_are_errors_of_their_row(tmp_path: Path, row: Any, message: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (example,) = read(tmp_path / "rows.jsonl")
+    assert [error.message for error in example.cell_errors] == [message]
 
 
 def test_keys_of_other_kinds_are_refused(checkpoint: Callable[[str], Path], tones: Path, tmp_path: Path) -> None:

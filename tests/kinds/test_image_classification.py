@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -70,7 +71,6 @@ def test_bytes_in_parquet(tmp_path):
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    ('{"image": 7, "label": "a"}', r"line 1: expected the path of an image or the bytes .* value of type int"),
     ('{"image": "1.jpg"}', r"no column 'label' \(data.columns.label\); the columns are 'image'"),
     ('{"file": "1.jpg", "label": "a"}', r"no column 'image' \(data.columns.image\)"),
 ])  # fmt: skip
@@ -78,6 +78,23 @@ def test_cells_that_cannot_be_meant(tmp_path, content, message):
     (tmp_path / "rows.jsonl").write_text(content + "\n")
     with pytest.raises(DataError, match=message):
         read(tmp_path / "rows.jsonl")
+
+
+@pytest.mark.parametrize(("row", "message"), [
+    ({"image": 7, "label": "a"}, "column 'image' holds a number: 7"),
+    ({"image": ["1.jpg", "2.jpg"], "label": "a"}, "column 'image' holds a list: ['1.jpg', '2.jpg']"),
+    ({"image": "1.jpg", "label": ["a", "b"]}, "column 'label' names several labels, and a row has one: ['a', 'b']"),
+    ({"image": "1.jpg", "label": "a", "group": {}}, "column 'group' holds an object: {}"),
+])  # fmt: skip
+def test_cells_that_cannot_be_read_are_errors_of_their_row(tmp_path, row, message):
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (example,) = read(tmp_path / "rows.jsonl", group="group" if "group" in row else None)
+    assert [error.message for error in example.cell_errors] == [message]
+
+
+def test_a_list_of_one_is_that_one(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"image": ["1.jpg"], "label": ["a"]}\n')
+    assert read(tmp_path / "rows.jsonl") == [ImageExample(0, str(tmp_path / "1.jpg"), "image 1", "a", 1)]
 
 
 def test_a_folder_without_classes_cannot_be_learnt(tmp_path):

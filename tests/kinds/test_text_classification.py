@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ftkit.data.problems import Problems
@@ -67,12 +68,68 @@ def test_rows_become_texts_and_pairs(tmp_path: Path) -> None:
         ("2.5", REGRESSION, 2.5),
         (3, REGRESSION, 3.0),
         ("much", REGRESSION, "much"),  # stays, to be reported by its row
+        (["pos"], None, "pos"),
+        ("['pos']", None, "pos"),
+        ([], None, None),
+        ([2.5], REGRESSION, 2.5),
     ],
 )
 def test_cells_become_labels(cell: Any, problem_type: Any, label: Any, tmp_path: Path) -> None:
     (example,) = read(tmp_path, {"text": "rain", "label": cell}, problem_type=problem_type)
     assert example.label == label
     assert type(example.label) is type(label)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"text": ["it", "broke"]}, "column 'text' holds a list: ['it', 'broke']"),
+        ({"text": {"en": "rain"}}, "column 'text' holds an object: {'en': 'rain'}"),
+        ({"label": ["a", "b"]}, "column 'label' names several labels, and a row has one: ['a', 'b']"),
+        ({"label": {"id": 1, "name": "neg"}}, "column 'label' holds an object: {'id': 1, 'name': 'neg'}"),
+        ({"id": ["a", "b"]}, "column 'id' holds a list: ['a', 'b']"),
+        ({"who": {}}, "column 'who' holds an object: {}"),
+    ],
+)
+def test_cells_that_cannot_be_read_are_errors_of_their_row(row: Any, message: str, tmp_path: Path) -> None:
+    columns = {"id": "id", "group": "who"}
+    (example,) = read(tmp_path, {"text": "rain", "label": "a", "id": 1, "who": "x", **row}, columns=columns)
+    assert [error.message for error in example.cell_errors] == [message]
+
+
+def test_what_prepare_returns_is_read_as_strictly(tmp_path: Path) -> None:
+    task = dataclasses.replace(TASK, prepare=lambda cells: {"text": cells["text"].split(), "label": np.int64(1)})
+    (example,) = read(tmp_path, {"text": "it broke"}, task=task)
+    assert example.label == "1"
+    assert [error.message for error in example.cell_errors] == ["column 'text' holds a list: ['it', 'broke']"]
+
+
+def test_a_column_for_each_label(tmp_path: Path) -> None:
+    columns = {"label": ("wet", "cold")}
+    rows = [{"text": "rain", "wet": 1, "cold": 0}, {"text": "sun", "wet": "0", "cold": "0"}]
+    data = TextClassificationData(train="x", columns=columns)
+    examples = read(tmp_path, *rows, columns=columns)
+    assert [example.label for example in examples] == [("wet",), ()]
+    assert KIND.labels(Split("train", "x", examples), TASK, data) == space("wet", "cold", problem_type=MULTI)
+    (chosen,) = read(tmp_path, rows[0], columns=columns, problem_type="single_label_classification")
+    assert chosen.label == "wet"
+    with pytest.raises(DataError, match=r"no column 'cold' \(data\.columns\.label\)"):
+        read(tmp_path, {"text": "rain", "wet": 1}, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"columns": {"label": ["a", "b"]}, "labels": ["a", "c"]}, "'b', 'c' is in only one of the two"),
+        ({"columns": {"label": ["a", "a"]}}, r"data\.columns\.label: 'a' is given twice"),
+        ({"columns": {"label": ["a", "b"]}, "problem_type": REGRESSION}, "a regression has one column of numbers"),
+        ({"columns": {"text": ["a", "b"]}}, r"data\.columns\.text: expected one column, got a list: 'a', 'b'"),
+        ({"labels": ["1" * 1_001, "a"]}, "a name has more than 1,000 characters"),
+    ],
+)
+def test_columns_of_labels_that_cannot_be_meant(data: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read(tmp_path, {"text": "rain", "a": 1, "b": 0, "label": "a"}, **data)
 
 
 def test_rows_to_predict_need_no_label_column(tmp_path: Path) -> None:
@@ -101,7 +158,7 @@ def test_labels_of_train_are_sorted_naturally_unless_they_are_declared() -> None
     assert found == space("a", "b", problem_type=MULTI)
     number = TextClassificationData(train="x", problem_type=REGRESSION)
     assert KIND.labels(split_of(1.0), TASK, number) == space("score", problem_type=REGRESSION)
-    with pytest.raises(ConfigError, match=r"data\.labels: a name is given twice"):
+    with pytest.raises(ConfigError, match=r"data\.labels: 'a' is given twice"):
         KIND.labels(split_of("a"), TASK, TextClassificationData(train="x", labels=("a", "a")))
 
 

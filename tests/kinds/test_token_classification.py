@@ -10,6 +10,7 @@ import pytest
 
 from ftkit.data.check import Problems
 from ftkit.data.readers import open_table
+from ftkit.data.row_cells import check_cells
 from ftkit.errors import ConfigError, DataError
 from ftkit.kinds.kind import Settings
 from ftkit.kinds.token_classification import KIND, TokenClassificationData
@@ -25,6 +26,8 @@ def normalized(path: Path, **data: Any) -> tuple[Split, TokenClassificationData,
     columns = KIND.columns_of(TASK, spec)
     split = Split("train", "x", list(KIND.read(open_table(str(path)), TASK, columns, spec, with_labels=True)))
     problems = Problems()
+    check_cells(split, problems)
+    problems.raise_if_any()
     splits, spec = KIND.normalize({"train": split}, TASK, spec, problems)
     return splits["train"], spec, problems
 
@@ -236,10 +239,16 @@ def test_tags_of_no_scheme(tmp_path: Path) -> None:
         ({"tokens": [], "tags": []}, "the sentence is empty"),
         ({"tokens": ["Anna", ""], "tags": ["O", "O"]}, "a word is empty"),
         ({"tokens": ["Anna", 5], "tags": ["O", "O"]}, "a word is no text, but 5"),
-        ({"tokens": "Anna left", "tags": ["O"]}, "expected a list of words, got 'Anna left'"),
-        ({"tokens": ["Anna"], "tags": "O"}, "expected a list of tags, got 'O'"),
-        ({"text": None, "spans": []}, "the text is missing: got None"),
-        ({"spans": [[0, 4, "PER"]]}, "the text is missing: got None"),
+        (
+            {"tokens": "Anna left", "tags": ["O"]},
+            "column 'tokens' holds a text; expected a list of words: 'Anna",
+        ),
+        ({"tokens": ["Anna"], "tags": "O"}, "column 'tags' holds a text; expected a list of tags: 'O'"),
+        ({"text": None, "spans": []}, "column 'text' holds nothing"),
+        ({"spans": [[0, 4, "PER"]]}, "column 'text' holds nothing"),
+        ({"text": {"a": "b"}, "spans": []}, "column 'text' holds an object: {'a': 'b'}"),
+        ({"text": TEXT, "spans": ["PER"]}, "column 'spans' holds no spans that can be read: expected a span with"),
+        ({"tokens": ["Bo"], "tags": ["O"], "id": {"a": 1}}, "column 'id' holds an object"),
         ({"text": "", "spans": []}, "the sentence is empty"),
         ({"text": TEXT, "spans": [[0, 2, "PER"]]}, "the span PER 0 to 2 ('An') splits a word"),
         (
@@ -253,7 +262,7 @@ def test_tags_of_no_scheme(tmp_path: Path) -> None:
 )
 def test_bad_rows_are_named(row: Any, message: str, tmp_path: Path) -> None:
     good = {"tokens": ["Bo"], "tags": ["B-PER"]} if "tokens" in row else {"text": "Bo", "spans": [[0, 2, "PER"]]}
-    found = failure(jsonl(tmp_path, good, good, row))
+    found = failure(jsonl(tmp_path, good, good, row), columns={"id": "id"})
     assert message in found
     assert "line 3" in found
     assert "fix" in found.lower()

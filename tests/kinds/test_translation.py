@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from ftkit.data.problems import Problems
 from ftkit.data.readers import ReadOptions, open_table
 from ftkit.errors import ConfigError, DataError
 from ftkit.kinds.kind import Settings
 from ftkit.kinds.splits import read_options
 from ftkit.kinds.translation import KIND, LONGEST_TEXT, TranslationData
+from ftkit.metrics.scorer import make_scorer
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.spec import ModelSpec
 from ftkit.types import Split, TextToTextExample
@@ -44,6 +46,47 @@ def read(folder: Path, *rows: Any, with_labels: bool = True, **data: Any) -> lis
 )
 def test_sides_are_found(row: Any, data: Any, tmp_path: Path) -> None:
     assert read(tmp_path, row, **data) == [PAIR]
+
+
+def test_a_row_may_have_several_targets(tmp_path: Path) -> None:
+    one, several = read(tmp_path, {"source": "a", "target": ["b"]}, {"source": "a", "target": ["b", "c", "b"]})
+    assert (one.target, one.other_targets) == ("b", ())
+    assert several.targets == ("b", "c")
+    splits = {name: Split(name, f"{name}.jsonl", [one, several]) for name in ("train", "test")}
+    problems = Problems()
+    found, _ = KIND.normalize(splits, TASK, TranslationData(train="x"), problems)
+    assert [example.targets for example in found["train"].examples] == [("b",), ("b",), ("c",)]
+    assert found["test"] is splits["test"]
+    assert "train: 1 of 2 rows have several targets; each is an example of its own, 3 in all" in problems.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"source": ["a", "dog"]}, "column 'source' holds a list: ['a', 'dog']"),
+        ({"target": [{"de": "b"}, "c"]}, "column 'target' holds an object: {'de': 'b'}"),
+        ({"target": {"de": "b"}}, "column 'target' holds an object: {'de': 'b'}"),
+        ({"id": [1, 2]}, "column 'id' holds a list: [1, 2]"),
+    ],
+)
+def test_cells_that_cannot_be_read_are_errors_of_their_row(row: Any, message: str, tmp_path: Path) -> None:
+    (example,) = read(tmp_path, {"source": "a", "target": "b", "id": 1, **row}, columns={"id": "id"})
+    assert [error.message for error in example.cell_errors] == [message]
+
+
+def test_metrics_that_take_one_reference_are_named(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("def same(predictions, references):\n    return {'same': 1.0}\n")
+    splits = {"test": Split("test", "t.jsonl", read(tmp_path, {"source": "a", "target": ["b", "c"]}))}
+    name, group, problems = (
+        f"{tmp_path / 'own.py'}:same",
+        KIND.metric_group(TASK, TranslationData(train="x")),
+        Problems(),
+    )
+    KIND.check_scores(splits, make_scorer(["bleu"], group), problems)
+    assert not problems
+    KIND.check_scores(splits, make_scorer(["bleu", name], group), problems)
+    assert "test: 1 of 1 rows have several references, and these metrics take one" in problems.errors[0]
+    assert "own.py:same" in problems.errors[0]
 
 
 def test_sources_alone_can_be_translated(tmp_path: Path) -> None:

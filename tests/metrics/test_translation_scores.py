@@ -31,7 +31,9 @@ WRITTEN = [
 
 def score(written: list[str], references: list[str], **options: Any) -> dict[str, Any]:
     scorer = make_scorer(GROUP.defaults, GROUP, options={"target_lang": "de", **options})
-    return scorer.compute(np.array(written, object), np.array(references, object))
+    expected = np.empty(len(references), object)
+    expected[:] = references
+    return scorer.compute(np.array(written, object), expected)
 
 
 def test_scores_are_those_of_sacrebleu() -> None:
@@ -44,6 +46,21 @@ def test_scores_are_those_of_sacrebleu() -> None:
     assert found["chrf++_signature"] == f"nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:no|version:{version}"
     assert found["bleu_tokenizer"] == "13a"
     assert available_keys(GROUP.defaults, GROUP) == ("bleu", "chrf++", "ter")
+
+
+def test_rows_with_several_references_are_scored_by_all_of_them() -> None:
+    others = ["Ein Mann, der einen orangefarbenen Hut trägt, starrt etwas an.", None, "Fünf Leute stehen im Schnee."]
+    references: list[Any] = [
+        text if other is None else (text, other) for text, other in zip(REFERENCES, others, strict=True)
+    ]
+    found = score(WRITTEN, references)
+    assert (
+        found["bleu"]
+        == sacrebleu.corpus_bleu(WRITTEN, [REFERENCES, others]).score
+        > score(WRITTEN, REFERENCES)["bleu"]
+    )
+    assert found["chrf++"] == sacrebleu.corpus_chrf(WRITTEN, [REFERENCES, others], word_order=2).score
+    assert found["ter"] == sacrebleu.corpus_ter(WRITTEN, [REFERENCES, others]).score
 
 
 def test_case_counts() -> None:

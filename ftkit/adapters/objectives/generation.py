@@ -144,9 +144,10 @@ class GenerationObjective(ObjectiveBase):
         return {"predictions": predictions, "cut_off": arrays["cut_off"]}
 
     def references(self, examples: Sequence[TextToTextExample]) -> np.ndarray:
-        """Returns the targets, (N,) of str."""
+        """Returns the targets, (N,) of str; a row with several has a tuple of them."""
         targets = np.empty(len(examples), object)
-        targets[:] = [example.target for example in examples]
+        for position, example in enumerate(examples):
+            targets[position] = example.targets if example.other_targets else example.target
         return targets
 
     def decode(self, arrays: Arrays, examples: Sequence[TextToTextExample]) -> list[Prediction]:

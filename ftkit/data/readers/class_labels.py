@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ftkit.data.cells import Unreadable, shown
+
 Decoder = Callable[[Any], Any]
 
 UNLABELLED = -1
@@ -40,10 +42,19 @@ def _decoder(feature: Any) -> Decoder | None:
 
 
 def _name_decoder(names: Sequence[str]) -> Decoder:
-    def decode(value: Any) -> str | None:
+    known = frozenset(names)
+
+    def decode(value: Any) -> Any:
         if value is None or value == UNLABELLED:
             return None
-        return names[value]
+        if isinstance(value, int) and 0 <= value < len(names):
+            return names[value]
+        if isinstance(value, str) and value in known:  # written anew by a program that kept the features
+            return value
+        return Unreadable(
+            f"holds the class {shown(value)}, and the file names {len(names)} classes, 0 to {len(names) - 1}",
+            "correct the number, or write the file anew with the names of all its classes",
+        )
 
     return decode
 

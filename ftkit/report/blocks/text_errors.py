@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftkit.metrics.translation import texts_of
 from ftkit.report.blocks.block import Block
 from ftkit.report.blocks.error_table import MAX_ERROR_ROWS, ErrorRow, ErrorTable, error_table, shown_example
 from ftkit.report.content import EvaluatedSplit, ReportContent
@@ -18,9 +19,9 @@ def _values(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any]:
 
     metric = sacrebleu_metric("chrf++")
     scores = {
-        row: float(metric.sentence_score(predicted, [expected]).score)
+        row: float(metric.sentence_score(predicted, texts_of(expected)).score)
         for row, (predicted, expected) in enumerate(zip(split.predictions, split.references, strict=True))
-        if predicted != expected
+        if predicted not in texts_of(expected)
     }
     worst = sorted(scores, key=scores.__getitem__)[:MAX_ERROR_ROWS]
     return error_table(
@@ -36,7 +37,7 @@ def _values(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any]:
 def _error_row(content: ReportContent, split: EvaluatedSplit, row: int, score: float) -> ErrorRow:
     return ErrorRow(
         **shown_example(content, split.split.examples[row], limit=_MAX_TEXT),
-        expected=shorten(split.references[row], _MAX_TEXT),
+        expected=shorten(" / ".join(texts_of(split.references[row])), _MAX_TEXT),
         predicted=shorten(split.predictions[row], _MAX_TEXT) or "(nothing)",
         weight=score_text(score),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ftkit.metrics.translation import texts_of
 from ftkit.report.config_text import read_config
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.intervals import Interval, bootstrap
@@ -32,11 +33,11 @@ def bleu_interval(content: ReportContent, split: EvaluatedSplit, value: float | 
     """Returns the 95% interval of BLEU over sentences drawn anew (Koehn 2004), or None where no sound one is known."""
     if value is None or content.primary_metric != "bleu":
         return None
-    from ftkit.metrics.translation import sacrebleu_metric
+    from ftkit.metrics.translation import reference_streams, sacrebleu_metric
 
     metric: Any = sacrebleu_metric("bleu", str(content.results.get(f"{split.prefix}_bleu_tokenizer") or "13a"))
     # sacreBLEU's own counts of each sentence: n-gram hits, n-grams and lengths add up.
-    counts = np.array(metric._extract_corpus_statistics(list(split.predictions), [list(split.references)]))
+    counts = np.array(metric._extract_corpus_statistics(list(split.predictions), reference_streams(split.references)))
 
     def score(rows: np.ndarray) -> float:
         return float(metric._compute_score_from_stats(counts[rows].sum(axis=0).tolist()).score)
@@ -61,7 +62,7 @@ def _subtitle(content: ReportContent) -> tuple[str, ...]:
 
 
 READING = Reading(
-    answers=lambda content, split, row: (str(split.references[row]), str(split.predictions[row])),
+    answers=lambda content, split, row: (" / ".join(texts_of(split.references[row])), str(split.predictions[row])),
     answers_hold_texts=True,
     notes=lambda content, split, value: interval_note(content.primary_metric, bleu_interval(content, split, value)),
     subtitle=_subtitle,

@@ -1,0 +1,89 @@
+"""The cells of one row by role: each is read strictly, and what could not be read is kept with the example."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from ftkit.data.cells import WrongCell, name_or_number, text_of
+from ftkit.data.problems import Problems
+from ftkit.types import CellError, Split
+
+T = TypeVar("T")
+
+
+class RowCells:
+    """Reads the cells of one row.
+
+    A cell that does not hold what its column is for becomes an error of the row instead of stopping at the first one,
+    so that a user sees all of them at once.
+
+    Example:
+        cells = RowCells({"body": ["it", "broke"], "label": "late"}, {"text": "body", "label": "label"})
+        cells.text("text")  # ""
+        cells.errors        # (CellError("column 'body' holds a list: ['it', 'broke']", ...),)
+    """
+
+    def __init__(self, cells: Mapping[str, Any], columns: Mapping[str, str]) -> None:
+        """Takes a row.
+
+        Args:
+            cells: column -> cell.
+            columns: role -> column.
+        """
+        self.cells, self.columns = cells, columns
+        self._errors: list[CellError] = []
+
+    @property
+    def errors(self) -> tuple[CellError, ...]:
+        """What could not be read so far."""
+        return tuple(self._errors)
+
+    def get(self, role: str) -> Any:
+        """Returns the cell of a role as it is; None where the row has none."""
+        return self.cells.get(self.columns[role]) if role in self.columns else None
+
+    def read(self, role: str, reader: Callable[[Any], T], otherwise: T) -> T:
+        """Returns what a function makes of a role's cell, or `otherwise` where it raises WrongCell."""
+        try:
+            return reader(self.get(role))
+        except WrongCell as wrong:
+            self.refuse(self.columns[role], wrong)
+            return otherwise
+
+    def refuse(self, column: str, wrong: WrongCell) -> None:
+        """Adds the error of a column, unless it names its own."""
+        named = f"column {(wrong.column or column)!r}"
+        self._errors.append(CellError(f"{named} {wrong}", wrong.remedy, f"{named} {wrong.what}"))
+
+    def text(self, role: str) -> str:
+        """Returns the text of a role; an empty one where it is missing or no text."""
+        return self.read(role, text_of, "")
+
+    def id(self, otherwise: str | int) -> str | int:
+        """Returns the row's own id, or `otherwise` where it has none."""
+        found = self.read("id", name_or_number, None)
+        return otherwise if found is None else found
+
+    def group(self) -> str | None:
+        """Returns what the row is grouped by, as text; None where no column says it or its cell is empty."""
+        found = self.read("group", name_or_number, None)
+        return None if found is None or found == "" else str(found)
+
+
+def check_cells(split: Split, problems: Problems) -> Split:
+    """Reports the rows of which a cell could not be read, and returns the split without them."""
+    readable = []
+    for example in split.examples:
+        errors: tuple[CellError, ...] = getattr(example, "cell_errors", ())
+        for error in errors:
+            problems.error(
+                f"{split.name}: {error.message}",
+                where=split.where(example),
+                remedy=error.remedy,
+                kind=f"{split.name}: {error.kind}",
+            )
+        if not errors:
+            readable.append(example)
+    return split if len(readable) == len(split) else dataclasses.replace(split, examples=readable)
