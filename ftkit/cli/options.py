@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +26,7 @@ Task = Annotated[
 ]
 Columns = Annotated[
     list[str] | None,
-    typer.Option(metavar="ROLE=COLUMN[,...]", help="Such as text=body,label=intent; may be repeated."),
+    typer.Option(metavar="ROLE=COLUMN[,...]", help="Such as text=body,label=intent, or label=[a,b]; may be repeated."),
 ]
 Delimiter = Annotated[str | None, typer.Option(help="Between the cells of csv files.")]
 Encoding = Annotated[str | None, typer.Option(help="Of text files, such as latin-1.")]
@@ -94,22 +95,23 @@ def delimiter_character(given: str | None) -> str | None:
     return "\t" if given == "\\t" else given
 
 
-def role_columns(given: list[str] | None) -> dict[str, str]:
-    """Returns role -> column of `text=body,label=intent`.
+def role_columns(given: list[str] | None) -> dict[str, str | tuple[str, ...]]:
+    """Returns role -> column of `text=body,label=intent`, or the columns of `label=[toxic,insult]`.
 
     Raises:
         UserError: a part is no such pair, or a role is named twice.
     """
     from ftkit.errors import UserError
 
-    columns: dict[str, str] = {}
+    columns: dict[str, str | tuple[str, ...]] = {}
     for part in _parts(given):
         role, equals, column = (piece.strip() for piece in part.partition("="))
         if not (role and equals and column):
             raise UserError(f"--columns: expected ROLE=COLUMN such as text=body,label=intent, got {part!r}.")
         if role in columns:
             raise UserError(f"--columns: the role {role!r} is named twice. Name it once.")
-        columns[role] = column
+        listed = column.startswith("[") and column.endswith("]")
+        columns[role] = tuple(name.strip() for name in column[1:-1].split(",")) if listed else column
     return columns
 
 
@@ -130,4 +132,5 @@ def metric_names(given: list[str] | None) -> tuple[str, ...] | None:
 
 
 def _parts(given: list[str] | None) -> list[str]:
-    return [part.strip() for text in given or () for part in text.split(",") if part.strip()]
+    """Returns what stands between commas, those within brackets left alone."""
+    return [part.strip() for text in given or () for part in re.split(r",(?![^\[]*\])", text) if part.strip()]

@@ -21,7 +21,7 @@ class Choices:
     Attributes:
         task: a kind, `file.py:NAME`, `package.module:NAME` or an entry point.
         metrics: names of metrics to compute; those that ftkit did not write run somebody's code.
-        columns: role -> column of the user's files.
+        columns: role -> column of the user's files; of labels also a list of columns, one for each.
         encoding: of text files.
         delimiter: between the cells of csv files.
         source_lang: of a checkpoint that is no run: the language of the sources.
@@ -32,7 +32,7 @@ class Choices:
 
     task: str | None = None
     metrics: tuple[str, ...] | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     encoding: str | None = None
     delimiter: str | None = None
     source_lang: str | None = None
@@ -71,6 +71,7 @@ def with_columns(config: RunConfig, choices: Choices, kind: Kind) -> RunConfig:
     assert config.run is not None
     kind.check_roles(choices.columns)
     # The kind's own come first: a ftkit.yaml from elsewhere may lack some.
-    columns = {**kind.own_columns, **config.run.columns, **choices.columns}
+    named = {role: column for role, column in choices.columns.items() if isinstance(column, str)}
+    columns = {**kind.own_columns, **config.run.columns, **named}
     facts = config.run.model_copy(update={"columns": columns})
     return config.model_copy(update={"run": facts})

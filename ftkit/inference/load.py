@@ -24,7 +24,7 @@ def load(
     max_new_tokens: int | None = None,
     task: str | None = None,
     metrics: Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | tuple[str, ...]] | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     source_lang: str | None = None,

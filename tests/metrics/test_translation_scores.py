@@ -29,7 +29,7 @@ WRITTEN = [
 ]
 
 
-def score(written: list[str], references: list[str], **options: Any) -> dict[str, Any]:
+def score(written: list[str], references: list[Any], **options: Any) -> dict[str, Any]:
     scorer = make_scorer(GROUP.defaults, GROUP, options={"target_lang": "de", **options})
     expected = np.empty(len(references), object)
     expected[:] = references
