@@ -11,6 +11,8 @@ import typer
 if TYPE_CHECKING:
     from ftkit.data.spec import Source
 
+NumBeams = Annotated[int | None, typer.Option(min=1, help="Beams, where texts are written; 1 is greedy.")]
+MaxNewTokens = Annotated[int | None, typer.Option(min=1, help="Tokens written at most, for each text.")]
 TrustRemoteCode = Annotated[
     bool,
     typer.Option(

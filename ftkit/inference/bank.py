@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftkit.adapters.task_adapter import Arrays, Prediction, TaskAdapter
+from ftkit.console import warn
 from ftkit.data.problems import Problems
 from ftkit.errors import CheckpointError, UserError, did_you_mean, name_list
 from ftkit.foreign_code import TRUST_WHEN_OPENED
@@ -23,6 +24,7 @@ from ftkit.models.checkpoint import inspect_checkpoint, resolve_path
 from ftkit.models.repository import Repository, have_same_weights
 from ftkit.models.spec import CheckpointSpec
 from ftkit.runs.loading import batch_limits, load_task_adapter, pick_device
+from ftkit.runs.results import cut_off_sentence
 from ftkit.runs.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
 from ftkit.types import Split
 
@@ -295,6 +297,9 @@ class AdapterBank:
             predictions = job.member.adapter.objective.decode(arrays[job.name], job.split.examples)
             for position, prediction in zip(job.positions, predictions, strict=True):
                 found[position - first] = prediction
+        cut_off = sum(prediction.get("cut_off") is True for prediction in found)
+        if cut_off:
+            warn(cut_off_sentence("requests", cut_off / len(found)))
         return found
 
     def _jobs(self, requests: Sequence[Request], first: int) -> list[Job]:

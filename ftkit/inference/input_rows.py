@@ -22,7 +22,7 @@ from ftkit.data.problems import Problems
 from ftkit.data.row_cells import check_cells
 from ftkit.errors import DataError, UserError, did_you_mean, name_list
 from ftkit.kinds.kind import Kind
-from ftkit.runs.results import cut_sentence
+from ftkit.runs.results import cut_off_sentence, cut_sentence
 from ftkit.types import Split
 
 OnBadRow = Literal["error", "skip", "empty"]
@@ -195,11 +195,8 @@ class InputRows:
             if count
         ]
         if self._num_cut_off:
-            found.append(
-                f"{_share(self._num_cut_off, self._num_rows)} texts written for {self._source} were cut off: they had "
-                'not ended when they were as long as may be. Their rows say "cut_off": true. To write more: '
-                "generation.max_new_tokens: N"
-            )
+            sentence = cut_off_sentence(self._source, self._num_cut_off / self._num_rows)
+            found.append(f'{sentence} These {self._num_cut_off:,} rows say "cut_off": true.')
         if self._num_bad:
             what = {"empty": 'have an "error" instead of a prediction', "skip": "are left out"}[self._on_bad_row]
             reasons = "\n".join(self._found.errors).replace("\n", "\n  ")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.adapters.task_adapter import Prediction
+from ftkit.console import warn
 from ftkit.data.check import Problems
 from ftkit.data.readers import fingerprint, open_table
 from ftkit.data.row_cells import check_cells
@@ -23,6 +24,7 @@ from ftkit.kinds.splits import read_options, read_splits
 from ftkit.metrics.scorer import make_scorer
 from ftkit.models.quantization import move
 from ftkit.runs.loading import batch_limits, load_model, load_task_adapter, pick_device
+from ftkit.runs.results import cut_off_warnings, truncation_warnings
 from ftkit.types import Split
 
 if TYPE_CHECKING:
@@ -187,6 +189,9 @@ class Predictor:
         problems.raise_if_any()
         rows = self.adapter.preprocessor.encode_to_score(split.examples)
         outcome = evaluate(self.model, self.adapter, split, rows, scorer, self.limits, autocast=self._autocast)
+        cut = truncation_warnings({split.source: rows.inputs}, self.adapter.preprocessor)
+        for sentence in [*cut, *cut_off_warnings({split.source: outcome})]:
+            warn(sentence)
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
         return {**outcome.metrics, "samples": len(split), "data": data}
 

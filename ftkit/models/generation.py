@@ -15,7 +15,10 @@ class GenerationSpec(BaseModel):
     # Only the order of checkpoints counts there, and greedy search takes a fraction of the time.
     validation_num_beams: int = Field(1, gt=0, description="Beams while training; 1 is greedy.")
     max_new_tokens: int | None = Field(
-        None, gt=0, description="Tokens written at most. Default: a quarter more than the longest target of train."
+        None,
+        gt=0,
+        description="Tokens written at most. Default: a quarter more than the longest target of train, and more for "
+        "longer sources than those of train.",
     )
     length_penalty: float | None = Field(
         None, description="Above 1 prefers long texts in beam search, below 1 short ones. Default: the checkpoint's."

@@ -76,8 +76,11 @@ def cut_sentence(name: str, count: int, total: int, meaning: str) -> str:
 def cut_off_warnings(evaluated: Mapping[str, Evaluation]) -> list[str]:
     """Returns one sentence for each split of which written texts had not ended at their longest."""
     shares = {name: found.metrics.get("cut_off_share") for name, found in evaluated.items()}
-    return [
+    return [cut_off_sentence(name, share) for name, share in shares.items() if share]
+
+
+def cut_off_sentence(name: str, share: float) -> str:
+    """Returns that texts were cut off at the most tokens that are written."""
+    return (
         f"{share:.1%} of the texts written for {name} did not end within generation.max_new_tokens and were cut off."
-        for name, share in shares.items()
-        if share
-    ]
+    )

@@ -116,7 +116,9 @@ class GenerationObjective(ObjectiveBase):
         return logits_BTV, labels_BT
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
-        """Writes texts for a padded batch.
+        """Writes texts for a padded batch, those that may be equally long together.
+
+        What is written for a row does not depend on how long the others are.
 
         Returns:
             `predictions` (B, T), the new tokens alone, padded; `cut_off` (B,), where the end was not reached.
@@ -125,12 +127,37 @@ class GenerationObjective(ObjectiveBase):
 
         config = copy.deepcopy(model.generation_config)
         config.num_beams = self.num_beams
-        generator: Any = model
-        written_BT = generator.generate(**batch.inputs, generation_config=config)[:, self._num_given(batch) :]
+        if self.preprocessor.longest_source is None:
+            return self._written(model, batch.inputs, config)
+        lengths = batch.inputs["attention_mask"].sum(dim=1).tolist()
+        limits_B = torch.as_tensor(self.preprocessor.most_written(lengths))
+        places, parts = [], []
+        for limit in limits_B.unique().tolist():
+            rows = (limits_B == limit).nonzero().squeeze(1)
+            config.max_new_tokens = limit
+            inputs = {name: tensor[rows.to(tensor.device)] for name, tensor in batch.inputs.items()}
+            places.append(rows)
+            parts.append(self._written(model, inputs, config))
+        return self._joined(parts, torch.cat(places).argsort())
+
+    def _written(self, model: Any, inputs: Tensors, config: Any) -> Tensors:
+        import torch
+
+        written_BT = model.generate(**inputs, generation_config=config)[:, self._num_given(inputs) :]
         ends = torch.as_tensor(config.eos_token_id, device=written_BT.device).reshape(-1)
         return {"predictions": written_BT, "cut_off": ~torch.isin(written_BT, ends).any(dim=1)}
 
-    def _num_given(self, batch: Batch) -> int:
+    def _joined(self, parts: Sequence[Tensors], order: torch.Tensor) -> Tensors:
+        """Returns the rows of parts in their order, texts padded to one length."""
+        import torch
+        from torch.nn.functional import pad
+
+        longest = max(part["predictions"].shape[1] for part in parts)
+        value = self.preprocessor.target_tokenizer.pad_token_id
+        texts = [pad(text_BT, (0, longest - text_BT.shape[1]), value=value) for text_BT in _each(parts, "predictions")]
+        return {"predictions": torch.cat(texts)[order], "cut_off": torch.cat(_each(parts, "cut_off"))[order]}
+
+    def _num_given(self, inputs: Tensors) -> int:
         """Returns how many tokens of a generated row the model was given."""
         raise NotImplementedError
 
@@ -187,7 +214,7 @@ class EncoderDecoderGeneration(GenerationObjective):
         config.pad_token_id = self.preprocessor.target_tokenizer.pad_token_id
         return loaded
 
-    def _num_given(self, batch: Batch) -> int:
+    def _num_given(self, inputs: Tensors) -> int:
         return 1  # the start token
 
 
@@ -197,5 +224,9 @@ class DecoderGeneration(GenerationObjective):
     def _aligned(self, logits_BTV: torch.Tensor, labels_BT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return logits_BTV[:, :-1], labels_BT[:, 1:]
 
-    def _num_given(self, batch: Batch) -> int:
-        return batch.inputs["input_ids"].shape[1]
+    def _num_given(self, inputs: Tensors) -> int:
+        return inputs["input_ids"].shape[1]
+
+
+def _each(parts: Sequence[Tensors], name: str) -> list[torch.Tensor]:
+    return [part[name] for part in parts]

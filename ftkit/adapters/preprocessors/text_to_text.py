@@ -8,6 +8,8 @@ prompt ends.
 
 from __future__ import annotations
 
+import functools
+import heapq
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +28,7 @@ from ftkit.models.tokenizers import TARGET_TOKENIZER, load_target_tokenizer
 from ftkit.types import LabelSpace, TextToTextExample
 
 SLACK = 1.25  # texts to come may be longer than those of train
+MOST_MEASURED = 200  # sources of train with the most characters: the one with the most tokens is among them
 Ids = list[int]
 
 
@@ -48,13 +51,16 @@ class TextToTextPreprocessor(TokenPreprocessor):
 
     Attributes:
         target_tokenizer: of what is written; for most checkpoints the processor itself.
-        max_new_tokens: tokens written at most; read off the targets of train unless it was set.
+        max_new_tokens: tokens written at most, for sources no longer than those of train; read off the targets of
+            train unless it was set.
+        longest_source: tokens of train's longest source, without what stands around sources; None where the user set
+            how much is written, whatever is read.
     """
 
     version: ClassVar[int] = 2
     options: ClassVar[tuple[str, ...]] = (
         *("max_target_length", "source_lang", "target_lang", "prompt_template"),
-        *("max_new_tokens", "generation"),
+        *("max_new_tokens", "longest_source", "generation"),
     )
     cut_meanings: ClassVar[Mapping[str, str]] = {
         "source": "longer than the model reads and was cut",
@@ -72,6 +78,7 @@ class TextToTextPreprocessor(TokenPreprocessor):
         target_lang: str | None = None,
         prompt_template: str | None = None,
         max_new_tokens: int | None = None,
+        longest_source: int | None = None,
         generation: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(spec, labels, max_length=max_length)
@@ -79,7 +86,9 @@ class TextToTextPreprocessor(TokenPreprocessor):
         self.max_target_length = max_target_length
         self.source_lang, self.target_lang = source_lang, target_lang
         self._prepare(prompt_template)
-        self.max_new_tokens = self._bounded(max_new_tokens or GenerationSpec(**(generation or {})).max_new_tokens)
+        stated = GenerationSpec(**(generation or {})).max_new_tokens
+        self.max_new_tokens = self._bounded(max_new_tokens or stated)
+        self.longest_source = None if stated else longest_source
 
     def _prepare(self, prompt_template: str | None) -> None:
         raise NotImplementedError
@@ -93,7 +102,7 @@ class TextToTextPreprocessor(TokenPreprocessor):
     @property
     def resolved_options(self) -> Mapping[str, Any]:
         """What was read off the training data."""
-        return {"max_new_tokens": self.max_new_tokens}
+        return {"max_new_tokens": self.max_new_tokens, "longest_source": self.longest_source}
 
     def save(self, folder: Path) -> None:
         """Writes the tokenizer of what is read, and that of what is written where it is another."""
@@ -104,12 +113,44 @@ class TextToTextPreprocessor(TokenPreprocessor):
     # --- examples -> rows ---
 
     def fit(self, examples: Sequence[TextToTextExample]) -> None:
-        """Derives how long written texts may be from the longest target, in tokens, unless it was set."""
+        """Derives how long written texts may be from the longest target and source, in tokens, unless it was set."""
         if self.max_new_tokens is None:
+            most = heapq.nlargest(MOST_MEASURED, examples, key=lambda example: example.size)
+            self.longest_source = max(self._source_length(len(ids)) for ids, _ in self._sources(most))
             longest = max(
                 len(ids) for chunk in in_chunks(examples) for ids, _ in self._targets([e.target or "" for e in chunk])
             )
             self.max_new_tokens = self._bounded(math.ceil(longest * SLACK))
+
+    def most_written(self, lengths: Sequence[int]) -> list[int]:
+        """Returns how many tokens are written at most for inputs of so many tokens.
+
+        A source longer than all of train may need a longer text than any target of train. So `max_new_tokens` is
+        doubled until it has grown as much as the source; doubled, so that few inputs of a batch differ.
+
+        Example: sources of train had up to 20 tokens, `max_new_tokens` is 30; Marian ends sources with one. Inputs
+        of 9, 21, 22 and 90 tokens get 30, 30, 60 and 240.
+        """
+        assert self.max_new_tokens is not None
+        return [self._room(length, self.max_new_tokens << self._doublings(length)) for length in lengths]
+
+    def _doublings(self, length: int) -> int:
+        if self.longest_source is None:
+            return 0
+        return math.ceil(math.log2(max(1.0, self._source_length(length) / self.longest_source)))
+
+    def _source_length(self, length: int) -> int:
+        """Returns the tokens of an input that are of its source, at least 1."""
+        return max(1, length - self._around)
+
+    @functools.cached_property
+    def _around(self) -> int:
+        """Tokens around every source: a prompt, a prefix, the end."""
+        return len(self._encode_sources([""])[0][0])
+
+    def _room(self, length: int, wanted: int) -> int:
+        """Returns as many tokens as can be written for an input, of so many that are wanted."""
+        return min(filter(None, (wanted, self.longest_output)))
 
     def _bounded(self, num_tokens: int | None) -> int | None:
         """Returns as many tokens as the model can write at most: beyond its positions it would fail."""
@@ -269,6 +310,12 @@ class DecoderPreprocessor(TextToTextPreprocessor):
 
     def _encode_sources(self, sources: Sequence[str]) -> list[tuple[Ids, bool]]:
         return self.prompts.encode(sources, self._prompt_limit)
+
+    def _room(self, length: int, wanted: int) -> int:
+        if self.max_length is None:
+            return wanted
+        assert self.max_new_tokens is not None
+        return min(wanted, max(self.max_new_tokens, self.max_length - length))
 
     @property
     def _prompt_limit(self) -> int | None:

@@ -15,6 +15,7 @@ import tiny
 from ftkit.adapters.task_adapter import Batch
 from ftkit.errors import CheckpointError, ConfigError
 from pairs import make_pairs, make_sources, make_translator
+from plain import saved
 
 
 def test_an_encoder_alone_cannot_write(checkpoint: Callable[[str], Path]) -> None:
@@ -100,3 +101,29 @@ def test_where_the_end_was_not_reached_is_told(checkpoint: Callable[[str], Path]
     found = adapter.objective.predict(Writes(), batch)
     assert found["predictions"].tolist() == [[7, 8, 9], [7, end, 0]], "without what the decoder starts with"
     assert found["cut_off"].tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("model", "num_beams"), [("marian", 1), ("marian", 2), ("gpt2", 1)])
+def test_rows_are_written_as_each_would_be_alone(
+    model: str, num_beams: int, checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = saved("CausalLM" if model == "gpt2" else "Seq2SeqLM", checkpoint(model), tmp_path / "model", noise=0.3)
+    options = {"prompt_template": "{source} ="} if model == "gpt2" else {}
+    adapter = make_translator(folder, **options, generation={"num_beams": num_beams})
+    adapter.preprocessor.fit(make_pairs(("the cold rain", "rain the cold"), ("rain", "card")))
+    most = adapter.preprocessor.max_new_tokens
+    model_ = adapter.objective.build().model.eval()
+    sources = make_sources("the cold rain today and tonight " * 2, "rain", "a cold wind today", "sun")
+
+    def written(examples: Any) -> list[tuple[list[int], bool]]:
+        with torch.inference_mode():
+            batch = tiny.batch_of(adapter, adapter.preprocessor.encode(examples, targets=False))
+            found = adapter.objective.predict(model_, batch)
+        pad = adapter.preprocessor.target_tokenizer.pad_token_id
+        rows = [[id_ for id_ in row if id_ != pad] for row in found["predictions"].tolist()]
+        return list(zip(rows, found["cut_off"].tolist(), strict=True))
+
+    together = written(sources)
+    assert together == [written([source])[0] for source in sources]
+    lengths = [len(ids) for ids, cut_off in together if cut_off]
+    assert most < max(lengths) <= 8 * most

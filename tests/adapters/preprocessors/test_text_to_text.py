@@ -53,11 +53,34 @@ def test_nothing_is_written_beyond_the_positions(checkpoint: Callable[[str], Pat
 
 def test_texts_to_come_may_be_a_quarter_longer_than_those_of_train(checkpoint: Callable[[str], Path]) -> None:
     adapter = make_translator(checkpoint("marian"))
-    assert adapter.preprocessor.resolved_options == {"max_new_tokens": None}
+    assert adapter.preprocessor.resolved_options == {"max_new_tokens": None, "longest_source": None}
     adapter.preprocessor.fit(make_pairs(("rain", "the cold rain"), ("rain", "card")))  # 3 words and </s>
-    assert adapter.preprocessor.resolved_options == {"max_new_tokens": 5}
+    assert adapter.preprocessor.resolved_options == {"max_new_tokens": 5, "longest_source": 1}
     adapter.preprocessor.fit(make_pairs(("rain", "card")))
     assert adapter.preprocessor.max_new_tokens == 5, "what is known is kept"
+
+
+@every_family
+def test_a_longer_source_may_have_a_longer_text(checkpoint: Callable[[str], Path], model: str) -> None:
+    preprocessor = make_translator(checkpoint(model), **OPTIONS.get(model, {})).preprocessor
+    preprocessor.fit(make_pairs(("the cold rain", "rain the cold"), ("rain", "card")))  # 3 words and an end
+    assert preprocessor.longest_source == len(preprocessor.processor.tokenize("the cold rain"))
+    most = preprocessor.max_new_tokens
+    sources = make_sources("rain", "the cold rain", "the cold rain the", "the cold rain " * 5, "rain " * 1000)
+    lengths = preprocessor.encode(sources, targets=False).costs.tolist()
+    found = preprocessor.most_written(lengths)
+    assert found[:3] == [most, most, 2 * most]
+    assert found[3] in (4 * most, 8 * most), "a word after a space may be fewer tokens than one at the beginning"
+    room = tiny.MAX_POSITIONS - (lengths[-1] if model == "gpt2" else 1)
+    assert found[4] <= room if model != "marian" else found[4] > 8 * most
+    again = make_translator(checkpoint(model), **OPTIONS.get(model, {}), **preprocessor.resolved_options).preprocessor
+    assert again.most_written(lengths) == found
+
+
+def test_a_limit_of_the_users_is_kept_whatever_is_read(checkpoint: Callable[[str], Path]) -> None:
+    options = {"max_new_tokens": 5, "longest_source": 3, "generation": {"max_new_tokens": 9}}
+    preprocessor = make_translator(checkpoint("marian"), **options).preprocessor
+    assert preprocessor.longest_source is None, "so nothing is derived from it"
 
 
 # --- equal in, equal out ---
@@ -72,7 +95,7 @@ def test_encoding_changes_nothing(checkpoint: Callable[[str], Path], model: str,
     whole = adapter.preprocessor.encode(others, targets=targets)
     assert adapter.preprocessor.encode(first, targets=targets).rows.to_list() == before.rows.to_list()
     assert whole.rows[1] == before.rows[0], "a row depends on its own example alone"
-    assert adapter.preprocessor.resolved_options == {"max_new_tokens": None}
+    assert adapter.preprocessor.resolved_options == {"max_new_tokens": None, "longest_source": None}
 
 
 def test_a_decoder_cuts_a_long_source_at_one_place_in_training_and_in_prediction(
