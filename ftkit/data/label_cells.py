@@ -149,7 +149,7 @@ def _checked(name: str) -> str:
     if len(name) > MAX_NAME:
         raise WrongCell(
             f"holds a name of more than {MAX_NAME:,} characters",
-            "check data.columns.label: it may name the column of the texts",
+            "check data.columns.label, which may name the column of the texts",
             cell=name,
         )
     return name

@@ -24,6 +24,7 @@ from ftkit.adapters.preprocessors.tokens import NO_LOSS, TokenPreprocessor, data
 from ftkit.adapters.task_adapter import Batch, Encoded, EncodedToScore
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.spec import CheckpointSpec
+from ftkit.models.target_ids import target_ids
 from ftkit.models.tokenizers import TARGET_TOKENIZER, load_target_tokenizer
 from ftkit.types import LabelSpace, TextToTextExample
 
@@ -57,7 +58,7 @@ class TextToTextPreprocessor(TokenPreprocessor):
             how much is written, whatever is read.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     options: ClassVar[tuple[str, ...]] = (
         *("max_target_length", "source_lang", "target_lang", "prompt_template"),
         *("max_new_tokens", "longest_source", "generation"),
@@ -276,7 +277,7 @@ class EncoderDecoderPreprocessor(TextToTextPreprocessor):
 
     def _targets(self, targets: Sequence[str]) -> list[tuple[Ids, bool]]:
         limit = min(filter(None, (self.max_target_length, self.spec.max_target_positions)), default=None)
-        written = self.target_tokenizer(text_target=list(targets), verbose=False)["input_ids"]
+        written = target_ids(self.target_tokenizer, targets)
         return [_limited(self.languages.written(ids), limit) for ids in written]
 
     def recipe(self) -> dict[str, Any]:
@@ -327,7 +328,7 @@ class DecoderPreprocessor(TextToTextPreprocessor):
 
     def _targets(self, targets: Sequence[str]) -> list[tuple[Ids, bool]]:
         texts = [self.prompts.before_target + target for target in targets]
-        found = self.processor(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        found = target_ids(self.processor, texts, add_special_tokens=False)
         return [_limited([*ids, self.end_id], self.max_target_length) for ids in found]
 
     def _room_for_target(self, source: Ids) -> int | None:

@@ -83,6 +83,17 @@ def test_a_limit_of_the_users_is_kept_whatever_is_read(checkpoint: Callable[[str
     assert preprocessor.longest_source is None, "so nothing is derived from it"
 
 
+@pytest.mark.parametrize("model", ["t5", *every_family.args[1]])
+def test_an_end_token_inside_a_target_ends_nothing(checkpoint: Callable[[str], Path], model: str) -> None:
+    preprocessor = make_translator(checkpoint(model), **OPTIONS.get(model, {})).preprocessor
+    end = preprocessor.target_tokenizer.eos_token
+    target = f"the {end}rain{end} will stop"
+    (row,) = preprocessor.encode(make_pairs(("rain", target)), targets=True).rows
+    labels = [id_ for id_ in row["labels"] if id_ >= 0]
+    assert labels.index(preprocessor.end_id) == len(labels) - 1
+    assert preprocessor.target_tokenizer.decode(labels, skip_special_tokens=True).strip() == target
+
+
 # --- equal in, equal out ---
 
 
