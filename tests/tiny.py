@@ -7,7 +7,7 @@ from `EXAMPLES` rather than trained, so that token ids never change with a libra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +85,9 @@ class Recipe:
     config_type: str | None = None
 
 
-def make_checkpoint(model_type: str, folder: Path, *, dropout: float = 0.0, seed: int = 0) -> Path:
+def make_checkpoint(
+    model_type: str, folder: Path, *, dropout: float = 0.0, seed: int = 0, sizes: Mapping[str, int] | None = None
+) -> Path:
     """Writes a checkpoint (config.json, model.safetensors, tokenizer files) and returns its folder.
 
     Args:
@@ -93,6 +95,7 @@ def make_checkpoint(model_type: str, folder: Path, *, dropout: float = 0.0, seed
         folder: where to write; made if need be.
         dropout: probability for every dropout that the model has.
         seed: of the random weights.
+        sizes: other sizes than the usual, in the words of this model type's config.
     """
     import torch
     import transformers
@@ -103,7 +106,7 @@ def make_checkpoint(model_type: str, folder: Path, *, dropout: float = 0.0, seed
         recipe.config_type or model_type,
         vocab_size=len(tokenizer) + recipe.spare_rows,
         **_special_ids(model_type, tokenizer),
-        **recipe.config,
+        **recipe.config | (sizes or {}),
         **dict.fromkeys(recipe.dropouts, dropout),
     )
     with torch.random.fork_rng(devices=[]):

@@ -22,7 +22,7 @@ CANARIES = {
 }
 
 OUTSIDER = """
-import json, sys
+import contextlib, io, json, sys
 assert not [name for name in sys.modules if name.startswith("ftkit")]
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
@@ -42,33 +42,32 @@ for text in texts:
     with torch.no_grad():
         probabilities = model(**tokenizer(text, return_tensors="pt")).logits.softmax(-1)[0]
     adapted.append((config.id2label[int(probabilities.argmax())], float(probabilities.max())))
+printed = io.StringIO()
+with contextlib.redirect_stdout(printed):
+    exec(sys.argv[2])
 assert not [name for name in sys.modules if name.startswith("ftkit")]
-print(json.dumps({"whole": whole, "adapted": adapted}))
+print(json.dumps({"whole": whole, "adapted": adapted, "by the card": printed.getvalue()}))
 """
 
 
 def test_others_reproduce_the_predictions_without_ftkit(hub, finished, python, checkpoint, tmp_path):
+    """From the files with code of their own, and with the code of the card that was pushed, as it stands."""
     hub.add_repo("me/base", {file.name: file.read_bytes() for file in checkpoint("bert").iterdir()})
     settings = {"tuner": {"method": "lora"}, "train.num_train_epochs": 2}
     adapter = ftkit.train(run_config(tmp_path / "lora", checkpoint("bert"), **settings))
     ftkit.push(finished, "me/full")
     adapter.push("me/adapter", base="me/base")
     texts = [row["text"] for row in rows(finished)]
-    found = json.loads(python(hub, "-c", OUTSIDER, json.dumps(texts)))
+    card = hub.files("me/full")["README.md"].decode()
+    code = card.partition("```python\n")[2].partition("```")[0]
+    assert "me/full" in code
+    found = json.loads(python(hub, "-c", OUTSIDER, json.dumps(texts), code))
     for key, run in (("whole", finished), ("adapted", adapter.output_dir)):
         expected = [json.loads(line) for line in (run / "predictions" / "test.jsonl").read_text().splitlines()]
         assert [label for label, _ in found[key]] == [row["label"] for row in expected]
         assert [score for _, score in found[key]] == pytest.approx([row["score"] for row in expected], abs=1e-5)
-
-
-def test_the_card_that_was_pushed_runs_as_it_stands(hub, finished, python):
-    ftkit.push(finished, "me/full")
-    card = hub.files("me/full")["README.md"].decode()
-    code = card.partition("```python\n")[2].partition("```")[0]
-    assert "me/full" in code
-    out = python(hub, "-c", code)
     labels = json.loads((finished / "config.json").read_text())["id2label"].values()
-    assert any(label in out for label in labels), out
+    assert any(label in found["by the card"] for label in labels), found["by the card"]
 
 
 def rows(run: Path) -> list[dict[str, str]]:
@@ -76,6 +75,23 @@ def rows(run: Path) -> list[dict[str, str]]:
 
     with Path(str(ftkit.load_config(run / "ftkit.yaml").data.test)).open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+# Commands one after another in one process, each with what it returns and writes to standard output and error.
+COMMANDS = """
+import contextlib, io, json, sys
+from ftkit.cli import main
+
+done = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv, out, err = ["ftkit", *arguments], io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as stopped:
+            done.append((stopped.code or 0, out.getvalue(), err.getvalue()))
+print(json.dumps(done))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -94,18 +110,23 @@ def pushed_by_config(tmp_path_factory, checkpoint):
         variables = {name: value for name, value in CANARIES.items() if name.isidentifier()}
         environment = {**os.environ, **server.environment, **variables, "HOME": str(home), "HF_HOME": str(home / "hf")}
         environment["WANDB_MODE"] = "offline"
-        ftkit_command = [sys.executable, "-m", "ftkit"]
-        done = [
-            subprocess.run([*ftkit_command, *arguments], cwd=place, env=environment, text=True, capture_output=True)
-            for arguments in (["check", "config.yaml"], ["train", "config.yaml"], ["pull", "me/by-config", "copy"])
-        ]
+        commands = [["check", "config.yaml"], ["train", "config.yaml"], ["pull", "me/by-config", "copy"]]
+        process = subprocess.run(
+            [sys.executable, "-c", COMMANDS, json.dumps(commands)],
+            cwd=place,
+            env=environment,
+            text=True,
+            capture_output=True,
+        )
+        assert process.returncode == 0, process.stderr
+        done = [*json.loads(process.stdout.splitlines()[-1]), (0, process.stdout, process.stderr)]
         yield server, place, done
 
 
 def test_a_config_pushes_after_the_proof(pushed_by_config):
     server, place, done = pushed_by_config
-    assert [process.returncode for process in done] == [0, 0, 0], [process.stderr for process in done]
-    assert f"{server.endpoint}/me/by-config" in done[1].stdout
+    assert [code for code, _, _ in done] == [0, 0, 0, 0], [err for _, _, err in done]
+    assert f"{server.endpoint}/me/by-config" in done[1][1]
     files = server.files("me/by-config")
     assert server.repository("me/by-config").private
     assert files["model.safetensors"] == (place / "run" / "model.safetensors").read_bytes()
@@ -120,8 +141,8 @@ def test_canaries_are_in_no_file_no_line_and_no_request_body(pushed_by_config):
     assert len(bodies) > 10
     assert any(path.name.startswith("events.out") for path in files), "the tracker wrote something too"
     for name, canary in CANARIES.items():
-        for process in done:
-            assert canary not in process.stdout + process.stderr, name
+        for _, out, err in done:
+            assert canary not in out + err, name
         assert not [path for path in files if canary.encode() in path.read_bytes()], name
         assert not [body for body in bodies if canary.encode() in body], name
         assert not [content for content in server.files("me/by-config").values() if canary.encode() in content], name

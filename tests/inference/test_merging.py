@@ -27,7 +27,7 @@ MERGING = [name for name, method in METHODS.items() if method.merges]
 
 def trained(folder: Path, checkpoint: Path, method: str, **overrides: Any) -> Path:
     options = {"num_layers": 1} if method == "last-layers" else {}
-    config = run_config(folder, checkpoint, **{"train.num_train_epochs": 4, **overrides})
+    config = run_config(folder, checkpoint, **{"train.num_train_epochs": 2, **overrides})
     return ftkit.train({**config, "tuner": {"method": method, **options}}).output_dir
 
 

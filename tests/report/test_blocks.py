@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +133,7 @@ NEEDED = {"hear": {"seconds": 5.0}}
 @pytest.mark.parametrize("reading", READINGS)
 def test_parts_that_do_not_belong_together_are_written_all_the_same(reading: str, usage: str) -> None:
     """A report of a stranger may name any of them, with any values that their models take."""
-    values = json.loads(Report(title="x", texts_are_public=True, **_parts()).to_json())
+    values = json.loads(_report())
     values["card"]["facts"] = dict.fromkeys(find_reading(reading).facts.model_fields) | {"reading": reading}
     values["card"]["recipe"] = {"usage": usage, "auto_class": "AutoModel", **NEEDED.get(usage, {})}
     for reads_pairs in (False, True):
@@ -142,18 +144,27 @@ def test_parts_that_do_not_belong_together_are_written_all_the_same(reading: str
             assert "## How to use" in card_text("x", report.card, name="owner/x", is_folder=False)
 
 
-def _parts() -> dict[str, Any]:
+@functools.cache  # it is drawn
+def _report() -> str | bytes:
     content = contents.single_label_content(evaluated=contents.single_label_content().evaluated[:1])
-    return {"page": page_values(content), "card": card_values(content)}
+    return Report(title="x", texts_are_public=True, page=page_values(content), card=card_values(content)).to_json()
 
 
 # --- pictures -----------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of images, drawn once: never write to it."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_report(folder, contents.image_content())
+    return folder
+
+
 @pytest.fixture
-def report_of_images(tmp_path: Path) -> Path:
-    write_report(tmp_path, contents.image_content())
-    return tmp_path
+def report_of_images(finished: Path, tmp_path: Path) -> Path:
+    """A copy of that report, to be changed."""
+    return Path(shutil.copytree(finished, tmp_path, dirs_exist_ok=True))
 
 
 def _rows(report: str | bytes) -> list[dict[str, Any]]:

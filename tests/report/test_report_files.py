@@ -46,10 +46,18 @@ def shown(report: str | bytes) -> dict[str, dict[str, Any]]:
     return {block["block"]: block for block in json.loads(report)["page"]["results"]["blocks"]}
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a finished run, drawn once: never write to it."""
+    folder = tmp_path_factory.mktemp("finished") / "support-intents"
+    written(folder, contents.single_label_content())
+    return folder
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    written(tmp_path / "support-intents", contents.single_label_content())
-    return tmp_path / "support-intents"
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A copy of that directory, to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / finished.name))
 
 
 @pytest.mark.parametrize("name", CONTENTS)
