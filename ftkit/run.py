@@ -214,6 +214,8 @@ def execute(config: RunConfig) -> RunResult:
             save_total_limit=config.train.save_total_limit,
             primary_metric=run.primary_metric,
             early_stopping_patience=config.train.early_stopping_patience,
+            max_skipped_steps=config.train.max_skipped_steps,
+            name_rows=steps.row_names(run.splits["train"], rows),
             callbacks=[*steps.callbacks(config, model), TrackerCallback(trackers)],
             resume_from=training.resume_point(directory.checkpoints) if config.resume else None,
         )

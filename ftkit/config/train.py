@@ -130,6 +130,12 @@ class FtkitTrainOptions(BaseModel):
         "none", description="Experiment trackers, one or several: tensorboard, wandb, mlflow, trackio, or none."
     )
     logging_steps: _Steps = Field(10, description="Log every so many optimizer steps.")
+    max_skipped_steps: int = Field(
+        0,
+        ge=0,
+        description="Optimizer steps that may be left out since their loss or gradient is NaN or infinite; one more "
+        "ends the run.",
+    )
     save_total_limit: _Count = Field(2, description="Checkpoints kept; the best is always among them.")
 
     @property

@@ -17,7 +17,7 @@ from transformers import IntervalStrategy, TrainerCallback, TrainerControl, Trai
 from ftkit.data.files import atomic_write_json
 from ftkit.engine.checkpoints import PREFIX
 
-LOSS_FILE = "loss.json"
+TOTALS_FILE = "totals.json"
 
 
 def evaluations_without_improvement(
@@ -125,27 +125,29 @@ class BestCheckpoint(TrainerCallback):
 
 
 @dataclass(frozen=True)
-class LossTotal:
-    """Losses of the steps so far, which the Trainer forgets when a run is interrupted.
+class Totals:
+    """What the steps so far add up to, which the Trainer forgets when a run is interrupted.
 
     Attributes:
-        logged: sum of the losses of the steps up to the last logged one, averaged over ranks.
-        unlogged: likewise of those after it.
+        logged_loss: sum of the losses of the steps up to the last logged one, averaged over ranks.
+        unlogged_loss: likewise of those after it.
         last_logged_step: the step up to which losses have been logged.
+        skipped_steps: steps that were left out since their loss or gradient was not finite.
     """
 
-    logged: float = 0.0
-    unlogged: float = 0.0
+    logged_loss: float = 0.0
+    unlogged_loss: float = 0.0
     last_logged_step: int = 0
+    skipped_steps: int = 0
 
     def save(self, folder: Path) -> None:
-        """Writes it into a checkpoint."""
-        atomic_write_json(folder / LOSS_FILE, asdict(self))
+        """Writes them into a checkpoint."""
+        atomic_write_json(folder / TOTALS_FILE, asdict(self))
 
     @classmethod
-    def load(cls, folder: Path) -> LossTotal | None:
-        """Reads it from a checkpoint; None where an earlier release has made the checkpoint."""
-        path = folder / LOSS_FILE
+    def load(cls, folder: Path) -> Totals | None:
+        """Reads them from a checkpoint; None where an earlier release has made the checkpoint."""
+        path = folder / TOTALS_FILE
         return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 

@@ -17,9 +17,9 @@ from ftkit.adapters.task_adapter import Batch, Encoded, TaskAdapter
 from ftkit.engine import checkpoints
 from ftkit.engine.batching import RandomBatchSampler, StepSize
 from ftkit.engine.current_batch import computing
-from ftkit.engine.guards import FiniteGuard, check_weights_are_finite
+from ftkit.engine.guards import FiniteGuard, NameRows, check_weights_are_finite
 from ftkit.engine.precision import unwrap_forward
-from ftkit.engine.resuming import BestCheckpoint, Ending, LossTotal, SaveAfterEvaluation
+from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, Totals
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
 from ftkit.errors import RunError
 from ftkit.tuners.training_state import load_training_state, save_training_state
@@ -43,6 +43,8 @@ class FtkitTrainer(Trainer):
         evaluate_model: scores the model on the validation rows; None without validation data.
         save_total_limit: checkpoints kept; rotation happens only after a new checkpoint is whole.
         early_stopping_patience: evaluations in a row without a better score after which training ends; None: never.
+        max_skipped_steps: steps whose loss or gradient is not finite that are left out before the run ends.
+        name_rows: says where training rows stand, for messages.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class FtkitTrainer(Trainer):
         evaluate_model: Callable[[], Metrics] | None,
         save_total_limit: int,
         early_stopping_patience: int | None = None,
+        max_skipped_steps: int = 0,
+        name_rows: NameRows | None = None,
         callbacks: list[TrainerCallback],
     ) -> None:
         super().__init__(
@@ -73,7 +77,13 @@ class FtkitTrainer(Trainer):
         self.model_accepts_loss_kwargs = False
         self.adapter, self.encoded, self.size = adapter, train, size
         self.evaluate_model, self.num_checkpoints = evaluate_model, save_total_limit
-        self.guard = FiniteGuard()
+        self.guard = FiniteGuard(
+            max_skipped_steps=max_skipped_steps,
+            agree=self._on_any_rank,
+            **({} if name_rows is None else {"name_rows": name_rows}),
+        )
+        self.guard.gradients_are_scaled = self.accelerator.scaler is not None
+        self.add_callback(self.guard)  # the last: others change gradients before a step, too
         self.num_weights = num_working_weights(model)
         self.num_rows_of_rank = 0
         self.counts_all_losses = True
@@ -121,11 +131,13 @@ class FtkitTrainer(Trainer):
         """
         batch: Batch = inputs[BATCH]
         outputs = model(**batch.inputs)
-        loss = self.adapter.objective.loss(outputs, batch).sum() / self.items_per_step * self.args.world_size
+        losses_B = self.adapter.objective.loss(outputs, batch)
+        self.guard.watch_losses(losses_B, batch.row_indices)
+        loss = losses_B.sum() / self.items_per_step * self.args.world_size
         return (loss, outputs) if return_outputs else loss
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Forward and backward passes over the parts of a batch, watched for NaN; ranks meet in the last."""
+        """Forward and backward passes over the parts of a batch; ranks meet in the last."""
         *before, last = inputs[PARTS]
         self.num_rows_of_rank += sum(map(len, inputs[PARTS]))
         losses = []
@@ -134,9 +146,19 @@ class FtkitTrainer(Trainer):
                 losses.append(super().training_step(model, {BATCH: part}, *args, **kwargs))
         with computing(last):
             losses.append(super().training_step(model, {BATCH: last}, *args, **kwargs))
-        loss = torch.stack(losses).sum()
-        self.guard.watch(loss)
-        return loss
+        return torch.stack(losses).sum()
+
+    def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
+        """Returns the norm of a step's gradient, and shows it to the guard."""
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        self.guard.watch_gradient(norm)
+        return norm
+
+    def _on_any_rank(self, is_true: bool) -> bool:
+        if self.args.world_size == 1:
+            return is_true
+        flag = torch.tensor(float(is_true), device=self.args.device)
+        return bool(self.accelerator.reduce(flag, reduction="sum") > 0)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Returns about how many operations a batch takes: 6 a weight and position (arXiv 2001.08361, section 2.1)."""
@@ -167,24 +189,25 @@ class FtkitTrainer(Trainer):
         return metrics
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Logs, and looks at the guard: the device is synchronised then anyway."""
-        self.guard.check(self.state.global_step)
+        """Logs, and has the guard look: the device is synchronised then anyway."""
+        self.guard.check()
         if "train_loss" in logs and self.counts_all_losses:
             # transformers divides by the steps since the run was resumed, and forgets the losses before.
             logs["train_loss"] = self._total_loss_scalar / max(self.state.global_step, 1)
         super().log(logs, start_time)
 
-    def loss_total(self) -> LossTotal:
-        """Returns the losses so far; all ranks call this together."""
+    def totals(self) -> Totals:
+        """Returns what the steps so far add up to; all ranks call this together."""
         unlogged = self.accelerator.reduce(self._tr_loss.detach().clone(), reduction="mean")
-        return LossTotal(self._total_loss_scalar, unlogged.item(), self._globalstep_last_logged)
+        return Totals(self._total_loss_scalar, unlogged.item(), self._globalstep_last_logged, self.guard.num_skipped)
 
-    def restore_losses(self, total: LossTotal | None) -> None:
-        """Goes on from the losses of a checkpoint, once the loop has set its own to zero."""
-        self.counts_all_losses = total is not None
-        if total is not None:
-            self._total_loss_scalar, self._globalstep_last_logged = total.logged, total.last_logged_step
-            self._tr_loss.fill_(total.unlogged)
+    def restore_totals(self, totals: Totals | None) -> None:
+        """Goes on from the totals of a checkpoint, once the loop has set its own to zero."""
+        self.counts_all_losses = totals is not None
+        if totals is not None:
+            self._total_loss_scalar, self._globalstep_last_logged = totals.logged_loss, totals.last_logged_step
+            self._tr_loss.fill_(totals.unlogged_loss)
+            self.guard.num_skipped = totals.skipped_steps
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
         """Returns the batches of the next step; none of a run that had ended before it was resumed."""
@@ -240,7 +263,7 @@ class FtkitTrainer(Trainer):
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Saves a checkpoint, seals it with a manifest, and only then deletes older ones."""
         step = self.state.global_step
-        self.guard.check(step)
+        self.guard.check()
         check_weights_are_finite(model, step)
         run_folder = Path(self._get_output_dir(trial))
         folder = run_folder / f"{checkpoints.PREFIX}{step}"
@@ -253,13 +276,13 @@ class FtkitTrainer(Trainer):
             # Of a base on the Hub, where it cannot be asked: ftkit knows by itself which tokens were added.
             warnings.filterwarnings("ignore", message="Could not find a config file")
             super()._save_checkpoint(model, trial)
-        losses = self.loss_total()
+        totals = self.totals()
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             # Pickled arguments can hold what should not travel, and nothing reads them.
             (folder / "training_args.bin").unlink(missing_ok=True)
             save_training_state(self.accelerator.unwrap_model(model, keep_torch_compile=False), folder)
-            losses.save(folder)
+            totals.save(folder)
             checkpoints.write_manifest(folder)
             checkpoints.rotate(run_folder, keep=self.num_checkpoints, best=self.state.best_model_checkpoint)
         self.accelerator.wait_for_everyone()

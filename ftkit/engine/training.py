@@ -16,11 +16,12 @@ from ftkit.console import note, warn
 from ftkit.engine import checkpoints
 from ftkit.engine.arguments import is_sharded, tell_accelerate, training_arguments
 from ftkit.engine.batching import PART_COST, StepSize, padding_share, parts, plan_epoch
+from ftkit.engine.guards import NameRows, check_weights_are_finite
 from ftkit.engine.precision import check_precision
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
 from ftkit.engine.rehearsal import rehearse
-from ftkit.engine.resuming import AtTrainBegin, LossTotal
+from ftkit.engine.resuming import AtTrainBegin, Totals
 from ftkit.engine.trainer import FtkitTrainer
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def train(
     save_total_limit: int,
     primary_metric: str,
     early_stopping_patience: int | None = None,
+    max_skipped_steps: int = 0,
+    name_rows: NameRows | None = None,
     callbacks: Sequence[TrainerCallback] = (),
     resume_from: Path | None = None,
 ) -> Trained:
@@ -113,6 +116,8 @@ def train(
         save_total_limit: checkpoints kept.
         primary_metric: shown after each evaluation.
         early_stopping_patience: evaluations in a row without a better score after which training ends; None: never.
+        max_skipped_steps: steps whose loss or gradient is not finite that are left out before the run ends.
+        name_rows: says where training rows stand, for messages.
         resume_from: a whole checkpoint.
 
     Raises:
@@ -128,12 +133,15 @@ def train(
         evaluate_model=evaluate_model,
         save_total_limit=save_total_limit,
         early_stopping_patience=early_stopping_patience,
+        max_skipped_steps=max_skipped_steps,
+        name_rows=name_rows,
         callbacks=[progress, *callbacks],
     )
     if resume_from is not None:
-        losses = LossTotal.load(resume_from)
-        trainer.add_callback(AtTrainBegin(lambda: trainer.restore_losses(losses)))
+        totals = Totals.load(resume_from)
+        trainer.add_callback(AtTrainBegin(lambda: trainer.restore_totals(totals)))
     metrics = trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from)).metrics
+    check_weights_are_finite(model, trainer.state.global_step)
     return Trained(
         model=trainer.finished_model(),
         metrics={
@@ -143,6 +151,7 @@ def train(
             "train_samples_per_second": round(trainer.num_rows_trained() / metrics["train_runtime"], 3),
             "num_steps": trainer.state.global_step,
             "best_step": trainer.state.best_global_step,
+            "num_skipped_steps": trainer.guard.num_skipped,
             "seed": arguments.seed,
             "num_processes": arguments.world_size,
             "first_step_seconds": progress.first_step_seconds,

@@ -144,7 +144,11 @@ def check_run(config: RunConfig) -> CheckedRun:
     task_adapter_spec = kind.task_adapter(spec)
     task_adapter_spec.check_checkpoint(spec)
     check_suits(config.tuner, kind.name, task_adapter_spec.refuses, spec.name)
-    check_trains(config.tuner, activation_checkpointing=bool(config.train.activation_checkpointing))
+    check_trains(
+        config.tuner,
+        activation_checkpointing=bool(config.train.activation_checkpointing),
+        max_skipped_steps=config.train.max_skipped_steps,
+    )
     spec = spec.beside(config.tuner.prompt_length)
     spec, quantization_warnings = _quantized(spec, config)
     start_from = _trained_adapter(config, spec)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from transformers import TrainerCallback
 
-from ftkit.adapters.task_adapter import EncodedToScore, TaskAdapter
+from ftkit.adapters.task_adapter import Encoded, EncodedToScore, TaskAdapter
 from ftkit.config.run_config import RunConfig
 from ftkit.config.train import stated_trackers
 from ftkit.console import is_main_process, note
@@ -22,6 +23,7 @@ from ftkit.models.loading import LoadedModel
 from ftkit.runs.checked_run import CheckedRun
 from ftkit.runs.files import PREDICTIONS
 from ftkit.runs.loading import PEFT_PREFIXES
+from ftkit.types import Split
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainingArguments
@@ -105,6 +107,17 @@ def callbacks(config: RunConfig, model: Any) -> list[TrainerCallback]:
 
         found.append(RankAllocation(model))
     return found
+
+
+def row_names(split: Split, encoded: Encoded) -> Callable[[Sequence[int]], list[str]]:
+    """Returns what says where rows stand: `file, line N (id)`, of the examples that they are rows of."""
+
+    def name(rows: Sequence[int]) -> list[str]:
+        first_rows = encoded.first_rows
+        found = rows if first_rows is None else np.searchsorted(first_rows, rows, side="right") - 1
+        return [f"{split.where(split.examples[index])} (id {split.examples[index].id})" for index in found]
+
+    return name
 
 
 def open_trackers(run: CheckedRun) -> Trackers:

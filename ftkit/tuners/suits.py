@@ -26,8 +26,8 @@ def check_suits(spec: TunerSpec, kind: str, refuses: Mapping[str, str], checkpoi
         )
 
 
-def check_trains(spec: TunerSpec, *, activation_checkpointing: bool) -> None:
-    """Refuses settings of training under which a method would learn nothing.
+def check_trains(spec: TunerSpec, *, activation_checkpointing: bool, max_skipped_steps: int = 0) -> None:
+    """Refuses settings of training under which a method would learn nothing, or learn it wrong.
 
     Raises:
         ConfigError: saying why, and what to do instead.
@@ -36,4 +36,9 @@ def check_trains(spec: TunerSpec, *, activation_checkpointing: bool) -> None:
         raise ConfigError(
             "train.activation_checkpointing: layers that are computed again read no keys and values from outside, so "
             "that prefix would learn nothing. Leave it out, or choose lora."
+        )
+    if spec.method == "adalora" and max_skipped_steps:
+        raise ConfigError(
+            "train.max_skipped_steps: adalora takes its ranks away by a schedule over all steps, so that none may be "
+            "left out. Leave it out, or choose lora."
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import shutil
@@ -16,7 +15,7 @@ import torch
 import tiny
 from ftkit.engine import checkpoints
 from ftkit.engine.batching import StepSize
-from ftkit.engine.resuming import LossTotal, evaluations_without_improvement
+from ftkit.engine.resuming import Totals, evaluations_without_improvement
 from ftkit.errors import ConfigError, RunError
 from ftkit.types import LabelSpace
 
@@ -99,7 +98,7 @@ def _kill_at(name: str) -> Callable[..., None]:
 
 
 @pytest.fixture
-def runs(checkpoint: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TinyRuns]:
+def runs(checkpoint: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyRuns:
     return TinyRuns(checkpoint("bert"), tmp_path, monkeypatch)
 
 
@@ -263,9 +262,8 @@ def test_evaluations_without_improvement(scores: Sequence[float | None], count: 
     assert evaluations_without_improvement(lower, "eval_f1", greater_is_better=False) == count
 
 
-def test_losses_survive_the_way_to_disk(tmp_path: Path) -> None:
-    total = LossTotal(logged=0.1 + 0.2, unlogged=1 / 3, last_logged_step=7)
+def test_totals_survive_the_way_to_disk(tmp_path: Path) -> None:
+    total = Totals(logged_loss=0.1 + 0.2, unlogged_loss=1 / 3, last_logged_step=7)
     total.save(tmp_path)
-    assert LossTotal.load(tmp_path) == total
-    assert LossTotal.load(tmp_path / "nowhere") is None
-    assert dataclasses.asdict(total)["last_logged_step"] == 7
+    assert Totals.load(tmp_path) == total
+    assert Totals.load(tmp_path / "nowhere") is None

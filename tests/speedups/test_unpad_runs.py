@@ -7,11 +7,14 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import TrainerControl, TrainerState
 
 import ftkit
 import tiny
@@ -277,15 +280,16 @@ def test_with_padding_transformers_waits_once_a_forward_pass(make_trainer: Calla
     assert (many - few).total() == 2
 
 
-def test_the_guard_reads_a_loss_only_when_it_is_asked() -> None:
-    guard = FiniteGuard()
+def test_the_guard_reads_a_loss_on_a_gpu_only_when_it_is_asked() -> None:
+    guard, gpu = FiniteGuard(), SimpleNamespace(device=torch.device("cuda"))
     with Waits() as waits:
-        for _ in range(3):
-            guard.watch(torch.tensor(1.0))
+        for step in range(3):
+            guard.watch_losses(torch.ones(4), np.arange(4))
+            guard.on_pre_optimizer_step(gpu, TrainerState(global_step=step), TrainerControl())  # type: ignore[arg-type]
     assert not waits.found
     with Waits() as waits:
-        guard.check(3)
-    assert waits.found.total() == 1
+        guard.check()
+    assert waits.found.total() == 3
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
