@@ -45,6 +45,7 @@ MANAGED: Mapping[str, str] = {
     "parallelism_config": "accelerate launch sets it",
     "gradient_checkpointing": "say activation_checkpointing",
     "gradient_checkpointing_kwargs": "say activation_checkpointing_kwargs",
+    "save_only_model": "a checkpoint without its optimizer cannot be gone on from exactly",
     "auto_find_batch_size": "bound a batch with max_tokens_per_batch",
     "trackio_static_space_id": "freeze a Space with Trackio's own `trackio sync`",
 }
@@ -130,9 +131,8 @@ class FtkitTrainOptions(BaseModel):
         "none", description="Experiment trackers, one or several: tensorboard, wandb, mlflow, trackio, or none."
     )
     logging_steps: _Steps = Field(10, description="Log every so many optimizer steps.")
-    max_skipped_steps: int = Field(
+    max_skipped_steps: Annotated[int, Field(ge=0, le=LARGEST)] = Field(
         0,
-        ge=0,
         description="Optimizer steps that may be left out since their loss or gradient is NaN or infinite; one more "
         "ends the run.",
     )
