@@ -46,12 +46,10 @@ class _Step:
     losses: list[tuple[np.ndarray | None, torch.Tensor]] = field(default_factory=list)
     gradient_norm: Any = 0.0
 
-    def is_damaged(self) -> bool:
-        numbers = [losses_B.sum() for _, losses_B in self.losses]
-        if not numbers:
-            return False
-        norm = torch.as_tensor(self.gradient_norm).to(numbers[0])
-        return not bool(torch.isfinite(torch.stack([norm, *numbers]).sum()))
+    def numbers(self) -> list[torch.Tensor]:
+        """Returns what has to be finite, each a number on the device."""
+        sums = [losses_B.sum() for _, losses_B in self.losses]
+        return [*sums, torch.as_tensor(self.gradient_norm).to(sums[0])] if sums else []
 
     def damaged_rows(self) -> list[int]:
         """Returns the rows whose own loss is not finite."""
@@ -66,14 +64,19 @@ class _Step:
         return [row for row_indices, _ in self.losses if row_indices is not None for row in row_indices.tolist()]
 
 
+def _is_any_damaged(steps: Sequence[_Step]) -> bool:
+    """Tells whether a number of some step is not finite; the device is waited for once."""
+    numbers = [number for step in steps for number in step.numbers()]
+    return bool(numbers) and not bool(torch.isfinite(torch.stack(numbers)).all())
+
+
 class FiniteGuard(TrainerCallback):
     """Looks at losses and gradients of steps; a damaged step is left out, or ends the run.
 
-    Where a damaged step may be left out, and on CPUs, it looks before each step is taken. Otherwise it does not stall
-    the device: it looks when losses are logged and before weights are saved.
-
     Args:
         max_skipped_steps: steps that are left out before the run ends; 0 ends it at the first.
+        looks_before_steps: look before each step is taken. Otherwise the device is not stalled: the guard looks when
+            losses are logged and before weights are saved, and can leave nothing out.
         name_rows: says where rows stand.
         agree: whether something is true on any rank, from whether it is on this one; all ranks call it together.
 
@@ -86,10 +89,12 @@ class FiniteGuard(TrainerCallback):
         self,
         *,
         max_skipped_steps: int = 0,
+        looks_before_steps: bool = True,
         name_rows: NameRows = row_numbers,
         agree: Callable[[bool], bool] = bool,
     ) -> None:
-        self.max_skipped_steps, self.name_rows, self.agree = max_skipped_steps, name_rows, agree
+        self.max_skipped_steps, self.looks_before_steps = max_skipped_steps, looks_before_steps
+        self.name_rows, self.agree = name_rows, agree
         self.num_skipped = 0
         self.gradients_are_scaled = False
         self._pending: list[_Step] = []
@@ -120,8 +125,7 @@ class FiniteGuard(TrainerCallback):
         norm = 0.0 if self.gradients_are_scaled else self._gradient_norm
         self._pending.append(_Step(state.global_step + 1, self._current, norm))
         self._current = []
-        looks_now = self.max_skipped_steps > 0 or args.device.type == "cpu"
-        if (looks_now or len(self._pending) >= MOST_PENDING) and self.check():
+        if (self.looks_before_steps or len(self._pending) >= MOST_PENDING) and self.check():
             kwargs["model"].zero_grad(set_to_none=True)
 
     def check(self) -> bool:
@@ -131,8 +135,10 @@ class FiniteGuard(TrainerCallback):
             RunError: one of them is damaged, and no more may be left out.
         """
         pending, self._pending = self._pending, []
+        if not self.agree(_is_any_damaged(pending)):
+            return False
         for step in pending:
-            if not self.agree(step.is_damaged()):
+            if not self.agree(_is_any_damaged([step])):
                 continue
             if self.num_skipped >= self.max_skipped_steps:
                 raise RunError(

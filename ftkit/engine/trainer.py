@@ -79,6 +79,7 @@ class FtkitTrainer(Trainer):
         self.evaluate_model, self.num_checkpoints = evaluate_model, save_total_limit
         self.guard = FiniteGuard(
             max_skipped_steps=max_skipped_steps,
+            looks_before_steps=max_skipped_steps > 0 or args.device.type == "cpu",
             agree=self._on_any_rank,
             **({} if name_rows is None else {"name_rows": name_rows}),
         )
