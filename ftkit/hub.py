@@ -24,6 +24,7 @@ from ftkit.models.repository import (
     Repository,
     bars_on_terminals,
     check_repository_id,
+    commit_of,
     fetch,
     hub_api,
     parse_repository,
@@ -222,11 +223,28 @@ def _base_on_hub(folder: Path, config: RunConfig, base: str | None) -> BaseFacts
         return facts
     if base is None:
         raise UserError(f"{folder}: {_local_base(facts.path, folder)}")
-    local = TrainedAdapter(folder, config, config.run, facts).base_spec()
-    if local.decoder is not None:
+    if config.model.decoder is not None:
         raise UserError(f"{folder}: its base is two joined checkpoints, which no repository holds. {_merge(folder)}")
-    commit = _check_same_weights(Path(local.path), base)
-    return facts.model_copy(update={"path": base.partition("@")[0], "commit": commit, "fingerprint": None})
+    adapter = TrainedAdapter(folder, config, config.run, facts)
+    if adapter.base_folders:
+        commit = _check_same_weights(Path(adapter.base_spec().path), base)
+    else:
+        commit = _check_fingerprint(adapter, base)
+    found = {"path": base.partition("@")[0], "commit": commit, "fingerprint": None, "from_run": None}
+    return facts.model_copy(update=found)
+
+
+def _check_fingerprint(adapter: TrainedAdapter, base: str) -> str:
+    """Returns the commit of a base on the Hub that holds what an adapter was trained on, where the local copy is gone.
+
+    Raises:
+        UserError: it holds others.
+    """
+    repository = parse_repository(base) or Repository(base)
+    check_repository_id(repository.id)
+    commit = commit_of(repository)
+    adapter.base_spec(fetch(Repository(repository.id, commit or repository.revision)))
+    return commit or repository.revision or "main"
 
 
 def _local_base(base: str, folder: Path | None = None) -> str:

@@ -236,7 +236,8 @@ def execute(config: RunConfig) -> RunResult:
     if process.is_main_process:
         staging = directory.staging
         saving.save_model(trained.model, adapter, staging, tuner=config.tuner, spec=run.spec)
-        resolved = run.resolved_config(adapter, None if config.tuner.is_full else base_facts(run.spec, staging))
+        base = None if config.tuner.is_full else base_facts(run.spec, staging, run=directory.path)
+        resolved = run.resolved_config(adapter, base)
         atomic_write_text(staging / CONFIG_FILE, resolved.to_yaml())
         found["saved_megabytes"] = saving.saved_megabytes(staging)
         sample = run.splits.get("validation") or run.splits["train"]

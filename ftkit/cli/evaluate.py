@@ -28,6 +28,7 @@ def command(
     source_lang: options.SourceLang = None,
     target_lang: options.TargetLang = None,
     prompt_template: options.PromptTemplate = None,
+    base: options.Base = None,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Score a run, or a checkpoint that ftkit did not make, on a labelled file."""
@@ -55,6 +56,7 @@ def command(
             source_lang=source_lang,
             target_lang=target_lang,
             prompt_template=prompt_template,
+            base=base,
             trust_remote_code=trust_remote_code,
         )
     scores = predictor.evaluate(source)

@@ -17,6 +17,7 @@ def command(
     data: Annotated[
         str | None, typer.Option(help="Rows to compare both on; by default the run's own test data.")
     ] = None,
+    base: options.Base = None,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Turn a run into an ONNX model, and measure how far its predictions differ from the run's."""
@@ -30,6 +31,7 @@ def command(
         format=format,
         quantize=quantize,
         data=rows,
+        base=base,
         trust_remote_code=trust_remote_code,
     )
     share = report["equal_predictions"]

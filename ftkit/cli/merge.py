@@ -15,6 +15,7 @@ def command(
     data: Annotated[
         str | None, typer.Option(help="Labelled rows to compare both on; by default the run's own validation data.")
     ] = None,
+    base: options.Base = None,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Add a trained adapter into its base: a plain checkpoint, and how far it differs from the adapter."""
@@ -22,7 +23,7 @@ def command(
     from ftkit.inference.merging import merge_run
 
     rows = None if data is None else options.data_source(data)
-    report = merge_run(run, out, data=rows, trust_remote_code=trust_remote_code)
+    report = merge_run(run, out, data=rows, base=base, trust_remote_code=trust_remote_code)
     if report["base_was_quantized"]:
         note(f"The base was trained on in {report['base_was_quantized']}; it was merged at full precision.")
     note(f"{out}: {run} merged into {report['base']}")

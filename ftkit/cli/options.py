@@ -39,6 +39,12 @@ TargetLang = Annotated[str | None, typer.Option(help="Likewise: the language it 
 PromptTemplate = Annotated[
     str | None, typer.Option(help="Likewise: what a decoder reads, with {source} where the text goes.")
 ]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH_OR_ID", help="Of a trained adapter: where its base is, if not where it was trained on it."
+    ),
+]
 Metrics = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME[,...]", help="Such as accuracy,f1; the run's own if left out. May be repeated."),

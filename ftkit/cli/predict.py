@@ -57,6 +57,7 @@ def command(
     source_lang: options.SourceLang = None,
     target_lang: options.TargetLang = None,
     prompt_template: options.PromptTemplate = None,
+    base: options.Base = None,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Predict texts or the rows of a file: one JSON object a row, in input order."""
@@ -92,6 +93,7 @@ def command(
             source_lang=source_lang,
             target_lang=target_lang,
             prompt_template=prompt_template,
+            base=base,
             trust_remote_code=trust_remote_code,
         )
     if source is not None:

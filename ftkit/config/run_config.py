@@ -32,6 +32,7 @@ class BaseFacts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str = Field(description="Hub id, or the folder it was loaded from.")
+    from_run: str | None = Field(None, description="The same folder as seen from the run's, for both moved together.")
     commit: str | None = Field(None, description="Of the repository on the Hub.")
     fingerprint: str | None = Field(None, description="Of a local checkpoint's weights.")
     adapter_sha256: str = Field(description="Of the trained adapter's weights.")

@@ -27,6 +27,7 @@ class Choices:
         source_lang: of a checkpoint that is no run: the language of the sources.
         target_lang: likewise, of the translations.
         prompt_template: likewise, what a decoder reads.
+        base: folder or Hub id of a trained adapter's base, where it is not where the run knows it.
         trust_remote_code: whether code may run that the run or checkpoint asks for.
     """
 
@@ -38,6 +39,7 @@ class Choices:
     source_lang: str | None = None
     target_lang: str | None = None
     prompt_template: str | None = None
+    base: str | None = None
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:

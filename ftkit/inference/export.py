@@ -53,6 +53,7 @@ def export_run(
     format: str = "onnx",
     quantize: str | None = None,
     data: Source | None = None,
+    base: str | Path | None = None,
     trust_remote_code: bool = False,
 ) -> dict[str, Any]:
     """Exports a run, and compares its predictions with those of ONNX Runtime.
@@ -63,6 +64,7 @@ def export_run(
         format: onnx.
         quantize: int8 for weights in 8 bits.
         data: rows to compare on; by default the run's own test, validation or training data.
+        base: of a trained adapter, the folder or Hub id of its base, where that has moved.
         trust_remote_code: whether code may run that the run asks for.
 
     Returns:
@@ -81,7 +83,7 @@ def export_run(
     assert config.run is not None
     if config.run.base is not None:
         check_can_be_merged(config.tuner)
-    choices = Choices(trust_remote_code=trust_remote_code)
+    choices = Choices(base=None if base is None else str(base), trust_remote_code=trust_remote_code)
     predictor = Predictor(run, device="cpu", full_precision=True, choices=choices)
     _check_is_one_pass(predictor)
     sample = _sample(predictor, data)

@@ -30,6 +30,7 @@ def load(
     source_lang: str | None = None,
     target_lang: str | None = None,
     prompt_template: str | None = None,
+    base: str | Path | None = None,
     trust_remote_code: bool = False,
 ) -> Predictor:
     """Loads a finished run for prediction: `ftkit.load("runs/x").predict(["..."])`.
@@ -51,6 +52,7 @@ def load(
         source_lang: of a checkpoint that ftkit did not make: the language that it translates from.
         target_lang: likewise: the language that it translates to.
         prompt_template: likewise: what a decoder reads, with `{source}` where the text goes.
+        base: of a trained adapter, the folder or Hub id of its base, where that has moved.
         trust_remote_code: whether code may run that the run or checkpoint asks for.
 
     Raises:
@@ -68,6 +70,7 @@ def load(
         source_lang=source_lang,
         target_lang=target_lang,
         prompt_template=prompt_template,
+        base=None if base is None else str(base),
         trust_remote_code=trust_remote_code,
     )
     run = run_folder(run, with_code=trust_remote_code)

@@ -26,7 +26,12 @@ ALLOWED = 1e-2  # of logits: sums in another order differ by some 1e-6, a broken
 
 
 def merge_run(
-    run: str | Path, out: str | Path, *, data: Source | None = None, trust_remote_code: bool = False
+    run: str | Path,
+    out: str | Path,
+    *,
+    data: Source | None = None,
+    base: str | Path | None = None,
+    trust_remote_code: bool = False,
 ) -> dict[str, Any]:
     """Merges a trained adapter into its base, and writes the result as a run that every command accepts.
 
@@ -34,6 +39,7 @@ def merge_run(
         run: the run directory of a trained adapter.
         out: a folder that does not exist yet, or is empty.
         data: labelled rows to compare both on; by default the run's own validation data, else its test data.
+        base: the folder or Hub id of the adapter's base, where that has moved.
         trust_remote_code: whether code may run that the run asks for; without, its own metrics are left out.
 
     Returns:
@@ -46,7 +52,8 @@ def merge_run(
     target = free_folder(out)
     trained = open_trained_adapter(run, trust_remote_code=trust_remote_code)
     check_can_be_merged(trained.config.tuner)
-    predictor = Predictor(run, full_precision=True, choices=Choices(trust_remote_code=trust_remote_code))
+    choices = Choices(base=None if base is None else str(base), trust_remote_code=trust_remote_code)
+    predictor = Predictor(run, full_precision=True, choices=choices)
     metrics = predictor.tasks.safe_metrics
     split = _split(predictor, data)
     before, logits = predictor.score(split, metrics=metrics), _logits(predictor, split)

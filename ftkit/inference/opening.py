@@ -13,7 +13,9 @@ from ftkit.inference.choices import OF_PLAIN_CHECKPOINTS, Choices, with_columns
 from ftkit.inference.plain_checkpoint import open_plain_checkpoint
 from ftkit.kinds.task import Task
 from ftkit.metrics.table import MetricGroup
+from ftkit.models.spec import CheckpointSpec
 from ftkit.runs.directory import is_plain, open_run, run_folder
+from ftkit.runs.trained_adapter import TrainedAdapter
 from ftkit.runs.trust import chosen_task, foreign_metrics, kind_of_run, recorded_task, task_that_reads
 
 
@@ -46,11 +48,25 @@ def chosen_run(path: str | Path, choices: Choices, opened: Callable[..., Any]) -
                 f"--{name.replace('_', '-')} {given}: {folder} is a run of ftkit, which was trained with {own!r}. "
                 "Leave it out: the option is for checkpoints that ftkit did not make."
             )
+    if choices.base is not None and (config.run is None or config.run.base is None):
+        raise UserError(f"--base: {folder} holds a whole model, which needs no base. Leave it out.")
     kind = kind_of_run(config, choices.task, trust_remote_code=choices.trust_remote_code)
     config = config.for_kind(kind)
     columns = {**config.data.columns, **choices.columns}
     data = config.data.model_copy(update={**choices.data, "columns": columns})
     return folder, with_columns(config.model_copy(update={"data": data}), choices, kind)
+
+
+def named_base(folder: Path, config: RunConfig, choices: Choices) -> CheckpointSpec | None:
+    """Returns the base that the user names for the trained adapter of a run; None where nothing is named.
+
+    Raises:
+        CheckpointError: it is not there, or is another checkpoint.
+    """
+    facts = config.run
+    if choices.base is None or facts is None or facts.base is None or facts.is_plain:
+        return None
+    return TrainedAdapter(folder, config, facts, facts.base).base_spec(choices.base)
 
 
 class Tasks:

@@ -122,13 +122,18 @@ def with_named_labels(split: Split, labels: LabelSpace | None) -> Split:
 def _model_spec(folder: Path, peft_config: Mapping[str, Any] | None, choices: Choices) -> ModelSpec:
     """Returns what the weights are loaded from: the folder, or the base of an adapter."""
     trust = choices.trust_remote_code
+    if peft_config is None and choices.base is not None:
+        raise UserError(f"--base: {folder} holds a whole model, which needs no base. Leave it out.")
+    if choices.base is not None:
+        return ModelSpec(checkpoint=choices.base, trust_remote_code=trust)
     if peft_config is None:
         return ModelSpec(checkpoint=str(folder), trust_remote_code=trust)
     base = peft_config.get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
         raise CheckpointError(
             f"{folder / ADAPTER_FILE} names no base, so the adapter changes no known weights.\n"
-            'Fix: write the checkpoint that it was trained on there: "base_model_name_or_path": "owner/name".'
+            "Fix: name the checkpoint that it was trained on: --base PATH_OR_ID; or write it there: "
+            '"base_model_name_or_path": "owner/name".'
         )
     beside = folder.parent / base
     place = str(beside) if not Path(base).expanduser().is_dir() and beside.is_dir() else base

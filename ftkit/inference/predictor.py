@@ -18,7 +18,7 @@ from ftkit.data.spec import Source
 from ftkit.errors import DataError, UserError
 from ftkit.inference.choices import Choices
 from ftkit.inference.input_rows import InputRows, OnBadRow, Window, check_on_bad_row, made
-from ftkit.inference.opening import Tasks, open_model
+from ftkit.inference.opening import Tasks, named_base, open_model
 from ftkit.inference.windows import one_ahead, windows
 from ftkit.kinds.splits import read_options, read_splits
 from ftkit.metrics.scorer import make_scorer
@@ -83,7 +83,12 @@ class Predictor:
         chosen = {name: value for name, value in search.items() if value is not None}
         self.kind = self.tasks.kind
         self.adapter = load_task_adapter(
-            self.folder, self.config, chosen, full_precision=full_precision, kind=self.kind
+            self.folder,
+            self.config,
+            chosen,
+            full_precision=full_precision,
+            base=named_base(self.folder, self.config, choices),
+            kind=self.kind,
         )
         self.labels = self.adapter.labels
         model = load_model(self.folder, self.config, self.adapter)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ftkit.config.run_config import BaseFacts, RunConfig, RunFacts
+from ftkit.console import warn
 from ftkit.errors import CheckpointError, UserError
 from ftkit.foreign_code import TRUST_WHEN_OPENED
-from ftkit.models.checkpoint import inspect_checkpoint
+from ftkit.models.checkpoint import BUILT_IN, inspect_checkpoint
 from ftkit.models.fingerprint import checkpoint_fingerprint, file_fingerprint
+from ftkit.models.repository import with_revision
 from ftkit.models.row_match import SavedHead, saved_head
 from ftkit.models.spec import CheckpointSpec, ModelSpec
 from ftkit.runs.directory import open_run
 
 WEIGHTS_FILE = "adapter_model.safetensors"
+_NAME_IT = "Fix: bring it back, or say where it is: --base PATH_OR_ID (in Python base=PATH_OR_ID)."
 
 
 @dataclass(frozen=True)
@@ -44,33 +48,89 @@ class TrainedAdapter:
         saved = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
         return saved_head(saved.get("id2label") or {}, saved.get("problem_type"))
 
-    def base_spec(self, model: ModelSpec | None = None) -> CheckpointSpec:
+    def base_spec(self, named: str | Path | None = None) -> CheckpointSpec:
         """Returns the base, found and recognised.
 
         Args:
-            model: another place to look for it.
+            named: where the user says it is, a folder or Hub id; by default it is looked for where the run knows it.
 
         Raises:
             CheckpointError: it is not there, or is another checkpoint than the adapter was trained on.
         """
-        wanted = self._at_its_commit() if model is None else model
-        spec = inspect_checkpoint(self._found(wanted), trust_key=TRUST_WHEN_OPENED)
+        if named is not None:
+            return self._named_base(str(named))
+        if self.base.fingerprint is None:
+            return self._base_on_hub()
+        places = self.base_folders
+        if not places:
+            raise CheckpointError(self._base_is_missing)
+        refused: list[CheckpointError] = []
+        for place in places:
+            try:
+                return self._checked(self._at(place))
+            except CheckpointError as error:
+                refused.append(error)
+        raise refused[0]
+
+    @property
+    def base_folders(self) -> list[str]:
+        """Where the base of an adapter on a local checkpoint may be: where config and run have it, and beside the run.
+
+        A run and its base that were moved together are found by the way from one to the other.
+        """
+        model, beside = self.config.model, self.base.from_run
+        places = [model.checkpoint, self.base.path]
+        if beside is not None:
+            places.append(os.path.normpath(Path(os.path.realpath(self.folder), beside)))
+        return [
+            place for place in dict.fromkeys(places) if place.startswith(BUILT_IN) or Path(place).expanduser().is_dir()
+        ]
+
+    @property
+    def _base_is_missing(self) -> str:
+        return (
+            f"The base of the trained adapter in {self.folder} is not there: an adapter holds only what it changes of "
+            f"a checkpoint, and this one was trained on {self.base.path}.\n{_NAME_IT}"
+        )
+
+    def _named_base(self, named: str) -> CheckpointSpec:
+        checkpoint, revision = with_revision(named, None)
+        if revision is None and checkpoint == self.base.path:
+            revision = self.base.commit
+        try:
+            spec = self._checked(self._at(checkpoint, revision))
+        except CheckpointError as error:
+            raise CheckpointError(f"--base: {str(error).removeprefix('model.checkpoint: ')}") from None
+        is_local = Path(spec.path).is_dir()
+        if is_local == (self.base.fingerprint is None):
+            warn(
+                f"--base {named}: whether its weights are those that the adapter in {self.folder} was trained on "
+                f"({self.base.path}) cannot be told: one is a folder, the other on the Hub."
+            )
+        return spec
+
+    def _base_on_hub(self) -> CheckpointSpec:
+        """Returns the base at the commit that was trained on: a branch of the Hub moves on."""
+        model = self.config.model
+        if self.base.commit is not None and model.checkpoint.partition("@")[0] == self.base.path:
+            model = self._at(self.base.path, self.base.commit)
+        try:
+            return self._checked(model)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error}\nThe trained adapter in {self.folder} needs {self.base.path}, its base. {_NAME_IT}"
+            ) from None
+
+    def _checked(self, model: ModelSpec) -> CheckpointSpec:
+        spec = inspect_checkpoint(model, trust_key=TRUST_WHEN_OPENED)
         check_base(spec, self.base, self.folder)
         return spec
 
-    def _at_its_commit(self) -> ModelSpec:
-        """Returns the base at the commit that was trained on: a branch of the Hub moves on."""
+    def _at(self, checkpoint: str, revision: str | None = None) -> ModelSpec:
+        """Returns the run's model with the base at another place; also where one checkpoint reads and writes."""
         model = self.config.model
-        if self.base.commit is None or model.checkpoint.partition("@")[0] != self.base.path:
-            return model
-        return model.model_copy(update={"checkpoint": self.base.path, "revision": self.base.commit})
-
-    def _found(self, model: ModelSpec) -> ModelSpec:
-        """Looks where the base was when the adapter was trained, if it is not where the config says."""
-        known = Path(self.base.path)
-        if not Path(model.checkpoint).expanduser().is_dir() and known.is_dir():
-            return model.model_copy(update={"checkpoint": str(known)})
-        return model
+        decoder = checkpoint if model.decoder == model.checkpoint else model.decoder
+        return model.model_copy(update={"checkpoint": checkpoint, "revision": revision, "decoder": decoder})
 
 
 def open_trained_adapter(run: str | Path, *, trust_remote_code: bool = False) -> TrainedAdapter:
@@ -109,19 +169,31 @@ def check_adapter_weights(folder: Path, base: BaseFacts) -> None:
         )
 
 
-def base_facts(spec: CheckpointSpec, folder: Path) -> BaseFacts:
+def base_facts(spec: CheckpointSpec, folder: Path, *, run: Path | None = None) -> BaseFacts:
     """Returns which base a saved adapter belongs to.
 
     Args:
         folder: where the adapter was saved.
+        run: where its run will lie, if not there.
     """
     fingerprint = checkpoint_fingerprint(spec)
     return BaseFacts(
         path=spec.path if fingerprint is None else str(Path(spec.path).absolute()),
+        from_run=None if fingerprint is None else _from_run(spec, run or folder),
         commit=spec.commit,
         fingerprint=fingerprint,
         adapter_sha256=file_fingerprint(folder / WEIGHTS_FILE),
     )
+
+
+def _from_run(spec: CheckpointSpec, run: Path) -> str | None:
+    """Returns the way from a run to its base, such as `../bases/bert`; None for one that comes with ftkit."""
+    if spec.name.startswith(BUILT_IN):
+        return None
+    try:
+        return Path(os.path.relpath(os.path.realpath(spec.path), os.path.realpath(run))).as_posix()
+    except ValueError:  # on another drive of Windows
+        return None
 
 
 def check_base(spec: CheckpointSpec, base: BaseFacts, folder: Path) -> None:

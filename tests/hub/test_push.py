@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -365,3 +366,16 @@ def test_another_base_is_refused(hub, adapter, checkpoint):
 def test_a_whole_model_needs_no_base(hub, run):
     with pytest.raises(ftkit.UserError, match="needs no base"):
         ftkit.push(run, "me/intents", base="me/base")
+
+
+def test_a_base_that_is_gone_here_is_compared_with_the_one_on_the_hub(hub, checkpoint, tmp_path):
+    base = Path(shutil.copytree(checkpoint("bert"), tmp_path / "base"))
+    run = write_adapter_run(tmp_path / "adapter", base)
+    content = {file.name: file.read_bytes() for file in base.iterdir()}
+    shutil.rmtree(base)
+    commit = hub.add_repo("me/base", content)
+    ftkit.push(run, "me/adapter", base="me/base")
+    assert json.loads(hub.files("me/adapter")["adapter_config.json"])["revision"] == commit
+    hub.add_repo("me/other", {**content, "model.safetensors": content["model.safetensors"][:-1] + b"\x00"})
+    with pytest.raises(ftkit.UserError, match="is not the base of the adapter"):
+        ftkit.push(run, "me/adapter", base="me/other")
