@@ -127,8 +127,9 @@ def unfinished(run: Path) -> None:
 
 
 def other_base(run: Path) -> None:
-    """Puts other weights where the base was."""
-    text = (run / "ftkit.yaml").read_text(encoding="utf-8")
+    """Puts other weights where the base was, and the run where no way leads to the right ones."""
+    lines = (run / "ftkit.yaml").read_text(encoding="utf-8").splitlines(keepends=True)
+    text = "".join(line for line in lines if "from_run" not in line)
     base = strict_yaml.load(text, "ftkit.yaml")[0]["model"]["checkpoint"]
     moved = shutil.copytree(base, run.parent / "base")
     content = bytearray((moved / "model.safetensors").read_bytes())
