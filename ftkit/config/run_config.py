@@ -130,7 +130,7 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         raw, lines = strict_yaml.load(_read(Path(source)), name)
         if not isinstance(raw, dict):
             raise ConfigError(f"{name}: expected keys such as task, model and data, got {shown(raw)}.")
-    for key, value in (overrides or {}).items():
+    for key, value in json_copy(overrides or {}).items():
         _set(raw, key, value)
     kind = _kind_of(raw)
     if kind is not None:
@@ -224,8 +224,15 @@ def json_schema() -> dict[str, Any]:
 
 
 def json_copy(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a deep copy with plain dicts and lists, so that overrides never change the caller's mapping."""
-    return json.loads(json.dumps(value, default=str))
+    """Returns a deep copy with plain dicts and lists, so that overrides never change the caller's mapping.
+
+    Raises:
+        ConfigError: it holds itself, lies too deep in itself, or has a number or key that no config has.
+    """
+    try:
+        return json.loads(json.dumps(value, default=str))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(f"config: expected keys and values as in a YAML file: {error}.") from None
 
 
 def _read(path: Path) -> str:
@@ -238,14 +245,22 @@ def _read(path: Path) -> str:
             f"No config file {str(path)!r} (looked at {path.absolute()}).{did_you_mean(path.name, files)}"
         )
     try:
-        return path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
+        if len(data) > 4 * strict_yaml.MAX_CHARACTERS:
+            raise ConfigError(f"{path}: {len(data):,} bytes, more than any config has. Is it a file of data?")
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}. Save the file as UTF-8.") from None
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}, line {line}: not UTF-8 at byte {error.start}. Save the file as UTF-8.") from None
 
 
 def _set(raw: dict[str, Any], key: str, value: Any) -> None:
     """Sets a dotted key, making sections on the way."""
     *sections, last = key.split(".")
+    if len(sections) > strict_yaml.MAX_DEPTH or not all((*sections, last)):
+        raise ConfigError(f"Expected an override such as train.learning_rate=1e-4, got the key {key[:60]!r}.")
     place = raw
     for depth, section in enumerate(sections):
         inner = place.get(section)

@@ -27,6 +27,10 @@ def problem(overrides=None, **changes):
     return str(caught.value)
 
 
+CIRCLE: dict = {}
+CIRCLE["train"] = CIRCLE
+
+
 def test_defaults_and_overrides():
     config = load_config(GOOD, {"train.learning_rate": 1e-4, "data.columns.label": "intent", "output_dir": "runs/y"})
     assert config.train.learning_rate == 1e-4
@@ -143,6 +147,20 @@ def test_a_missing_config_offers_the_closest(tmp_path):
 def test_an_override_needs_key_and_value(text):
     with pytest.raises(ConfigError, match="Write key=value"):
         parse_overrides([text])
+
+
+@pytest.mark.parametrize("change", [{"train": {"seed": 10**5000}}, {("a", "b"): 1}, CIRCLE])
+def test_a_mapping_that_no_file_could_hold_is_refused(change):
+    with pytest.raises(ConfigError, match="expected keys and values as in a YAML file"):
+        load_config({"task": "text-classification", **change})
+    with pytest.raises(ConfigError):
+        load_config({}, {"train.seed": 10**5000})
+
+
+def test_bytes_that_are_not_utf_8_are_named_by_line(tmp_path):
+    (tmp_path / "run.yaml").write_bytes("task: a\noutput_dir: caf\u00e9\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match="run.yaml, line 2: not UTF-8 at byte 23"):
+        load_config(tmp_path / "run.yaml")
 
 
 def test_overrides_are_read_as_yaml():
