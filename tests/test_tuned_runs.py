@@ -163,15 +163,20 @@ def test_a_prefix_resumes(checkpoint: Checkpoint, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["lora", "pissa", "adalora", "bitfit", "prompt", "p-tuning"])
 def test_a_run_ends_with_its_best_checkpoint(method: str, checkpoint: Checkpoint, tmp_path: Path) -> None:
-    # The best is said to be the one with the highest loss: the first.
-    best = {"metric_for_best_model": "loss", "greater_is_better": True, "num_train_epochs": 3, "learning_rate": 0.02}
+    # A metric that falls each time that it is computed: the best checkpoint is the first.
+    (tmp_path / "falls.py").write_text(
+        "import itertools\ncounter = itertools.count()\n"
+        "def falling(predictions, references):\n    return {'falling': -next(counter)}\n"
+    )
+    best = {"metric_for_best_model": "falling", "num_train_epochs": 3, "learning_rate": 0.02}
     settings = {f"train.{name}": value for name, value in best.items()}
+    settings["metrics"] = ["accuracy", f"{tmp_path}/falls.py:falling"]
     run = ftkit.train(run_config(tmp_path, checkpoint("bert"), tuner={"method": method}, **settings))
     first, *_, last = history(run, "eval_loss")
     assert first > last + 1e-3
     assert run.metrics["best_step"] == 3
     assert run.metrics["eval_loss"] == pytest.approx(first, abs=1e-6)
-    found = ftkit.load(run.output_dir, device="cpu").evaluate(str(tmp_path / "validation.csv"))
+    found = ftkit.load(run.output_dir, device="cpu", trust_remote_code=True).evaluate(str(tmp_path / "validation.csv"))
     assert found["loss"] == pytest.approx(first, abs=1e-6)
 
 

@@ -236,6 +236,7 @@ if TYPE_CHECKING:
         save_steps: float | None = None
         load_best_model_at_end: bool | None = None
         metric_for_best_model: str | None = None
+        greater_is_better: bool | None = None
         label_smoothing_factor: float | None = None
         seed: int | None = None
         data_seed: int | None = None

@@ -41,6 +41,12 @@ def evaluations_without_improvement(
     return count
 
 
+def validation_loss(log_history: Sequence[Mapping[str, Any]], step: int | None) -> float:
+    """Returns the validation loss of the evaluation after a step; infinity where it is none, or no number."""
+    losses = [entry["eval_loss"] for entry in log_history if entry.get("step") == step and "eval_loss" in entry]
+    return losses[-1] if losses and not math.isnan(losses[-1]) else math.inf
+
+
 class Ending(TrainerCallback):
     """Ends training after its last step, or early; a run that had ended when it was interrupted trains no further.
 

@@ -19,7 +19,7 @@ from ftkit.engine.batching import RandomBatchSampler, StepSize
 from ftkit.engine.current_batch import computing
 from ftkit.engine.guards import FiniteGuard, NameRows, check_weights_are_finite
 from ftkit.engine.precision import unwrap_forward
-from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, Totals
+from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, Totals, validation_loss
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
 from ftkit.errors import RunError
 from ftkit.tuners.training_state import load_training_state, save_training_state
@@ -188,6 +188,25 @@ class FtkitTrainer(Trainer):
             metrics[best] = -math.inf if self.args.greater_is_better else math.inf
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def _determine_best_metric(self, metrics: Metrics, trial: Any) -> bool:
+        """Tells whether the weights are the best so far; of equal scores the lower validation loss, then the later.
+
+        Small validation splits give equal scores often, and transformers keeps the first of them: the weights of an
+        early epoch, which rank alike and are far less sure. The losses are read off the log, which is part of every
+        checkpoint, so that a resumed run chooses alike.
+        """
+        if super()._determine_best_metric(metrics, trial):
+            return True
+        state, metric = self.state, str(self.args.metric_for_best_model)
+        score = metrics.get(f"eval_{metric.removeprefix('eval_')}")
+        if state.best_global_step is None or score is None or score != state.best_metric:
+            return False
+        step = state.global_step
+        if validation_loss(state.log_history, step) > validation_loss(state.log_history, state.best_global_step):
+            return False
+        state.best_global_step = step
+        return True
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Logs, and has the guard look: the device is synchronised then anyway."""

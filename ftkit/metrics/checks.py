@@ -132,6 +132,27 @@ def check_computed(key: str, keys: Iterable[str], group: MetricGroup) -> None:
         raise ConfigError(f"metric key {key!r} is not computed.{hint} Computed: {name_list(computed, limit=20)}.")
 
 
+def check_direction(key: str, greater: bool | None, names: Iterable[str], group: MetricGroup) -> None:
+    """Refuses a `greater_is_better` that would keep the worst checkpoint, where it is known which value is better.
+
+    Args:
+        key: a primary key that `check_metric_key` accepts.
+        greater: what a config says; None where it says nothing.
+
+    Raises:
+        ConfigError: of `loss`, or of a metric that ftkit has, the other direction is better.
+    """
+    plain = key.removeprefix("eval_")
+    if greater is None or plain not in ("loss", *available_keys(names, group)):
+        return
+    if greater != greater_is_better(plain):
+        right = "larger" if greater_is_better(plain) else "smaller"
+        raise ConfigError(
+            f"train.greater_is_better: {str(greater).lower()} would keep the worst checkpoint: a {right} {plain} is "
+            "better. Leave the key out."
+        )
+
+
 def default_key(names: Iterable[str], group: MetricGroup) -> str:
     """Returns the key that picks the best checkpoint where nobody names one: the group's, or `loss` without it."""
     return group.primary if group.primary in available_keys(names, group) else "loss"

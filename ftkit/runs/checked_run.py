@@ -18,7 +18,13 @@ from ftkit.kinds.kind import Kind, Setting, Settings
 from ftkit.kinds.splits import read_splits
 from ftkit.kinds.table import find_task, kind_of
 from ftkit.kinds.task import Task
-from ftkit.metrics.checks import check_computed, check_metric_key, check_metric_names, default_key
+from ftkit.metrics.checks import (
+    check_computed,
+    check_direction,
+    check_metric_key,
+    check_metric_names,
+    default_key,
+)
 from ftkit.metrics.scorer import Scorer, make_scorer
 from ftkit.metrics.table import MetricGroup
 from ftkit.models.checkpoint import inspect_checkpoint
@@ -200,6 +206,7 @@ def choose_metrics(config: RunConfig, task: Task, group: MetricGroup) -> tuple[t
     check_metric_names(names, group)
     primary = config.train.metric_for_best_model or task.primary_metric or default_key(names, group)
     check_metric_key(primary, names, group)
+    check_direction(primary, config.train.greater_is_better, names, group)
     return tuple(names), primary.removeprefix("eval_")
 
 

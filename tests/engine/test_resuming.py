@@ -41,7 +41,7 @@ class TinyRuns:
         self,
         name: str,
         *,
-        scores: Sequence[float] = (),
+        scores: Sequence[Any] = (),
         killed_at: int | None = None,
         resume: bool = False,
         patience: int | None = None,
@@ -71,7 +71,7 @@ class TinyRuns:
                 self.rows,
                 arguments,
                 SIZE,
-                evaluate_model=(lambda: {"loss": 1.0, "accuracy": next(told)}) if scores else None,
+                evaluate_model=(lambda: _metrics(next(told))) if scores else None,
                 save_total_limit=9,
                 primary_metric="accuracy",
                 early_stopping_patience=patience,
@@ -87,6 +87,11 @@ class TinyRuns:
         newest, _ = checkpoints.newest_sound(folder)
         log = json.loads((newest / "trainer_state.json").read_text())["log_history"]
         return sum("eval_accuracy" in entry for entry in log)
+
+
+def _metrics(score: Any) -> dict[str, float]:
+    accuracy, loss = score if isinstance(score, tuple) else (score, 1.0)
+    return {"loss": loss, "accuracy": accuracy}
 
 
 def _kill_at(name: str) -> Callable[..., None]:
@@ -122,9 +127,28 @@ PEAKED = (0.4, 0.6, 0.5, 0.6, 0.5)
 def test_early_stopping_counts_on_where_it_was_interrupted(runs: TinyRuns, killed_at: int) -> None:
     settings = {"scores": PEAKED, "patience": 2, "num_train_epochs": 6}
     whole = runs.train("whole", **settings)
-    assert (whole.metrics["num_steps"], whole.metrics["best_step"]) == (16, 8)
+    assert (whole.metrics["num_steps"], whole.metrics["best_step"]) == (16, 16)  # of equal ones the later
     runs.interrupt("killed", at=killed_at, **settings)
     assert_same(whole, runs.train("killed", resume=True, **settings))
+
+
+TIES = {
+    "the lower loss": (((0.5, 1.0), (0.9, 0.4), (0.9, 0.3), (0.9, 0.35)), 12),
+    "then the later": (((0.9, 0.4), (0.9, 0.4), (0.8, 0.1), (0.9, 0.5)), 8),
+    "a loss that is no number loses": (((0.9, 0.4), (0.9, math.nan), (0.8, 0.1), (0.1, 0.1)), 4),
+}
+
+
+@pytest.mark.parametrize("name", TIES)
+def test_of_equal_scores_one_is_the_best_also_when_resumed(runs: TinyRuns, name: str) -> None:
+    scores, best = TIES[name]
+    whole = runs.train("whole", scores=scores)
+    assert whole.metrics["best_step"] == best
+    runs.interrupt("killed", at=8, scores=scores)
+    resumed = runs.train("killed", resume=True, scores=scores)
+    assert resumed.metrics["best_step"] == best
+    for weights, same in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
+        torch.testing.assert_close(same, weights, atol=0, rtol=0)
 
 
 def test_a_run_that_had_taken_its_last_step_in_mid_epoch_takes_no_other(runs: TinyRuns) -> None:

@@ -70,6 +70,16 @@ CASES = {
         ["train.eval_strategy", "or say no"],
         train(eval_strategy="no"),
     ),
+    "the highest loss": (
+        train(metric_for_best_model="loss", greater_is_better=True),
+        ["train.greater_is_better: true would keep the worst", "a smaller loss is better", "Leave the key out"],
+        train(greater_is_better=None),
+    ),
+    "the lowest accuracy": (
+        train(greater_is_better=False),
+        ["train.greater_is_better: false would keep the worst", "a larger accuracy is better"],
+        train(greater_is_better=None),
+    ),
     "fp16 on a CPU": (train(fp16=True), ["train.precision: fp16 needs a GPU", "auto"], train(fp16=None)),
     "misspelt optimizer": (
         train(optim="adamm"),
