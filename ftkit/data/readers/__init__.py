@@ -37,6 +37,7 @@ READERS: dict[str, str] = {
     ".parquet": "ftkit.data.readers.parquet:read",
     ".txt": "ftkit.data.readers.txt:read",
     ".conll": "ftkit.data.readers.conll:read",
+    ".conllu": "ftkit.data.readers.conllu:read",
     ".bio": "ftkit.data.readers.conll:read",
     ".iob": "ftkit.data.readers.conll:read",
     ".tmx": "ftkit.data.readers.tmx:read",
