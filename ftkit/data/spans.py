@@ -1,11 +1,11 @@
-"""Labelled spans of a text, from ftkit's own rows and from what doccano and Label Studio export."""
+"""Labelled spans of a text, as ftkit, doccano, Label Studio and Prodigy write them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ftkit.data.cells import WrongCell, shown
+from ftkit.data.cells import WrongCell, plain, shown
 from ftkit.types import CharSpan
 
 EXAMPLE = '{"text": "Anna left.", "spans": [{"start": 0, "end": 4, "label": "PER"}]}'
@@ -19,36 +19,6 @@ class WrongSpan(WrongCell):
 
     def __init__(self, why: str) -> None:
         super().__init__("holds no spans that can be read", f"write them like {EXAMPLE}", why=why)
-
-
-def is_label_studio(cells: Mapping[str, Any]) -> bool:
-    """Tells whether a row is a task as Label Studio's JSON export writes it."""
-    return isinstance(cells.get("data"), Mapping) and ("annotations" in cells or "completions" in cells)
-
-
-def label_studio_text(cells: Mapping[str, Any], column: str) -> Any:
-    """Returns the text of a Label Studio task: its `column`, else its only text."""
-    data = cells["data"]
-    texts = [value for value in data.values() if isinstance(value, str)]
-    return data.get(column, texts[0] if len(texts) == 1 else None)
-
-
-def label_studio_spans(cells: Mapping[str, Any]) -> list[Any]:
-    """Returns the spans of a Label Studio task's annotation.
-
-    Raises:
-        WrongSpan: several people annotated it, and none is marked as the truth.
-    """
-    annotations = [
-        annotation
-        for annotation in cells.get("annotations") or cells.get("completions") or []
-        if not annotation.get("was_cancelled")
-    ]
-    chosen = [annotation for annotation in annotations if annotation.get("ground_truth")] or annotations
-    if len(chosen) > 1:
-        raise WrongSpan(f"{len(chosen)} annotations of one text; mark one as ground truth, or export one")
-    results = chosen[0].get("result") or [] if chosen else []
-    return [item["value"] for item in results if isinstance(item.get("value"), Mapping) and "start" in item["value"]]
 
 
 def read_spans(cell: Any, text: str) -> tuple[CharSpan, ...]:
@@ -65,6 +35,7 @@ def read_spans(cell: Any, text: str) -> tuple[CharSpan, ...]:
     Raises:
         WrongSpan: it has another shape.
     """
+    cell = plain(cell)
     if cell is None:
         return ()
     if not isinstance(cell, (list, tuple)):

@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any
 
 from ftkit.adapters.spec import TaskAdapterSpec
+from ftkit.data.annotations import unfold_annotations
 from ftkit.data.check import Problems, check_splits, check_texts
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
@@ -55,6 +56,7 @@ def read_examples(
     if table.columns == ("text",):
         columns["text"] = "text"  # plain text files have no other name for it
     if task.prepare is None:
+        table = unfold_annotations(table, with_labels=with_labels)
         roles = [role for role in columns if role != "group" and (with_labels or role not in ("label", "id"))]
         check_columns(table, columns, data, roles)
     labels = label_cells(task, data) if with_labels else None

@@ -13,9 +13,11 @@ from pydantic import Field
 
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data import spans as span_cells
-from ftkit.data.cells import WrongCell, list_of, text_of
+from ftkit.data.annotations import unfold_annotations
+from ftkit.data.cells import WrongCell, list_of, plain, text_of
 from ftkit.data.check import Problems, check_size
 from ftkit.data.lookalikes import alike, warn_of_lookalikes
+from ftkit.data.prodigy import TOKEN_OFFSETS
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import TextDataSpec
@@ -39,7 +41,7 @@ from ftkit.tag_schemes import (
     recognise,
     tag_names,
 )
-from ftkit.types import CharSpan, LabelSpace, Split, TokenExample, natural_sort
+from ftkit.types import LabelSpace, Split, TokenExample, natural_sort
 
 
 class TokenClassificationData(TextDataSpec):
@@ -73,7 +75,7 @@ def read_examples(
 ) -> Iterator[TokenExample]:
     """Turns rows into examples one by one; tags stay as written until `normalize_tags`.
 
-    A row has words (and tags), or a text (and spans), or is a task of Label Studio.
+    A row has words (and tags), or a text (and spans), or is what an annotation tool exports.
 
     Args:
         columns: role -> column.
@@ -82,8 +84,9 @@ def read_examples(
     Raises:
         DataError: a column is not in the file.
     """
-    columns = dict(columns)
+    columns = {**columns, TOKEN_OFFSETS: TOKEN_OFFSETS}
     if task.prepare is None:
+        table = unfold_annotations(table, with_labels=with_labels)
         _find_columns(table, columns, with_labels)
     for position, row in enumerate(table.rows):
         cells = RowCells(task.prepared(row.values), columns)
@@ -104,7 +107,7 @@ def _find_columns(table: Table, columns: dict[str, str], with_labels: bool) -> N
             if not found and with_labels:
                 raise _no_spans(table, columns)
             columns["spans"] = found[0] if found else columns["spans"]
-    elif "data" not in table.columns:
+    else:
         raise table.missing_column(columns["tokens"], role="tokens")
 
 
@@ -119,27 +122,26 @@ def _no_spans(table: Table, columns: Mapping[str, str]) -> DataError:
 
 def _parts(cells: RowCells, with_labels: bool) -> dict[str, Any]:
     """Returns words and tags, or text and spans, of a row's cells; no words where they cannot be read."""
-    is_label_studio = span_cells.is_label_studio(cells.cells)
-    if not is_label_studio and cells.get("tokens") is not None:
+    if cells.get("tokens") is not None:
         has_tags = with_labels and cells.get("tags") is not None
         words = cells.read("tokens", functools.partial(list_of, what="words"), ())
         tags = cells.read("tags", functools.partial(list_of, what="tags"), None) if has_tags else None
         return {"words": words, "tags": tags}
-
-    def find_text(cell: Any) -> str:
-        return _text(span_cells.label_studio_text(cells.cells, cells.columns["text"]) if is_label_studio else cell)
-
-    def find_spans(cell: Any) -> tuple[CharSpan, ...]:
-        found = span_cells.label_studio_spans(cells.cells) if is_label_studio else cell
-        return span_cells.read_spans(found, text)
-
-    text = cells.read("text", find_text, "")
-    spans = cells.read("spans", find_spans, None) if with_labels and not cells.errors else None
-    return {**_text_parts(text), "spans": spans}
+    text = cells.read("text", _text, "")
+    parts = _text_parts(text, cells.read(TOKEN_OFFSETS, plain, None))
+    read_spans = functools.partial(span_cells.read_spans, text=text)
+    spans = cells.read("spans", read_spans, None) if with_labels and not cells.errors else None
+    return {**parts, "spans": spans}
 
 
-def _text_parts(text: str) -> dict[str, Any]:
-    offsets = tuple(word_offsets(text))
+def _text_parts(text: str, offsets: tuple[tuple[int, int], ...] | None = None) -> dict[str, Any]:
+    """Returns a text and its words.
+
+    Args:
+        offsets: where its words lie, if it came with them; those that are white space are none.
+    """
+    offsets = offsets or tuple(word_offsets(text))
+    offsets = tuple((start, end) for start, end in offsets if text[start:end].strip())
     return {"words": tuple(text[start:end] for start, end in offsets), "text": text, "offsets": offsets}
 
 

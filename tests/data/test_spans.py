@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from ftkit.data.spans import WrongSpan, is_label_studio, label_studio_spans, label_studio_text, read_spans
+from ftkit.data.spans import WrongSpan, read_spans
 from ftkit.types import CharSpan
 
 TEXT = "Anna met Bo."
@@ -47,34 +47,3 @@ def test_borders_in_utf16_are_recognised_by_the_text_they_bring() -> None:
 def test_what_is_no_span(cell: Any, reason: str) -> None:
     with pytest.raises(WrongSpan, match=reason):
         read_spans(cell, TEXT)
-
-
-TASK = {
-    "id": 1,
-    "data": {"text": TEXT, "source": 5},
-    "annotations": [
-        {"was_cancelled": True, "result": []},
-        {
-            "result": [
-                {"type": "labels", "value": {"start": 0, "end": 4, "text": "Anna", "labels": ["PER"]}},
-                {"type": "choices", "value": {"choices": ["news"]}},
-            ]
-        },
-    ],
-}
-
-
-def test_label_studio() -> None:
-    assert is_label_studio(TASK)
-    assert not is_label_studio({"text": TEXT, "spans": []})
-    assert label_studio_text(TASK, "text") == label_studio_text(TASK, "another") == TEXT
-    assert read_spans(label_studio_spans(TASK), TEXT) == (CharSpan(0, 4, "PER"),)
-    assert label_studio_spans({"data": {}, "annotations": []}) == []
-
-
-def test_two_annotations_need_a_choice() -> None:
-    task = {"data": {"text": TEXT}, "annotations": [{"result": []}, {"result": []}]}
-    with pytest.raises(WrongSpan, match="2 annotations of one text; mark one as ground truth"):
-        label_studio_spans(task)
-    task["annotations"][1]["ground_truth"] = True  # type: ignore[index]
-    assert label_studio_spans(task) == []

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 
 from ftkit.data.check import Problems
@@ -134,6 +135,24 @@ def test_label_studio_export_is_one_list(tmp_path: Path) -> None:
     result = [{"value": {"start": 0, "end": 4, "text": "Anna", "labels": ["PER"]}, "type": "labels"}]
     path.write_text(json.dumps([{"id": 1, "annotations": [{"result": result}], "data": {"text": TEXT}}]))
     assert tags(checked(path)[0]) == ["B-PER O O O O"]
+
+
+def test_words_of_prodigy_are_its_own_tokens(tmp_path: Path) -> None:
+    text = "e-mail \n Anna"
+    tokens = [{"start": 0, "end": 6}, {"start": 7, "end": 8}, {"start": 9, "end": 13}]
+    row = {"text": text, "tokens": tokens, "spans": [{"start": 9, "end": 13, "label": "PER"}], "_task_hash": 1}
+    split, *_ = checked(jsonl(tmp_path, {**row, "answer": "accept"}, {**row, "answer": "ignore"}))
+    assert [example.words for example in split.examples] == [("e-mail", "Anna")]
+    assert tags(split) == ["O B-PER"]
+
+
+def test_tokens_and_tags_that_pandas_printed_into_csv(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    frame = pandas.DataFrame({"tokens": [["Anna", "isn't", "NA"]], "tags": [["B-PER", "O", "O"]]})
+    frame.to_csv(path)
+    split, *_ = checked(path)
+    assert split.examples[0].words == ("Anna", "isn't", "NA")
+    assert tags(split) == ["B-PER O O"]
 
 
 def test_a_span_may_hold_the_space_around_its_words(tmp_path: Path) -> None:

@@ -78,8 +78,8 @@ def _word(path: Path, number: int, line: str) -> Word | None:
     if len(cells) != len(COLUMNS):
         raise DataError(
             f"{path}, line {number}: {len(cells)} columns between tabs, but CoNLL-U has {len(COLUMNS)}: "
-            f"{line[:80]!r}.\nFix: write {' '.join(COLUMNS).upper()} between tabs, with {UNSPECIFIED} where one is left "
-            "open; name a file of a word and its tag a line .conll."
+            f"{line[:80]!r}.\nFix: write {' '.join(COLUMNS).upper()} between tabs, with {UNSPECIFIED} where one is "
+            "left open; name a file of a word and its tag a line .conll."
         )
     if _NO_WORD.fullmatch(cells[0]):
         return None

@@ -1,0 +1,98 @@
+"""What Label Studio exports: JSON, JSON-MIN and CSV."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ftkit.data.cells import Unreadable
+from ftkit.data.readers import Table
+
+ANNOTATIONS = ("annotations", "completions")  # of today, and of versions before 1.0
+_VALUES = ("choices", "rating", "number")
+"""What a control may say of a whole text, by the key of its value."""
+
+
+def recognises(table: Table) -> bool:
+    """Tells whether a table is an export of Label Studio."""
+    return _is_json(table) or {"annotation_id", "lead_time"} <= set(table.columns)
+
+
+def _is_json(table: Table) -> bool:
+    return "data" in table.columns and any(name in table.columns for name in ANNOTATIONS)
+
+
+def columns_of(table: Table) -> tuple[str, ...]:
+    """Returns the columns of the unfolded table: those of all tasks, for a first one may lack some."""
+    if not _is_json(table):
+        return table.columns
+    return tuple(dict.fromkeys(name for row in table.rows for name in unfold(row.values)))
+
+
+def left_out(cells: Mapping[str, Any]) -> str:
+    """Returns why a row is nothing to learn from: everybody skipped it."""
+    annotations = _annotations(cells)
+    return "skipped" if annotations and all(annotation.get("was_cancelled") for annotation in annotations) else ""
+
+
+def unfold(cells: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the cells of a row.
+
+    Of JSON: the task's data, `text` if its only text is called otherwise, `spans`, each control by its name, and
+    `label` where there is one control alone. Of JSON-MIN and CSV: `{"choices": ["a", "b"]}` is the list.
+
+    Example: `{"data": {"review": "Hi"}, "annotations": [{"result": [{"from_name": "tone", "value": {"choices":
+    ["nice"]}}]}]}` is `{"review": "Hi", "text": "Hi", "tone": ["nice"], "label": ["nice"], "spans": []}`.
+    """
+    data = cells.get("data")
+    if not isinstance(data, Mapping):
+        return {name: _choices(cell) for name, cell in cells.items()}
+    values = {"id": cells.get("id"), **data}
+    texts = [cell for cell in data.values() if isinstance(cell, str)]
+    if len(texts) == 1:
+        values.setdefault("text", texts[0])
+    return values | _annotated(cells)
+
+
+def _annotated(cells: Mapping[str, Any]) -> dict[str, Any]:
+    annotations = [annotation for annotation in _annotations(cells) if not annotation.get("was_cancelled")]
+    chosen = [annotation for annotation in annotations if annotation.get("ground_truth")] or annotations
+    if len(chosen) != 1:
+        return dict.fromkeys(("spans", "label"), _not_one(len(chosen)))
+    results = [item for item in chosen[0].get("result") or () if isinstance(item.get("value"), Mapping)]
+    controls = dict(_controls(results))
+    label = {"label": next(iter(controls.values()))} if len(controls) == 1 else {}
+    return {"spans": [item["value"] for item in results if "start" in item["value"]], **controls, **label}
+
+
+def _annotations(cells: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    found = next((cells[name] for name in ANNOTATIONS if cells.get(name)), ())
+    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, Sequence) else []
+
+
+def _controls(results: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yields what was said of a whole text: the name of the control, and its choices or number."""
+    for item in results:
+        for key in _VALUES:
+            if key in item["value"] and "start" not in item["value"]:
+                yield str(item.get("from_name", key)), item["value"][key]
+
+
+def _not_one(num_annotations: int) -> Unreadable:
+    if num_annotations == 0:
+        return Unreadable("has no annotation", "annotate the task, or leave it out of the export")
+    return Unreadable(
+        f"has {num_annotations} annotations of one text", "mark one as ground truth, or export one annotation"
+    )
+
+
+def _choices(cell: Any) -> Any:
+    """Returns the names in `{"choices": [...]}`, which CSV holds as text; any other cell as it is."""
+    found = cell
+    if isinstance(cell, str) and cell.startswith('{"choices"'):
+        try:
+            found = json.loads(cell)
+        except ValueError:
+            return cell
+    return found["choices"] if isinstance(found, Mapping) and set(found) == {"choices"} else cell
