@@ -131,8 +131,16 @@ def list_of(cell: Any, what: str) -> tuple[Any, ...]:
     if isinstance(cell, str) and (found := printed_list(cell)) is not None:
         cell = found
     if not isinstance(cell, (list, tuple)):
-        raise WrongCell(f"{describe(cell)}; expected a list of {what}", f"write a list of {what}", cell=cell)
+        raise WrongCell(f"{describe(cell)}; expected a list of {what}", _list_remedy(cell, what), cell=cell)
     return tuple(map(plain, cell))
+
+
+def _list_remedy(cell: Any, what: str) -> str:
+    if not isinstance(cell, str):
+        return f"write a list of {what}"
+    if cell.lstrip().startswith("["):
+        return "make arrays lists by .tolist() before the file is written, so that it reads ['a', 'b']"
+    return f"write a list of {what}, such as cell.split(); where each row is a word, name data.sentence_column"
 
 
 def printed(cell: Any, remedies: Mapping[str, str]) -> str:

@@ -15,18 +15,18 @@ from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data import spans as span_cells
 from ftkit.data.annotations import unfold_annotations
 from ftkit.data.cells import WrongCell, list_of, plain, text_of
-from ftkit.data.check import Problems, check_size
-from ftkit.data.lookalikes import alike, warn_of_lookalikes
 from ftkit.data.prodigy import TOKEN_OFFSETS
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
-from ftkit.data.spec import TextDataSpec
+from ftkit.data.sentences import join_words
+from ftkit.data.spec import Column, TextDataSpec
 from ftkit.data.words import word_offsets
-from ftkit.errors import CheckpointError, DataError, did_you_mean, name_list
+from ftkit.errors import CheckpointError, DataError, name_list
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_smoothing, given_weights, saved_labels
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.refusals import NO_PREFIX, no_virtual_tokens
+from ftkit.kinds.tag_checks import check, check_inputs, check_known_labels
 from ftkit.kinds.tag_conversion import DEFAULT_SCHEME, LearntScheme, normalize_tags
 from ftkit.kinds.task import Task
 from ftkit.metrics.table import GROUPS
@@ -55,6 +55,11 @@ class TokenClassificationData(TextDataSpec):
     )
     source_tag_scheme: Scheme | None = Field(
         None, description="The scheme of the files' tags. Default: recognised, and recorded."
+    )
+    sentence_column: Column | None = Field(
+        None,
+        description="Where a row is a word: the column that says which sentence it belongs to; an empty cell is the "
+        "sentence before.",
     )
     repair_tags: Repair | None = Field(
         None, description="What a tag becomes that breaks its scheme. Default: it stays."
@@ -86,7 +91,7 @@ def read_examples(
     """
     columns = {**columns, TOKEN_OFFSETS: TOKEN_OFFSETS}
     if task.prepare is None:
-        table = unfold_annotations(table, with_labels=with_labels)
+        table = unfold_annotations(_sentences(table, columns, data, with_labels), with_labels=with_labels)
         _find_columns(table, columns, with_labels)
     for position, row in enumerate(table.rows):
         cells = RowCells(task.prepared(row.values), columns)
@@ -94,6 +99,16 @@ def read_examples(
         yield TokenExample(
             id=cells.id(position), line=row.line, group=cells.group(), **parts, cell_errors=cells.errors
         )
+
+
+def _sentences(table: Table, columns: Mapping[str, str], data: TokenClassificationData, with_labels: bool) -> Table:
+    """Returns a table with a sentence a row; rows to predict may be so already."""
+    column = data.sentence_column
+    if column is None or (column not in table.columns and not with_labels):
+        return table
+    if column not in table.columns:
+        raise table.missing_column(column)
+    return join_words(table, column, kept=[columns[role] for role in ("id", "group") if role in columns])
 
 
 def _find_columns(table: Table, columns: dict[str, str], with_labels: bool) -> None:
@@ -182,96 +197,6 @@ def declared_types(task: Task, data: TokenClassificationData) -> tuple[str, ...]
     if declared is None:
         return None
     return tuple(dict.fromkeys(parse(name).label for name in declared if name != OUTSIDE))
-
-
-# --- checks -----------------------------------------------------------------------------------------------------
-
-
-def check(
-    splits: Mapping[str, Split], labels: LabelSpace, task: Task, data: TokenClassificationData, problems: Problems
-) -> None:
-    """Reports everything that is wrong with the examples of a run, by file and row."""
-    for split in splits.values():
-        check_size(split, problems)
-        check_inputs(split, problems)
-        check_known_labels(split, labels, problems)
-    train = splits.get("train")
-    if train is None:
-        return
-    if len(labels) == 1:
-        problems.error(
-            "train has no entity: every tag is O",
-            where=train.source,
-            remedy="check data.columns.tags, or add sentences with entities",
-        )
-    _check_types(train, labels, problems)
-    _check_leaks(train, [split for split in splits.values() if split is not train], problems)
-
-
-def check_inputs(split: Split, problems: Problems) -> None:
-    """Reports what cannot be read as words, and sentences without any."""
-    for example in split.examples:
-        if not example.words:
-            problems.error(
-                f"{split.name}: the sentence is empty",
-                where=split.where(example),
-                remedy="fill in its words, or delete the row",
-            )
-        for position, word in enumerate(example.words):
-            if not isinstance(word, str) or not word:
-                what = "is empty" if word == "" else f"is no text, but {word!r}"
-                problems.error(
-                    f"{split.name}: a word {what}",
-                    where=f"{split.where(example)}, word {position + 1}",
-                    remedy="write every word as text, or delete it with its tag",
-                    kind=f"{split.name}: no word",
-                )
-
-
-def check_known_labels(split: Split, labels: LabelSpace, problems: Problems) -> None:
-    """Reports tags of rows to be trained on or scored that the model has no output for."""
-    types = list(dict.fromkeys(name for tag in labels.names if (name := entity_type(tag)) is not None))
-    for example in split.examples:
-        for position, tag in enumerate(example.tags or ()):
-            if tag not in labels:
-                name = parse(tag).label
-                problems.error(
-                    f"{split.name}: the tag {tag!r} is none that the run knows.{did_you_mean(name, types)}",
-                    where=f"{split.where(example)}, word {position + 1}",
-                    remedy="correct the tag, or train with all types listed under data.labels; "
-                    f"known: {name_list(types)}",
-                    kind=f"{split.name}: unknown tag {tag!r}",
-                )
-
-
-def _check_types(train: Split, labels: LabelSpace, problems: Problems) -> None:
-    """Warns of types that are rare, and of those that look alike."""
-    counts: Counter[str] = Counter()
-    for example in train.examples:
-        counts.update({name for tag in example.tags or () if (name := entity_type(tag)) is not None})
-    for name, count in counts.items():
-        if count == 1:
-            problems.warn(
-                f"types with a single sentence in train, such as {name!r}",
-                remedy="add sentences, or merge the type into another",
-                kind="rare type",
-            )
-    known = (name for tag in labels.names if (name := entity_type(tag)) is not None)
-    for names in alike([*counts, *known]):
-        warn_of_lookalikes({name: counts[name] for name in names}, problems, noun="types", where=train.source)
-
-
-def _check_leaks(train: Split, others: Sequence[Split], problems: Problems) -> None:
-    """A sentence that is both trained on and scored makes the score too good."""
-    seen = {example.key() for example in train.examples}
-    for split in others:
-        shared = [example for example in split.examples if example.key() in seen]
-        if shared:
-            problems.warn(
-                f"leak: {len(shared):,} of {len(split):,} sentences of {split.name} are also in train, word for word",
-                where=split.where(shared[0]),
-                remedy=f"remove them from train or from {split.name}; its scores are too good with them",
-            )
 
 
 # --- adapter and people -----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pandas
 import pytest
 
@@ -144,6 +145,29 @@ def test_words_of_prodigy_are_its_own_tokens(tmp_path: Path) -> None:
     split, *_ = checked(jsonl(tmp_path, {**row, "answer": "accept"}, {**row, "answer": "ignore"}))
     assert [example.words for example in split.examples] == [("e-mail", "Anna")]
     assert tags(split) == ["O B-PER"]
+
+
+KAGGLE = "Sentence #,Word,POS,Tag\nSentence: 1,Anna,NNP,B-per\n,left,VBD,O\nSentence: 2,Why,WRB,O\n"
+
+
+def test_a_word_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "ner_dataset.csv"
+    path.write_text(KAGGLE)
+    columns = {"tokens": "Word", "tags": "Tag", "id": "Sentence #"}
+    split, *_ = checked(path, columns=columns, sentence_column="Sentence #")
+    assert tags(split) == ["B-per O", "O"]
+    assert [(example.id, example.line, example.words) for example in split.examples] == [
+        ("Sentence: 1", 2, ("Anna", "left")),
+        ("Sentence: 2", 4, ("Why",)),
+    ]
+    assert "where each row is a word, name data.sentence_column" in failure(path, columns=columns)
+    assert "no column 'sentence'" in failure(path, columns=columns, sentence_column="sentence")
+
+
+def test_arrays_that_numpy_printed_are_told_how_to_become_lists(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    pandas.DataFrame({"tokens": [numpy.array(["Anna", "left"])], "tags": [["O", "O"]]}).to_csv(path, index=False)
+    assert "make arrays lists by .tolist() before the file is written" in failure(path)
 
 
 def test_tokens_and_tags_that_pandas_printed_into_csv(tmp_path: Path) -> None:
