@@ -22,14 +22,16 @@ os.environ.update(
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Files that take longest, with few tests each: begun first, no process works on one while the others have ended.
+# Files that take longest: begun first, no process works on one while the others have ended.
 LONGEST = (
-    "test_docs.py",
-    "test_docs_of_kinds.py",
-    "test_tuned_runs.py",
     "test_export.py",
+    "test_docs.py",
+    "test_tuner_contract.py",
+    "test_tuned_runs.py",
     "test_card_code.py",
     "test_bench.py",
+    "test_audio_classification.py",
+    "test_image_runs.py",
 )
 
 

@@ -8,6 +8,14 @@ import pytest
 import ftkit
 from runs import TEXTS, run_config
 
+SELDOM = {
+    "train.eval_strategy": "steps",
+    "train.eval_steps": 30,
+    "train.save_strategy": "steps",
+    "train.save_steps": 30,
+}
+"""Of many steps, few are evaluated and saved."""
+
 
 def write_jsonl(path, rows):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -38,7 +46,7 @@ def test_several_labels(checkpoint, tmp_path):
         tmp_path,
         checkpoint("bert"),
         rows,
-        **{"data.problem_type": "multi_label_classification", "train.num_train_epochs": 20},
+        **{"data.problem_type": "multi_label_classification", "train.num_train_epochs": 20, **SELDOM},
     )
     run = ftkit.train(config)
     assert run.primary_metric == "f1_micro"
@@ -64,7 +72,7 @@ def test_several_labels_in_one_cell_and_rows_without_any(checkpoint, tmp_path):
 @pytest.mark.parametrize("family", ["bert", "gpt2"])
 def test_a_number(checkpoint, tmp_path, family):
     rows = [{"text": text, "label": (len(text) - 25) / 10} for text, _ in TEXTS]
-    settings = {"data.problem_type": "regression", "train.num_train_epochs": 60}
+    settings = {"data.problem_type": "regression", "train.num_train_epochs": 60, **SELDOM}
     run = ftkit.train(config_for(tmp_path, checkpoint(family), rows, **settings))
     assert run.primary_metric == "mse"
     scores = np.array([row["score"] for row in predictions(run)])

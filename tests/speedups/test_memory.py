@@ -17,33 +17,38 @@ from ftkit.speedups.token_rows import current_rows
 
 needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 
-# Page faults while 64 MiB are taken and given back ten times; in a process of its own, since the setting stays.
+# Page faults while 64 MiB are taken and given back ten times, before memory is kept and after; in a process of its
+# own, since the setting stays.
 COUNT_FAULTS = """
-import resource, sys
+import resource
 import torch
 from ftkit.speedups.memory import keep_freed_memory
-if sys.argv[1] == "keep":
-    assert keep_freed_memory()
 def touch():
     torch.zeros(2**24).add_(1)
-for _ in range(10):  # blocks find their places
-    touch()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
-    touch()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+def faults():
+    for _ in range(10):  # blocks find their places
+        touch()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        touch()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(faults())
+assert keep_freed_memory()
+print(faults())
 """
 
 
-def faults(mode: str) -> int:
+def printed_numbers(program: str) -> list[float]:
+    """Returns what a process prints whose environment says nothing of memory."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
-    command = [sys.executable, "-c", COUNT_FAULTS, mode]
-    return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    return [float(number) for number in done.stdout.split()]
 
 
 @needs_glibc
 def test_freed_memory_is_used_again() -> None:
-    assert faults("keep") < faults("leave") / 10
+    left, kept = printed_numbers(COUNT_FAULTS)
+    assert kept < left / 10
 
 
 # MiB of resident memory that come back when 64 blocks between others, and a cycle of objects, are not needed any more.
@@ -67,9 +72,7 @@ print(full - resident())
 
 @needs_glibc
 def test_what_is_free_can_be_handed_back() -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
-    done = subprocess.run([sys.executable, "-c", RELEASE], env=environment, capture_output=True, text=True, check=True)
-    freed, released = map(float, done.stdout.split())
+    freed, released = printed_numbers(RELEASE)
     assert freed < 8
     assert 120 < released < 136  # of 64 + 64
 
