@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -525,7 +526,11 @@ def test_transformers_and_peft_load_by_id(checkpoint: Callable[[str], Path], tmp
 
 def test_it_runs_in_the_foreground_until_it_is_interrupted(hub):
     command = [sys.executable, str(ROOT / "tests" / "local_hub"), "--port", "0", "--token", "hf_mine"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # Where the tests run in a shell's background, their processes would ignore the interruption.
+    default = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=default
+    ) as process:
         endpoint = process.stdout.readline().split(" at ")[1].split(",")[0]
         exports = process.stdout.readline() + process.stdout.readline()
         assert f"export HF_ENDPOINT={endpoint} HF_HUB_DISABLE_XET=1" in exports
