@@ -27,6 +27,10 @@ MIN_EXAMPLES_PER_LABEL = 2
 FEW_TRAIN_ROWS = 10
 """Below this, a fine-tuned model is noise whatever the settings."""
 
+MANY = 0.5
+"""From this share of rows on, a whole column is wrong and not some rows."""
+
+_PRINTED = ("['", '["')
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -58,6 +62,8 @@ def check_splits(
     """Runs every check of texts and their labels; see `check_labels`."""
     for split in splits:
         check_texts(split, problems)
+        if split.name == "train":
+            check_printed_texts(split, problems)
     check_labels(splits, problem_type=problem_type, declared=declared, problems=problems)
 
 
@@ -118,6 +124,18 @@ def check_texts(split: Split, problems: Problems) -> None:
                     where=split.where(example),
                     remedy="fill in the text, or delete the row",
                 )
+
+
+def check_printed_texts(train: Split, problems: Problems) -> None:
+    """Lists of words that were printed into a file are no texts that anybody writes to a model."""
+    printed = [row for row in train.examples if row.text.startswith(_PRINTED) and row.text.endswith("]")]
+    if len(printed) > MANY * len(train):
+        problems.warn(
+            f"train: {len(printed):,} of {len(train):,} texts look like printed lists, such as "
+            f"{shown(printed[0].text)}",
+            where=train.where(printed[0]),
+            remedy='write the words as one text, such as " ".join(words); quotes and commas are read as they are now',
+        )
 
 
 def check_labels_present(split: Split, problems: Problems) -> None:

@@ -55,10 +55,19 @@ class LabelCells:
         """Returns the label of a row that has a column of zeros and ones for each.
 
         Raises:
-            WrongCell: a cell is neither yes nor no.
+            WrongCell: a cell is neither yes nor no, or a row that has one label has none or several.
         """
         assert self.columns is not None
-        return self._label(tuple(column for column in self.columns if _is_chosen(column, cells.get(column))))
+        names = tuple(column for column in self.columns if _is_chosen(column, cells.get(column)))
+        if self.problem_type == "multi_label_classification":
+            return names
+        if len(names) != 1:
+            raise WrongCell(
+                f"hold {f'{len(names)} ones' if names else 'no 1'}, and a row has one label",
+                "if rows may have none or several, say data.problem_type: multi_label_classification; else write one "
+                "1 in each row",
+            )
+        return names[0]
 
     def _label(self, names: tuple[str, ...]) -> Label | None:
         if self.problem_type == "multi_label_classification":

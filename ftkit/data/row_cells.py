@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ftkit.data.cells import WrongCell, name_or_number, text_of
 from ftkit.data.problems import Problems
+from ftkit.errors import name_list
 from ftkit.types import CellError, Split
 
 T = TypeVar("T")
@@ -49,12 +50,13 @@ class RowCells:
         try:
             return reader(self.get(role))
         except WrongCell as wrong:
-            self.refuse(self.columns[role], wrong)
+            self.refuse([self.columns[role]], wrong)
             return otherwise
 
-    def refuse(self, column: str, wrong: WrongCell) -> None:
-        """Adds the error of a column, unless it names its own."""
-        named = f"column {(wrong.column or column)!r}"
+    def refuse(self, columns: Sequence[str], wrong: WrongCell) -> None:
+        """Adds the error of one or more columns, unless it names its own."""
+        columns = columns if wrong.column is None else [wrong.column]
+        named = f"column{'s' if len(columns) > 1 else ''} {name_list(columns, limit=4)}"
         self._errors.append(CellError(f"{named} {wrong}", wrong.remedy, f"{named} {wrong.what}"))
 
     def text(self, role: str) -> str:

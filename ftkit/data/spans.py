@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftkit.data.cells import WrongCell, plain, shown
+from ftkit.data.label_cells import MAX_NAME
 from ftkit.types import CharSpan
 
 EXAMPLE = '{"text": "Anna left.", "spans": [{"start": 0, "end": 4, "label": "PER"}]}'
@@ -57,6 +58,8 @@ def _span(item: Any, text: str) -> CharSpan:
     is_placed = all(isinstance(border, int) and not isinstance(border, bool) for border in (start, end))
     if not is_placed or not isinstance(label, str) or not label.strip():
         raise WrongSpan(f"expected whole numbers start and end, and one label, got {shown(item)}")
+    if len(label) > MAX_NAME:
+        raise WrongSpan(f"a label has at most {MAX_NAME:,} characters, got {shown(label)}")
     copy = item.get("text") if isinstance(item, Mapping) else None
     if isinstance(copy, str) and text[start:end] != copy:
         start, end = _from_utf16(text, start, end, copy)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ftkit.data.label_cells import MAX_NAME
 from ftkit.errors import ConfigError, did_you_mean
 from ftkit.types import LabelSpace
+
+
+def check_name_lengths(names: Iterable[str], key: str) -> None:
+    """Raises ConfigError for a name that no table of a report could show.
+
+    Args:
+        key: where they are declared.
+    """
+    if any(len(name) > MAX_NAME for name in names):
+        raise ConfigError(f"{key}: a name has more than {MAX_NAME:,} characters. Shorten it.")
 
 
 def check_smoothing(label_smoothing: float) -> None:

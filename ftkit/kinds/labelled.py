@@ -10,13 +10,13 @@ from pydantic import Field
 
 from ftkit.data.cells import WrongCell
 from ftkit.data.check import Problems
-from ftkit.data.label_cells import MAX_NAME, LabelCells
+from ftkit.data.label_cells import LabelCells
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.kind import Plain, Settings
-from ftkit.kinds.label_settings import check_smoothing, given_weights
+from ftkit.kinds.label_settings import check_name_lengths, check_smoothing, given_weights
 from ftkit.kinds.task import Task
 from ftkit.metrics.table import GROUPS, MetricGroup
 from ftkit.models.spec import CheckpointSpec
@@ -39,12 +39,8 @@ class LabelledData(DataSpec):
 
 
 def problem_type_of(task: Task, data: LabelledData) -> ProblemType:
-    """Returns what the labels are: the config's word, else the task's, else one label per example.
-
-    Labels that have a column each are several, unless somebody says otherwise.
-    """
-    usual: ProblemType = "multi_label_classification" if data.label_columns else "single_label_classification"
-    return data.problem_type or task.problem_type or usual
+    """Returns what the labels are: the config's word, else the task's, else one label per example."""
+    return data.problem_type or task.problem_type or "single_label_classification"
 
 
 def check_columns(table: Table, columns: Mapping[str, str], data: LabelledData, roles: Iterable[str]) -> None:
@@ -72,7 +68,7 @@ def read_label(cells: RowCells, how: LabelCells) -> Label | None:
     try:
         return how.read_columns(cells.cells)
     except WrongCell as wrong:
-        cells.refuse(", ".join(how.columns), wrong)
+        cells.refuse(how.columns, wrong)
         return None
 
 
@@ -105,8 +101,7 @@ def declared_labels(task: Task, data: LabelledData) -> tuple[str, ...] | None:
     twice = [name for name, count in Counter(declared).items() if count > 1]
     if twice:
         raise ConfigError(f"{key}: {twice[0]!r} is given twice; every output needs a name of its own.")
-    if any(len(name) > MAX_NAME for name in declared):
-        raise ConfigError(f"{key}: a name has more than {MAX_NAME:,} characters. Shorten it.")
+    check_name_lengths(declared, key)
     if columns is not None and set(columns) != set(declared):
         odd = sorted(set(columns) ^ set(declared))
         raise ConfigError(

@@ -7,7 +7,9 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from ftkit.data.cells import shown
 from ftkit.data.check import Problems
+from ftkit.data.label_cells import MAX_NAME
 from ftkit.errors import did_you_mean, name_list
 from ftkit.kinds.task import Task
 from ftkit.tag_schemes import (
@@ -96,9 +98,9 @@ def _names(
 
 
 def _name(tag: Any, declared: Sequence[str] | None) -> str | None:
-    """Returns a tag's name: integers are positions in `data.labels`."""
+    """Returns a tag's name, or None where it has none; integers are positions in `data.labels`."""
     if isinstance(tag, str):
-        return tag.strip() or None
+        return (tag.strip() or None) if len(tag) <= MAX_NAME else None
     is_index = isinstance(tag, int) and not isinstance(tag, bool) and declared is not None
     return declared[tag] if is_index and 0 <= tag < len(declared) else None  # type: ignore[arg-type, index]
 
@@ -114,7 +116,7 @@ def _report_no_name(tag: Any, where: str, split: Split, declared: Sequence[str] 
         problems.error(message, where=where, remedy=remedy)
     else:
         problems.error(
-            f"{split.name}: a word has no tag, but {tag!r}",
+            f"{split.name}: a word has no tag, but {shown(tag)}",
             where=where,
             remedy=f"write a tag such as B-PER, or {OUTSIDE} where there is no entity",
             kind=f"{split.name}: no tag",

@@ -23,7 +23,7 @@ from ftkit.data.spec import Column, TextDataSpec
 from ftkit.data.words import word_offsets
 from ftkit.errors import CheckpointError, DataError, name_list
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
-from ftkit.kinds.label_settings import check_smoothing, given_weights, saved_labels
+from ftkit.kinds.label_settings import check_name_lengths, check_smoothing, given_weights, saved_labels
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.refusals import NO_PREFIX, no_virtual_tokens
 from ftkit.kinds.tag_checks import check, check_inputs, check_known_labels
@@ -192,10 +192,11 @@ def labels_of(train: Split, task: Task, data: TokenClassificationData) -> LabelS
 
 
 def declared_types(task: Task, data: TokenClassificationData) -> tuple[str, ...] | None:
-    """Returns the entity types that config or task declare, as types or as tags, or None."""
+    """Returns the entity types that config or task declare, as types or as tags, or None; ConfigError if monstrous."""
     declared = data.labels if data.labels is not None else task.labels
     if declared is None:
         return None
+    check_name_lengths(declared, "data.labels")
     return tuple(dict.fromkeys(parse(name).label for name in declared if name != OUTSIDE))
 
 

@@ -50,6 +50,13 @@ def test_empty_text_names_its_rows() -> None:
     assert "fill in the text" in error
 
 
+def test_texts_that_are_printed_lists() -> None:
+    texts = [f"['row', '{number}']" for number in range(9)]
+    assert check(split("train", *GOOD, texts=[*texts[:4], *map(str, range(6))])).warnings == []
+    warning = only_warning(check(split("train", *GOOD, texts=[*texts, "one"])))
+    assert "9 of 10 texts look like printed lists, such as \"['row', '0']\"" in warning
+
+
 def test_empty_second_text() -> None:
     examples = [TextExample(0, "x", " ", "a", line=2)]
     assert "the text_pair is empty" in only_error(check(Split("test", "t.csv", examples)))

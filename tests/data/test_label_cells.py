@@ -141,7 +141,7 @@ def test_numbers() -> None:
 def test_a_column_for_each_label(yes: Any) -> None:
     how = LabelCells(MULTI, columns=("a", "b"))
     assert how.read_columns({"a": 0, "b": yes}) == ("b",)
-    with pytest.raises(WrongCell, match="names several labels"):
+    with pytest.raises(WrongCell, match="hold 2 ones, and a row has one label"):
         LabelCells(columns=("a", "b")).read_columns({"a": yes, "b": yes})
 
 

@@ -107,12 +107,15 @@ def test_what_prepare_returns_is_read_as_strictly(tmp_path: Path) -> None:
 def test_a_column_for_each_label(tmp_path: Path) -> None:
     columns = {"label": ("wet", "cold")}
     rows = [{"text": "rain", "wet": 1, "cold": 0}, {"text": "sun", "wet": "0", "cold": "0"}]
-    data = TextClassificationData(train="x", columns=columns)
-    examples = read(tmp_path, *rows, columns=columns)
+    data = TextClassificationData(train="x", columns=columns, problem_type=MULTI)
+    examples = read(tmp_path, *rows, columns=columns, problem_type=MULTI)
     assert [example.label for example in examples] == [("wet",), ()]
     assert KIND.labels(Split("train", "x", examples), TASK, data) == space("wet", "cold", problem_type=MULTI)
-    (chosen,) = read(tmp_path, rows[0], columns=columns, problem_type="single_label_classification")
+    chosen, none = read(tmp_path, *rows, columns=columns)
     assert chosen.label == "wet"
+    (error,) = none.cell_errors
+    assert error.message == "columns 'wet', 'cold' hold no 1, and a row has one label"
+    assert "data.problem_type: multi_label_classification" in error.remedy
     with pytest.raises(DataError, match=r"no column 'cold' \(data\.columns\.label\)"):
         read(tmp_path, {"text": "rain", "wet": 1}, columns=columns)
 

@@ -279,6 +279,8 @@ def test_tags_of_no_scheme(tmp_path: Path) -> None:
         ({"tokens": ["Anna"], "tags": None}, "the tags are missing"),
         ({"tokens": ["Anna"], "tags": [None]}, "a word has no tag, but None"),
         ({"tokens": ["Anna"], "tags": [" "]}, "a word has no tag, but ' '"),
+        ({"tokens": ["Anna"], "tags": ["B-" + "9" * 20_000]}, "a word has no tag, but 'B-9999"),
+        ({"text": TEXT, "spans": [[0, 4, "9" * 20_000]]}, "a label has at most 1,000 characters, got '9999"),
         ({"tokens": [], "tags": []}, "the sentence is empty"),
         ({"tokens": ["Anna", ""], "tags": ["O", "O"]}, "a word is empty"),
         ({"tokens": ["Anna", 5], "tags": ["O", "O"]}, "a word is no text, but 5"),
