@@ -126,6 +126,7 @@ def _is_utf8(stream: Any) -> bool:
 # --- settings as the command that was called names them -------------------------------------------------------
 
 _OPTIONS: ContextVar[Mapping[str, str] | None] = ContextVar("key of a config -> option of the command", default=None)
+COLUMNS = "data.columns"
 # At the beginning of a message or problem a key says what it is about, and its colon stays: `data.encoding: Python
 # knows no ...`. Anywhere else what follows the colon is the value to write.
 _KEY = re.compile(
@@ -171,6 +172,8 @@ def as_options(message: str) -> str:
 def _call(option: str, found: re.Match[str]) -> str:
     """Returns an option with its value, if the message gives one."""
     roles, role = found["roles"], found["role"]
+    if roles is not None and found["key"] != COLUMNS:
+        return f"{option} '{roles}'"
     if roles is not None:
         pairs = (pair.partition(":") for pair in roles.strip("{}").split(","))
         return f"{option} " + ",".join(f"{name.strip()}={value.strip().strip(chr(34))}" for name, _, value in pairs)

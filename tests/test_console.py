@@ -71,6 +71,7 @@ def test_data_is_kept_in_a_pipe_and_printable_on_a_terminal(monkeypatch: pytest.
         ("no column 'x' (data.columns.label); there is", "no column 'x' (--columns label=COLUMN); there is"),
         ("Fix: data.columns.label: topic", "Fix: --columns label=topic"),
         ('say data.columns: {tags: "1", tokens: "0"}', "say --columns tags=1,tokens=0"),
+        ("such as data.train: {hub: a/b, split: train}.", "such as --input '{hub: a/b, split: train}'."),
         ("data.encoding: Python knows no 'x'.", "--encoding: Python knows no 'x'."),
         ("Two problems:\n  1. data.columns: no role\n     fix: data.encoding: cp1252", None),
         ("Fix: such as data.train: a/b. See mydata.encoding", "Fix: such as --input a/b. See mydata.encoding"),

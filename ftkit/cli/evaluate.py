@@ -55,7 +55,7 @@ def command(
             encoding=encoding,
             source_lang=source_lang,
             target_lang=target_lang,
-            prompt_template=prompt_template,
+            prompt_template=options.prompt_text(prompt_template),
             base=base,
             trust_remote_code=trust_remote_code,
         )

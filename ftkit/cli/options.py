@@ -98,6 +98,11 @@ def data_source(given: str) -> Source:
         ) from None
 
 
+def prompt_text(given: str | None) -> str | None:
+    r"""Returns a prompt's template; `\n`, which a shell passes on as two characters, is a line break."""
+    return None if given is None else given.replace("\\n", "\n")
+
+
 def delimiter_character(given: str | None) -> str | None:
     r"""Returns what stands between cells; `\t`, which a shell passes on as two characters, is a tab."""
     return "\t" if given == "\\t" else given

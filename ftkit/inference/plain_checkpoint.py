@@ -19,7 +19,7 @@ from ftkit.errors import CheckpointError, UserError, name_list
 from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.inference.choices import Choices, with_columns
 from ftkit.kinds.kind import Kind
-from ftkit.kinds.table import KINDS, find_kind, find_task, kind_names, kind_of
+from ftkit.kinds.table import find_kind, find_task, kind_names, kind_of
 from ftkit.kinds.task import Task
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.fingerprint import file_fingerprint
@@ -195,9 +195,10 @@ def _task(folder: Path, spec: CheckpointSpec, peft_config: Mapping[str, Any] | N
             f"{folder} is no run of ftkit, and what it was trained for cannot be known: {saved}, which writes any "
             "text. Say --task translation, with --source-lang and --target-lang, if it translates."
         )
+    fitting = [name for name in kind_names() if reads(spec.reads, find_kind(name).reads)]
     raise UserError(
         f"{folder} is no run of ftkit, and what it was trained for cannot be known: {saved}. Say it with --task; "
-        f"there is {name_list(KINDS)}. A checkpoint without a fine-tuned head cannot be scored."
+        f"there is {name_list(fitting)}. A checkpoint without a fine-tuned head cannot be scored."
     )
 
 

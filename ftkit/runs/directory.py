@@ -221,6 +221,8 @@ def run_folder(path: str | Path, *, with_code: bool = False) -> Path:
     if repository is not None:
         return fetch(repository, with_code=with_code)
     folder = Path(path).expanduser()
+    if folder.is_file():
+        raise UserError(f"{path} is a file; name the folder that holds it, such as {folder.parent}.")
     if not folder.is_dir():
         parent = folder.absolute().parent
         siblings = [entry.name for entry in parent.glob("*/")] if parent.is_dir() else []
@@ -235,10 +237,11 @@ def run_folder(path: str | Path, *, with_code: bool = False) -> Path:
 def _existing(path: str | Path, *, with_code: bool = False) -> Path:
     folder = run_folder(path, with_code=with_code)
     if not (folder / CONFIG_FILE).is_file():
-        plain = " ftkit predict and ftkit evaluate read it as a plain checkpoint; other commands need a run."
-        raise UserError(
-            f"{folder} is not a run of ftkit: it holds no {CONFIG_FILE}.{plain if is_plain(folder) else ''}"
-        )
+        if is_plain(folder):
+            what = ". ftkit predict and ftkit evaluate read it as a plain checkpoint; other commands need a run."
+        else:
+            what = ", and no checkpoint: neither config.json nor adapter_config.json."
+        raise UserError(f"{folder} is not a run of ftkit: it holds no {CONFIG_FILE}{what}")
     return folder
 
 

@@ -124,7 +124,7 @@ def _chat_template(
         raise ConfigError(
             f"data.prompt_template is missing: {spec.name!r} is a decoder without a chat template, so it has to be "
             "told where a source ends and its translation begins.\n"
-            'Fix: for example  prompt_template: "{source_lang}: {source}\\n{target_lang}:"'
+            'Fix: for example  data.prompt_template: "{source_lang}: {source}\\n{target_lang}:"'
         )
     if source_lang is None or target_lang is None:
         raise ConfigError(
