@@ -112,8 +112,8 @@ def command(
             raise DataError(f"No row of {input or 'the texts'} can be predicted; see the warning above.")
     if made_safe := writer.num_made_safe:
         note(
-            f"{made_safe:,} texts that a spreadsheet would run begin with an apostrophe now; --no-spreadsheet-safe "
-            "writes them as they are"
+            f"An apostrophe was put before {made_safe:,} texts that a spreadsheet would run; --no-spreadsheet-safe "
+            "writes them as they are."
         )
     if output is not None:
         note(f"{count:,} predictions written to {output}")

@@ -25,6 +25,9 @@ from ftkit.kinds.kind import Kind
 from ftkit.runs.results import cut_off_sentence, cut_sentence
 from ftkit.types import Split
 
+INPUTS = "inputs"
+"""What messages call a list that was handed over in a call; its rows are its items."""
+
 OnBadRow = Literal["error", "skip", "empty"]
 
 
@@ -178,7 +181,10 @@ class InputRows:
                 yield {"id": example.id, **nothing, "error": window.bad[place]}
 
     def _blame(self, problems: Problems, example: Any, reason: str) -> None:
-        where = f"{self._source}, line {example.line}" if example.line else f"{self._source}, {example.id}"
+        if self._source == INPUTS:
+            where = f"item {example.id}"
+        else:
+            where = f"{self._source}, line {example.line}" if example.line else f"{self._source}, {example.id}"
         problems.error(reason, where=where, kind=_sort(reason, example))
 
     def tell(self) -> None:

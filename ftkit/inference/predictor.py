@@ -17,7 +17,7 @@ from ftkit.data.row_cells import check_cells
 from ftkit.data.spec import Source
 from ftkit.errors import DataError, UserError
 from ftkit.inference.choices import Choices
-from ftkit.inference.input_rows import InputRows, OnBadRow, Window, check_on_bad_row, made
+from ftkit.inference.input_rows import INPUTS, InputRows, OnBadRow, Window, check_on_bad_row, made
 from ftkit.inference.opening import Tasks, named_base, open_model
 from ftkit.inference.windows import one_ahead, windows
 from ftkit.kinds.splits import read_options, read_splits
@@ -115,7 +115,7 @@ class Predictor:
         if isinstance(inputs, str):
             raise UserError("predict expects a list of texts, got one text. Write predict([text]).")
         examples = [made(position, item, self.kind.input_example) for position, item in enumerate(inputs)]
-        predictions = self._predict_examples(examples, "inputs", on_bad_row)
+        predictions = self._predict_examples(examples, INPUTS, on_bad_row)
         return [{name: value for name, value in row.items() if name != "id"} for row in predictions]
 
     def predict_source(self, source: Source, *, on_bad_row: OnBadRow = "empty") -> Iterator[Prediction]:
