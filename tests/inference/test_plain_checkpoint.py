@@ -293,7 +293,7 @@ def test_a_decoder_is_told_its_prompt(checkpoint: Checkpoint, tmp_path: Path, co
     folder = saved("CausalLM", checkpoint("gpt2"), tmp_path / "model")
     code, _, told = command("predict", folder, "--text", "rain", "--task", "translation")
     assert code == 2
-    assert "prompt_template" in told
+    assert "--prompt-template is missing" in told
     out = tmp_path / "out.jsonl"
     code, _, told = command(
         *("predict", folder, "--text", "rain", "--task", "translation", "--output", out),
