@@ -228,7 +228,13 @@ def execute(config: RunConfig) -> RunResult:
     }
     for warning in (cut_off := results.cut_off_warnings(evaluated)):
         warn(warning)
-    numbers = {**trained.metrics, **count_parameters(trained.model).facts, **choice.facts, **speedups.facts}
+    numbers = {
+        **trained.metrics,
+        **count_parameters(trained.model).facts,
+        **choice.facts,
+        **speedups.facts,
+        **run.scorer.facts,
+    }
     found = results.collect_results(numbers, run.splits, encoded, evaluated)
 
     # Save, load again from disk and compare, report; only then is it a finished run.

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 Modality = Literal["text", "image", "audio", "image+text"]
@@ -294,6 +295,15 @@ def _number_key(digits: str) -> tuple[int, int, str, str]:
     return 0, len(value), value, digits
 
 
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,4})?")
+
+
 def natural_sort(names: Iterable[str]) -> list[str]:
-    """Returns distinct names sorted as a person would: numbers by value."""
-    return sorted(set(names), key=natural_key)
+    """Returns distinct names sorted as a person would: numbers within names by value.
+
+    Where all names are numbers they are sorted as such, with sign and fraction: -1, 0.5, 1, 2, 10.
+    """
+    distinct = sorted(set(names), key=natural_key)
+    if all(_NUMBER.fullmatch(name) for name in distinct):
+        return sorted(distinct, key=Decimal)
+    return distinct

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftkit.types import TextExample, TextToTextExample, TokenExample
+from ftkit.types import TextExample, TextToTextExample, TokenExample, natural_sort
 
 EXAMPLES = [
     (TextExample(id=1, text="a\n b", label="x", line=3), "a b", 4),
@@ -28,3 +28,20 @@ def test_equal_inputs_have_equal_keys() -> None:
     source = TextToTextExample(id=1, source="a", target="b")
     assert source.key() == TextToTextExample(id=2, source="a", target="c").key()
     assert len({example.key() for example, _, _ in EXAMPLES}) == len(EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["-1", "1"],
+        ["-10", "-2", "0", "2", "10"],
+        ["-1", "-.5", "+0.5", "0.75", "1e1", "20"],
+        ["01", "1", "1.0", "2"],  # equal numbers by spelling
+        ["Sport", "food", "label_2", "label_10"],
+        ["1", "-1", "neutral"],  # names that are not all numbers are names
+        ["2020-9", "2020-10"],
+        ["1", "9" * 20_000],
+    ],
+)
+def test_names_are_sorted_naturally_and_numbers_as_numbers(names: list[str]) -> None:
+    assert natural_sort(reversed(names)) == names

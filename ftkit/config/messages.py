@@ -56,16 +56,19 @@ def explain(
         dotted = ".".join(str(part) for part in path)
         where = f"{name}, line {lines[path]}" if path in lines else name
         whole = [problem for problem in problems if not problem.startswith("expected ")]
-        text = whole[0] if whole else _join_expected(problems, _value(raw, path))
+        is_override = bool(lines) and path not in lines
+        text = whole[0] if whole else _join_expected(problems, _value(raw, path), is_override=is_override)
         text += _purpose(path, _value(raw, path))
         messages.append(f"{where}: {dotted}: {text}" if dotted else f"{where}: {text}")
     return "\n".join(messages)
 
 
-def _join_expected(problems: list[str], value: Any) -> str:
+def _join_expected(problems: list[str], value: Any, *, is_override: bool) -> str:
     choices = list(dict.fromkeys(problem.removeprefix("expected ") for problem in problems))
     takes_no_number = "text" in choices and not any("number" in choice for choice in choices)
-    hint = " Put it in quotes." if takes_no_number and isinstance(value, (int, float, bool)) else ""
+    hint = ""
+    if takes_no_number and isinstance(value, (int, float, bool)):
+        hint = " Put it in quotes" + (", and these in others for the shell: 'KEY=\"TEXT\"'." if is_override else ".")
     return f"expected {' or '.join(choices)}, got {shown(value)}.{hint}"
 
 
@@ -126,6 +129,8 @@ def _problem(path: KeyPath, item: Any, raw: dict[str, Any], sections: Sections, 
     if kind == "literal_error":
         value = _value(raw, path)
         choices = [choice.strip("' ") for choice in context["expected"].replace(" or ", ", ").split(",")]
+        if isinstance(value, (dict, list)):  # the words are one branch of what the key takes
+            return f"expected {name_list(choices)}"
         return f"got {shown(value)}, expected one of {name_list(choices)}.{did_you_mean(str(value), choices)}"
     bounds = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
     limits = [f"{word} {_plain(context[name])}" for name, word in bounds.items() if name in context]

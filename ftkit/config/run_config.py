@@ -132,6 +132,8 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
             raise ConfigError(f"{name}: expected keys such as task, model and data, got {shown(raw)}.")
     for key, value in json_copy(overrides or {}).items():
         _set(raw, key, value)
+        path = tuple(key.split("."))
+        lines = {known: line for known, line in lines.items() if known[: len(path)] != path}
     kind = _kind_of(raw)
     if kind is not None:
         _drop_old_defaults(raw.get("data"), kind)

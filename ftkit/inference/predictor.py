@@ -198,7 +198,7 @@ class Predictor:
         for sentence in [*cut, *cut_off_warnings({split.source: outcome})]:
             warn(sentence)
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
-        return {**outcome.metrics, "samples": len(split), "data": data}
+        return {**outcome.metrics, **scorer.facts, "samples": len(split), "data": data}
 
     @property
     def primary_metric(self) -> str:

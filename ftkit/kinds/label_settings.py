@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from ftkit.data.label_cells import MAX_NAME
-from ftkit.errors import ConfigError, did_you_mean
+from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.types import LabelSpace
 
 
@@ -18,6 +20,15 @@ def check_name_lengths(names: Iterable[str], key: str) -> None:
     """
     if any(len(name) > MAX_NAME for name in names):
         raise ConfigError(f"{key}: a name has more than {MAX_NAME:,} characters. Shorten it.")
+
+
+def _as_name(value: Any) -> Any:
+    """Returns a whole number as the label of that name: what is written as 1 in a config is the label `1`."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+LabelName = Annotated[str, BeforeValidator(_as_name, json_schema_input_type=str | int)]
+"""A label's name in a config."""
 
 
 def check_smoothing(label_smoothing: float) -> None:
@@ -38,7 +49,10 @@ def given_weights(setting: Mapping[str, float], labels: LabelSpace, *, noun: str
     """
     for name, weight in setting.items():
         if name not in labels:
-            raise ConfigError(f"train.class_weights: no {noun} {name!r}.{did_you_mean(name, labels.names)}")
+            raise ConfigError(
+                f"train.class_weights: no {noun} {name!r}.{did_you_mean(name, labels.names)} "
+                f"There is {name_list(labels.names)}."
+            )
         if not weight > 0:
             raise ConfigError(f"train.class_weights: {name!r} needs a weight above 0, got {weight}.")
     return [setting.get(name, 1.0) for name in labels.names]

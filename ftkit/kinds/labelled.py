@@ -16,7 +16,7 @@ from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.kind import Plain, Settings
-from ftkit.kinds.label_settings import check_name_lengths, check_smoothing, given_weights
+from ftkit.kinds.label_settings import LabelName, check_name_lengths, check_smoothing, given_weights
 from ftkit.kinds.task import Task
 from ftkit.metrics.table import GROUPS, MetricGroup
 from ftkit.models.spec import CheckpointSpec
@@ -34,6 +34,10 @@ class LabelledData(DataSpec):
     )
     labels: tuple[str, ...] | None = Field(
         None, description="All label names, in output order. Default: those of train, sorted naturally."
+    )
+    positive_label: LabelName | None = Field(
+        None,
+        description="Which of two labels precision, recall, F1 and ROC AUC are of. Default: the second.",
     )
     label_separator: str = Field(",", min_length=1, description="Separates multi-label names in one text cell.")
 
@@ -73,7 +77,39 @@ def read_label(cells: RowCells, how: LabelCells) -> Label | None:
 
 
 def labels_of(train: Split, task: Task, data: LabelledData) -> LabelSpace:
-    """Returns the label names in output order: as declared, else those of train, sorted naturally."""
+    """Returns the label names in output order: as declared, else those of train, sorted naturally.
+
+    Raises:
+        ConfigError: the positive label is none of two.
+    """
+    labels = _labels_of(train, task, data)
+    check_positive_label(data.positive_label, labels)
+    return labels
+
+
+def check_positive_label(name: str | None, labels: LabelSpace) -> None:
+    """Refuses a positive label where there are not two labels, or of another name.
+
+    Raises:
+        ConfigError: naming the labels.
+    """
+    if name is None:
+        return
+    if labels.problem_type != "single_label_classification":
+        raise ConfigError(f"data.positive_label: {labels.problem_type} has no positive label. Leave it out.")
+    if name not in labels:
+        raise ConfigError(
+            f"data.positive_label: no label {name!r}.{did_you_mean(name, labels.names)} "
+            f"Labels: {name_list(labels.names)}."
+        )
+    if len(labels) != 2:
+        raise ConfigError(
+            f"data.positive_label: one of two labels can be the positive one, and there are {len(labels)}: "
+            f"{name_list(labels.names)}. Leave it out; f1_macro and per_label tell of every label."
+        )
+
+
+def _labels_of(train: Split, task: Task, data: LabelledData) -> LabelSpace:
     problem_type = problem_type_of(task, data)
     if problem_type == "regression":
         return LabelSpace((REGRESSION_NAME,), problem_type)

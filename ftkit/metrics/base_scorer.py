@@ -63,6 +63,11 @@ class BaseScorer:
                 merge(result, metric.name, self._compute_external(metric, offered))
         return result
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What values depend on and results have to name: nothing."""
+        return {}
+
     # --- what a scorer says of its rows ---
 
     def _inputs(self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None) -> Inputs:

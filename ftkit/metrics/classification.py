@@ -94,9 +94,17 @@ class Accuracy(_LabelMetric):
 class _PerLabelMetric(_LabelMetric):
     """A value for each label, and its averages under the keys `key`, `key_macro`, `_micro` and `_weighted`.
 
-    `key` alone is the value of label index 1 where there are two labels and one label a row, as in evaluate's
+    `key` alone is the value of the positive label where there are two labels and one label a row, as in evaluate's
     own metric and scikit-learn's `average="binary"`; otherwise it is the macro average.
     """
+
+    inputs_text = f"{_LabelMetric.inputs_text}    pos_label: index of the positive one of two labels.\n"
+
+    def _compute(
+        self, predictions: ArrayLike, references: ArrayLike, num_labels: int | None = None, pos_label: int = 1
+    ) -> Scores:
+        self._pos_label = pos_label
+        return super()._compute(predictions, references, num_labels)
 
     def _scores(self, predictions: Array, references: Array, num_labels: int) -> dict[str, float]:
         by_label = label_scores(predictions, references, num_labels)
@@ -104,7 +112,7 @@ class _PerLabelMetric(_LabelMetric):
         values, support = by_label[self.key], by_label["support"]
         is_binary = references.ndim == 1 and num_labels == 2
         return {
-            self.key: values[1] if is_binary else values.mean(),
+            self.key: values[self._pos_label] if is_binary else values.mean(),
             f"{self.key}_macro": values.mean(),
             f"{self.key}_micro": pooled[self.key],
             # Rows of several labels may all be empty; a mean without weights is 0, as in scikit-learn.
@@ -196,7 +204,7 @@ def _targets(labels: Array) -> Any:
 class RocAuc(ArrayMetric):
     """The chance that a row with a label scores higher for it than a row without it.
 
-    Two labels: of label index 1. More, or several labels a row: the macro mean of each label against the
+    Two labels: of the positive label. More, or several labels a row: the macro mean of each label against the
     rest, over the labels that some rows have and some have not; `notes` tells when that leaves labels out.
     None if no label is left, as when all references are of one class.
     """
@@ -210,6 +218,7 @@ class RocAuc(ArrayMetric):
 Args:
     references: label indices (N,), or {0,1} indicators (N, L).
     prediction_scores: (N, L), or (N,) with the scores of label index 1 of two labels.
+    pos_label: index of the positive one of two labels.
 """
     input_features = (
         datasets.Features({"references": datasets.List(_INDEX), "prediction_scores": datasets.List(_SCORE)}),
@@ -217,7 +226,7 @@ Args:
         datasets.Features({"references": _INDEX, "prediction_scores": _SCORE}),
     )
 
-    def _compute(self, references: ArrayLike, prediction_scores: ArrayLike) -> Scores:
+    def _compute(self, references: ArrayLike, prediction_scores: ArrayLike, pos_label: int = 1) -> Scores:
         self.notes = {}
         scores = _score_columns(prediction_scores)
         references = check_labels(references, "references", scores.shape[1])
@@ -225,11 +234,11 @@ Args:
             raise DataError(f"roc_auc: {len(scores)} rows of scores for {len(references)} references.")
         if not np.isfinite(scores).all():
             return self._undefined(("roc_auc",), "some scores are not finite numbers")
-        return self._mean_area(references, scores)
+        return self._mean_area(references, scores, pos_label)
 
-    def _mean_area(self, references: Array, scores: Array) -> Scores:
+    def _mean_area(self, references: Array, scores: Array, pos_label: int) -> Scores:
         is_binary = references.ndim == 1 and scores.shape[1] == 2
-        labels = [1] if is_binary else range(scores.shape[1])
+        labels = [pos_label] if is_binary else range(scores.shape[1])
         pairs = [(_has_label(references, label), scores[:, label]) for label in labels]
         defined = [pair for pair in pairs if pair[0].any() and not pair[0].all()]
         if not defined:

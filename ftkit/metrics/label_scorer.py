@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ftkit.errors import DataError, name_list
 from ftkit.metrics.base_scorer import BaseScorer, Inputs
 from ftkit.metrics.label_arrays import Array, label_arrays
-from ftkit.metrics.table import SCORE_INPUTS, MetricGroup
+from ftkit.metrics.table import PAIR, SCORE_INPUTS, MetricGroup
 from ftkit.types import LabelSpace
 
 
@@ -24,6 +24,7 @@ class _LabelScorer(BaseScorer):
     """
 
     axes: ClassVar[tuple[str, ...]]
+    _pos_label = 1  # read by metrics of two labels alone
 
     def __init__(self, names: Sequence[str], group: MetricGroup, *, labels: LabelSpace) -> None:
         """Checks the names and loads external metrics.
@@ -52,6 +53,7 @@ class _LabelScorer(BaseScorer):
             "predictions": predicted,
             "references": expected_labels,
             "num_labels": num_labels,
+            "pos_label": self._pos_label,
             **dict.fromkeys(SCORE_INPUTS, self._checked_scores(scores)),
         }
 
@@ -94,16 +96,48 @@ class _LabelScorer(BaseScorer):
 class SingleLabelScorer(_LabelScorer):
     """Scores label indices (N,).
 
-    `precision`, `recall` and `f1` without an averaging are those of label index 1 where there are two labels, as in
-    evaluate's own metrics, else the macro average.
+    `precision`, `recall` and `f1` without an averaging, and `roc_auc`, are those of the positive label where there are
+    two labels, as in scikit-learn, else the macro average.
     """
 
     axes = ("N",)
 
+    def __init__(
+        self,
+        names: Sequence[str],
+        group: MetricGroup,
+        *,
+        labels: LabelSpace,
+        positive_label: str | None = None,
+    ) -> None:
+        """Checks the names and loads external metrics.
+
+        Args:
+            labels: in the order of the model's outputs.
+            positive_label: one of two labels; by default the second.
+
+        Raises:
+            ConfigError: for a metric that is unknown, unsuited or cannot be loaded.
+        """
+        self._pos_label = 1 if positive_label is None else labels.index(positive_label)
+        super().__init__(names, group, labels=labels)
+
+    @property
+    def _is_binary(self) -> bool:
+        return len(self.labels) == 2
+
     def _offered(self, inputs: Inputs) -> Inputs:
-        if len(self.labels) != 2 or inputs["scores"] is None:
+        """Returns what external metrics read: of two labels 1 is the positive one, as they expect."""
+        if not self._is_binary:
             return inputs
-        return inputs | dict.fromkeys(SCORE_INPUTS, inputs["scores"][:, 1])
+        scores = inputs["scores"]
+        offered = inputs if scores is None else inputs | dict.fromkeys(SCORE_INPUTS, scores[:, self._pos_label])
+        return offered | {name: (inputs[name] == self._pos_label).astype(np.int64) for name in PAIR}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The positive label, of two."""
+        return {"positive_label": self.labels.names[self._pos_label]} if self._is_binary else {}
 
     def _sample(self) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
         indices = np.arange(len(self.labels))

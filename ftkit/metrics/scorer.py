@@ -18,6 +18,7 @@ class Scorer(Protocol):
         names: the metrics, as given.
         keys: the keys whose values `compute` returns, without details such as `per_label` or `bleu_signature`.
         needs_scores: whether `compute` must be given probabilities.
+        facts: what the values depend on and results name beside them, such as the positive label.
         notes: key -> why its value in the last result is None, or means little.
     """
 
@@ -25,6 +26,9 @@ class Scorer(Protocol):
     keys: tuple[str, ...]
     needs_scores: bool
     notes: dict[str, str]
+
+    @property
+    def facts(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     def compute(
         self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None = None

@@ -73,6 +73,7 @@ _RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
 _F1 = ("f1", "f1_macro", "f1_micro", "f1_weighted")
 _ENTITY_KEYS = ("precision", "recall", "f1", "precision_macro", "recall_macro", "f1_macro")
 _LABEL_INPUTS = (*PAIR, "num_labels")
+_POSITIVE_INPUTS = (*_LABEL_INPUTS, "pos_label")
 
 METRICS: tuple[MetricEntry, ...] = (
     MetricEntry(
@@ -85,19 +86,19 @@ METRICS: tuple[MetricEntry, ...] = (
         name="precision",
         reference="ftkit.metrics.classification:Precision",
         keys={_SINGLE: _PRECISION, _MULTI: _PRECISION},
-        inputs=_LABEL_INPUTS,
+        inputs=_POSITIVE_INPUTS,
     ),
     MetricEntry(
         name="recall",
         reference="ftkit.metrics.classification:Recall",
         keys={_SINGLE: _RECALL, _MULTI: _RECALL},
-        inputs=_LABEL_INPUTS,
+        inputs=_POSITIVE_INPUTS,
     ),
     MetricEntry(
         name="f1",
         reference="ftkit.metrics.classification:F1",
         keys={_SINGLE: _F1, _MULTI: _F1},
-        inputs=_LABEL_INPUTS,
+        inputs=_POSITIVE_INPUTS,
     ),
     MetricEntry(
         name="matthews_correlation",
@@ -109,7 +110,7 @@ METRICS: tuple[MetricEntry, ...] = (
         name="roc_auc",
         reference="ftkit.metrics.classification:RocAuc",
         keys={_SINGLE: ("roc_auc",), _MULTI: ("roc_auc",)},
-        inputs=("references", "prediction_scores"),
+        inputs=("references", "prediction_scores", "pos_label"),
     ),
     MetricEntry(name="pearson", reference="ftkit.metrics.regression:Pearson", keys={_REGRESSION: ("pearson",)}),
     MetricEntry(name="spearman", reference="ftkit.metrics.regression:Spearman", keys={_REGRESSION: ("spearman",)}),
@@ -154,9 +155,9 @@ METRICS: tuple[MetricEntry, ...] = (
 )
 """Every built-in metric."""
 
-_INDICES = "label indices (N,)"
+_INDICES = "label indices (N,); of two labels 1 is the positive one"
 _INDICATORS = "{0,1} indicators (N, L)"
-_OF_TWO = "probabilities (N, L); of two labels those of the second, (N,)"
+_OF_TWO = "probabilities (N, L); of two labels those of the positive one, (N,)"
 _SENTENCES = "the tags of each sentence, as a list of names such as B-PER"
 
 GROUPS: dict[str, MetricGroup] = {
@@ -165,7 +166,7 @@ GROUPS: dict[str, MetricGroup] = {
         MetricGroup(
             name=_SINGLE,
             scorer="ftkit.metrics.label_scorer:SingleLabelScorer",
-            arguments=("labels",),
+            arguments=("labels", "positive_label"),
             defaults=("accuracy", "precision", "recall", "f1"),
             # What papers and leaderboards report for single labels, and the one number without a choice of
             # averaging. Skewed classes want f1_macro or matthews_correlation instead.

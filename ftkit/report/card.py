@@ -18,7 +18,6 @@ from ftkit.report.texts import (
     count_text,
     duration_text,
     flat_texts,
-    metric_name,
     score_text,
     shorten,
     value_text,
@@ -139,7 +138,7 @@ def _headline(content: ReportContent) -> str | None:
     value = score_text(content.score(split, content.primary_metric))
     conditions = find_reading(content.reading).conditions(content, split)
     rows = ", ".join([f"{count_text(len(split))} rows", *([conditions] if conditions else [])])
-    return f"{metric_name(content.primary_metric)} {value} on {split.name} ({rows})"
+    return f"{content.metric_name(content.primary_metric)} {value} on {split.name} ({rows})"
 
 
 def _reads_pairs(content: ReportContent) -> bool:

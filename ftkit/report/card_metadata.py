@@ -10,7 +10,7 @@ from typing import Any
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.escape import one_line
 from ftkit.report.saved import Card
-from ftkit.report.texts import metric_name, source_name
+from ftkit.report.texts import source_name
 
 # Where the Hub's metrics have another id than ftkit's key without its averaging.
 _METRIC_IDS = {"pearson": "pearsonr", "spearman": "spearmanr", "chrf++": "chrf"}
@@ -69,7 +69,11 @@ def results(content: ReportContent) -> Iterator[dict[str, Any]]:
         dataset = _dataset(split, content.datasets_on_hub.get(split.name), content.input_name)
         for key, value in content.scores(split).items():
             if value is not None:
-                score = {"metric_type": metric_id(key), "metric_name": metric_name(key), "metric_value": float(value)}
+                score = {
+                    "metric_type": metric_id(key),
+                    "metric_name": content.metric_name(key),
+                    "metric_value": float(value),
+                }
                 yield {**dataset, **score, "num_rows": len(split)}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ftkit.report.recipe import Recipe
-from ftkit.report.texts import base_name
+from ftkit.report.texts import MAX_LABEL, base_name, metric_name, shorten
 from ftkit.types import Split
 
 
@@ -129,6 +129,18 @@ class ReportContent:
         kept = [name for name in scores if name == self.primary_metric or not _is_repeated(name, scores)]
         return {name: scores[name] for name in sorted(kept, key=lambda name: ranks.get(name, 1))}
 
+    @property
+    def positive_label(self) -> str | None:
+        """Of two labels the one that precision, recall, F1 and ROC AUC are of; None of more labels."""
+        found = self.results.get("positive_label")
+        return None if found is None else str(found)
+
+    def metric_name(self, key: str) -> str:
+        """Returns a metric key as a person reads it, with the label that it is of: `F1 (label yes)`."""
+        if self.positive_label is None or key not in _OF_POSITIVE_LABEL:
+            return metric_name(key)
+        return f"{metric_name(key)} (label {shorten(self.positive_label, MAX_LABEL)})"
+
     def per_label(self, split: EvaluatedSplit) -> Mapping[str, Mapping[str, Any]]:
         """Returns name -> precision, recall, f1, support of a split; empty for regression."""
         return self.results.get(f"{split.prefix}_per_label") or {}
@@ -152,6 +164,8 @@ def number(value: Any) -> float | None:
         return None
     return float(value) if math.isfinite(value) else None
 
+
+_OF_POSITIVE_LABEL = ("precision", "recall", "f1", "roc_auc")
 
 # What all_results.json tells of a split beside its scores.
 _NO_SCORES = (

@@ -21,7 +21,6 @@ from ftkit.report.texts import (
     duration_text,
     flat_texts,
     headline_text,
-    metric_name,
     percent_text,
     score_text,
     source_name,
@@ -101,7 +100,7 @@ def _subtitle(content: ReportContent) -> str:
 def _headline(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any]:
     metric, value = content.primary_metric, content.score(split, content.primary_metric)
     return {
-        "metric": metric_name(metric),
+        "metric": content.metric_name(metric),
         "split": split.name,
         "num_rows": count_text(len(split)),
         "source": source_name(split.split.source),
@@ -121,10 +120,10 @@ def _other_scores(content: ReportContent, split: EvaluatedSplit) -> Iterator[tup
     metric = content.primary_metric
     for other in content.evaluated:
         if other is not split:
-            yield f"{metric_name(metric)} on {other.name}", headline_text(metric, content.score(other, metric))
+            yield f"{content.metric_name(metric)} on {other.name}", headline_text(metric, content.score(other, metric))
     scores = {name: value for name, value in content.scores(split).items() if name != metric}
     for name in sorted(scores, key=lambda name: name not in _TELLING):
-        yield metric_name(name), score_text(scores[name])
+        yield content.metric_name(name), score_text(scores[name])
 
 
 def _headline_notes(content: ReportContent, split: EvaluatedSplit, value: float | None) -> Iterator[str]:
@@ -140,7 +139,7 @@ def score_table(content: ReportContent) -> dict[str, Any]:
     keys = dict.fromkeys(key for column in columns for key in column)
     return {
         "splits": [(split.name, count_text(len(split))) for split in splits],
-        "rows": {metric_name(key): [score_text(column.get(key)) for column in columns] for key in keys},
+        "rows": {content.metric_name(key): [score_text(column.get(key)) for column in columns] for key in keys},
     }
 
 
@@ -163,7 +162,7 @@ def _facts(content: ReportContent) -> Iterator[tuple[str, str]]:
     if padding is not None:
         yield "Padding", f"{percent_text(padding)} of the tokens in training batches"
     if content.best_epoch is not None:
-        yield "Best epoch", f"{content.best_epoch:g}, by {metric_name(content.primary_metric)} on validation"
+        yield "Best epoch", f"{content.best_epoch:g}, by {content.metric_name(content.primary_metric)} on validation"
 
 
 def _parameters(results: Any) -> str:

@@ -93,6 +93,43 @@ def test_a_mistake_is_named_with_its_fix(overrides, parts):
     assert "hf_secret" not in message
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"train.class_weights": {0: 1.0, 1: 5}},
+        {"train": {"class_weights": {0: 1.0, 1: 5}}},
+        parse_overrides(["train.class_weights={0: 1.0, 1: 5}"]),
+        parse_overrides(["train.class_weights.0=1", "train.class_weights.1=5"]),
+    ],
+)
+def test_labels_that_are_numbers_are_keys_like_others(overrides):
+    assert load_config(GOOD, overrides).train.class_weights == {"0": 1.0, "1": 5.0}
+
+
+@pytest.mark.parametrize(("key", "wrong", "right"), [("positive_label", "true", '"true"'), ("labels", "[0]", '["0"]')])
+def test_the_hint_on_quotes_works_in_a_file_and_on_the_command_line(key, wrong, right, tmp_path):
+    def load(value, *overrides):
+        (tmp_path / "c.yaml").write_text(
+            f"task: text-classification\nmodel: {{checkpoint: x}}\noutput_dir: r\ndata: {{train: a, {key}: {value}}}\n"
+        )
+        return getattr(load_config(tmp_path / "c.yaml", parse_overrides(overrides)).data, key)
+
+    with pytest.raises(ConfigError, match=r"line 4: data.*expected text, got the .*\. Put it in quotes\.$"):
+        load(wrong)
+    assert load(right)
+    with pytest.raises(
+        ConfigError, match=r"c.yaml: data.*Put it in quotes, and these in others for the shell"
+    ) as caught:
+        load(right, f"data.{key}={wrong}")
+    assert """'KEY="TEXT"'""" in str(caught.value)
+    assert load(right, f"data.{key}={right}")
+
+
+def test_a_list_of_weights_is_told_what_is_expected():
+    message = problem({"train.class_weights": [1, 5]})
+    assert "train.class_weights: expected 'balanced' or keys and values, got a list." in message
+
+
 @pytest.mark.parametrize("old", sorted(RENAMED))
 def test_old_names_are_recognised(old):
     assert f"no such key today; say {RENAMED[old]}." in problem({f"train.{old}": 1})

@@ -37,6 +37,14 @@ def test_text_survives_a_round_trip(text):
     assert strict_yaml.load(strict_yaml.dump({"key": text}), "x")[0] == {"key": text}
 
 
+def test_keys_are_the_words_that_were_written():
+    """Labels are keys of `class_weights`."""
+    text = "{0: 1, 01: 2, 1.50: 3, true: 4, no: 6, 1e-4: 7, '8': 8}"
+    assert list(strict_yaml.parse_value(text, "x")) == ["0", "01", "1.50", "true", "no", "1e-4", "8"]
+    with pytest.raises(ConfigError, match="the key '0' is given twice"):
+        strict_yaml.parse_value("{0: 1, '0': 2}", "x")
+
+
 def test_a_key_given_twice_names_both_lines():
     with pytest.raises(ConfigError, match=r"run.yaml, line 3: the key 'a' is given twice \(first in line 1\)"):
         strict_yaml.load("a: 1\nb: 2\na: 3\n", "run.yaml")

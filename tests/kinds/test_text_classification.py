@@ -165,6 +165,31 @@ def test_labels_of_train_are_sorted_naturally_unless_they_are_declared() -> None
         KIND.labels(split_of("a"), TASK, TextClassificationData(train="x", labels=("a", "a")))
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"positive_label": "yse"}, r"no label 'yse'. Did you mean 'yes'\?"),
+        (
+            {"positive_label": "a", "labels": ("a", "b", "c")},
+            "one of two labels can be the positive one, and there are 3",
+        ),
+        ({"positive_label": "a", "problem_type": MULTI}, "multi_label_classification has no positive label"),
+        ({"positive_label": "score", "problem_type": REGRESSION}, "regression has no positive label. Leave it out"),
+    ],
+)
+def test_the_positive_label_is_one_of_two(settings: Any, message: str) -> None:
+    data = TextClassificationData(train="x", **settings)
+    labels = {MULTI: (("a",), ()), REGRESSION: (1.0,)}.get(settings.get("problem_type"), ("no", "yes"))
+    with pytest.raises(ConfigError, match=f"data.positive_label: {message}"):
+        KIND.labels(split_of(*labels), TASK, data)
+
+
+def test_labels_that_are_numbers_are_sorted_and_named_as_such() -> None:
+    data = TextClassificationData.model_validate({"train": "x", "positive_label": -1})
+    assert data.positive_label == "-1"
+    assert KIND.labels(split_of("1", "-1"), TASK, data) == space("-1", "1")
+
+
 @pytest.mark.parametrize("problem_type", [None, MULTI, REGRESSION])
 def test_labels_are_read_back_from_a_saved_config(problem_type: Any) -> None:
     labels = space("a", "b10", "b2", problem_type=problem_type or "single_label_classification")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,37 @@ def test_values_are_plain(labels: LabelSpace) -> None:
     for row in per_label.values():
         assert [type(value) for value in row.values()] == [float, float, float, int]
     assert json.loads(json.dumps([result, per_label], allow_nan=False)) == [result, per_label]
+
+
+@pytest.mark.parametrize(("positive", "index"), [("-1", 0), ("1", 1), (None, 1)])
+def test_of_two_labels_the_positive_one_is_scored_as_by_scikit_learn(positive: str | None, index: int) -> None:
+    from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
+
+    labels = LabelSpace(("-1", "1"))
+    predictions, references, scores = random_data(labels)
+    predictions[:150] = 1
+    options = {"positive_label": positive}
+    scorer = make_scorer(
+        ["precision", "recall", "f1", "roc_auc"], GROUPS[labels.problem_type], labels=labels, options=options
+    )
+    result = scorer.compute(predictions, references, scores)
+    assert scorer.facts == {"positive_label": labels.names[index]}
+    for key, function in {"precision": precision_score, "recall": recall_score, "f1": f1_score}.items():
+        assert result[key] == pytest.approx(function(references, predictions, pos_label=index))
+        assert result[key] != pytest.approx(function(references, predictions, pos_label=1 - index))
+    assert result["roc_auc"] == pytest.approx(roc_auc_score(references == index, scores[:, index]))
+
+
+def test_the_positive_label_is_one_to_metrics_from_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "def positives(predictions, references, scores):\n"
+        "    return {'predicted': sum(predictions), 'expected': sum(references), 'sure': sum(scores)}\n"
+    )
+    labels = LabelSpace(("yes", "no"))
+    names = [f"{tmp_path / 'mine.py'}:positives"]
+    scorer = make_scorer(names, GROUPS[labels.problem_type], labels=labels, options={"positive_label": "yes"})
+    result = scorer.compute([0, 0, 1], [0, 1, 1], np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]]))
+    assert (result["predicted"], result["expected"], result["sure"]) == (2, 1, 1.5)
 
 
 @pytest.mark.parametrize("labels", [SINGLE, MULTI], ids=lambda labels: labels.problem_type)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import report_contents as contents
@@ -11,8 +13,10 @@ from ftkit.report.blocks.confusion import confused_pairs
 from ftkit.report.blocks.error_table import ErrorRow
 from ftkit.report.blocks.label_scores import label_rows
 from ftkit.report.blocks.reliability import calibration_error
+from ftkit.report.card import card_values
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.intervals import bootstrap, wilson
+from ftkit.report.page import page_values
 from ftkit.report.readings.entities import f1_interval
 from ftkit.report.readings.label import largest_share
 from ftkit.report.readings.label_scores import label_interval
@@ -86,6 +90,26 @@ def test_no_interval_for_a_score_that_is_not_known() -> None:
 def test_no_interval_for_macro_f1_with_a_rare_label() -> None:
     split = _split([0] * 30 + [1], [0] * 30 + [1])
     assert label_interval(split, "f1_macro", 1.0, num_labels=3) is None
+
+
+@pytest.mark.parametrize("positive", ["yes", "no | <b>"])
+def test_scores_of_the_positive_label_name_it(positive: str) -> None:
+    names = ("no | <b>", "yes")
+    content = contents.single_label_content(names)
+    split = content.evaluated[-1]
+    f1 = contents.per_label(split, names)[positive]["f1"]
+    results = {**content.results, "test_f1": f1, "positive_label": positive}
+    content = dataclasses.replace(content, results=results, primary_metric="f1")
+    page = page_values(content)
+    assert page.headline is not None
+    assert page.headline.metric == f"F1 (label {positive})"
+    assert any("95% interval" in note for note in page.headline.notes)
+    assert f"F1 (label {positive})" in page.scores.rows
+    assert "F1 (macro)" in page.scores.rows
+    card = card_values(content)
+    assert card.headline is not None
+    assert card.headline.startswith(f"F1 (label {positive})")
+    assert f"F1 (label {positive})" in {result.metric_name for result in card.results}
 
 
 def test_what_no_skill_would_reach() -> None:

@@ -20,7 +20,10 @@ def label_answers(content: ReportContent, split: EvaluatedSplit, row: int) -> tu
 
 def _notes(content: ReportContent, split: EvaluatedSplit, value: float | None) -> Iterator[str]:
     metric = content.primary_metric
-    yield from interval_note(metric, label_interval(split, metric, value, num_labels=len(content.label_names)))
+    names, positive = content.label_names, content.positive_label
+    index = names.index(positive) if positive in names else 1
+    interval = label_interval(split, metric, value, num_labels=len(names), positive=index)
+    yield from interval_note(metric, interval)
     yield from right_rows_note(split, metric, value)
     if metric == "accuracy":
         yield f"always answering the most frequent label gives {headline_text(metric, largest_share(split))}"

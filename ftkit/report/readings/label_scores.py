@@ -17,18 +17,21 @@ MAX_VALUES = 100_000
 _MIN_SUPPORT = 10
 
 
-def label_interval(split: EvaluatedSplit, metric: str, value: float | None, *, num_labels: int) -> Interval | None:
+def label_interval(
+    split: EvaluatedSplit, metric: str, value: float | None, *, num_labels: int, positive: int = 1
+) -> Interval | None:
     """Returns the 95% interval of a score of labels, or None where no sound one is known.
 
     Args:
         split: with label ids (N,), or indicators (N, L).
         value: the score that was reported.
+        positive: the id of the positive one of two labels.
     """
     if value is None or not len(split):
         return None
     if metric == "accuracy":
         return wilson(value, len(split))
-    statistic = _statistic(split, metric, num_labels)
+    statistic = _statistic(split, metric, num_labels, positive)
     if statistic is None or split.predictions.size > MAX_VALUES:
         return None
     return bootstrap(
@@ -36,12 +39,12 @@ def label_interval(split: EvaluatedSplit, metric: str, value: float | None, *, n
     )
 
 
-def _statistic(split: EvaluatedSplit, metric: str, num_labels: int) -> Statistic | None:
+def _statistic(split: EvaluatedSplit, metric: str, num_labels: int, positive: int) -> Statistic | None:
     is_binary = split.references.ndim == 1 and num_labels == 2
     if metric == "f1_micro":
         return lambda predictions, references: _micro_f1(_counts(predictions, references, num_labels))
     if metric == "f1" and is_binary:
-        return lambda predictions, references: float(_f1(_counts(predictions, references, num_labels))[1])
+        return lambda predictions, references: float(_f1(_counts(predictions, references, num_labels))[positive])
     if (
         metric not in ("f1", "f1_macro")
         or _counts(split.predictions, split.references, num_labels)[2].min() < _MIN_SUPPORT
