@@ -283,6 +283,12 @@ class LabelSpace:
         return dict(self._index)
 
 
+def label_names(example: Any) -> tuple[str, ...]:
+    """Returns the names in an example's label; a number, and what has no label, have none."""
+    label = getattr(example, "label", None)
+    return (label,) if isinstance(label, str) else label if isinstance(label, tuple) else ()
+
+
 def natural_key(name: str) -> tuple[tuple[int, int, str, str], ...]:
     """Returns a sort key under which `label_2` comes before `label_10`, and equal numbers by spelling."""
     parts = re.split(r"(\d+)", name)

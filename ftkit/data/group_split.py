@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data.problems import Problems
@@ -17,7 +17,12 @@ FAR_FROM_FRACTION = 0.5
 
 
 def grouped_draw(
-    examples: Sequence[Any], fraction: float, draws: Sequence[float], *, name: str = "validation"
+    examples: Sequence[Any],
+    fraction: float,
+    draws: Sequence[float],
+    names: Sequence[Collection[str]],
+    *,
+    name: str = "validation",
 ) -> set[int]:
     """Returns the positions to hold out: whole groups, near the fraction, with each label in about the same share.
 
@@ -31,12 +36,13 @@ def grouped_draw(
 
     Args:
         draws: a random number for each example; the order of the groups comes from their first examples' numbers.
+        names: of the labels of each example.
 
     Raises:
         DataError: there is one group only, or every group holds all examples of some label.
     """
     members = _members(examples)
-    counts_GL = _label_counts(examples, list(members.values()))
+    counts_GL = _label_counts(names, list(members.values()))
     totals_L = counts_GL.sum(axis=0)
     order = sorted(range(len(members)), key=lambda group: draws[list(members.values())[group][0]])
     free = [group for group in order if (counts_GL[group] < totals_L)[counts_GL[group] > 0].all()]
@@ -76,7 +82,7 @@ def _members(examples: Sequence[Any]) -> dict[Any, list[int]]:
     return members
 
 
-def _label_counts(examples: Sequence[Any], groups: Sequence[Sequence[int]]) -> np.ndarray:
+def _label_counts(names: Sequence[Collection[str]], groups: Sequence[Sequence[int]]) -> np.ndarray:
     """Returns the examples of each group, in all and by label: (G, 1 + L)."""
     import numpy as np  # only here: it would make every command that reads data slower to start
 
@@ -84,17 +90,11 @@ def _label_counts(examples: Sequence[Any], groups: Sequence[Sequence[int]]) -> n
     cells: list[tuple[int, int]] = []
     for group, positions in enumerate(groups):
         for position in positions:
-            names = _label_names(examples[position])
-            cells += [(group, 0), *((group, columns.setdefault(name, len(columns) + 1)) for name in names)]
+            labels = names[position]
+            cells += [(group, 0), *((group, columns.setdefault(label, len(columns) + 1)) for label in labels)]
     counts = np.zeros((len(groups), len(columns) + 1), np.int64)
     np.add.at(counts, tuple(np.array(cells).T), 1)
     return counts
-
-
-def _label_names(example: Any) -> tuple[str, ...]:
-    """Returns the names of an example's label; a number and a tagged sentence have none."""
-    label = getattr(example, "label", None)
-    return (label,) if isinstance(label, str) else label if isinstance(label, tuple) else ()
 
 
 def _no_group_to_hold_out(num_groups: int, fraction: float, name: str) -> DataError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -16,7 +16,7 @@ from ftkit.metrics.scorer import Scorer
 from ftkit.metrics.table import MetricGroup
 from ftkit.models.modality import reads
 from ftkit.models.spec import CheckpointSpec
-from ftkit.types import Family, LabelSpace, Modality, Split
+from ftkit.types import Family, LabelSpace, Modality, Split, label_names
 
 Setting = Literal["attention", "class_weights", "generation", "label_smoothing"]
 """Keys of a config outside of `data` that only some kinds take."""
@@ -130,6 +130,8 @@ class Kind:
         data: the `data` section of its configs: DataSpec with the kind's own keys, refused in every other kind.
         settings: what of the config outside of `data` it takes.
         read: rows of a table -> examples.
+        names_of: an example as it was read -> the names of its labels, or of the entity types in it: when examples are
+            held out of train, train keeps one of every name.
         normalize: brings examples into the form that is learnt, where that takes all splits, such as the tag scheme;
             the data section tells what it found.
         labels: train split -> labels in output order; None for kinds without.
@@ -159,6 +161,7 @@ class Kind:
     data: type[DataSpec]
     settings: frozenset[Setting] = frozenset()
     read: Read
+    names_of: Callable[[Any], Iterable[str]] = label_names
     normalize: Callable[[Splits, Task, Any, Problems], tuple[Splits, Any]] = unchanged
     labels: Callable[[Split, Task, Any], LabelSpace | None] = no_labels
     saved_labels: Callable[[Mapping[str, Any]], LabelSpace | None] = no_saved_labels

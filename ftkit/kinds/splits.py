@@ -40,12 +40,12 @@ def read_splits(kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, st
     problems.raise_if_any()
     for name, source in sources.items():
         if isinstance(source, float):
-            splits["train"], splits[name] = _held_out(name, splits["train"], source, seed)
+            splits["train"], splits[name] = _held_out(name, splits["train"], source, seed, kind)
     return {name: splits[name] for name in ("train", "validation", "test") if name in splits}
 
 
-def _held_out(name: str, train: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    rest, held_out = hold_out(train.examples, fraction, seed, name=name)
+def _held_out(name: str, train: Split, fraction: float, seed: int, kind: Kind) -> tuple[Split, Split]:
+    rest, held_out = hold_out(train.examples, fraction, seed, name=name, names_of=kind.names_of)
     fingerprint_of_held_out = f"{fraction} of {train.fingerprint}, seed {seed}"
     return (
         Split("train", train.source, rest, f"{train.fingerprint} less {name}"),

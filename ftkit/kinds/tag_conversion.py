@@ -18,6 +18,7 @@ from ftkit.tag_schemes import (
     Entity,
     Scheme,
     conlleval_entities,
+    entity_type,
     illegal_positions,
     parse,
     recognise,
@@ -30,6 +31,14 @@ LearntScheme = Literal["IO", "IOB2", "IOBES", "BILOU"]
 DEFAULT_SCHEME: LearntScheme = "IOB2"
 
 Tags = tuple[str, ...]
+
+
+def types_of(example: TokenExample) -> tuple[str, ...]:
+    """Returns the entity types of a sentence as it was read: of its tags, whatever their scheme, or of its spans."""
+    if example.spans is not None:
+        return tuple(span.label for span in example.spans)
+    found = (entity_type(str(tag)) for tag in example.tags or ())
+    return tuple(name for name in found if name is not None)
 
 
 def normalize_tags(

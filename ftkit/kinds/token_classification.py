@@ -27,7 +27,7 @@ from ftkit.kinds.label_settings import check_name_lengths, check_smoothing, give
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.refusals import NO_PREFIX, no_virtual_tokens
 from ftkit.kinds.tag_checks import check, check_inputs, check_known_labels
-from ftkit.kinds.tag_conversion import DEFAULT_SCHEME, LearntScheme, normalize_tags
+from ftkit.kinds.tag_conversion import DEFAULT_SCHEME, LearntScheme, normalize_tags, types_of
 from ftkit.kinds.task import Task
 from ftkit.metrics.table import GROUPS
 from ftkit.models.spec import CheckpointSpec
@@ -304,6 +304,7 @@ KIND = Kind(
     data=TokenClassificationData,
     settings=frozenset({"attention", "class_weights", "label_smoothing"}),
     read=read_examples,
+    names_of=types_of,
     normalize=normalize_tags,
     labels=labels_of,
     saved_labels=saved_labels,

@@ -51,6 +51,37 @@ def test_nothing_to_hold_out(labels: list[str]) -> None:
         hold_out(examples(*labels), 0.1, seed=0)
 
 
+def test_a_row_that_train_cannot_spare_makes_room_for_the_next_in_turn() -> None:
+    rows = examples(*[("a",)] * 9, ("a", "rare"))
+    turns = {seed: ids(hold_out(rows, 0.3, seed)[1]) for seed in range(20)}
+    assert all(len(held_out) == 3 and 9 not in held_out for held_out in turns.values())
+    # Where its turn never came, the draw is what it was.
+    plain = {seed: ids(hold_out(examples(*[("a",)] * 10), 0.3, seed)[1]) for seed in range(20)}
+    assert all(turns[seed] == plain[seed] for seed in range(20) if 9 not in plain[seed])
+    assert any(9 in held_out for held_out in plain.values())
+
+
+@given(
+    labels=st.lists(st.sets(st.sampled_from("abcdefgh"), max_size=3).map(tuple), min_size=1, max_size=30),
+    fraction=st.floats(0.01, 0.99),
+)
+@settings(max_examples=60, deadline=None)
+def test_train_keeps_every_name_or_the_split_is_refused_whatever_the_seed(
+    labels: list[tuple[str, ...]], fraction: float
+) -> None:
+    rows, refused = examples(*labels), []
+    for seed in range(3):
+        try:
+            train, held_out = hold_out(rows, fraction, seed)
+        except DataError as error:
+            refused.append(str(error))
+            continue
+        assert {name for example in train for name in example.label} == {name for row in labels for name in row}
+        assert sorted(ids(train) + ids(held_out)) == ids(rows)
+    assert len(refused) in (0, 3)
+    assert len(set(refused)) <= 1
+
+
 @given(
     labels=st.lists(st.sampled_from("abcde"), min_size=6, max_size=60),
     fraction=st.floats(0.01, 0.99),

@@ -8,6 +8,7 @@ from ftkit.data.group_split import check_groups
 from ftkit.data.problems import Problems
 from ftkit.data.split import hold_out
 from ftkit.errors import DataError
+from ftkit.kinds.tag_conversion import types_of
 from ftkit.types import Label, Split, TextExample, TextToTextExample, TokenExample
 
 
@@ -52,6 +53,15 @@ def test_a_label_keeps_an_example_for_training() -> None:
     rows = examples("p", "p", "q", "q", "r", "r", labels=["a", "rare", "a", "b", "a", "b"])
     for seed in range(20):
         assert "p" not in groups_of(hold_out(rows, 0.3, seed)[1])
+
+
+def test_a_tagger_keeps_the_types_of_the_only_group_that_has_them() -> None:
+    rows = [
+        TokenExample(number, ("Anna", "left"), ("B-RARE" if number < 2 else "B-PER", "O"), group="pqr"[number // 2])
+        for number in range(6)
+    ]
+    for seed in range(20):
+        assert "p" not in groups_of(hold_out(rows, 0.3, seed, names_of=types_of)[1])
 
 
 def test_rows_without_a_group_stand_alone() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ftkit.config.run_config import load_config
+from ftkit.data.problems import Problems
 from ftkit.errors import ConfigError, DataError
 from ftkit.kinds.splits import read_splits
-from ftkit.kinds.table import kind_of
+from ftkit.kinds.table import find_kind, kind_of
 from ftkit.kinds.text_classification import KIND
 from ftkit.types import Split
 
@@ -73,6 +75,32 @@ def test_too_few_rows_are_told_by_the_key(tmp_path):
     (tmp_path / "rows.csv").write_text("text,label\na,x\nb,y\n")
     with pytest.raises(DataError, match=r"data.test: 0.1 of train leaves nothing(.|\n)*name a test file"):
         splits(tmp_path / "rows.csv", test=0.1)
+
+
+TAGGED = [{"tokens": ["Anna", "left"], "tags": ["B-PER", "O"]}] * 9
+SPANS = [{"text": "Anna left", "label": [[0, 4, "PER"]]}] * 9
+RARE = {
+    "tags": [*TAGGED, {"tokens": ["in", "Rome"], "tags": ["O", "B-LOC"]}],
+    "spans": [*SPANS, {"text": "in Rome", "label": [[3, 7, "LOC"]]}],
+    "several": [{"text": "x", "label": ["PER"]}] * 9 + [{"text": "x", "label": ["PER", "LOC"]}],
+    "one": [{"text": "x", "label": "PER"}] * 9 + [{"text": "x", "label": "LOC"}],
+}
+
+
+@pytest.mark.parametrize("form", RARE)
+def test_a_rare_label_or_type_stays_in_train_whatever_the_seed(form, tmp_path):
+    """So the labels of train are those of all rows, and no seed makes a run impossible."""
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(map(json.dumps, RARE[form])))
+    kind = find_kind("token-classification" if form in ("tags", "spans") else "text-classification")
+    several = {"problem_type": "multi_label_classification"} if form == "several" else {}
+    data = kind.data(train=str(file), validation=0.2, test=0.2, **several)
+    for seed in range(15):
+        found = read_splits(kind, kind.task, data, kind.columns_of(kind.task, data), seed=seed)
+        normalized, settled = kind.normalize(found, kind.task, data, Problems())
+        labels = kind.labels(normalized["train"], kind.task, settled)
+        assert {name.removeprefix("B-") for name in labels.names} >= {"LOC", "PER"}
+        assert [len(split) for split in found.values()] == [6, 2, 2]
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, 1.5])
