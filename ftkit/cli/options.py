@@ -32,6 +32,10 @@ Columns = Annotated[
 ]
 Delimiter = Annotated[str | None, typer.Option(help="Between the cells of csv files.")]
 Encoding = Annotated[str | None, typer.Option(help="Of text files, such as latin-1.")]
+PositiveLabel = Annotated[
+    str | None,
+    typer.Option(help="Which of two labels precision, recall, F1 and ROC AUC are of; by default the run's."),
+]
 SourceLang = Annotated[
     str | None, typer.Option(help="Of a checkpoint that ftkit did not make: the language it translates from.")
 ]
@@ -54,6 +58,7 @@ PARAMETERS_OF_KEYS: Mapping[str, tuple[str, ...]] = {
     "data.columns": ("columns",),
     "data.delimiter": ("delimiter",),
     "data.encoding": ("encoding",),
+    "data.positive_label": ("positive_label",),
     "data.source_lang": ("source_lang",),
     "data.target_lang": ("target_lang",),
     "data.prompt_template": ("prompt_template",),

@@ -27,6 +27,7 @@ def load(
     columns: Mapping[str, str | tuple[str, ...]] | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    positive_label: str | None = None,
     source_lang: str | None = None,
     target_lang: str | None = None,
     prompt_template: str | None = None,
@@ -49,6 +50,7 @@ def load(
         columns: role -> column of the files to read, such as `{"text": "body"}`; by default the run's own.
         delimiter: between the cells of csv files.
         encoding: of text files.
+        positive_label: which of two labels precision, recall, F1 and ROC AUC are of; by default the run's own.
         source_lang: of a checkpoint that ftkit did not make: the language that it translates from.
         target_lang: likewise: the language that it translates to.
         prompt_template: likewise: what a decoder reads, with `{source}` where the text goes.
@@ -67,6 +69,7 @@ def load(
         columns=dict(columns or {}),
         encoding=encoding,
         delimiter=delimiter,
+        positive_label=positive_label,
         source_lang=source_lang,
         target_lang=target_lang,
         prompt_template=prompt_template,

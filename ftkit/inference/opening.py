@@ -53,7 +53,7 @@ def chosen_run(path: str | Path, choices: Choices, opened: Callable[..., Any]) -
     kind = kind_of_run(config, choices.task, trust_remote_code=choices.trust_remote_code)
     config = config.for_kind(kind)
     columns = {**config.data.columns, **choices.columns}
-    data = config.data.model_copy(update={**choices.data, "columns": columns})
+    data = config.data.model_copy(update={**choices.data_of(kind), "columns": columns})
     return folder, with_columns(config.model_copy(update={"data": data}), choices, kind)
 
 

@@ -77,39 +77,7 @@ def read_label(cells: RowCells, how: LabelCells) -> Label | None:
 
 
 def labels_of(train: Split, task: Task, data: LabelledData) -> LabelSpace:
-    """Returns the label names in output order: as declared, else those of train, sorted naturally.
-
-    Raises:
-        ConfigError: the positive label is none of two.
-    """
-    labels = _labels_of(train, task, data)
-    check_positive_label(data.positive_label, labels)
-    return labels
-
-
-def check_positive_label(name: str | None, labels: LabelSpace) -> None:
-    """Refuses a positive label where there are not two labels, or of another name.
-
-    Raises:
-        ConfigError: naming the labels.
-    """
-    if name is None:
-        return
-    if labels.problem_type != "single_label_classification":
-        raise ConfigError(f"data.positive_label: {labels.problem_type} has no positive label. Leave it out.")
-    if name not in labels:
-        raise ConfigError(
-            f"data.positive_label: no label {name!r}.{did_you_mean(name, labels.names)} "
-            f"Labels: {name_list(labels.names)}."
-        )
-    if len(labels) != 2:
-        raise ConfigError(
-            f"data.positive_label: one of two labels can be the positive one, and there are {len(labels)}: "
-            f"{name_list(labels.names)}. Leave it out; f1_macro and per_label tell of every label."
-        )
-
-
-def _labels_of(train: Split, task: Task, data: LabelledData) -> LabelSpace:
+    """Returns the label names in output order: as declared, else those of train, sorted naturally."""
     problem_type = problem_type_of(task, data)
     if problem_type == "regression":
         return LabelSpace((REGRESSION_NAME,), problem_type)
@@ -201,8 +169,15 @@ def _balanced(count: int, total: int, labels: LabelSpace) -> float:
 
 
 def metric_group(task: Task, data: LabelledData) -> MetricGroup:
-    """Returns the metrics of the problem type."""
-    return GROUPS[problem_type_of(task, data)]
+    """Returns the metrics of the problem type.
+
+    Raises:
+        ConfigError: there is a positive label, and nothing to be positive.
+    """
+    problem_type = problem_type_of(task, data)
+    if data.positive_label is not None and problem_type != "single_label_classification":
+        raise ConfigError(f"data.positive_label: {problem_type} has no positive label. Leave it out.")
+    return GROUPS[problem_type]
 
 
 _BLOCKS: dict[str, tuple[str, ...]] = {

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ftkit.errors import DataError, name_list
+from ftkit.errors import ConfigError, DataError, did_you_mean, name_list
 from ftkit.metrics.base_scorer import BaseScorer, Inputs
 from ftkit.metrics.label_arrays import Array, label_arrays
 from ftkit.metrics.table import PAIR, SCORE_INPUTS, MetricGroup
@@ -93,6 +93,25 @@ class _LabelScorer(BaseScorer):
         return {"per_label": dict(zip(self.labels.names, rows, strict=True))}
 
 
+def _checked_index(positive_label: str, labels: LabelSpace) -> int:
+    """Returns the index of the positive label.
+
+    Raises:
+        ConfigError: there is no such label, or there are not two.
+    """
+    if positive_label not in labels:
+        raise ConfigError(
+            f"data.positive_label: no label {positive_label!r}.{did_you_mean(positive_label, labels.names)} "
+            f"Labels: {name_list(labels.names)}."
+        )
+    if len(labels) != 2:
+        raise ConfigError(
+            f"data.positive_label: one of two labels can be the positive one, and there are {len(labels)}: "
+            f"{name_list(labels.names)}. Leave it out; f1_macro and per_label tell of every label."
+        )
+    return labels.index(positive_label)
+
+
 class SingleLabelScorer(_LabelScorer):
     """Scores label indices (N,).
 
@@ -117,9 +136,9 @@ class SingleLabelScorer(_LabelScorer):
             positive_label: one of two labels; by default the second.
 
         Raises:
-            ConfigError: for a metric that is unknown, unsuited or cannot be loaded.
+            ConfigError: for a metric that is unknown, unsuited or cannot be loaded, or a positive label that is none.
         """
-        self._pos_label = 1 if positive_label is None else labels.index(positive_label)
+        self._pos_label = 1 if positive_label is None else _checked_index(positive_label, labels)
         super().__init__(names, group, labels=labels)
 
     @property

@@ -15,6 +15,7 @@ from ftkit.data.readers import open_table
 from ftkit.errors import ConfigError, DataError
 from ftkit.kinds.kind import Settings
 from ftkit.kinds.text_classification import KIND, TextClassificationData
+from ftkit.metrics.scorer import make_scorer
 from ftkit.types import LabelSpace, Split, TextExample
 
 TASK = KIND.task
@@ -179,9 +180,11 @@ def test_labels_of_train_are_sorted_naturally_unless_they_are_declared() -> None
 )
 def test_the_positive_label_is_one_of_two(settings: Any, message: str) -> None:
     data = TextClassificationData(train="x", **settings)
+    task = KIND.task
     labels = {MULTI: (("a",), ()), REGRESSION: (1.0,)}.get(settings.get("problem_type"), ("no", "yes"))
     with pytest.raises(ConfigError, match=f"data.positive_label: {message}"):
-        KIND.labels(split_of(*labels), TASK, data)
+        group = KIND.metric_group(task, data)
+        make_scorer(["f1"], group, labels=KIND.labels(split_of(*labels), task, data), options=dict(data))
 
 
 def test_labels_that_are_numbers_are_sorted_and_named_as_such() -> None:
