@@ -19,6 +19,12 @@ class RunError(FtkitError):
     """The run started and could not finish: a loss that is not a number, a proof that failed."""
 
 
+class Interrupted(FtkitError):
+    """A signal asked the run to end, and it did so in good order: the same command goes on from there."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again
+
+
 class HubError(FtkitError):
     """The Hub refused, or could not be reached. What lies on this machine is as it was."""
 

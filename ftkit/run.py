@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ftkit.config.run_config import CONFIG_FILE, RunConfig, load_config
 from ftkit.console import is_main_process, note, warn
 from ftkit.data.files import atomic_write_text
-from ftkit.errors import FtkitError, HubError
+from ftkit.errors import FtkitError, HubError, Interrupted
 from ftkit.runs.checked_run import CheckedRun, check_run
 from ftkit.runs.trained_adapter import base_facts
 from ftkit.runs.trust import check_code_is_trusted
 
 if TYPE_CHECKING:
+    from ftkit.engine.interruption import Interruption
     from ftkit.hub import Pushed
 
 
@@ -129,15 +130,32 @@ def push_finished(config: RunConfig, result: RunResult) -> Pushed | None:
 
 
 def execute(config: RunConfig) -> RunResult:
-    """Carries out a run; on several processes, each calls this and the main one writes.
+    """Carries out a run, and ends it in good order when a signal asks for it.
+
+    On several processes, each calls this and the main one writes.
 
     Raises:
         UserError: config, data or checkpoint are wrong; nothing was written.
         RunError: the run started and could not finish; its checkpoints are sound.
+        Interrupted: a signal asked the run to end; it has been saved.
     """
+    from ftkit.engine.interruption import Interruption
+
+    with Interruption().listening() as interruption:
+        try:
+            return _carry_out(config, interruption)
+        except Interrupted as error:
+            raise Interrupted(f"{error} The same command goes on with the run.") from None
+
+
+def _carry_out(config: RunConfig, interruption: Interruption) -> RunResult:
     # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing is written.
     run = _possible_run(config)
     directory = run.directory
+    if directory.is_finished:
+        directory.check_same_data(run.fingerprints)
+        note(f"{directory.path} holds this run, finished: nothing is left to do")
+        return RunResult(directory.path, directory.results(), run.primary_metric)
 
     # From here on torch and transformers are needed.
     from ftkit.engine import evaluation, precision, training
@@ -200,7 +218,7 @@ def execute(config: RunConfig) -> RunResult:
         size,
         padding_is_free=speedups.padding_is_free,
         folder=directory.checkpoints,
-        resume=config.resume,
+        resume=directory.continues,
     )
     speedups.attach("tuned", model, size=size)
     with speedups, trackers.abandoned_on_failure():
@@ -216,8 +234,9 @@ def execute(config: RunConfig) -> RunResult:
             early_stopping_patience=config.train.early_stopping_patience,
             max_skipped_steps=config.train.max_skipped_steps,
             name_rows=steps.row_names(run.splits["train"], rows),
+            interruption=interruption,
             callbacks=[*steps.callbacks(config, model), TrackerCallback(trackers)],
-            resume_from=training.resume_point(directory.checkpoints) if config.resume else None,
+            resume_from=training.resume_point(directory.checkpoints) if directory.continues else None,
         )
     memory.release_memory()
     if process.is_main_process:
@@ -252,10 +271,11 @@ def execute(config: RunConfig) -> RunResult:
         )
         content = report_content(run, trained, adapter, evaluated, found, [*warnings, *cut_off])
         example = shown_example(write_report(staging, content).card)
-        directory.publish(found)
-        try:
-            trackers.finish(found, directory.work)
-        finally:
-            directory.replace()
+        with interruption.completing():
+            directory.publish(found)
+            try:
+                trackers.finish(found, directory.work)
+            finally:
+                directory.replace()
     process.wait_for_everyone()
     return RunResult(directory.path, found, run.primary_metric, example)

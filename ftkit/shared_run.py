@@ -94,7 +94,7 @@ def is_ours(name: str) -> bool:
 
 def _as_shared(config: RunConfig, base: BaseFacts | None) -> RunConfig:
     """Returns a run's config without its own push, and with the base where others find it."""
-    shared = config.model_copy(update={"push": None, "resume": False, "overwrite": False})
+    shared = config.model_copy(update={"push": None, "resume": None, "overwrite": False})
     if base is None or config.run is None:
         return shared
     model = config.model.model_copy(update={"checkpoint": base.path, "revision": base.commit})

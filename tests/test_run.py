@@ -1,6 +1,9 @@
 """A whole run on a tiny checkpoint: what it leaves on disk, and whether strangers agree with it."""
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -156,9 +159,10 @@ def test_a_run_resumed_in_the_middle_of_an_epoch_ends_with_the_same_weights(
         ftkit.train(config)
     killed = Path(config["output_dir"])
     assert not (killed / "all_results.json").exists()
-    with pytest.raises(ftkit.ConfigError, match="already holds a run.*resume=true continues it"):
-        ftkit.train(config)
-    resumed = ftkit.train(config, {"resume": True}).output_dir / "model.safetensors"
+    with pytest.raises(ftkit.ConfigError, match="holds a started run.*resume=false overwrite=true replaces it"):
+        ftkit.train(config, {"resume": False})
+    moved = killed.rename(tmp_path / "elsewhere")
+    resumed = ftkit.train(config, {"output_dir": str(moved)}).output_dir / "model.safetensors"
     assert resumed.read_bytes() == whole.read_bytes()
 
 
@@ -183,14 +187,14 @@ def test_a_damaged_checkpoint_is_passed_over(checkpoint, tmp_path, monkeypatch, 
     ftkit.train(config, {"resume": True})
     told = capsys.readouterr().err
     assert "checkpoint-8: model.safetensors has changed since it was saved" in told
-    assert "resuming from" in told
+    assert "going on from" in told
     assert "checkpoint-4" in told
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train.learning_rate": 1e-5}, "started with other settings .*train.learning_rate was"),
+        ({"train.learning_rate": 1e-5}, "holds a started run, with other settings: train.learning_rate was"),
         ({"data.test": None}, "data.test was"),
     ],
 )
@@ -206,18 +210,86 @@ def test_another_config_does_not_resume(checkpoint, tmp_path, monkeypatch, chang
     with pytest.raises(ftkit.ConfigError, match=message):
         ftkit.train(config, {"resume": True, **change})
     write_csv(tmp_path / "test.csv", TEXTS[:8])
-    with pytest.raises(ftkit.ConfigError, match="the data of test has changed since this run was started"):
+    with pytest.raises(ftkit.ConfigError, match="data of test has changed since it was started"):
         ftkit.train(config, {"resume": True})
 
 
-def test_finished_runs_are_neither_replaced_nor_resumed_unasked(finished):
-    config = {**SETTINGS, "model": {"checkpoint": "x"}, "data": {"train": "x"}, "output_dir": str(finished.output_dir)}
-    with pytest.raises(ftkit.ConfigError, match="already holds a run.*overwrite=true replaces it"):
+def test_a_finished_run_is_left_as_it_is_by_the_same_command(checkpoint, tmp_path, capsys):
+    config = run_config(tmp_path, checkpoint("bert"), **{"train.max_steps": 2})
+    first = ftkit.train(config)
+    files = {path: path.stat().st_mtime_ns for path in first.output_dir.rglob("*") if path.is_file()}
+    for settings in ({}, {"resume": True}):
+        again = ftkit.train(config, settings)
+        assert again.metrics == json.loads((first.output_dir / "all_results.json").read_text())
+        assert "holds this run, finished: nothing is left to do" in " ".join(capsys.readouterr().err.split())
+    assert {path: path.stat().st_mtime_ns for path in first.output_dir.rglob("*") if path.is_file()} == files
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"resume": False}, "already holds a finished run.*overwrite=true replaces it"),
+        ({"resume": True, "overwrite": True}, "exclude one another"),
+        ({"train.learning_rate": 1e-5}, "already holds a finished run, with other settings: train.learning_rate was"),
+        ({"train.num_train_epochs": 9}, "num_train_epochs was 8.*, is 9.*To train further from its weights: model"),
+    ],
+)
+def test_a_finished_run_is_not_another_run(finished, checkpoint, change, message):
+    config = run_config(finished.output_dir.parent, checkpoint("bert"))
+    with pytest.raises(ftkit.ConfigError, match=message):
+        ftkit.train(config, change)
+
+
+def test_a_finished_run_whose_data_has_changed_is_another_run(checkpoint, tmp_path):
+    config = run_config(tmp_path, checkpoint("bert"), **{"train.max_steps": 1})
+    ftkit.train(config)
+    write_csv(tmp_path / "validation.csv", TEXTS[:8])
+    with pytest.raises(ftkit.ConfigError, match="data of validation has changed since it was started"):
         ftkit.train(config)
-    with pytest.raises(ftkit.ConfigError, match="holds a finished run: there is nothing to resume"):
-        ftkit.train(config, {"resume": True})
-    with pytest.raises(ftkit.ConfigError, match="exclude one another"):
-        ftkit.train(config, {"resume": True, "overwrite": True})
+
+
+@pytest.mark.parametrize("left", [(), ("checkpoints",), ("checkpoints/data.json", ".ftkit.yaml.0123abcd.tmp")])
+def test_what_a_kill_leaves_at_the_very_start_is_no_obstacle(checkpoint, tmp_path, left):
+    config = run_config(tmp_path, checkpoint("bert"), **{"train.max_steps": 1})
+    folder = Path(config["output_dir"])
+    folder.mkdir()
+    for name in left:
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{") if "." in path.name else path.mkdir()
+    assert ftkit.train(config).metrics["num_steps"] == 1
+
+
+def test_a_run_without_a_whole_checkpoint_begins_at_its_first_step(checkpoint, tmp_path, monkeypatch, capsys):
+    config = run_config(tmp_path, checkpoint("bert"), **{"train.max_steps": 3})
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(checkpoints, "rotate", _interrupt_at("checkpoint-3"))
+        ftkit.train(config)
+    (manifest,) = Path(config["output_dir"]).rglob("manifest.json")
+    manifest.write_text("{}")
+    assert ftkit.train(config).metrics["num_steps"] == 3
+    told = " ".join(capsys.readouterr().err.split())
+    assert "manifest.json lists no trainer_state.json" in told
+    assert "is whole: the run begins at its first step" in told
+
+
+def test_a_signal_ends_the_command_with_75_and_the_same_command_goes_on(checkpoint, tmp_path, monkeypatch, capsys):
+    from ftkit import cli
+
+    whole = ftkit.train(run_config(tmp_path / "whole", checkpoint("bert"))).output_dir / "model.safetensors"
+    config = run_config(tmp_path, checkpoint("bert"))
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    monkeypatch.setattr(sys, "argv", ["ftkit", "train", str(tmp_path / "config.yaml")])
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(checkpoints, "rotate", lambda *_, **__: os.kill(os.getpid(), signal.SIGUSR1))
+        cli.main()
+    assert ended.value.code == 75
+    told = capsys.readouterr().err
+    assert "Interrupted by SIGUSR1 after step 3 of 24, which is saved. The same command goes on with the run." in told
+    assert "Traceback" not in told
+    with contextlib.suppress(SystemExit):
+        cli.main()
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == whole.read_bytes()
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):

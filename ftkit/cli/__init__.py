@@ -65,5 +65,5 @@ def _main() -> None:
         console.show_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; a run that had saved a checkpoint can be continued with resume=true\n")
+        sys.stderr.write("interrupted\n")
         sys.exit(130)

@@ -86,7 +86,10 @@ class RunConfig(BaseModel):
     )
     push: PushSpec | None = Field(None, description="Where on the Hub the finished run is pushed. Default: nowhere.")
     output_dir: str = Field(min_length=1, description="The run directory.")
-    resume: StrictBool = Field(False, description="Continue the run in output_dir from its last checkpoint.")
+    resume: StrictBool | None = Field(
+        None,
+        description="Whether to go on with the run in output_dir. Unset and true: if there is one. false: refuse it.",
+    )
     overwrite: StrictBool = Field(False, description="Replace the run in output_dir.")
     run: RunFacts | None = Field(None, description="Written by ftkit into a run's ftkit.yaml; ignored here.")
 

@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ftkit.data.files import atomic_write_json
-from ftkit.errors import ConfigError
 
 MANIFEST = "manifest.json"
 PREFIX = "checkpoint-"
@@ -93,13 +92,10 @@ def steps_of(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name.removeprefix(PREFIX)), reverse=True)
 
 
-def newest_sound(folder: Path) -> tuple[Path, list[str]]:
-    """Returns the newest checkpoint to resume from, and a warning for each newer one that was passed over.
+def newest_sound(folder: Path) -> tuple[Path | None, list[str]]:
+    """Returns the newest whole checkpoint, None if there is none, and a warning for each that was passed over.
 
     A checkpoint whose best one so far is damaged is passed over as well: the run could not end with its best weights.
-
-    Raises:
-        ConfigError: there is none.
     """
     warnings: list[str] = []
     for path in steps_of(folder):
@@ -107,10 +103,7 @@ def newest_sound(folder: Path) -> tuple[Path, list[str]]:
         if problem is None:
             return path, warnings
         warnings.append(f"Passed over {path}: {problem}.")
-    raise ConfigError(
-        f"resume: there is no whole checkpoint in {folder}. {' '.join(warnings)} "
-        "Start again with overwrite: true instead of resume."
-    )
+    return None, warnings
 
 
 def _damage_of_best(checkpoint: Path) -> str | None:

@@ -59,14 +59,15 @@ class Ending(TrainerCallback):
 
     def __init__(self, patience: int | None) -> None:
         self.patience = patience
-        self.had_ended = False
+        self.first_step = 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Finds out whether anything is left to train."""
-        self.had_ended = state.global_step >= state.max_steps or self._is_patience_over(args, state)
-        control.should_training_stop = self.had_ended
+        self.first_step = state.global_step
+        is_over = state.global_step >= state.max_steps or self._is_patience_over(args, state)
+        control.should_training_stop = control.should_training_stop or is_over
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -77,8 +78,8 @@ class Ending(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Keeps an epoch that has no steps from being evaluated and saved once more."""
-        if self.had_ended:
+        """Keeps an epoch of which no step was left from being evaluated and saved once more."""
+        if state.global_step == self.first_step:
             control.should_log = control.should_evaluate = control.should_save = False
 
     def _is_patience_over(self, args: TrainingArguments, state: TrainerState) -> bool:
@@ -139,12 +140,16 @@ class Totals:
         unlogged_loss: likewise of those after it.
         last_logged_step: the step up to which losses have been logged.
         skipped_steps: steps that were left out since their loss or gradient was not finite.
+        evaluation_is_due: whether the run was interrupted in the middle of an evaluation.
+        save_is_due: whether a checkpoint was to be saved after it.
     """
 
     logged_loss: float = 0.0
     unlogged_loss: float = 0.0
     last_logged_step: int = 0
     skipped_steps: int = 0
+    evaluation_is_due: bool = False
+    save_is_due: bool = False
 
     def save(self, folder: Path) -> None:
         """Writes them into a checkpoint."""

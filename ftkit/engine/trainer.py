@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -18,14 +20,19 @@ from ftkit.engine import checkpoints
 from ftkit.engine.batching import RandomBatchSampler, StepSize
 from ftkit.engine.current_batch import computing
 from ftkit.engine.guards import FiniteGuard, NameRows, check_weights_are_finite
+from ftkit.engine.interruption import Agreement, Interruption
 from ftkit.engine.precision import unwrap_forward
 from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, Totals, validation_loss
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
-from ftkit.errors import RunError
+from ftkit.errors import Interrupted, RunError
 from ftkit.tuners.training_state import load_training_state, save_training_state
 
 Metrics = dict[str, Any]
 BATCH = "batch"  # what transformers hands through as the inputs of a step has this one key
+
+
+def _is_whole(number: float | None) -> bool:
+    return number is not None and float(number).is_integer()
 
 
 def num_working_weights(model: torch.nn.Module) -> int:
@@ -45,6 +52,7 @@ class FtkitTrainer(Trainer):
         early_stopping_patience: evaluations in a row without a better score after which training ends; None: never.
         max_skipped_steps: steps whose loss or gradient is not finite that are left out before the run ends.
         name_rows: says where training rows stand, for messages.
+        interruption: says whether the run is asked to end; it then ends after a step that is saved.
     """
 
     def __init__(
@@ -60,6 +68,7 @@ class FtkitTrainer(Trainer):
         early_stopping_patience: int | None = None,
         max_skipped_steps: int = 0,
         name_rows: NameRows | None = None,
+        interruption: Interruption | None = None,
         callbacks: list[TrainerCallback],
     ) -> None:
         super().__init__(
@@ -86,6 +95,10 @@ class FtkitTrainer(Trainer):
         self.guard.gradients_are_scaled = self.accelerator.scaler is not None
         self.add_callback(self.guard)  # the last: others change gradients before a step, too
         self.num_weights = num_working_weights(model)
+        self.interruption = interruption or Interruption()
+        self.agreement = Agreement(args.world_size, args.device)
+        self.last_saved_step, self._step_of_last_call = 0, -1
+        self.evaluation_is_due = self.save_is_due = False
         self.num_rows_of_rank = 0
         self.counts_all_losses = True
         self.batch_sampler = RandomBatchSampler(
@@ -155,6 +168,33 @@ class FtkitTrainer(Trainer):
         self.guard.watch_gradient(norm)
         return norm
 
+    def _maybe_log_save_evaluate(self, tr_loss: Any, grad_norm: Any, model: Any, *args: Any, **kwargs: Any) -> None:
+        """Does what is due after a step or an epoch; a run that is asked to end saves its step, and ends.
+
+        Raises:
+            Interrupted: naming the checkpoint.
+        """
+        try:
+            super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, *args, **kwargs)
+        except Interrupted:  # in the middle of an evaluation
+            self.evaluation_is_due = True
+            self.save_is_due = self.control.should_save
+            self._end(model)
+        # After the last step of an epoch it is called once more, when the epoch has been evaluated.
+        is_last_call = self._step_of_last_call == self.state.global_step or not _is_whole(self.state.epoch)
+        self._step_of_last_call = self.state.global_step
+        if self.agreement.of(self.interruption.is_asked) and is_last_call:
+            self._end(model)
+
+    def _end(self, model: torch.nn.Module) -> None:
+        step = self.state.global_step
+        if self.last_saved_step != step:
+            self._save_checkpoint(model, None)
+        raise Interrupted(
+            f"Interrupted by {self.interruption.reason or 'another process'} after step {step} of "
+            f"{self.state.max_steps}, which is saved."
+        )
+
     def _on_any_rank(self, is_true: bool) -> bool:
         if self.args.world_size == 1:
             return is_true
@@ -180,7 +220,10 @@ class FtkitTrainer(Trainer):
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Metrics:
         """Scores the validation rows by the same code as the final evaluation."""
         assert self.evaluate_model is not None
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self.evaluate_model().items()}
+        # Several ranks meet in an evaluation; one that left it would let the others wait.
+        with self.interruption.at_once() if self.args.world_size == 1 else contextlib.nullcontext():
+            found = self.evaluate_model()
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
         self.log({name: value for name, value in metrics.items() if isinstance(value, (int, float))})
         best = self.args.metric_for_best_model
         if best is not None and metrics.get(best := f"eval_{best.removeprefix('eval_')}") is None:
@@ -219,15 +262,30 @@ class FtkitTrainer(Trainer):
     def totals(self) -> Totals:
         """Returns what the steps so far add up to; all ranks call this together."""
         unlogged = self.accelerator.reduce(self._tr_loss.detach().clone(), reduction="mean")
-        return Totals(self._total_loss_scalar, unlogged.item(), self._globalstep_last_logged, self.guard.num_skipped)
+        return Totals(
+            logged_loss=self._total_loss_scalar,
+            unlogged_loss=unlogged.item(),
+            last_logged_step=self._globalstep_last_logged,
+            skipped_steps=self.guard.num_skipped,
+            evaluation_is_due=self.evaluation_is_due,
+            save_is_due=self.save_is_due,
+        )
 
-    def restore_totals(self, totals: Totals | None) -> None:
-        """Goes on from the totals of a checkpoint, once the loop has set its own to zero."""
+    def restore_totals(self, totals: Totals | None, checkpoint: Path) -> None:
+        """Goes on from the totals of a checkpoint, once the loop has set its own to zero.
+
+        An evaluation that was interrupted is made up for: it comes before the next step.
+        """
         self.counts_all_losses = totals is not None
-        if totals is not None:
-            self._total_loss_scalar, self._globalstep_last_logged = totals.logged_loss, totals.last_logged_step
-            self._tr_loss.fill_(totals.unlogged_loss)
-            self.guard.num_skipped = totals.skipped_steps
+        if totals is None:
+            return
+        self._total_loss_scalar, self._globalstep_last_logged = totals.logged_loss, totals.last_logged_step
+        self._tr_loss.fill_(totals.unlogged_loss)
+        self.guard.num_skipped = totals.skipped_steps
+        if totals.evaluation_is_due:
+            self._load_rng_state(str(checkpoint))
+            self.control.should_evaluate, self.control.should_save = True, totals.save_is_due
+            self._maybe_log_save_evaluate(self._tr_loss, None, self.model_wrapped, None, 0.0, None, time.time())
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
         """Returns the batches of the next step; none of a run that had ended before it was resumed."""
@@ -275,7 +333,7 @@ class FtkitTrainer(Trainer):
         if problem is not None:
             raise RunError(
                 f"The best checkpoint, {best}, cannot be loaded: {problem}. No other weights are taken for the best "
-                "ones. resume=true goes on from an older checkpoint that is whole, if there is one."
+                "ones. The same command goes on from an older checkpoint that is whole, or from the start."
             )
         super()._load_best_model()
         load_training_state(self.model, best)
@@ -305,4 +363,5 @@ class FtkitTrainer(Trainer):
             totals.save(folder)
             checkpoints.write_manifest(folder)
             checkpoints.rotate(run_folder, keep=self.num_checkpoints, best=self.state.best_model_checkpoint)
+        self.last_saved_step = step
         self.accelerator.wait_for_everyone()

@@ -17,6 +17,7 @@ from ftkit.engine import checkpoints
 from ftkit.engine.arguments import is_sharded, tell_accelerate, training_arguments
 from ftkit.engine.batching import PART_COST, StepSize, padding_share, parts, plan_epoch
 from ftkit.engine.guards import NameRows, check_weights_are_finite
+from ftkit.engine.interruption import Interruption
 from ftkit.engine.precision import check_precision
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
@@ -106,6 +107,7 @@ def train(
     early_stopping_patience: int | None = None,
     max_skipped_steps: int = 0,
     name_rows: NameRows | None = None,
+    interruption: Interruption | None = None,
     callbacks: Sequence[TrainerCallback] = (),
     resume_from: Path | None = None,
 ) -> Trained:
@@ -118,11 +120,14 @@ def train(
         early_stopping_patience: evaluations in a row without a better score after which training ends; None: never.
         max_skipped_steps: steps whose loss or gradient is not finite that are left out before the run ends.
         name_rows: says where training rows stand, for messages.
+        interruption: says whether the run is asked to end; it then ends after a step that is saved.
         resume_from: a whole checkpoint.
 
     Raises:
         RunError: the loss or a weight stopped being a number, or the best checkpoint was damaged.
+        Interrupted: the run was asked to end, and has been saved.
     """
+    interruption = interruption or Interruption()
     progress = ProgressCallback(primary_metric)
     trainer = FtkitTrainer(
         model=model,
@@ -135,12 +140,14 @@ def train(
         early_stopping_patience=early_stopping_patience,
         max_skipped_steps=max_skipped_steps,
         name_rows=name_rows,
+        interruption=interruption,
         callbacks=[progress, *callbacks],
     )
     if resume_from is not None:
         totals = Totals.load(resume_from)
-        trainer.add_callback(AtTrainBegin(lambda: trainer.restore_totals(totals)))
-    metrics = trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from)).metrics
+        trainer.add_callback(AtTrainBegin(lambda: trainer.restore_totals(totals, resume_from)))
+    with interruption.noted():
+        metrics = trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from)).metrics
     check_weights_are_finite(model, trainer.state.global_step)
     return Trained(
         model=trainer.finished_model(),
@@ -160,16 +167,14 @@ def train(
     )
 
 
-def resume_point(folder: Path) -> Path:
-    """Returns the newest whole checkpoint, and tells of newer ones that were passed over.
-
-    Raises:
-        ConfigError: there is none.
-    """
+def resume_point(folder: Path) -> Path | None:
+    """Returns the newest whole checkpoint, and tells of newer ones that were passed over; None if none is whole."""
     found, warnings = checkpoints.newest_sound(folder)
     for warning in warnings:
         warn(warning)
-    note(f"resuming from {found}")
+    note(
+        f"going on from {found}" if found else f"no checkpoint in {folder} is whole: the run begins at its first step"
+    )
     return found
 
 

@@ -126,7 +126,7 @@ class CheckedRun:
                 primary_metric=self.task.primary_metric,
             ),
         )
-        return self.config.model_copy(update={"run": facts, "resume": False, "overwrite": False})
+        return self.config.model_copy(update={"run": facts, "resume": None, "overwrite": False})
 
 
 def check_run(config: RunConfig) -> CheckedRun:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +14,38 @@ from ftkit.console import note
 from ftkit.data.files import atomic_write_json, atomic_write_text
 from ftkit.errors import ConfigError, UserError, did_you_mean, name_list
 from ftkit.models.repository import fetch, parse_repository
-from ftkit.runs.files import CHECKPOINTS, DATA_FILE, EXPORT_FILE, RESULTS_FILE, STAGING
-from ftkit.runs.replacement import REPLACEMENT, finish_replacement, foreign_entries, is_replaced, write_manifest
+from ftkit.runs.files import CHECKPOINTS, DATA_FILE, EXPORT_FILE, GIVEN_FILE, RESULTS_FILE, STAGING
+from ftkit.runs.replacement import REPLACEMENT, finish_replacement, foreign_entries, write_manifest
 
-# Settings that may differ when a run is resumed: they change what is said or kept, not what is learnt.
-FREE_ON_RESUME = {"resume", "overwrite", "run", "push"}
-FREE_TRAIN_KEYS_ON_RESUME = {"logging_steps", "report_to", "save_total_limit", "use_cpu", "logging_first_step"}
+# Settings that may differ when a run goes on: they change where it lies, or what is said or kept, not what is learnt.
+FREE_ON_RESUME = {"resume", "overwrite", "output_dir", "run", "push"}
+FREE_TRAIN_KEYS_ON_RESUME = {"logging_steps", "report_to", "save_total_limit", "run_name", "project"}
 
 
 class RunDirectory:
     """The folder of one run. Nothing is written before `start`; `publish` and `replace` make the result visible.
 
-    A run that replaces another is trained in a hidden folder within it: the old run stays whole until the new one has
-    been proven; see ftkit.runs.replacement.
+    The same command starts a run, goes on with one that was interrupted, and leaves a finished one as it is. A run
+    that replaces another is trained in a hidden folder within it: the old run stays whole until the new one has been
+    proven; see ftkit.runs.replacement.
 
     Attributes:
         path: where the finished run lies.
         work: where it is trained: `path`, or the hidden folder.
+        is_finished: whether `work` holds a finished run, and nothing is left to do.
+        continues: whether `work` holds an interrupted run that has saved a checkpoint.
     """
 
     def __init__(self, config: RunConfig) -> None:
         """Finds out where a run is to be trained; every process does so before one of them writes."""
         self.path = Path(config.output_dir).expanduser()
+        finish_replacement(self.path)  # of a proven run, whose last renames were interrupted
         replacement = self.path / REPLACEMENT
-        continues = config.resume and (replacement / CONFIG_FILE).is_file() and not is_replaced(self.path)
         replaces = config.overwrite and self._holds_run
-        self.work = replacement if continues or replaces else self.path
+        continues_replacing = config.resume is not False and (replacement / CONFIG_FILE).is_file()
+        self.work = replacement if replaces or continues_replacing else self.path
+        self.is_finished = not replaces and (self.work / RESULTS_FILE).is_file()
+        self.continues = not replaces and not self.is_finished and any(self.checkpoints.glob("checkpoint-*"))
 
     @property
     def checkpoints(self) -> Path:
@@ -53,18 +59,13 @@ class RunDirectory:
 
     @property
     def _holds_run(self) -> bool:
-        return (self.path / CONFIG_FILE).is_file() or is_replaced(self.path)
-
-    @property
-    def _is_finished(self) -> bool:
-        """Whether what `work` holds is a finished run."""
-        return (self.work / RESULTS_FILE).is_file() or is_replaced(self.path)
+        return (self.path / CONFIG_FILE).is_file()
 
     def check(self, config: RunConfig) -> None:
-        """Refuses a folder that holds something the user may want to keep.
+        """Refuses a folder that holds something else than this run, finished or not.
 
         Raises:
-            ConfigError: it holds a run, or files that are no run, and neither resume nor overwrite fits.
+            ConfigError: it holds another run and `overwrite` is not asked for, or files that are no run.
         """
         where = f"output_dir: {self.path}"
         if config.resume and config.overwrite:
@@ -74,46 +75,47 @@ class RunDirectory:
             )
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{where} is a file; name a folder.")
-        if config.resume:
-            if not self._holds_run:
-                raise ConfigError(f"{where} holds no run to resume. Leave resume out to start one.")
-            if self._is_finished:
-                raise ConfigError(f"{where} holds a finished run: there is nothing to resume.")
-            self._check_same_config(config)
-        elif self._holds_run and not config.overwrite:
-            raise ConfigError(f"{where} already holds a run. Choose another output_dir; or {self._remedy}.")
-        elif not self._holds_run and self.path.is_dir() and any(self.path.iterdir()):
-            raise ConfigError(f"{where} is not empty, and what it holds is not a run. Choose another folder.")
-
-    @property
-    def _remedy(self) -> str:
-        """What to say where a folder holds a run already."""
-        if (self.path / REPLACEMENT / CONFIG_FILE).is_file() and not is_replaced(self.path):
-            return "resume=true continues the unfinished run that is to replace it, overwrite=true starts that anew"
-        if self._is_finished:
-            return "overwrite=true replaces it"
-        return "resume=true continues it, overwrite=true replaces it"
-
-    def _check_same_config(self, config: RunConfig) -> None:
-        before, now = _comparable(load_config(self.work / CONFIG_FILE)), _comparable(config)
-        changed = sorted(key for key in before | now if before.get(key) != now.get(key))
-        if changed:
-            listed = "; ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:6])
+        if self._holds_run:
+            if not config.overwrite:
+                self._check_same_run(config)
+        elif self.path.is_dir() and (foreign := foreign_entries(self.path)):
             raise ConfigError(
-                f"resume: the run in {self.path} was started with other settings ({listed}). A resumed run must be "
-                "the same run; start a new one in another output_dir to change them."
+                f"{where} is not empty, and what it holds is not a run ({name_list(foreign, limit=3)}). Choose "
+                "another folder."
             )
 
+    def _check_same_run(self, config: RunConfig) -> None:
+        holds = f"output_dir: {self.path} already holds a {'finished' if self.is_finished else 'started'} run"
+        if config.resume is False:
+            raise ConfigError(f"{holds}. Choose another output_dir; or resume=false overwrite=true replaces it.")
+        given = self.checkpoints / GIVEN_FILE  # what ftkit.yaml holds in the end is more: what was found besides
+        given = given if given.is_file() else self.work / CONFIG_FILE
+        before, now = _comparable(load_config(given)), _comparable(config)
+        changed = sorted(key for key in before | now if before.get(key) != now.get(key))
+        if not changed:
+            return
+        listed = "; ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:6])
+        if self.work != self.path:
+            holds = f"output_dir: {self.path} holds an unfinished run that is to replace the one in it"
+        raise ConfigError(
+            f"{holds}, with other settings: {listed}. A run that goes on must be the same run. Choose another "
+            f"output_dir; or overwrite=true replaces it. {self._advice(changed)}".rstrip()
+        )
+
+    def _advice(self, changed: Sequence[str]) -> str:
+        if self.is_finished and set(changed) <= {"train.num_train_epochs", "train.max_steps"}:
+            return f"To train further from its weights: model.checkpoint={self.path} and another output_dir."
+        return ""
+
     def start(self, config: RunConfig, fingerprints: Mapping[str, str]) -> None:
-        """Makes the folder and writes the config, so that a killed run can be resumed.
+        """Makes the folder and writes the config, so that a killed run can go on.
 
         Raises:
-            ConfigError: a resumed run's data has changed since it was started.
+            ConfigError: the data of a run that goes on has changed since it was started.
         """
-        if config.resume:
-            self._check_same_data(fingerprints)
+        if self.continues:
+            self.check_same_data(fingerprints)
             return
-        finish_replacement(self.path)
         if self.work != self.path:
             shutil.rmtree(self.work, ignore_errors=True)  # of a replacement that did not come to its end
             foreign = foreign_entries(self.path)
@@ -121,22 +123,36 @@ class RunDirectory:
             note(f"The run in {self.path} stays as it is until the new one has been proven ({self.work}).{kept}")
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         atomic_write_json(self.checkpoints / DATA_FILE, dict(fingerprints))
-        atomic_write_text(self.work / CONFIG_FILE, config.to_yaml())
+        atomic_write_text(self.checkpoints / GIVEN_FILE, config.to_yaml())
+        atomic_write_text(self.work / CONFIG_FILE, config.to_yaml())  # last: what makes the folder a run
 
-    def _check_same_data(self, fingerprints: Mapping[str, str]) -> None:
+    def check_same_data(self, fingerprints: Mapping[str, str]) -> None:
+        """Refuses data that is not what the run was started with.
+
+        Raises:
+            ConfigError: naming the splits.
+        """
+        before: Any
         try:
             before = json.loads((self.checkpoints / DATA_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
+            before = None
+        if not isinstance(before, dict):
             raise ConfigError(
                 f"resume: {self.checkpoints / DATA_FILE} is missing or damaged, so that nobody can tell what data the "
                 "run was started with. Start again with resume=false overwrite=true."
-            ) from None
-        changed = sorted(name for name in before | fingerprints if before.get(name) != fingerprints.get(name))
+            )
+        changed = sorted(name for name in before | dict(fingerprints) if before.get(name) != fingerprints.get(name))
         if changed:
             raise ConfigError(
-                f"resume: the data of {', '.join(changed)} has changed since this run was started, so it would "
-                "not be the same run. Bring the old file back, or start a new run."
+                f"output_dir: {self.path} holds a run whose data of {', '.join(changed)} has changed since it was "
+                "started, so that it would not be the same run. Bring the old file back, choose another output_dir, "
+                "or replace it with overwrite=true."
             )
+
+    def results(self) -> dict[str, Any]:
+        """Returns what a finished run's `all_results.json` holds."""
+        return json.loads((self.path / RESULTS_FILE).read_text(encoding="utf-8"))
 
     def new_staging(self) -> Path:
         """Returns an empty staging folder inside the run."""
@@ -180,7 +196,10 @@ def open_run(path: str | Path, *, trust_remote_code: bool = False) -> tuple[Path
             "was made from."
         )
     if not (folder / RESULTS_FILE).is_file():
-        raise UserError(f"{folder} holds a run that was not finished. Resume it: ftkit train CONFIG resume=true")
+        raise UserError(
+            f"{folder} holds a run that was not finished. The command that started it goes on with it: ftkit train "
+            "CONFIG"
+        )
     return folder, _finished_config(folder, trust_remote_code)
 
 

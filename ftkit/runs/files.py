@@ -11,6 +11,7 @@ REPORT_FILE, PAGE_FILE, CARD_FILE = "report.json", "report.html", "README.md"
 CHECKPOINTS = "checkpoints"
 PREDICTIONS = "predictions"
 DATA_FILE = "data.json"
+GIVEN_FILE = "config.yaml"
 STAGING = ".unfinished"
 MANIFEST_FILE = ".manifest.json"
 
@@ -21,7 +22,8 @@ KNOWN_FILES = (*MODEL_FILES, EXPORT_FILE, CONFIG_FILE, RESULTS_FILE, *REPORT_FIL
 
 OWN_ENTRIES = (
     *(CONFIG_FILE, RESULTS_FILE, STAGING),
-    *(f"{CHECKPOINTS}/checkpoint-*", f"{CHECKPOINTS}/*.json", "tensorboard/events.out.*"),
+    *(f"{CHECKPOINTS}/checkpoint-*", f"{CHECKPOINTS}/*.json", f"{CHECKPOINTS}/*.yaml", "tensorboard/events.out.*"),
+    *(".*.????????.tmp", f"{CHECKPOINTS}/.*.????????.tmp"),  # of a file that was being written when a run was killed
     MANIFEST_FILE,  # last, as it tells what else there is
 )
 """What ftkit writes into every run's folder, or trains from."""

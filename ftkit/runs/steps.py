@@ -147,7 +147,7 @@ def open_trackers(run: CheckedRun) -> Trackers:
         trackio={key: value for key, value in trackio.items() if value},
     )
     ids_file = run.directory.checkpoints / IDS_FILE
-    trackers.start(names, description, ids_file=ids_file, resume=run.config.resume)
+    trackers.start(names, description, ids_file=ids_file, resume=run.directory.continues)
     return trackers
 
 

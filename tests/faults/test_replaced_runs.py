@@ -142,6 +142,7 @@ def test_a_kill_at_any_moment_leaves_the_old_run_or_the_new_one(tmp_path, killed
         assert '"new"' in files.pop("all_results.json")
         assert files.pop(".manifest.json")
         assert '"1"' in files.pop("checkpoints/data.json")
+        assert "checkpoint: x" in files.pop("checkpoints/config.yaml")
         assert files == {**NEW, "checkpoints/checkpoint-8/model.safetensors": "new"}
         assert not [name for name in os.listdir(folder) if name.startswith(".replacement")]
     assert outcomes == sorted(outcomes, reverse=True)
@@ -261,12 +262,12 @@ def test_a_replacement_is_resumed_and_takes_the_place(trained, monkeypatch, caps
         patch.setattr(checkpoints, "rotate", rotate)
         ftkit.train(config, {"overwrite": True, **change})
     assert files_of_run(folder) == before
-    with pytest.raises(ftkit.ConfigError, match="resume=true continues the unfinished run that is to replace it"):
-        ftkit.train(config, change)
+    with pytest.raises(ftkit.ConfigError, match="unfinished run that is to replace the one in it.*train.seed was 7"):
+        ftkit.train(config, {**change, "train.seed": 8})
     with pytest.raises(ftkit.ConfigError, match="resume=true overwrite=false"):
         ftkit.train(config, {**change, "overwrite": True, "resume": True})
-    result = ftkit.train(config, {**change, "resume": True})
-    assert "resuming from" in capsys.readouterr().err
+    result = ftkit.train(config, change)
+    assert "going on from" in capsys.readouterr().err
     assert result.output_dir == folder
     assert result.metrics["seed"] == 7
     assert load_config(folder / "ftkit.yaml").train.chosen_seed == 7

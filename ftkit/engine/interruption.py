@@ -1,0 +1,135 @@
+"""Signals that ask a run to end: while it trains it saves its step first, and everywhere else it ends at once.
+
+What schedulers and people send is SIGTERM, SIGINT (Ctrl+C), SIGHUP and SIGUSR1. A second signal ends the process where
+it stands; whatever is on disk is whole at any moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from ftkit.console import is_main_process
+from ftkit.errors import Interrupted
+
+if TYPE_CHECKING:
+    import torch
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1") if hasattr(signal, name)
+)  # Windows has the first two
+
+
+class Interruption:
+    """Whether a run is asked to end.
+
+    Attributes:
+        reason: what asked for it, such as `SIGTERM`; None: nothing has.
+    """
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self._is_noted = 0
+        self._launcher = os.getppid() if "LOCAL_RANK" in os.environ else None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the run is to end. A launcher that was killed asks for it, too: its workers must not train on."""
+        if self.reason is None and self._launcher is not None and os.getppid() != self._launcher:
+            self.reason = "the loss of its launcher"
+        return self.reason is not None
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Lets the block decide where to end; a signal that it does not heed ends the run after the block."""
+        self._is_noted += 1
+        try:
+            yield
+        finally:
+            self._is_noted -= 1
+        self.heed()
+
+    @contextlib.contextmanager
+    def completing(self) -> Iterator[None]:
+        """Lets the block come to its end; as the run is finished then, a signal meanwhile ends nothing."""
+        self._is_noted += 1
+        try:
+            yield
+        finally:
+            self._is_noted -= 1
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Ends the run inside the block, also where that is part of a block of `noted`."""
+        was, self._is_noted = self._is_noted, 0
+        try:
+            self.heed()
+            yield
+        finally:
+            self._is_noted = was
+
+    def heed(self) -> None:
+        """Raises Interrupted if the run is asked to end and nobody wants to decide where."""
+        if self.is_asked and not self._is_noted:
+            raise Interrupted(f"Interrupted by {self.reason}.")
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[Interruption]:
+        """Listens to signals inside the block; not where another thread than the main one runs it.
+
+        A signal that is ignored, as SIGHUP is under nohup, stays ignored.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        heard = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+        for number in heard:
+            signal.signal(number, self._note)
+        try:
+            yield self
+        finally:
+            for number in heard:
+                signal.signal(number, before[number])
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.reason is not None:
+            os._exit(128 + number)
+        self.reason = signal.Signals(number).name
+        if self._is_noted and is_main_process():
+            # Not by way of a stream, which may be in the middle of a write.
+            os.write(2, f"\n{self.reason}: finishing and saving what has begun; once more stops at once\n".encode())
+        self.heed()
+
+
+class Agreement:
+    """Tells all ranks whether any of them says yes; each hears it one call later, so that none waits for the others.
+
+    Args:
+        world_size: number of ranks; one alone hears itself at once.
+        device: where the ranks' backend reduces tensors.
+    """
+
+    def __init__(self, world_size: int, device: torch.device) -> None:
+        self._world_size, self._device = world_size, device
+        self._asked: tuple[Any, torch.Tensor] | None = None
+
+    def of(self, says_yes: bool) -> bool:
+        """Returns whether any rank said yes at the call before; all ranks make equally many calls."""
+        if self._world_size == 1:
+            return says_yes
+        import torch
+        from torch import distributed
+
+        asked, answers = self._asked, torch.tensor(float(says_yes), device=self._device)
+        self._asked = (distributed.all_reduce(answers, op=distributed.ReduceOp.MAX, async_op=True), answers)
+        if asked is None:
+            return False
+        work, before = asked
+        work.wait()
+        return bool(before > 0)
