@@ -137,7 +137,7 @@ class ReportContent:
 
     def metric_name(self, key: str) -> str:
         """Returns a metric key as a person reads it, with the label that it is of: `F1 (label yes)`."""
-        if self.positive_label is None or key not in _OF_POSITIVE_LABEL:
+        if self.positive_label is None or key not in OF_POSITIVE_LABEL:
             return metric_name(key)
         return f"{metric_name(key)} (label {shorten(self.positive_label, MAX_LABEL)})"
 
@@ -165,7 +165,8 @@ def number(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-_OF_POSITIVE_LABEL = ("precision", "recall", "f1", "roc_auc")
+OF_POSITIVE_LABEL = ("precision", "recall", "f1", "roc_auc")
+"""Metrics that are, of two labels, those of the positive one."""
 
 # What all_results.json tells of a split beside its scores.
 _NO_SCORES = (

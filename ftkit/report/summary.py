@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ftkit.report.content import OF_POSITIVE_LABEL
 from ftkit.report.saved import Card
-from ftkit.report.texts import shorten
+from ftkit.report.texts import MAX_LABEL, shorten
 from ftkit.report.usage.usage import find_usage
 
 MAX_SHOWN = 90
@@ -49,8 +50,8 @@ def summary(
     for prefix, title in (("test", "test"), ("eval", "validation")):
         score = results.get(f"{prefix}_{primary_metric}")
         if score is not None:
-            others = _others(results, prefix, primary_metric)
-            lines.append(f"  {title:<11}{primary_metric} {score:.4f}{others}, {results[f'{prefix}_samples']:,} rows")
+            name, others = _named(results, primary_metric), _others(results, prefix, primary_metric)
+            lines.append(f"  {title:<11}{name} {score:.4f}{others}, {results[f'{prefix}_samples']:,} rows")
     lines.append(
         f"  {'training':<11}{results['train_samples']:,} rows, {results['num_steps']:,} steps, "
         f"{results['train_runtime']:.0f} s, {results['train_samples_per_second']:.0f} rows/s"
@@ -66,6 +67,12 @@ def summary(
     lines.append(f"  {'run':<11}{output_dir} (open {output_dir / 'report.html'})")
     lines.append(f"  {'try next':<11}ftkit predict {folder} {example['arguments'] if example else '--input FILE'}")
     return "\n".join(lines) + "\n"
+
+
+def _named(results: Mapping[str, Any], metric: str) -> str:
+    """Returns a metric's key with the label that it is of: `f1 of 'yes'`."""
+    label = results.get("positive_label")
+    return metric if label is None or metric not in OF_POSITIVE_LABEL else f"{metric} of {shorten(label, MAX_LABEL)!r}"
 
 
 def _adapter_line(results: Mapping[str, Any]) -> list[str]:

@@ -45,6 +45,13 @@ def test_summary() -> None:
     assert "adapter" not in lines
 
 
+def test_a_score_of_one_of_two_labels_names_it() -> None:
+    content = contents.single_label_content(("no", "yes"))
+    told = {**content.results, "test_f1": 0.5, "positive_label": "yes"}
+    assert "f1 of 'yes' 0.5000 (" in summary(Path("x"), told, "f1", None)
+    assert "yes" not in summary(Path("x"), told, "accuracy", None)
+
+
 def test_a_run_without_evaluation_has_a_summary() -> None:
     content = contents.single_label_content(evaluated=())
     assert shown_example(card_values(content)) is None
