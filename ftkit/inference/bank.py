@@ -13,20 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftkit.adapters.task_adapter import Arrays, Prediction, TaskAdapter
-from ftkit.console import warn
-from ftkit.data.problems import Problems
-from ftkit.errors import CheckpointError, UserError, did_you_mean, name_list
+from ftkit.errors import CheckpointError, DataError, UserError, did_you_mean, name_list
 from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.inference.bank_member import Job, Member
+from ftkit.inference.input_rows import REQUESTS, InputRows, OnBadRow, check_on_bad_row, made
 from ftkit.inference.predictor import Input
 from ftkit.kinds.table import find_kind
 from ftkit.models.checkpoint import inspect_checkpoint, resolve_path
 from ftkit.models.repository import Repository, have_same_weights
 from ftkit.models.spec import CheckpointSpec
 from ftkit.runs.loading import batch_limits, load_task_adapter, pick_device
-from ftkit.runs.results import cut_off_sentence
 from ftkit.runs.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
-from ftkit.types import Split
 
 if TYPE_CHECKING:
     import torch
@@ -148,27 +145,31 @@ class AdapterBank:
             if member.body is not None:
                 member.body.leave(name)
 
-    def predict(self, requests: Sequence[Request | tuple[str, Input]]) -> list[Prediction]:
+    def predict(
+        self, requests: Sequence[Request | tuple[str, Input]], *, on_bad_row: OnBadRow = "empty"
+    ) -> list[Prediction]:
         """Predicts requests for any adapters.
 
         Args:
             requests: pairs of an adapter's name and an input, which is a text, a pair of texts or a list of words,
                 whichever its task takes.
+            on_bad_row: what becomes of an input that cannot be predicted; as of `Predictor.predict`.
 
         Returns:
             One object for each request, in their order, as `Predictor.predict` gives it.
 
         Raises:
             UserError: a request is no such pair, or names no adapter of the bank.
-            DataError: an input is not what its adapter's task takes.
+            DataError: an input is not what its adapter's task takes, and `on_bad_row` is error.
         """
         from ftkit.engine.evaluation import WINDOW
 
+        check_on_bad_row(on_bad_row)
         with self._lock:
             pairs = [self._request(position, request) for position, request in enumerate(requests)]
             predictions: list[Prediction] = []
             for start in range(0, len(pairs), WINDOW):
-                predictions += self._predict(pairs[start : start + WINDOW], start)
+                predictions += self._predict(pairs[start : start + WINDOW], start, on_bad_row)
             return predictions
 
     def memory(self) -> BankMemory:
@@ -283,43 +284,40 @@ class AdapterBank:
             raise UserError(f"{where}: no adapter {name!r} in this bank.{did_you_mean(name, self._members)} {there}")
         return self._members[name]
 
-    def _predict(self, requests: Sequence[Request], first: int) -> list[Prediction]:
+    def _predict(self, requests: Sequence[Request], first: int, on_bad_row: OnBadRow) -> list[Prediction]:
         """Predicts a window of requests, of which the first stands at a position of the call."""
-        from ftkit.inference.mixing import predict_together
-
-        jobs = self._jobs(requests, first)
-        bodies = {id(job.member.body): job.member.body for job in jobs if job.member.body is not None}
-        arrays: dict[str, Arrays] = {job.name: _alone(job) for job in jobs if job.member.body is None}
-        for body in bodies.values():
-            arrays |= predict_together(body, [job for job in jobs if job.member.body is body])
-        found: list[Any] = [None] * len(requests)
+        jobs = self._jobs(requests, first, on_bad_row)
+        try:
+            arrays = _computed(jobs)
+        except DataError:  # a file that is there, and is no image
+            readable = [job.readable() for job in jobs]
+            if all(job is before for job, before in zip(readable, jobs, strict=True)):
+                raise
+            jobs, arrays = readable, _computed(readable)
+        found: list[Prediction | None] = [None] * len(requests)
         for job in jobs:
-            predictions = job.member.adapter.objective.decode(arrays[job.name], job.split.examples)
-            for position, prediction in zip(job.positions, predictions, strict=True):
-                found[position - first] = prediction
-        cut_off = sum(prediction.get("cut_off") is True for prediction in found)
-        if cut_off:
-            warn(cut_off_sentence("requests", cut_off / len(found)))
-        return found
+            predictions: Sequence[Prediction] = ()
+            if job.name in arrays:
+                predictions = job.member.adapter.objective.decode(arrays[job.name], job.window.good)
+            for position, row in zip(job.positions, job.rows.in_place(job.window, predictions), strict=True):
+                found[position - first] = row
+            job.rows.tell()
+        return [{name: value for name, value in row.items() if name != "id"} for row in found if row is not None]
 
-    def _jobs(self, requests: Sequence[Request], first: int) -> list[Job]:
+    def _jobs(self, requests: Sequence[Request], first: int, on_bad_row: OnBadRow) -> list[Job]:
         """Returns the requests by adapter, encoded; all inputs are checked before anything is computed."""
         by_name: dict[str, list[int]] = {}
         for position, request in enumerate(requests, start=first):
             by_name.setdefault(request.adapter, []).append(position)
-        problems, splits = Problems(), {}
+        jobs = []
         for name, positions in by_name.items():
-            kind = find_kind(self._members[name].trained.kind)
-            examples = [kind.input_example(position, requests[position - first].input) for position in positions]
-            splits[name] = Split("input", "requests", examples)
-            kind.check_inputs(splits[name], problems)
-        problems.raise_if_any()
-        return [self._job(name, by_name[name], split) for name, split in splits.items()]
-
-    def _job(self, name: str, positions: Sequence[int], split: Split) -> Job:
-        member = self._members[name]
-        encoded = member.adapter.preprocessor.encode(split.examples, targets=False)
-        return Job(name, member, positions, split, encoded)
+            member = self._members[name]
+            kind = find_kind(member.trained.kind)
+            rows = InputRows(kind, member.adapter, REQUESTS, on_bad_row)
+            inputs = ((position, requests[position - first].input) for position in positions)
+            window = rows.window([made(position, item, kind.input_example) for position, item in inputs])
+            jobs.append(Job(name, member, positions, rows, window))
+        return jobs
 
 
 def release_freed_memory() -> None:
@@ -330,6 +328,18 @@ def release_freed_memory() -> None:
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):  # on Linux with glibc only
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _computed(jobs: Sequence[Job]) -> dict[str, Arrays]:
+    """Returns an adapter's name -> what it predicts, of those with requests that can be predicted."""
+    from ftkit.inference.mixing import predict_together
+
+    jobs = [job for job in jobs if job.window.encoded is not None]
+    bodies = {id(job.member.body): job.member.body for job in jobs if job.member.body is not None}
+    arrays: dict[str, Arrays] = {job.name: _alone(job) for job in jobs if job.member.body is None}
+    for body in bodies.values():
+        arrays |= predict_together(body, [job for job in jobs if job.member.body is body])
+    return arrays
 
 
 def _alone(job: Job) -> Arrays:

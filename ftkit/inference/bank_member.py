@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftkit.adapters.task_adapter import Encoded, TaskAdapter
+from ftkit.inference.input_rows import InputRows, Window
 from ftkit.runs.trained_adapter import TrainedAdapter
-from ftkit.types import Split
 
 if TYPE_CHECKING:
     from ftkit.engine.batching import BatchLimits
@@ -40,11 +41,27 @@ class Job:
 
     Attributes:
         positions: where they stand in the call.
-        encoded: their rows.
+        rows: finds those that cannot be predicted.
+        window: of all of them.
     """
 
     name: str
     member: Member
     positions: Sequence[int]
-    split: Split
-    encoded: Encoded
+    rows: InputRows
+    window: Window
+
+    @property
+    def encoded(self) -> Encoded:
+        """Rows of those that can be predicted; there are some."""
+        assert self.window.encoded is not None
+        return self.window.encoded
+
+    def readable(self) -> Job:
+        """Returns the requests without those whose files cannot be decoded; itself where all can.
+
+        Raises:
+            DataError: one cannot, and that is to stop the call.
+        """
+        window = self.rows.readable(self.window.examples, self.window.bad)
+        return self if window is None else dataclasses.replace(self, window=window)

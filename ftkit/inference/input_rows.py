@@ -27,6 +27,8 @@ from ftkit.types import Split
 
 INPUTS = "inputs"
 """What messages call a list that was handed over in a call; its rows are its items."""
+REQUESTS = "requests"
+"""The same of what a bank is asked."""
 
 OnBadRow = Literal["error", "skip", "empty"]
 
@@ -127,9 +129,20 @@ class InputRows:
         Raises:
             DataError: `on_bad_row` is error; or none of the rows is to blame.
         """
+        window = self.readable(examples, bad)
+        if window is None:
+            raise error
+        return window
+
+    def readable(self, examples: Sequence[Any], bad: Mapping[int, str]) -> Window | None:
+        """Returns the rows whose files can be decoded; None where these are all of them.
+
+        Raises:
+            DataError: `on_bad_row` is error, and a file cannot be decoded.
+        """
         more = self._reasons(examples, bad, self._read)
         if not more:
-            raise error
+            return None
         if self._on_bad_row == "error":
             problems = Problems()
             for place, reason in more.items():
@@ -164,7 +177,11 @@ class InputRows:
     # --- predictions -> rows ---
 
     def in_order(self, window: Window, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
-        """Yields a row for each example, with its `id`."""
+        """Yields a row for each example, with its `id`, and none for those that are left out."""
+        return (row for row in self.in_place(window, predictions) if row is not None)
+
+    def in_place(self, window: Window, predictions: Iterable[Prediction]) -> Iterator[Prediction | None]:
+        """Yields a row for each example, with its `id`; None for those that are left out."""
         self._num_rows += len(window.examples)
         self._cut.update({} if window.encoded is None else window.encoded.cut)
         predicted = iter(predictions)
@@ -176,12 +193,14 @@ class InputRows:
                 continue
             self._num_bad += 1
             self._blame(self._found, example, window.bad[place])
-            if self._on_bad_row == "empty":
-                nothing = self._adapter.objective.no_prediction()
-                yield {"id": example.id, **nothing, "error": window.bad[place]}
+            if self._on_bad_row == "skip":
+                yield None
+                continue
+            nothing = self._adapter.objective.no_prediction()
+            yield {"id": example.id, **nothing, "error": window.bad[place]}
 
     def _blame(self, problems: Problems, example: Any, reason: str) -> None:
-        if self._source == INPUTS:
+        if self._source in (INPUTS, REQUESTS):
             where = f"item {example.id}"
         else:
             where = f"{self._source}, line {example.line}" if example.line else f"{self._source}, {example.id}"

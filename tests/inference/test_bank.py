@@ -430,7 +430,33 @@ def test_bad_requests_are_named(run: WriteRun) -> None:
         bank.predict([("intents", "rain"), ("intent", "rain")])
     with pytest.raises(UserError, match=r"item 0: expected a pair \(adapter, input\), got 'rain'"):
         bank.predict(["rain"])  # type: ignore[list-item]
-    with pytest.raises(DataError, match="item 2: expected a text"):
-        bank.predict([("intents", "rain"), ("words_tag", ["rain"]), ("intents", 3)])  # type: ignore[list-item]
+    with pytest.raises(DataError, match="item 0: expected a text"):
+        bank.predict([("intents", 3)], on_bad_row="error")  # type: ignore[list-item]
+    with pytest.raises(UserError, match="on_bad_row: there is no 'none'"):
+        bank.predict([], on_bad_row="none")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="no adapter 'x'"):
         bank.remove("x")
+
+
+def test_bad_requests_are_answered_in_their_place(run: WriteRun, capsys: pytest.CaptureFixture[str]) -> None:
+    bank = bank_of(intents=run("bert"), words_tag=run("bert", "lora", "tag"))
+    requests: list[Any] = [
+        ("intents", " "),
+        ("words_tag", []),
+        ("intents", "rain"),
+        ("intents", 3),
+        ("words_tag", "rain"),
+    ]
+    found = bank.predict(requests)
+    expected = bank.predict([requests[2], requests[4]])
+    assert found[2]["scores"] == pytest.approx(expected[0]["scores"], abs=1e-6)
+    assert found[4]["tags"] == expected[1]["tags"]
+    assert [row.get("error", "")[:23] for row in found] == [
+        *("the text is empty", "the sentence is empty", "", "inputs, item 3: expecte", ""),
+    ]
+    assert (found[0]["label"], found[1]["tags"]) == (None, None)
+    assert "item 0" in capsys.readouterr().err
+    assert len(bank.predict(requests, on_bad_row="skip")) == 2
+    assert [row["error"] for row in bank.predict(requests[:2])] == ["the text is empty", "the sentence is empty"]
+    with pytest.raises(DataError, match="the text is empty"):
+        bank.predict(requests[:3], on_bad_row="error")
