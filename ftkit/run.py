@@ -97,6 +97,8 @@ def check(config: RunConfig) -> CheckedRun:
     with process_state_kept():
         _, adapter = steps.start(run)
         steps.encode_longest(run, adapter)
+    if run.directory.continues or run.directory.is_finished:
+        run.directory.check_same_data(run.fingerprints)
     return run
 
 

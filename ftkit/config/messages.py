@@ -54,21 +54,30 @@ def explain(
         if any(deeper[: len(path)] == path and deeper != path for deeper in expected if path):
             continue  # one branch of a union found the real problem further down
         dotted = ".".join(str(part) for part in path)
-        where = f"{name}, line {lines[path]}" if path in lines else name
-        whole = [problem for problem in problems if not problem.startswith("expected ")]
-        is_override = bool(lines) and path not in lines
-        text = whole[0] if whole else _join_expected(problems, _value(raw, path), is_override=is_override)
+        line = lines.get(path)
+        where = name if line is None else f"{name}, line {line}"
+        text = _joined(problems, _value(raw, path), is_override=bool(lines) and line is None)
         text += _purpose(path, _value(raw, path))
         messages.append(f"{where}: {dotted}: {text}" if dotted else f"{where}: {text}")
     return "\n".join(messages)
 
 
-def _join_expected(problems: list[str], value: Any, *, is_override: bool) -> str:
-    choices = list(dict.fromkeys(problem.removeprefix("expected ") for problem in problems))
-    takes_no_number = "text" in choices and not any("number" in choice for choice in choices)
+def _joined(problems: Sequence[str], value: Any, *, is_override: bool) -> str:
+    """Returns what the branches of a union say of one value, as one sentence.
+
+    Args:
+        is_override: the value stands on the command line, where the shell takes one pair of quotes away.
+    """
+    whole = [problem for problem in problems if not problem.startswith("expected ")]
+    choices = list(dict.fromkeys(problem.removeprefix("expected ") for problem in problems if problem not in whole))
+    if whole:
+        others = "".join(f"{choice} or " for choice in choices)
+        return whole[0].replace("expected one of ", f"expected {others}one of ", 1)
     hint = ""
-    if takes_no_number and isinstance(value, (int, float, bool)):
+    if "text" in choices and isinstance(value, (int, float)) and not any("number" in choice for choice in choices):
         hint = " Put it in quotes" + (", and these in others for the shell: 'KEY=\"TEXT\"'." if is_override else ".")
+    elif choices == ["a list"] and isinstance(value, str):
+        hint = f" Write [{value}]."
     return f"expected {' or '.join(choices)}, got {shown(value)}.{hint}"
 
 

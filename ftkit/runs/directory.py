@@ -15,6 +15,7 @@ from ftkit.data.files import atomic_write_json, atomic_write_text
 from ftkit.errors import ConfigError, UserError, did_you_mean, name_list
 from ftkit.models.repository import fetch, parse_repository
 from ftkit.runs.files import CHECKPOINTS, DATA_FILE, EXPORT_FILE, GIVEN_FILE, RESULTS_FILE, STAGING
+from ftkit.runs.going_on import how_to_train_on
 from ftkit.runs.replacement import REPLACEMENT, finish_replacement, foreign_entries, write_manifest
 
 # Settings that may differ when a run goes on: they change where it lies, or what is said or kept, not what is learnt.
@@ -87,7 +88,10 @@ class RunDirectory:
     def _check_same_run(self, config: RunConfig) -> None:
         holds = f"output_dir: {self.path} already holds a {'finished' if self.is_finished else 'started'} run"
         if config.resume is False:
-            raise ConfigError(f"{holds}. Choose another output_dir; or resume=false overwrite=true replaces it.")
+            train_on = f" {how_to_train_on(self.path, config)}" if self.is_finished else ""
+            raise ConfigError(
+                f"{holds}. Choose another output_dir; or resume=false overwrite=true replaces it.{train_on}".rstrip()
+            )
         given = self.checkpoints / GIVEN_FILE  # what ftkit.yaml holds in the end is more: what was found besides
         given = given if given.is_file() else self.work / CONFIG_FILE
         before, now = _comparable(load_config(given)), _comparable(config)
@@ -99,13 +103,16 @@ class RunDirectory:
             holds = f"output_dir: {self.path} holds an unfinished run that is to replace the one in it"
         raise ConfigError(
             f"{holds}, with other settings: {listed}. A run that goes on must be the same run. Choose another "
-            f"output_dir; or overwrite=true replaces it. {self._advice(changed)}".rstrip()
+            f"output_dir; or overwrite=true replaces it. {self._advice(changed, config)}".rstrip()
         )
 
-    def _advice(self, changed: Sequence[str]) -> str:
-        if self.is_finished and set(changed) <= {"train.num_train_epochs", "train.max_steps"}:
-            return f"To train further from its weights: model.checkpoint={self.path} and another output_dir."
-        return ""
+    def _advice(self, changed: Sequence[str], config: RunConfig) -> str:
+        """Returns how a finished run is trained on, where it can be, and why epochs are not just added."""
+        if not self.is_finished or any(key.startswith("model.") for key in changed):
+            return ""
+        added = set(changed) <= {"train.num_train_epochs", "train.max_steps"}
+        reason = "Epochs cannot be added: its learning rate has come to its end. " if added else ""
+        return f"{reason}{how_to_train_on(self.path, config)}"
 
     def start(self, config: RunConfig, fingerprints: Mapping[str, str]) -> None:
         """Makes the folder and writes the config, so that a killed run can go on.

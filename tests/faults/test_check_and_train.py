@@ -4,9 +4,12 @@ Each case also follows what its message advises: the run is possible then, in th
 """
 
 import copy
+import shlex
+import shutil
 
 import pytest
 
+from adapter_runs import write_adapter_run
 from ftkit.config import yaml as strict_yaml
 from runs import run_config, translation_config
 
@@ -227,3 +230,44 @@ def test_settings_that_change_nothing_are_told(settings, told, checkpoint, folde
     code, _, err = command("check", path)
     assert code == 0
     assert f"warning: {told}" in err
+
+
+# --- a folder that holds a run ---
+
+
+def overrides_after(words, message):
+    """Returns the overrides that a message names after some words, up to the end of the sentence."""
+    told = message[message.index(words) + len(words) :].strip().split("\n")[0]
+    return [word.rstrip(".,") for word in shlex.split(told.split(". ")[0]) if "=" in word]
+
+
+@pytest.mark.parametrize("settings", [{"train.num_train_epochs": 20}, {"resume": False}])
+@pytest.mark.parametrize("is_adapter", [False, True])
+def test_a_finished_run_says_how_to_train_on(is_adapter, settings, whole, checkpoint, tmp_path, command):
+    finished = tmp_path / "a run"
+    config = run_config(tmp_path, checkpoint("bert"), output_dir=str(finished), **settings)
+    if is_adapter:
+        write_adapter_run(finished, checkpoint("bert"), labels=("card", "food", "sport", "weather"))
+        config["tuner"] = strict_yaml.load((finished / "ftkit.yaml").read_text(), "run")[0]["tuner"]
+    else:
+        shutil.copytree(whole, finished)
+    path = tmp_path / "run.yaml"
+    path.write_text(strict_yaml.dump(config), encoding="utf-8")
+    for verb in ("check", "train"):
+        code, _, message = command(verb, path)
+        assert code == 2
+        assert f"{'model.adapter' if is_adapter else 'model.checkpoint'}='{finished}'" in message
+    for words in ("train on from its weights:", "output_dir; or"):
+        code, _, told = command("check", path, *overrides_after(words, message))
+        assert code == 0, told
+
+
+def test_data_that_changed_is_told_by_check_as_by_train(whole, tmp_path, command):
+    run = shutil.copytree(whole, tmp_path / "run")
+    path = tmp_path / "run.yaml"
+    shutil.copy(run / "checkpoints" / "config.yaml", path)
+    (run / "checkpoints" / "data.json").write_text('{"train": "other"}')
+    for verb in ("check", "train"):
+        code, _, message = command(verb, path, f"output_dir={run}")
+        assert code == 2
+        assert "has changed since it was" in message
