@@ -92,8 +92,10 @@ class LabelCells:
 
     def _names_in_text(self, text: str) -> tuple[str, ...]:
         declared, several = self.declared or (), self.problem_type == "multi_label_classification"
-        if text in declared or not text:
-            return (text,) if text else ()
+        if not text:
+            return ()
+        if text in declared or not (several or text.rstrip().endswith("]")):  # most cells
+            return (_checked(text),)
         parts = [part.strip() for part in text.split(self.separator)] if several else [text]
         if all(part in declared for part in parts if part):
             return _unique(parts)

@@ -61,16 +61,17 @@ class RowCells:
 
     def text(self, role: str) -> str:
         """Returns the text of a role; an empty one where it is missing or no text."""
-        return self.read(role, text_of, "")
+        cell = self.get(role)
+        return cell if type(cell) is str else self.read(role, text_of, "")
 
     def id(self, otherwise: str | int) -> str | int:
         """Returns the row's own id, or `otherwise` where it has none."""
-        found = self.read("id", name_or_number, None)
+        found = self.read("id", name_or_number, None) if "id" in self.columns else None
         return otherwise if found is None else found
 
     def group(self) -> str | None:
         """Returns what the row is grouped by, as text; None where no column says it or its cell is empty."""
-        found = self.read("group", name_or_number, None)
+        found = self.read("group", name_or_number, None) if "group" in self.columns else None
         return None if found is None or found == "" else str(found)
 
 
