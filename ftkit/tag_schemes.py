@@ -19,13 +19,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 Scheme = Literal["IO", "IOB1", "IOB2", "IOBES", "BILOU"]
 """How tags mark the borders of entities."""
 
 Repair = Literal["begin", "outside"]
 """What an illegal tag becomes: the beginning of an entity, as conlleval reads it, or no entity, as strict scoring."""
+
+PLAIN: Final = "none"
+"""What stands in place of a scheme where each tag is a name by itself, such as a part of speech."""
 
 OUTSIDE = "O"
 NO_TYPE = "_"  # what a bare B or I is called, as in seqeval

@@ -108,6 +108,21 @@ def test_entities_of_words_have_word_positions(finished):
     assert nothing == {"words": None, "tags": None, "entities": None, "error": "the sentence is empty"}
 
 
+def test_parts_of_speech_of_conllu(checkpoint, tmp_path):
+    rows = [("the", "DET"), ("slow", "ADJ"), ("team", "NOUN"), ("lost", "VERB")]
+    words = [f"{n}\t{word}\t_\t{tag}" + "\t_" * 6 for n, (word, tag) in enumerate(rows, 1)]
+    config = tagging_config(tmp_path, checkpoint("bert"), tag_scheme="none")
+    (tmp_path / "train.conllu").write_text("\n".join(words) + "\n\n" + "\n".join(words[:2]) + "\n")
+    config["data"] |= dict.fromkeys(("train", "test"), str(tmp_path / "train.conllu"))
+    config["train"]["num_train_epochs"] = 2
+    run = ftkit.train(config)
+    assert run.primary_metric == "accuracy"
+    assert set(run.metrics["test_per_label"]) == {"ADJ", "DET", "NOUN", "VERB"}
+    assert "wrong words" in (run.output_dir / "report.html").read_text(encoding="utf-8")
+    (found,) = ftkit.load(run.output_dir, device="cpu").predict(["slow team"])
+    assert (found["words"], set(found)) == (["slow", "team"], {"words", "tags"})
+
+
 def test_predict_writes_a_file_that_a_scorer_reads(finished, tmp_path, command):
     source = finished.output_dir.parent / "test.conll"
     for extra in ([], ["--format", "conll"]):

@@ -10,7 +10,7 @@ from ftkit.data.check import Problems, check_size
 from ftkit.data.lookalikes import alike, warn_of_lookalikes
 from ftkit.errors import did_you_mean, name_list
 from ftkit.kinds.task import Task
-from ftkit.tag_schemes import entity_type, parse
+from ftkit.tag_schemes import OUTSIDE, entity_type, parse
 from ftkit.types import LabelSpace, Split
 
 
@@ -24,10 +24,11 @@ def check(splits: Mapping[str, Split], labels: LabelSpace, task: Task, data: Any
     if train is None:
         return
     if len(labels) == 1:
+        is_outside = labels.names == (OUTSIDE,)
         problems.error(
-            "train has no entity: every tag is O",
+            "train has no entity: every tag is O" if is_outside else f"train has one tag only, {labels.names[0]!r}",
             where=train.source,
-            remedy="check data.columns.tags, or add sentences with entities",
+            remedy=f"check data.columns.tags, or add sentences with {'entities' if is_outside else 'other tags'}",
         )
     _check_types(train, labels, problems)
     _check_leaks(train, [split for split in splits.values() if split is not train], problems)

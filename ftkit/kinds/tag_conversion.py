@@ -10,10 +10,11 @@ from typing import Any, Literal
 from ftkit.data.cells import shown
 from ftkit.data.check import Problems
 from ftkit.data.label_cells import MAX_NAME
-from ftkit.errors import did_you_mean, name_list
+from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.task import Task
 from ftkit.tag_schemes import (
     OUTSIDE,
+    PLAIN,
     PREFIXES,
     Entity,
     Scheme,
@@ -27,7 +28,7 @@ from ftkit.tag_schemes import (
 )
 from ftkit.types import CharSpan, Split, TokenExample
 
-LearntScheme = Literal["IO", "IOB2", "IOBES", "BILOU"]
+LearntScheme = Literal["IO", "IOB2", "IOBES", "BILOU", "none"]
 DEFAULT_SCHEME: LearntScheme = "IOB2"
 
 Tags = tuple[str, ...]
@@ -54,10 +55,14 @@ def normalize_tags(
     """
     declared = data.labels if data.labels is not None else task.labels
     learnt = data.tag_scheme or DEFAULT_SCHEME
+    if learnt == PLAIN:
+        _refuse_scheme_keys(data)
     named = {
         name: _with_tags(split, lambda example, split=split: _names(example, split, declared, learnt, problems))  # type: ignore[misc]
         for name, split in splits.items()
     }
+    if learnt == PLAIN:
+        return named, data
     source = data.source_tag_scheme or _recognised(splits, named, problems)
     data = data.model_copy(update={"tag_scheme": learnt, "source_tag_scheme": source})
     if source is None:  # only spans, or nothing that can be read
@@ -69,6 +74,12 @@ def normalize_tags(
     return converted, data
 
 
+def _refuse_scheme_keys(data: Any) -> None:
+    for key in ("source_tag_scheme", "repair_tags"):
+        if getattr(data, key) is not None:
+            raise ConfigError(f"data.{key}: with data.tag_scheme: none tags have no scheme. Leave it out.")
+
+
 def _with_tags(split: Split, tags_for: Callable[[TokenExample], Tags | None]) -> Split:
     examples = [dataclasses.replace(example, tags=tags_for(example)) for example in split.examples]
     return dataclasses.replace(split, examples=examples)
@@ -78,10 +89,17 @@ def _with_tags(split: Split, tags_for: Callable[[TokenExample], Tags | None]) ->
 
 
 def _names(
-    example: TokenExample, split: Split, declared: Sequence[str] | None, learnt: Scheme, problems: Problems
+    example: TokenExample, split: Split, declared: Sequence[str] | None, learnt: LearntScheme, problems: Problems
 ) -> Tags | None:
     """Returns one tag name for each word, of a row that has tags or spans; None with the problem reported."""
     if example.spans is not None:
+        if learnt == PLAIN:
+            problems.error(
+                f"{split.name}: a text has spans, and data.tag_scheme: none needs a tag for each word",
+                where=split.where(example),
+                remedy="give words and tags, or leave data.tag_scheme out",
+            )
+            return None
         return _tags_of_spans(example, split, learnt, problems)
     if example.tags is None:
         if split.name != "input":
@@ -203,7 +221,8 @@ def _recognised(splits: Mapping[str, Split], named: Mapping[str, Split], problem
     problems.error(
         message,
         where=next(iter(splits.values())).source,
-        remedy="check data.columns.tags; a tag is O, or a prefix of IOB1, IOB2, IOBES, BILOU or IO, a hyphen and a "
+        remedy="check data.columns.tags; if tags stand for themselves, as parts of speech do, say "
+        "data.tag_scheme: none; else a tag is O, or a prefix of IOB1, IOB2, IOBES, BILOU or IO, a hyphen and a "
         "type, such as B-PER",
     )
     return None

@@ -33,6 +33,7 @@ from ftkit.metrics.table import GROUPS
 from ftkit.models.spec import CheckpointSpec
 from ftkit.tag_schemes import (
     OUTSIDE,
+    PLAIN,
     PREFIXES,
     Repair,
     Scheme,
@@ -51,7 +52,9 @@ class TokenClassificationData(TextDataSpec):
         None, description="All entity types or tags, in output order. Default: those of train, sorted naturally."
     )
     tag_scheme: LearntScheme | None = Field(
-        None, description="The scheme that is learnt, predicted and scored. Default: IOB2."
+        None,
+        description="The scheme that is learnt, predicted and scored; none where each tag is a name by itself, such "
+        "as a part of speech. Default: IOB2.",
     )
     source_tag_scheme: Scheme | None = Field(
         None, description="The scheme of the files' tags. Default: recognised, and recorded."
@@ -184,11 +187,15 @@ def input_example(position: int, item: Any) -> TokenExample:
 
 def labels_of(train: Split, task: Task, data: TokenClassificationData) -> LabelSpace:
     """Returns all tags of the learnt scheme for the types declared, else for those of train, sorted naturally."""
+    scheme = data.tag_scheme or DEFAULT_SCHEME
+    if scheme == PLAIN:
+        declared = data.labels if data.labels is not None else task.labels
+        return LabelSpace(declared or tuple(natural_sort(tag for example in train.examples for tag in example.tags)))
     types = declared_types(task, data)
     if types is None:
         found = {entity_type(tag) for example in train.examples for tag in set(example.tags or ())}
         types = tuple(natural_sort(name for name in found if name is not None))
-    return LabelSpace(tag_names(types, data.tag_scheme or DEFAULT_SCHEME))
+    return LabelSpace(tag_names(types, scheme))
 
 
 def declared_types(task: Task, data: TokenClassificationData) -> tuple[str, ...] | None:
@@ -237,7 +244,8 @@ def _weights(train: Split, labels: LabelSpace, setting: str | Mapping[str, float
 def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: Any, where: str) -> Plain:
     """Returns tag names as ftkit spells them, with their scheme.
 
-    Example: `o b-per i-per` is `O B-per I-per` in IOB2; `O PER LOC`, without prefixes, is `O I-PER I-LOC` in IO.
+    Example: `o b-per i-per` is `O B-per I-per` in IOB2; `O PER LOC`, without prefixes, is `O I-PER I-LOC` in IO; `NOUN
+    VERB`, without O, is in none.
 
     Raises:
         CheckpointError: they are in no scheme that is known.
@@ -245,6 +253,12 @@ def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: A
     assert labels is not None
     names = tuple(_upper_prefix(name, labels.names) for name in labels.names)
     scheme = recognise([name] for name in names)
+    if scheme == "IO" and not any(name == OUTSIDE or parse(name).prefix for name in names):
+        return Plain(
+            labels=LabelSpace(names),
+            data={"tag_scheme": PLAIN, "labels": names},
+            options={"scheme": PLAIN, "label_piece": "first"},
+        )
     if scheme is None:
         raise CheckpointError(
             f"{where}: the tags in id2label are in no scheme that is known: "
@@ -321,7 +335,7 @@ KIND = Kind(
         "decoder": _task_adapter({}),
         "encoder-decoder": _task_adapter(_NO_VIRTUAL_TOKENS),
     },
-    metrics=GROUPS["token-classification"],
-    reading=lambda group: "entities",
-    blocks=lambda group: ("label-f1", "label-scores", "entity-errors"),
+    metrics=lambda task, data: GROUPS["plain-tags" if data.tag_scheme == PLAIN else "token-classification"],
+    reading=lambda group: "tags" if group == "plain-tags" else "entities",
+    blocks=lambda group: ("label-f1", "label-scores", "tag-errors" if group == "plain-tags" else "entity-errors"),
 )

@@ -1,8 +1,13 @@
-"""Scores of tags as `evaluate.Metric` classes, on tags as texts: `Seqeval` strict, `Conlleval`, `WordAccuracy`."""
+"""Scores of tags as `evaluate.Metric` classes, on tags as texts: of entities, and of words."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
 import datasets
+import numpy as np
 
 from ftkit.metrics.array_metric import ArrayMetric, Scores
 from ftkit.metrics.tagging import Sentences, score_entities
@@ -59,6 +64,41 @@ class Conlleval(_EntityMetric):
 
     def _compute(self, predictions: Sentences, references: Sentences) -> Scores:
         return self._score(predictions, references, None)
+
+
+class TagF1(_TagMetric):
+    """The F1 of each tag that references or predictions hold: their mean, and the mean weighted by words."""
+
+    description_text = "The mean F1 of the tags of words."
+    citation_text = "van Rijsbergen (1979), Information Retrieval, 2nd edition, chapter 7."
+
+    def _compute(self, predictions: Sentences, references: Sentences) -> Scores:
+        self.notes = {}
+        expected, predicted = (list(itertools.chain(*sentences)) for sentences in (references, predictions))
+        if not expected:
+            return self._undefined(("f1_macro", "f1_weighted"), "there are no words")
+        names = sorted({*expected, *predicted})
+        rows = tag_rows(expected, predicted, names)
+        f1, support = ([row[key] for row in rows.values()] for key in ("f1", "support"))
+        return {"f1_macro": float(np.mean(f1)), "f1_weighted": float(np.average(f1, weights=support))}
+
+
+def tag_rows(expected: Sequence[str], predicted: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Returns `precision`, `recall`, `f1` and `support` of each tag, the support a number of words.
+
+    Args:
+        expected: a tag for each word.
+        predicted: as many.
+        names: the tags that are told of.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    columns = precision_recall_fscore_support(expected, predicted, labels=names, average=None, zero_division=0)
+    keys = ("precision", "recall", "f1")
+    return {
+        name: {**dict(zip(keys, map(float, row), strict=True)), "support": int(support)}
+        for name, *row, support in zip(names, *columns, strict=True)
+    }
 
 
 class WordAccuracy(_TagMetric):

@@ -66,7 +66,7 @@ class MetricGroup:
 
 
 _SINGLE, _MULTI, _REGRESSION = "single_label_classification", "multi_label_classification", "regression"
-_TAGS, _TRANSLATION = "token-classification", "translation"
+_TAGS, _PLAIN_TAGS, _TRANSLATION = "token-classification", "plain-tags", "translation"
 
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
 _RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
@@ -131,7 +131,14 @@ METRICS: tuple[MetricEntry, ...] = (
         reference="ftkit.metrics.entities:Conlleval",
         keys={_TAGS: tuple(f"conlleval_{key}" for key in _ENTITY_KEYS)},
     ),
-    MetricEntry(name="accuracy", reference="ftkit.metrics.entities:WordAccuracy", keys={_TAGS: ("accuracy",)}),
+    MetricEntry(
+        name="accuracy",
+        reference="ftkit.metrics.entities:WordAccuracy",
+        keys={_TAGS: ("accuracy",), _PLAIN_TAGS: ("accuracy",)},
+    ),
+    MetricEntry(
+        name="tag_f1", reference="ftkit.metrics.entities:TagF1", keys={_PLAIN_TAGS: ("f1_macro", "f1_weighted")}
+    ),
     MetricEntry(
         name="bleu",
         reference="ftkit.metrics.texts:Bleu",
@@ -200,6 +207,15 @@ GROUPS: dict[str, MetricGroup] = {
             defaults=("seqeval", "conlleval", "accuracy"),
             # What papers on entities report: micro, and of the two conventions the stricter.
             primary="f1",
+            gives=dict.fromkeys(PAIR, _SENTENCES),
+        ),
+        MetricGroup(
+            name=_PLAIN_TAGS,
+            scorer="ftkit.metrics.plain_tag_scorer:PlainTagScorer",
+            arguments=("labels",),
+            defaults=("accuracy", "tag_f1"),
+            # What papers on parts of speech report.
+            primary="accuracy",
             gives=dict.fromkeys(PAIR, _SENTENCES),
         ),
         MetricGroup(

@@ -11,6 +11,7 @@ BLOCKS: dict[str, str] = {
     "image-errors": "ftkit.report.blocks.image_errors:BLOCK",
     "label-set-errors": "ftkit.report.blocks.label_set_errors:BLOCK",
     "number-errors": "ftkit.report.blocks.number_errors:BLOCK",
+    "tag-errors": "ftkit.report.blocks.tag_errors:BLOCK",
     "entity-errors": "ftkit.report.blocks.entity_errors:BLOCK",
     "text-errors": "ftkit.report.blocks.text_errors:BLOCK",
 }
@@ -21,6 +22,7 @@ READINGS: dict[str, str] = {
     "label": "ftkit.report.readings.label:READING",
     "label-set": "ftkit.report.readings.label_set:READING",
     "number": "ftkit.report.readings.number:READING",
+    "tags": "ftkit.report.readings.tags:READING",
     "entities": "ftkit.report.readings.entities:READING",
     "text": "ftkit.report.readings.text:READING",
 }

@@ -265,8 +265,53 @@ def test_tags_of_no_scheme(tmp_path: Path) -> None:
     path = tmp_path / "data.conll"
     path.write_text("Anna NOUN\nleft VERB\n")
     assert "the tags know no O (no entity) and no prefix such as B-: 'NOUN', 'VERB'" in failure(path)
+    assert "as parts of speech do, say data.tag_scheme: none" in failure(path)
     path.write_text("Anna B-PER\nleft VERB\n")
     assert "the tags are in no scheme that is known: 'B-PER', 'VERB'" in failure(path)
+
+
+# --- tags without a scheme ---
+
+
+def test_tags_that_stand_for_themselves(tmp_path: Path) -> None:
+    rows = [{"tokens": ["Why", "B"], "tags": ["WRB", "B-x"]}, {"tokens": ["a"], "tags": ["O"]}]
+    split, labels, spec, _ = checked(jsonl(tmp_path, *rows), tag_scheme="none")
+    assert tags(split) == ["WRB B-x", "O"]
+    assert labels.names == ("B-x", "O", "WRB")
+    assert (spec.tag_scheme, spec.source_tag_scheme) == ("none", None)
+    assert KIND.metric_group(TASK, spec).name == "plain-tags"
+
+
+def test_numbers_are_positions_in_the_declared_tags(tmp_path: Path) -> None:
+    split, labels, *_ = checked(
+        jsonl(tmp_path, {"tokens": ["a", "b"], "tags": [1, 0]}), tag_scheme="none", labels=("VERB", "NOUN", "ADJ")
+    )
+    assert tags(split) == ["NOUN VERB"]
+    assert labels.names == ("VERB", "NOUN", "ADJ")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"text": TEXT, "spans": []}, "a text has spans, and data.tag_scheme: none needs a tag for each word"),
+        ({"tokens": ["a"], "tags": [None]}, "a word has no tag, but None"),
+        ({"tokens": ["a", "b"], "tags": ["X", "X"]}, "train has one tag only, 'X'"),
+    ],
+)
+def test_what_is_wrong_with_tags_that_stand_for_themselves(row: Any, message: str, tmp_path: Path) -> None:
+    assert message in failure(jsonl(tmp_path, row, row), tag_scheme="none")
+
+
+@pytest.mark.parametrize("key", [{"source_tag_scheme": "IOB2"}, {"repair_tags": "begin"}])
+def test_keys_of_schemes_mean_nothing_without_one(key: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"with data.tag_scheme: none tags have no scheme"):
+        checked(jsonl(tmp_path, {"tokens": ["a"], "tags": ["X"]}), tag_scheme="none", **key)
+
+
+def test_a_checkpoint_of_others_whose_tags_have_no_outside_stands_for_itself() -> None:
+    found = KIND.of_plain_checkpoint(LabelSpace(("NOUN", "VERB")), None, ANY_DATA, "config.json")  # type: ignore[arg-type]
+    assert found.labels == LabelSpace(("NOUN", "VERB"))
+    assert (found.data["tag_scheme"], found.options["scheme"]) == ("none", "none")
 
 
 # --- bad input ---

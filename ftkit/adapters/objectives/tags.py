@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from ftkit.errors import CheckpointError
 from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head
 from ftkit.models.reading import check_looks_ahead, config_that_reads
 from ftkit.models.spec import CheckpointSpec
-from ftkit.tag_schemes import Scheme, conlleval_entities, strict_entities
+from ftkit.tag_schemes import PLAIN, Scheme, conlleval_entities, strict_entities
 from ftkit.types import LabelSpace, TokenExample
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class TagObjective(ObjectiveBase):
         preprocessor: Preprocessor,
         auto_class: str,
         *,
-        scheme: Scheme = "IOB2",
+        scheme: Scheme | Literal["none"] = "IOB2",
         class_weights: Sequence[float] | None = None,
         label_smoothing: float = 0.0,
         legal_paths: bool = True,
@@ -53,6 +53,7 @@ class TagObjective(ObjectiveBase):
         """Makes the objective.
 
         Args:
+            scheme: of the tags; `none`, where each is a name by itself and there are no entities.
             legal_paths: whether the predicted tags of a text follow their scheme.
         """
         assert preprocessor.labels is not None
@@ -60,7 +61,7 @@ class TagObjective(ObjectiveBase):
         self.labels: LabelSpace = preprocessor.labels
         self.class_weights, self.label_smoothing = class_weights, label_smoothing
         # Whoever trained elsewhere scored the likeliest tag of each word; so is a checkpoint of theirs scored here.
-        self._paths = LegalPaths(self.labels.names, scheme) if legal_paths else None
+        self._paths = LegalPaths(self.labels.names, scheme) if legal_paths and scheme != PLAIN else None
 
     @classmethod
     def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
@@ -146,7 +147,7 @@ class TagObjective(ObjectiveBase):
         return ragged(np.asarray([self.labels.index(tag) for tag in example.tags or ()]) for example in examples)
 
     def decode(self, arrays: Arrays, examples: Sequence[TokenExample]) -> list[Prediction]:
-        """Returns `words`, `tags` and `entities` of each text.
+        """Returns `words`, `tags` and `entities` of each text; no `entities` where tags have no scheme.
 
         An entity has `label`, `score` (the mean probability of its words' tags), `start`, `end` (characters of the
         text; of an input in words, word positions; the end not included) and `text`.
@@ -156,6 +157,9 @@ class TagObjective(ObjectiveBase):
 
     def _prediction(self, example: TokenExample, path: np.ndarray, confidences: np.ndarray) -> Prediction:
         tags = [self.labels.names[index] for index in path]
+        words_and_tags: Prediction = {"words": list(example.words), "tags": tags}
+        if self.scheme == PLAIN:
+            return words_and_tags
         entities = []
         # Tags that need not follow their scheme hold entities as conlleval reads them.
         found = conlleval_entities(tags) if self._paths is None else strict_entities(tags, self.scheme)
@@ -166,11 +170,11 @@ class TagObjective(ObjectiveBase):
                 text = example.text[start:end]
             score = float(confidences[first:last].mean())
             entities.append({"label": label, "score": score, "start": start, "end": end, "text": text})
-        return {"words": list(example.words), "tags": tags, "entities": entities}
+        return {**words_and_tags, "entities": entities}
 
     def no_prediction(self) -> Prediction:
         """Returns a text without words, tags and entities."""
-        return {"words": None, "tags": None, "entities": None}
+        return {"words": None, "tags": None, **({} if self.scheme == PLAIN else {"entities": None})}
 
     def recipe(self) -> dict[str, Any]:
         """Returns the class that loads the model."""

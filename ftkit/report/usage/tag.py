@@ -71,7 +71,7 @@ def _note(card: Card) -> str:
     assert isinstance(card.recipe, TagRecipe)
     piece = f"A word's tag is read at its {card.recipe.label_piece} piece."
     return (
-        f"{piece} The scores below are those of the likeliest tags that the scheme allows, for\n"
+        f"{piece} The scores below are those of the likeliest tags that their scheme allows, for\n"
         "words and texts of any length, as `ftkit predict` gives them."
     )
 

@@ -12,6 +12,7 @@ import torch
 
 from ftkit.adapters.objectives.tags import ragged
 from ftkit.adapters.task_adapter import Batch
+from ftkit.types import LabelSpace
 from tagged import TAGS, make_sentences, make_tagger
 
 
@@ -37,6 +38,15 @@ def test_an_illegal_likeliest_tag_gives_way(checkpoint: Callable[[str], Path]) -
     assert found["tags"] == ["B-x", "I-x"]
     (entity,) = found["entities"]
     assert entity["score"] == pytest.approx((0.35 + 0.7) / 2)
+
+
+def test_tags_without_a_scheme_are_no_entities(checkpoint: Callable[[str], Path]) -> None:
+    tagger = make_tagger(checkpoint("bert"), LabelSpace(("B-x", "I-x", "O")), scheme="none")
+    examples = make_sentences(["card rain"])
+    scores = np.log(np.array([[[0.2, 0.7, 0.1], [0.1, 0.2, 0.7]]], np.float32))
+    arrays = tagger.objective.finish({"scores": scores}, tagger.preprocessor.encode(examples, targets=False), 0, 1)
+    assert tagger.objective.decode(arrays, examples) == [{"words": ["card", "rain"], "tags": ["I-x", "O"]}]
+    assert tagger.objective.no_prediction() == {"words": None, "tags": None}
 
 
 def test_an_illegal_likeliest_tag_stays_where_whoever_trained_scored_it_so(checkpoint: Callable[[str], Path]) -> None:
