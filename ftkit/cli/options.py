@@ -36,6 +36,13 @@ PositiveLabel = Annotated[
     str | None,
     typer.Option(help="Which of two labels precision, recall, F1 and ROC AUC are of; by default the run's."),
 ]
+Header = Annotated[
+    str | None,
+    typer.Option(
+        metavar="true|false",
+        help="Whether the first row of csv, tsv and xlsx files names the columns; if not, --columns text=0,label=1.",
+    ),
+]
 SourceLang = Annotated[
     str | None, typer.Option(help="Of a checkpoint that ftkit did not make: the language it translates from.")
 ]
@@ -59,6 +66,7 @@ PARAMETERS_OF_KEYS: Mapping[str, tuple[str, ...]] = {
     "data.delimiter": ("delimiter",),
     "data.encoding": ("encoding",),
     "data.positive_label": ("positive_label",),
+    "data.header": ("header",),
     "data.source_lang": ("source_lang",),
     "data.target_lang": ("target_lang",),
     "data.prompt_template": ("prompt_template",),
@@ -111,6 +119,19 @@ def prompt_text(given: str | None) -> str | None:
 def delimiter_character(given: str | None) -> str | None:
     r"""Returns what stands between cells; `\t`, which a shell passes on as two characters, is a tab."""
     return "\t" if given == "\\t" else given
+
+
+def truth(given: str | None) -> bool | None:
+    """Returns what `true` and `false` say.
+
+    Raises:
+        UserError: it is neither.
+    """
+    from ftkit.errors import UserError
+
+    if given is not None and given not in ("true", "false"):
+        raise UserError(f"--header: expected true or false, got {given!r}.")
+    return None if given is None else given == "true"
 
 
 def role_columns(given: list[str] | None) -> dict[str, str | tuple[str, ...]]:

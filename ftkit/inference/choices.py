@@ -25,6 +25,7 @@ class Choices:
         encoding: of text files.
         delimiter: between the cells of csv files.
         positive_label: which of two labels precision, recall, F1 and ROC AUC are of.
+        header: whether the first row of a table names its columns.
         source_lang: of a checkpoint that is no run: the language of the sources.
         target_lang: likewise, of the translations.
         prompt_template: likewise, what a decoder reads.
@@ -38,6 +39,7 @@ class Choices:
     encoding: str | None = None
     delimiter: str | None = None
     positive_label: str | None = None
+    header: bool | None = None
     source_lang: str | None = None
     target_lang: str | None = None
     prompt_template: str | None = None
@@ -51,7 +53,7 @@ class Choices:
     @property
     def data(self) -> dict[str, Any]:
         """Returns the keys of a config's `data` section that were given."""
-        names = ("encoding", "delimiter", "positive_label", *OF_PLAIN_CHECKPOINTS)
+        names = ("encoding", "delimiter", "header", "positive_label", *OF_PLAIN_CHECKPOINTS)
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def data_of(self, kind: Kind) -> dict[str, Any]:

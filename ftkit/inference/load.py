@@ -28,6 +28,7 @@ def load(
     delimiter: str | None = None,
     encoding: str | None = None,
     positive_label: str | None = None,
+    header: bool | None = None,
     source_lang: str | None = None,
     target_lang: str | None = None,
     prompt_template: str | None = None,
@@ -51,6 +52,8 @@ def load(
         delimiter: between the cells of csv files.
         encoding: of text files.
         positive_label: which of two labels precision, recall, F1 and ROC AUC are of; by default the run's own.
+        header: whether the first row of csv, tsv and xlsx files names the columns; if not, `columns` has positions,
+            such as `{"text": "0"}`. By default as the run was trained.
         source_lang: of a checkpoint that ftkit did not make: the language that it translates from.
         target_lang: likewise: the language that it translates to.
         prompt_template: likewise: what a decoder reads, with `{source}` where the text goes.
@@ -70,6 +73,7 @@ def load(
         encoding=encoding,
         delimiter=delimiter,
         positive_label=positive_label,
+        header=header,
         source_lang=source_lang,
         target_lang=target_lang,
         prompt_template=prompt_template,

@@ -47,9 +47,23 @@ def test_the_option_that_is_advised_works(
     assert code == 0, told
 
 
+@pytest.mark.parametrize(("verb", "option"), [("predict", "--input"), ("evaluate", "--data")])
+def test_a_file_without_a_header(verb: str, option: str, classifier: Path, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "rows.csv").write_text("I lost my card today,card\nrain again,weather\n")
+    code, _, told = command(verb, classifier, option, tmp_path / "rows.csv")
+    assert (code, "data." in told) == (2, False)
+    advised = "--header false, and name columns by position, from 0: --columns text=0,label=1"
+    assert advised in told
+    arguments = ["--header", "false", "--columns", "text=0,label=1"]
+    code, out, told = command(verb, classifier, option, tmp_path / "rows.csv", *arguments)
+    assert code == 0, told
+    assert len(out.splitlines()) == 2 or '"samples": 2' in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
+        (["--header", "no"], "--header: expected true or false, got 'no'"),
         (["--columns", "text=body"], "there is no column 'body' (--columns text=COLUMN)"),
         (["--columns", "txt=text"], "--columns: no role 'txt'"),
         (["--encoding", "utf-7x"], "--encoding: Python knows no text encoding 'utf-7x'"),

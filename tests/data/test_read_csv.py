@@ -209,7 +209,7 @@ def test_without_a_header_columns_are_called_by_their_position(path: Path) -> No
 )
 def test_a_first_line_that_looks_like_data_is_told_with_what_to_do(path: Path, content: str) -> None:
     message = str(table(path, content).missing_column("text", role="text"))
-    assert "The first line looks like data. Fix: data.header: false" in message
+    assert "The first line looks like a row, not like a header. Fix: data.header: false" in message
 
 
 @pytest.mark.parametrize("first", ["I paid twice for it,a,a", "I paid twice for it,,a"])

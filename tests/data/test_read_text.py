@@ -165,7 +165,7 @@ def test_control_characters_that_are_quotes_in_windows_are_refused(
 ) -> None:
     path = write(tmp_path, "é\nit’s “it” – now\n".encode(windows))
     message = failure(path, declared)
-    assert "line 2: read as iso8859" in message
+    assert f"line 2: read as {declared}, byte 0x92" in message
     assert "byte 0x92 is an invisible control character" in message
     assert f"the line says 'it’s “it” – now'.\nFix: data.encoding: {windows}" in message
     assert lines(path, windows) == ["é\n", "it’s “it” – now\n"]

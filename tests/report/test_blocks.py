@@ -43,6 +43,7 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "several": contents.multi_label_content,
     "numbers": contents.regression_content,
     "tags": contents.tagging_content,
+    "plain tags": contents.plain_tagging_content,
     "written": contents.translation_content,
     "images": contents.image_content,
     "recordings": contents.audio_content,
@@ -76,7 +77,7 @@ def test_a_usage_has_a_recipe(name: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_kind_names_is_there(kind: Any) -> None:
     found = find_kind(kind)
-    for group in PROBLEM_TYPES if kind in LABELLED else (kind,):
+    for group in PROBLEM_TYPES if kind in LABELLED else (kind, "plain-tags"):
         assert set(found.blocks(group)) <= set(BLOCKS)
         assert found.reading(group) in READINGS
     assert {adapter.usage for adapter in found.task_adapters.values()} <= set(USAGES)

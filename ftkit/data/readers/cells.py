@@ -107,7 +107,7 @@ class _Layout:
                 f"With data.header: false columns have no names; the first row is {name_list(map(str, first))}. "
                 "Fix: name columns by position, from 0, such as data.columns: {text: 0, label: 1}"
             )
-        return f"The first line looks like data. Fix: {_NO_HEADER}" if _is_data(first) else ""
+        return f"The first line looks like a row, not like a header. Fix: {_NO_HEADER}" if _is_data(first) else ""
 
 
 def _with_header(path: Path, line: int, cells: Sequence[Any]) -> _Layout:

@@ -100,7 +100,7 @@ def read_any_lines(path: Path, options: ReadOptions) -> Generator[str, None, Non
                 if "\0" in line:
                     raise _nul_error(path, number)
                 if windows is not None and (control := _CONTROL.search(line)):
-                    _refuse_control(path, number, control, codec, windows)
+                    _refuse_control(path, number, control, codec, options.encoding, windows)
                     windows = None
                 yield line
         except UnicodeDecodeError:
@@ -162,14 +162,14 @@ def _nul_error(path: Path, line: int) -> DataError:
     )
 
 
-def _refuse_control(path: Path, line: int, control: re.Match[str], codec: str, windows: str) -> None:
+def _refuse_control(path: Path, line: int, control: re.Match[str], codec: str, encoding: str, windows: str) -> None:
     """Raises DataError for a control character, unless the file cannot be in the encoding of Windows either."""
     if not has_all(windows, count_bytes(_chunks(path)).controls):
         return
     text, position = without_line_end(control.string), control.start()
     shown = _around(text.encode(codec).decode(windows, "replace"), position)
     raise DataError(
-        f"{path}, line {line}: read as {codec}, byte 0x{ord(control[0]):02X} is an invisible control character; "
+        f"{path}, line {line}: read as {encoding}, byte 0x{ord(control[0]):02X} is an invisible control character; "
         f"read as {windows} the line says {shown!r}.\nFix: data.encoding: {windows}"
     )
 
