@@ -144,15 +144,16 @@ def execute(config: RunConfig) -> RunResult:
     from ftkit.engine.interruption import Interruption
 
     with Interruption().listening() as interruption:
+        # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing written.
+        run = _possible_run(config)
         try:
-            return _carry_out(config, interruption)
+            with run.directory.withdrawn_on_failure():
+                return _carry_out(config, run, interruption)
         except Interrupted as error:
             raise Interrupted(f"{error} The same command goes on with the run.") from None
 
 
-def _carry_out(config: RunConfig, interruption: Interruption) -> RunResult:
-    # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing is written.
-    run = _possible_run(config)
+def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -> RunResult:
     directory = run.directory
     if directory.is_finished:
         directory.check_same_data(run.fingerprints)

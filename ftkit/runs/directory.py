@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ftkit.config.run_config import CONFIG_FILE, RunConfig, load_config
 from ftkit.console import note
 from ftkit.data.files import atomic_write_json, atomic_write_text
-from ftkit.errors import ConfigError, UserError, did_you_mean, name_list
+from ftkit.errors import ConfigError, Interrupted, UserError, did_you_mean, name_list
 from ftkit.models.repository import fetch, parse_repository
 from ftkit.runs.files import CHECKPOINTS, DATA_FILE, EXPORT_FILE, GIVEN_FILE, RESULTS_FILE, STAGING
 from ftkit.runs.going_on import how_to_train_on
@@ -46,6 +47,7 @@ class RunDirectory:
         continues_replacing = config.resume is not False and (replacement / CONFIG_FILE).is_file()
         self.work = replacement if replaces or continues_replacing else self.path
         self.is_finished = not replaces and (self.work / RESULTS_FILE).is_file()
+        self._before: set[Path] | None = None  # what lay there when the run was started by this process
         self.continues = not replaces and not self.is_finished and any(self.checkpoints.glob("checkpoint-*"))
 
     @property
@@ -123,6 +125,7 @@ class RunDirectory:
         if self.continues:
             self.check_same_data(fingerprints)
             return
+        self._before = entries(self.work.parent) | entries(self.work)
         if self.work != self.path:
             shutil.rmtree(self.work, ignore_errors=True)  # of a replacement that did not come to its end
             foreign = foreign_entries(self.path)
@@ -132,6 +135,28 @@ class RunDirectory:
         atomic_write_json(self.checkpoints / DATA_FILE, dict(fingerprints))
         atomic_write_text(self.checkpoints / GIVEN_FILE, config.to_yaml())
         atomic_write_text(self.work / CONFIG_FILE, config.to_yaml())  # last: what makes the folder a run
+
+    @contextlib.contextmanager
+    def withdrawn_on_failure(self) -> Iterator[None]:
+        """Removes what `start` and what follows have made, if the block raises before anything has been saved.
+
+        The corrected command then starts as if nothing had been. A run that was interrupted keeps its folder.
+        """
+        try:
+            yield
+        except Interrupted:
+            raise
+        except Exception:
+            is_empty = not any(self.checkpoints.glob("checkpoint-*")) and not self.staging.exists()
+            if self._before is not None and is_empty:
+                self._withdraw(self._before)
+            raise
+
+    def _withdraw(self, before: set[Path]) -> None:
+        for path in entries(self.work) - before:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink()
+        if self.work not in before and not entries(self.work):
+            self.work.rmdir()
 
     def check_same_data(self, fingerprints: Mapping[str, str]) -> None:
         """Refuses data that is not what the run was started with.
@@ -184,6 +209,11 @@ class RunDirectory:
     def replace(self) -> None:
         """Puts a finished run that replaces another in its place."""
         finish_replacement(self.path)
+
+
+def entries(folder: Path) -> set[Path]:
+    """Returns what lies in a folder; nothing if there is none."""
+    return set(folder.iterdir()) if folder.is_dir() else set()
 
 
 def open_run(path: str | Path, *, trust_remote_code: bool = False) -> tuple[Path, RunConfig]:

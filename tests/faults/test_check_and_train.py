@@ -271,3 +271,20 @@ def test_data_that_changed_is_told_by_check_as_by_train(whole, tmp_path, command
         code, _, message = command(verb, path, f"output_dir={run}")
         assert code == 2
         assert "has changed since it was" in message
+
+
+# --- a run that fails before it has saved anything ---
+
+
+@pytest.mark.parametrize("folder_exists", [False, True])
+def test_a_run_that_failed_at_its_beginning_can_be_corrected(folder_exists, checkpoint, tmp_path, command):
+    config = run_config(tmp_path, checkpoint("bert"), **{"train.max_steps": 1})
+    path, run = tmp_path / "run.yaml", tmp_path / "run"
+    path.write_text(strict_yaml.dump(config), encoding="utf-8")
+    if folder_exists:
+        run.mkdir()
+    before = set(tmp_path.rglob("*"))
+    code, _, _ = command("train", path, "train.learning_rate=1e30", "train.max_grad_norm=0", "train.max_steps=9")
+    assert code == 1
+    assert set(tmp_path.rglob("*")) == before
+    assert command("train", path)[0] == 0
