@@ -25,7 +25,7 @@ def how_to_train_on(folder: Path, config: RunConfig) -> str:
     weights = _from_its_weights(folder, config)
     if weights is None:
         return ""
-    return f"To train on from its weights: {weights} output_dir={shlex.quote(str(_free(folder)))}"
+    return f"To train further from its weights: {weights} output_dir={shlex.quote(str(_free(folder)))}"
 
 
 def _from_its_weights(folder: Path, config: RunConfig) -> str | None:

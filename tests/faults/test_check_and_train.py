@@ -257,7 +257,7 @@ def test_a_finished_run_says_how_to_train_on(is_adapter, settings, whole, checkp
         code, _, message = command(verb, path)
         assert code == 2
         assert f"{'model.adapter' if is_adapter else 'model.checkpoint'}='{finished}'" in message
-    for words in ("train on from its weights:", "output_dir; or"):
+    for words in ("train further from its weights:", "output_dir; or"):
         code, _, told = command("check", path, *overrides_after(words, message))
         assert code == 0, told
 
