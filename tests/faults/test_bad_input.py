@@ -69,7 +69,7 @@ CASES = {
     "missing file": (data(train="trian.csv"), ["trian.csv", "no such file", "looked at"]),
     "closest file": (data(train="{folder}/trian.csv"), ["Did you mean 'train.csv'?"]),
     "folder as file": (data(train="{folder}"), ["is a folder"]),
-    "unknown format": (text_file("train.xlsx", "x"), ["no reader for .xlsx", ".csv"]),
+    "unknown format": (text_file("train.docx", "x"), ["no reader for .docx", ".csv"]),
     "empty file": (text_file("train.csv", ""), ["train.csv", "is empty", "0 bytes"]),
     "header only": (text_file("train.csv", "text,label\n"), ["train.csv", "no rows"]),
     "wrong column": (data(columns={"label": "tpoic"}), ["'tpoic'", "'key', 'text', 'topic'", "Did you mean 'topic'?"]),

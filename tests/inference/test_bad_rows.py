@@ -177,3 +177,12 @@ def test_a_recording_that_breaks_off_is_a_bad_row(case: Callable[[str], Case], t
 def test_an_unknown_choice_is_told(case: Callable[[str], Case]) -> None:
     with pytest.raises(UserError, match=r"on_bad_row: there is no 'skp'. Did you mean 'skip'\?"):
         case("text-classification").predictor.predict(["a"], on_bad_row="skp")  # type: ignore[arg-type]
+
+
+def test_a_cell_of_another_shape_is_a_bad_row(case: Callable[[str], Case], tmp_path: Path) -> None:
+    rows = jsonl(tmp_path / "rows.jsonl", [{"text": "my card"}, {"text": ["it", "broke"]}, {"text": ["rain"]}])
+    first, wrong, alone = case("text-classification").predictor.predict_source(str(rows))
+    assert first["label"] is not None
+    assert alone["label"] is not None
+    assert wrong["label"] is None
+    assert wrong["error"] == "column 'text' holds a list: ['it', 'broke']"
