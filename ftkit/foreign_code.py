@@ -7,12 +7,12 @@ adapter_config.json names.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ftkit.errors import CheckpointError
+from ftkit.json_file import read_json
 
 TRUST_IN_CONFIG = "model.trust_remote_code: true"
 TRUST_WHEN_OPENED = "--trust-remote-code (in Python trust_remote_code=True)"
@@ -66,7 +66,7 @@ def check_adapter_config(file: Path) -> None:
         CheckpointError: naming the key.
     """
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = read_json(file)
     except (OSError, ValueError):
         return  # whoever loads it says what is wrong with it
     if not isinstance(config, Mapping):

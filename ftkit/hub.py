@@ -7,7 +7,6 @@ tokens in files. One commit then holds all of it, so that a repository never sho
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from ftkit.config.run_config import BaseFacts, RunConfig
 from ftkit.data.files import atomic_folder, free_folder
 from ftkit.errors import ConfigError, UserError, name_list
 from ftkit.hub_access import Access, check_access, files_at, hub_errors, is_same, read_file
+from ftkit.json_file import read_json
 from ftkit.models.repository import (
     Repository,
     bars_on_terminals,
@@ -330,7 +330,7 @@ def _message(folder: Path) -> str:
 
     title = f"{folder.absolute().name}, by ftkit {__version__}"
     try:
-        results = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
+        results = read_json(folder / RESULTS_FILE)
     except (OSError, ValueError):
         return title
     for prefix in ("test", "eval"):

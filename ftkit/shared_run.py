@@ -13,6 +13,7 @@ from pathlib import Path
 from ftkit.config.run_config import CONFIG_FILE, BaseFacts, RunConfig
 from ftkit.data.files import json_safe
 from ftkit.errors import UserError
+from ftkit.json_file import read_json_object
 from ftkit.models.files import ADAPTER_CONFIG, MODEL_FILES
 from ftkit.report.config_text import shareable_results, shareable_yaml
 from ftkit.report.saved import read_report
@@ -125,12 +126,9 @@ def _at_home(folder: Path, files: Mapping[str, Content]) -> Iterator[tuple[str, 
 
 def _read_json(path: Path) -> dict[str, object]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return read_json_object(path)
     except (OSError, ValueError):
-        value = None
-    if not isinstance(value, dict):
-        raise UserError(f"{path} is damaged: it holds no JSON object. Copy the run directory again.")
-    return value
+        raise UserError(f"{path} is damaged: it holds no JSON object. Copy the run directory again.") from None
 
 
 def _json(value: Mapping[str, object]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +11,7 @@ from ftkit.inference.onnx_model import MODEL_FILE, OnnxModel
 from ftkit.inference.opening import Tasks, chosen_run
 from ftkit.inference.precision import InferencePrecision
 from ftkit.inference.predictor import Predictor
+from ftkit.json_file import read_json
 from ftkit.runs.directory import open_export
 from ftkit.runs.files import EXPORT_FILE
 from ftkit.runs.loading import load_task_adapter
@@ -67,7 +67,7 @@ class OnnxPredictor(Predictor):
 def _precision(file: Path) -> Any:
     """Returns what a model was exported in; nothing else of export.json is read, and no file that it names."""
     try:
-        about = json.loads(file.read_text(encoding="utf-8"))
+        about = read_json(file)
         precision = about["precision"]
     except (OSError, ValueError, KeyError, TypeError):
         precision = None

@@ -6,7 +6,6 @@ There is no ftkit.yaml, so the kind, the labels and the limits are read off the 
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from ftkit.console import warn
 from ftkit.errors import CheckpointError, UserError, name_list
 from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.inference.choices import Choices, with_columns
+from ftkit.json_file import read_json_object
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.table import find_kind, find_task, kind_names, kind_of
 from ftkit.kinds.task import Task
@@ -144,10 +144,9 @@ def _peft_config(folder: Path) -> dict[str, Any]:
     check_adapter_files(folder)
     file = folder / ADAPTER_FILE
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        return read_json_object(file)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file} cannot be read: {error}. Copy the folder again.") from None
-    return dict(found)
 
 
 def _tuner(folder: Path, peft_config: Mapping[str, Any]) -> TunerSpec:
@@ -238,10 +237,9 @@ def _own_config(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        return read_json_object(file)
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 # --- labels --------------------------------------------------------------------------------------------------------

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.resources
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit.errors import CheckpointError, did_you_mean, name_list
 from ftkit.foreign_code import TRUST_IN_CONFIG, check_adapter_config, check_model_config
+from ftkit.json_file import read_json
 from ftkit.models import encoder_decoder
 from ftkit.models.modality import modality_of
 from ftkit.models.repository import Repository, commit_of, file_names, with_revision
@@ -48,6 +48,16 @@ def inspect_checkpoint(
         check_weights(Path(path))
     elif needs_weights:
         _check_weights_on_hub(Repository(path, commit or revision))
+    try:
+        return _spec(model, path, commit, config, trust_key)
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise CheckpointError(
+            f"model.checkpoint: config.json of {model.checkpoint!r} has a value that no model has: {error}. Copy the "
+            "checkpoint again."
+        ) from None
+
+
+def _spec(model: ModelSpec, path: str, commit: str | None, config: PretrainedConfig, trust_key: str) -> CheckpointSpec:
     reads, writes = encoder_decoder.sides(config)
     return CheckpointSpec(
         name=model.checkpoint,
@@ -153,8 +163,8 @@ def _read_config(model: ModelSpec, path: str, revision: str, trust_key: str) -> 
     _check_adapter_beside(path, revision)
     try:
         config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=model.trust_remote_code)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().split("\n")[0]
+    except Exception as error:  # transformers checks values by errors of many kinds
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         remedy = "Check the spelling, the network, and (for a gated repository) the HF_TOKEN environment variable."
         folder = Path(path).parent
         if folder.is_dir() and str(folder) != ".":
@@ -203,7 +213,7 @@ def check_weights(folder: Path) -> None:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:
-            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            shards = set(read_json(index)["weight_map"].values())
         except (ValueError, KeyError, TypeError, AttributeError):
             raise CheckpointError(f"{index} is damaged: it names no shards. Copy the checkpoint again.") from None
         missing = sorted(shard for shard in shards if not (folder / shard).is_file())

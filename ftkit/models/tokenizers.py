@@ -28,7 +28,7 @@ def load_tokenizer(spec: CheckpointSpec) -> PreTrainedTokenizerBase:
             tokenizer = AutoTokenizer.from_pretrained(spec.processor_path, trust_remote_code=spec.trust_remote_code)
         else:
             tokenizer = AutoTokenizer.from_pretrained(spec.path, **spec.loading_arguments)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+    except Exception as error:  # tokenizers raises bare ones
         reason = str(error).strip().split("\n")[0]
         if "trust_remote_code" in str(error):
             raise CheckpointError(
@@ -100,6 +100,7 @@ def ensure_pad_token(tokenizer: PreTrainedTokenizerBase, spec: CheckpointSpec) -
 def max_input_length(tokenizer: PreTrainedTokenizerBase, spec: CheckpointSpec) -> int | None:
     """Returns how many tokens of an input the checkpoint can read; None when neither file states a limit."""
     limits = [spec.max_positions] if spec.max_positions else []
-    if tokenizer.model_max_length < NO_LIMIT:
-        limits.append(tokenizer.model_max_length)
+    stated = tokenizer.model_max_length  # whatever tokenizer_config.json says
+    if type(stated) is int and 0 < stated < NO_LIMIT:
+        limits.append(stated)
     return min(limits) if limits else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,8 @@ from typing import Any
 from ftkit.config.run_config import CONFIG_FILE, RunConfig, load_config
 from ftkit.console import note
 from ftkit.data.files import atomic_write_json, atomic_write_text
-from ftkit.errors import ConfigError, Interrupted, UserError, did_you_mean, name_list
+from ftkit.errors import CheckpointError, ConfigError, Interrupted, UserError, did_you_mean, name_list
+from ftkit.json_file import read_json, read_json_object
 from ftkit.models.repository import fetch, parse_repository
 from ftkit.runs.files import CHECKPOINTS, DATA_FILE, EXPORT_FILE, GIVEN_FILE, RESULTS_FILE, STAGING
 from ftkit.runs.going_on import how_to_train_on
@@ -166,8 +166,8 @@ class RunDirectory:
         """
         before: Any
         try:
-            before = json.loads((self.checkpoints / DATA_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
+            before = read_json(self.checkpoints / DATA_FILE)
+        except (OSError, ValueError):
             before = None
         if not isinstance(before, dict):
             raise ConfigError(
@@ -184,7 +184,7 @@ class RunDirectory:
 
     def results(self) -> dict[str, Any]:
         """Returns what a finished run's `all_results.json` holds."""
-        return json.loads((self.path / RESULTS_FILE).read_text(encoding="utf-8"))
+        return read_json(self.path / RESULTS_FILE)
 
     def new_staging(self) -> Path:
         """Returns an empty staging folder inside the run."""
@@ -288,6 +288,18 @@ def run_folder(path: str | Path, *, with_code: bool = False) -> Path:
         )
     finish_replacement(folder)
     return folder
+
+
+def saved_config(folder: Path) -> dict[str, Any]:
+    """Returns config.json of a run: what transformers reads of the model.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    try:
+        return read_json_object(folder / "config.json")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder / 'config.json'} cannot be read: {error}. Copy the run again.") from None
 
 
 def _existing(path: str | Path, *, with_code: bool = False) -> Path:

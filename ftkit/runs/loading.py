@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from ftkit.kinds.table import find_kind
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.processors import has_processor
 from ftkit.models.spec import CheckpointSpec, ModelSpec
+from ftkit.runs.directory import saved_config
 from ftkit.runs.trained_adapter import TrainedAdapter, check_adapter_weights
 from ftkit.types import LabelSpace
 
@@ -131,8 +131,13 @@ def _labels(folder: Path, config: RunConfig, kind: Kind) -> LabelSpace | None:
         if declared.labels is None or declared.problem_type is None:
             return None
         return LabelSpace(declared.labels, declared.problem_type)
-    saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return kind.saved_labels(saved)
+    saved = saved_config(folder)
+    try:
+        return kind.saved_labels(saved)
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise CheckpointError(
+            f"{folder / 'config.json'} names no labels that can be read: {error!r}. Copy the run again."
+        ) from None
 
 
 def _check_head_is_saved(folder: Path, config: RunConfig, new_parameters: frozenset[str]) -> None:

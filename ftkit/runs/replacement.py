@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -23,6 +22,7 @@ from pathlib import Path, PurePosixPath
 
 from ftkit.data.files import atomic_write_json
 from ftkit.errors import UserError
+from ftkit.json_file import read_json
 from ftkit.runs.files import (
     CHECKPOINTS,
     KNOWN_FILES,
@@ -103,8 +103,8 @@ def foreign_entries(folder: Path) -> list[str]:
 def _manifest(folder: Path) -> list[str] | None:
     """Returns the names in a run's manifest; None where there is none, or none that can be read."""
     try:
-        names = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        names = read_json(folder / MANIFEST_FILE)
+    except (OSError, ValueError):
         return None
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else None
 

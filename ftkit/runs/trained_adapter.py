@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from ftkit.models.fingerprint import checkpoint_fingerprint, file_fingerprint
 from ftkit.models.repository import with_revision
 from ftkit.models.row_match import SavedHead, saved_head
 from ftkit.models.spec import CheckpointSpec, ModelSpec
-from ftkit.runs.directory import open_run
+from ftkit.runs.directory import open_run, saved_config
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 _NAME_IT = "Fix: bring it back, or say where it is: --base PATH_OR_ID (in Python base=PATH_OR_ID)."
@@ -45,7 +44,7 @@ class TrainedAdapter:
     @property
     def head(self) -> SavedHead:
         """The head that it predicts with; where texts are written there is none, and this says nothing."""
-        saved = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+        saved = saved_config(self.folder)
         return saved_head(saved.get("id2label") or {}, saved.get("problem_type"))
 
     def base_spec(self, named: str | Path | None = None) -> CheckpointSpec:

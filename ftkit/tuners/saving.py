@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError, ConfigError
 from ftkit.foreign_code import check_adapter_config
+from ftkit.json_file import read_json
 from ftkit.models.head_rows import HeadRows
 from ftkit.tuners.names import ADAPTER_NAME, base_prefix, quiet
 from ftkit.tuners.principal import as_plain_lora
@@ -88,7 +88,7 @@ def attach_adapter(model: PreTrainedModel, folder: str | Path, *, name: str = AD
         warnings.simplefilter("always")
         try:
             tuned = PeftModel.from_pretrained(model, str(folder), adapter_name=name)
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        except Exception as error:  # whatever adapter_config.json says is first noticed deep in peft
             raise _unreadable(folder, error) from None
     _check_nothing_missing(folder, [str(warning.message) for warning in caught])
     if tuned.active_peft_config.is_prompt_learning:
@@ -167,7 +167,7 @@ def continue_from(model: Any, folder: str | Path, *, with_head: bool, rows: Head
 
 def _without_heads(model: Any, theirs: Mapping[str, Any], folder: str | Path) -> dict[str, torch.Tensor]:
     """Returns a trained adapter's tensors without its own head, and without what is new in this model."""
-    config = json.loads((Path(folder) / CONFIG_FILE).read_text(encoding="utf-8"))
+    config = read_json(Path(folder) / CONFIG_FILE)
     prefix, known = base_prefix(model), adapter_state(model)
     new = tuple(f"{prefix}{name}." for name in model.ftkit_new_modules)
     whole = tuple(f"{prefix}{name}." for name in config["modules_to_save"] or ())
