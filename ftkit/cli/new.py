@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ftkit.errors import DataError, UserError, did_you_mean, name_list
+from ftkit.paths import user_path
 
 
 def command(
@@ -44,7 +45,7 @@ def command(
     from ftkit.models.new_image_checkpoint import IMAGE_RECIPES
 
     _check_choice("--size", size, list(VOCAB_SIZES))
-    folder = Path(out).expanduser()
+    folder = user_path(out, "OUT")
     if architecture in IMAGE_RECIPES:
         _refuse(architecture, {"--tokenizer-data": files, "--vocab-size": vocab_size}, "it reads no texts")
         made = _for_images(folder, architecture, size, image_size=image_size, dropout=dropout, seed=seed)
@@ -98,7 +99,7 @@ def _for_images(folder: Path, architecture: str, size: Any, **options: Any) -> s
 
 
 def _check_folder(out: str) -> None:
-    folder = Path(out).expanduser()
+    folder = user_path(out, "OUT")
     if folder.is_file():
         raise UserError(f"{out} is a file; the first argument names the new checkpoint's folder: ftkit new OUT ...")
     if folder.is_dir() and any(folder.iterdir()):

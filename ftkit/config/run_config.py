@@ -20,6 +20,7 @@ from ftkit.kinds.kind import Kind
 from ftkit.kinds.table import find_kind, kind_names, known_kind
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.spec import ModelSpec
+from ftkit.paths import user_path
 from ftkit.tuners.spec import TunerSpec
 from ftkit.types import Family, ProblemType
 
@@ -241,6 +242,7 @@ def json_copy(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> str:
+    path = user_path(path)
     if path.is_dir() and (path / CONFIG_FILE).is_file():
         raise ConfigError(f"{path} is a run, not a config. To start it again: ftkit train {path / CONFIG_FILE}")
     if not path.is_file():

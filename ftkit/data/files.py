@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ftkit.errors import UserError
+from ftkit.paths import check_can_make, user_path
 
 
 @contextmanager
@@ -26,11 +27,13 @@ def atomic_file(path: str | Path, *, newline: str | None = "\n") -> Iterator[Tex
     Raises:
         UserError: the file cannot be made there.
     """
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(user_path(path)))
     if target.exists() and not target.is_file() and not target.is_dir():
         with open(target, "w", encoding="utf-8", newline=newline) as pipe:
             yield pipe
         return
+    if target.is_dir():
+        raise UserError(f"{path} is a folder; expected the name of a file to write.")
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     new_file = _created(path, target, temporary, newline)
     try:
@@ -50,11 +53,12 @@ def free_folder(path: str | Path) -> Path:
     Raises:
         UserError: there is a file, or a folder that holds something.
     """
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     if folder.is_file():
         raise UserError(f"{path} is a file; expected a folder that does not exist yet, or is empty.")
     if folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{path} already exists and is not empty. Choose another folder; nothing was written.")
+    check_can_make(folder, "The folder to write")
     return folder
 
 
@@ -105,8 +109,6 @@ def json_safe(value: Any) -> Any:
 
 
 def _created(path: str | Path, target: Path, temporary: Path, newline: str | None) -> TextIO:
-    if target.is_dir():
-        raise UserError(f"{path} is a folder; expected the name of a file to write.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         return open(temporary, "x", encoding="utf-8", newline=newline)

@@ -9,6 +9,7 @@ from pathlib import Path
 from ftkit.data.readers import path_of
 from ftkit.data.spec import HubSource, ParallelSource, Source
 from ftkit.errors import UserError
+from ftkit.paths import check_can_make, user_path
 
 
 def check_output(
@@ -26,14 +27,16 @@ def check_output(
     """
     if output is None or str(output) == "-":
         return
-    target = Path(os.path.realpath(Path(output)))
+    path = user_path(output, "--output")
+    target = Path(os.path.realpath(path))
     for source in _places(sources):
         _check_source(output, target, source)
-    if run is not None and target.is_file() and _lies_in(target, Path(run).expanduser()):
+    if run is not None and target.is_file() and _lies_in(target, user_path(run)):
         raise UserError(
             f"--output {output} is a file of {run} already, and would be replaced. Name a file that is not there, or "
             "one outside of that folder; nothing was written."
         )
+    check_can_make(target, "--output")
 
 
 def _places(sources: Iterable[Source | None]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from ftkit.models import encoder_decoder
 from ftkit.models.modality import modality_of
 from ftkit.models.repository import Repository, commit_of, file_names, with_revision
 from ftkit.models.spec import Attention, CheckpointSpec, ModelSpec
+from ftkit.paths import user_path
 from ftkit.types import Family
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def resolve_path(checkpoint: str) -> str:
         if name not in known:
             raise CheckpointError(f"No built-in checkpoint {checkpoint!r}; there is {name_list(known)}.")
         return str(folder / name)
-    path = Path(checkpoint).expanduser()
+    path = user_path(checkpoint, "model.checkpoint")
     if path.is_dir():
         return str(path)
     if path.is_file():
@@ -195,7 +196,10 @@ def _check_adapter_beside(path: str, revision: str) -> None:
     """
     from transformers.utils import find_adapter_config_file
 
-    found = find_adapter_config_file(path, revision=revision)
+    try:
+        found = find_adapter_config_file(path, revision=revision)
+    except OSError:  # no name that the Hub has: whoever reads its config tells so
+        return
     if found is None:
         return
     check_adapter_config(Path(found))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ftkit.data.files import atomic_write_text
 from ftkit.errors import UserError
+from ftkit.paths import user_path
 from ftkit.report.card import card_text, card_values
 from ftkit.report.card_merge import merge_cards
 from ftkit.report.content import ReportContent
@@ -51,7 +52,7 @@ def rebuild(folder: str | Path) -> None:
     Raises:
         UserError: there is no report.json, it is damaged, or a file cannot be read or written.
     """
-    folder = Path(folder).expanduser()
+    folder = user_path(folder)
     saved = read_report(folder)
     report = with_card(saved, folder.absolute().name)
     # The card before the report: if this stops between them, the next time finds the card as it would write it.

@@ -15,6 +15,7 @@ from ftkit.data.files import atomic_write_json, atomic_write_text
 from ftkit.errors import CheckpointError, ConfigError, Interrupted, UserError, did_you_mean, name_list
 from ftkit.json_file import read_json, read_json_object
 from ftkit.models.repository import fetch, parse_repository
+from ftkit.paths import check_can_make, user_path
 from ftkit.runs.files import CHECKPOINTS, DATA_FILE, EXPORT_FILE, GIVEN_FILE, RESULTS_FILE, STAGING
 from ftkit.runs.going_on import how_to_train_on
 from ftkit.runs.replacement import REPLACEMENT, finish_replacement, foreign_entries, write_manifest
@@ -40,7 +41,7 @@ class RunDirectory:
 
     def __init__(self, config: RunConfig) -> None:
         """Finds out where a run is to be trained; every process does so before one of them writes."""
-        self.path = Path(config.output_dir).expanduser()
+        self.path = user_path(config.output_dir, "output_dir")
         finish_replacement(self.path)  # of a proven run, whose last renames were interrupted
         replacement = self.path / REPLACEMENT
         replaces = config.overwrite and self._holds_run
@@ -78,6 +79,8 @@ class RunDirectory:
             )
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{where} is a file; name a folder.")
+        if not self.is_finished:
+            check_can_make(self.path, "output_dir")
         if self._holds_run:
             if not config.overwrite:
                 self._check_same_run(config)
@@ -131,7 +134,10 @@ class RunDirectory:
             foreign = foreign_entries(self.path)
             kept = f" Not of ftkit, and kept: {name_list(foreign)}." if foreign else ""
             note(f"The run in {self.path} stays as it is until the new one has been proven ({self.work}).{kept}")
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"output_dir: {self.path} cannot be written: {error.strerror}.") from None
         atomic_write_json(self.checkpoints / DATA_FILE, dict(fingerprints))
         atomic_write_text(self.checkpoints / GIVEN_FILE, config.to_yaml())
         atomic_write_text(self.work / CONFIG_FILE, config.to_yaml())  # last: what makes the folder a run
@@ -257,7 +263,7 @@ def open_export(path: str | Path, *, trust_remote_code: bool = False) -> tuple[P
 
 def is_export(path: str | Path) -> bool:
     """Tells whether a folder holds an exported model."""
-    return (Path(path).expanduser() / EXPORT_FILE).is_file()
+    return (user_path(path) / EXPORT_FILE).is_file()
 
 
 def run_folder(path: str | Path, *, with_code: bool = False) -> Path:
@@ -276,7 +282,7 @@ def run_folder(path: str | Path, *, with_code: bool = False) -> Path:
     repository = parse_repository(path)
     if repository is not None:
         return fetch(repository, with_code=with_code)
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     if folder.is_file():
         raise UserError(f"{path} is a file; name the folder that holds it, such as {folder.parent}.")
     if not folder.is_dir():

@@ -49,7 +49,7 @@ def test_a_config_that_is_none(damaged, text):
 def test_a_config_with_values_that_no_model_has(damaged, checkpoint, change):
     config = json.loads((checkpoint("bert") / "config.json").read_text())
     folder = damaged("config.json", json.dumps({**config, **change}))
-    with pytest.raises(CheckpointError, match=next(iter(change)) if "dtype" not in change else "x"):
+    with pytest.raises(CheckpointError, match="Check its config.json|a value that no model has"):
         inspect_checkpoint(ModelSpec(checkpoint=str(folder)))
 
 

@@ -16,6 +16,7 @@ from ftkit.data.readers.saved_dataset import read as read_saved
 from ftkit.data.readers.table import ReadOptions, RowStream, Table
 from ftkit.data.spec import HubSource, ParallelSource, Source
 from ftkit.errors import DataError, closest_name, name_list
+from ftkit.paths import user_path
 
 __all__ = [
     "READERS",
@@ -138,7 +139,7 @@ def is_folder(source: Source) -> bool:
 
 def path_of(source: str) -> Path:
     """Returns where a file or folder lies that a user names: `~` is the home folder, `ftkit:` the demo data."""
-    return _demo_path(source) if source.startswith(DEMO_PREFIX) else Path(source).expanduser()
+    return _demo_path(source) if source.startswith(DEMO_PREFIX) else user_path(source)
 
 
 def _folder_reader() -> Any:
