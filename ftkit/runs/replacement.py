@@ -106,7 +106,16 @@ def _manifest(folder: Path) -> list[str] | None:
         names = read_json(folder / MANIFEST_FILE)
     except (OSError, ValueError):
         return None
-    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else None
+    if not isinstance(names, list):
+        return None
+    return [name for name in names if isinstance(name, str) and not _is_folder(folder, name)]
+
+
+def _is_folder(folder: Path, name: str) -> bool:
+    try:
+        return (folder / name).is_dir()
+    except (OSError, ValueError):  # no path
+        return True
 
 
 def _matching(folder: Path, pattern: str) -> Iterator[str]:

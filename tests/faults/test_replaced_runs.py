@@ -1,5 +1,6 @@
 """A run that replaces another: whatever fails, and whenever it is killed, the folder holds a whole run."""
 
+import json
 import os
 import shutil
 import sys
@@ -202,22 +203,26 @@ def test_a_manifest_from_elsewhere_leads_to_no_file_outside(tmp_path):
     write(tmp_path, {"precious.txt": "mine", "elsewhere/precious.txt": "mine"})
     folder = tmp_path / "run"
     finished_run(folder, {"config.json": "old"})
+    write(folder, {"notes/a.txt": "mine"})
     (folder / "out").symlink_to(tmp_path / "elsewhere")
     names = [
         "../precious.txt",
         str(tmp_path / "precious.txt"),
         "out/precious.txt",
-        "a\\u0000b",
+        "notes",
+        "x" * 5000,
+        "a\0b",
         "",
         ".",
         7,
         "config.json",
     ]
-    (folder / ".manifest.json").write_text(f"{names}".replace("'", '"').replace("\\\\", "\\"))
+    (folder / ".manifest.json").write_text(json.dumps(names))
     directory = replacing_run(folder)
     directory.publish({"run": "new"})
     directory.replace()
     assert (tmp_path / "precious.txt").read_text() == "mine"
+    assert (folder / "notes" / "a.txt").read_text() == "mine"
     assert (tmp_path / "elsewhere" / "precious.txt").read_text() == "mine"
 
 
