@@ -167,18 +167,24 @@ def _read_config(model: ModelSpec, path: str, revision: str, trust_key: str) -> 
     except Exception as error:  # transformers checks values by errors of many kinds
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         remedy = "Check the spelling, the network, and (for a gated repository) the HF_TOKEN environment variable."
-        folder = Path(path).parent
-        if folder.is_dir() and str(folder) != ".":
-            siblings = [str(entry) for entry in folder.iterdir()]
-            remedy = f"There is no such folder either.{did_you_mean(path, siblings)} {remedy}"
         if Path(path).is_dir():
             remedy = "Check its config.json, or copy the checkpoint again."
         if "trust_remote_code" in str(error):
             raise _asks_for_code("config.json", model.checkpoint, trust_key) from None
-        raise CheckpointError(f"model.checkpoint: cannot read {model.checkpoint!r}: {reason} {remedy}") from None
+        about = f"model.checkpoint: {_no_folder(path)}cannot read {model.checkpoint!r}"
+        raise CheckpointError(f"{about}: {reason} {remedy}") from None
     if not model.trust_remote_code:
         check_model_config(config, model.checkpoint, trust_key)
     return config
+
+
+def _no_folder(path: str) -> str:
+    """Returns what to say first of a Hub id that could be a folder: `bases/bert`, where `bases` is one."""
+    folder = Path(path).parent
+    if Path(path).is_dir() or not folder.is_dir() or str(folder) == ".":
+        return ""
+    near = did_you_mean(path, map(str, folder.iterdir()))
+    return f"no folder {path!r} (looked at {Path(path).absolute()}).{near} As a repository on the Hub: "
 
 
 def _asks_for_code(file: str, checkpoint: str, trust_key: str) -> CheckpointError:
