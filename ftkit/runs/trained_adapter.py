@@ -65,10 +65,13 @@ class TrainedAdapter:
             raise CheckpointError(self._base_is_missing)
         refused: list[CheckpointError] = []
         for place in places:
+            spec = self._inspected(self._at(place))
             try:
-                return self._checked(self._at(place))
-            except CheckpointError as error:
+                check_base(spec, self.base, self.folder)
+            except CheckpointError as error:  # other weights lie there by now
                 refused.append(error)
+            else:
+                return spec
         raise refused[0]
 
     @property
@@ -121,9 +124,12 @@ class TrainedAdapter:
             ) from None
 
     def _checked(self, model: ModelSpec) -> CheckpointSpec:
-        spec = inspect_checkpoint(model, trust_key=TRUST_WHEN_OPENED)
+        spec = self._inspected(model)
         check_base(spec, self.base, self.folder)
         return spec
+
+    def _inspected(self, model: ModelSpec) -> CheckpointSpec:
+        return inspect_checkpoint(model, trust_key=TRUST_WHEN_OPENED)
 
     def _at(self, checkpoint: str, revision: str | None = None) -> ModelSpec:
         """Returns the run's model with the base at another place; also where one checkpoint reads and writes."""
