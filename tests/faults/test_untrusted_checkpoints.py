@@ -185,7 +185,7 @@ def test_custom_generation_code_is_not_run(checkpoint: Checkpoint, tmp_path: Pat
         f"from pathlib import Path\nPath({str(canary)!r}).write_text('generate')\ndef generate(model, **kw): ...\n"
     )
     predictor = ftkit.load(folder, task="translation", source_lang="en", target_lang="de", max_new_tokens=4)
-    assert set(predictor.predict(["rain today"])[0]) == {"prediction"}
+    assert set(predictor.predict(["rain today"])[0]) >= {"prediction"}
     assert not canary.exists()
 
 
