@@ -100,10 +100,10 @@ def _make_schedule(arguments: TrainingArguments, optimizer: torch.optim.Optimize
             scheduler_specific_kwargs=options,
         )
     except Exception as error:  # as above
+        given = f"with train.lr_scheduler_kwargs: {options}" if options else "without options"
         raise ConfigError(
-            f"train.lr_scheduler_type: {_word(arguments.lr_scheduler_type)} cannot be used with "
-            f"train.lr_scheduler_kwargs: {options}: {_reason(error)} Put that right in "
-            "train.lr_scheduler_kwargs, or choose another schedule, such as linear."
+            f"train.lr_scheduler_type: {_word(arguments.lr_scheduler_type)} cannot be used {given}: {_reason(error)} "
+            "Put that right in train.lr_scheduler_kwargs, or choose another schedule, such as linear."
         ) from None
 
 
@@ -114,5 +114,6 @@ def _word(name: Any) -> str:
 
 def _reason(error: Exception) -> str:
     """Returns what a library says, as a sentence."""
-    text = str(error).strip().split("\n")[0] or type(error).__name__
+    lines = [line.strip() for line in str(error).split("\n") if line.strip()] or [type(error).__name__]
+    text = " ".join(lines[: 2 if lines[0].endswith(":") else 1])
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -67,7 +67,8 @@ class Table:
         wanted = f"column {column!r}" + (f" (data.columns.{role})" if role else "")
         message = (
             f"{self.source}: there is no {wanted}; the columns are {name_list(self.columns)}."
-            f"{did_you_mean(column, self.columns)}"
+            # A header that was read as one cell has no name to offer.
+            f"{'' if self.hint else did_you_mean(column, self.columns)}"
         )
         return DataError(f"{message} {self.hint or self._by_position(column)}".rstrip())
 
