@@ -59,7 +59,7 @@ def _annotated(cells: Mapping[str, Any]) -> dict[str, Any]:
     annotations = [annotation for annotation in _annotations(cells) if not annotation.get("was_cancelled")]
     chosen = [annotation for annotation in annotations if annotation.get("ground_truth")] or annotations
     if len(chosen) != 1:
-        return dict.fromkeys(("spans", "label"), _not_one(len(chosen)))
+        return dict.fromkeys(("spans", "label"), _not_one(cells.get("id"), len(chosen)))
     results = [item for item in chosen[0].get("result") or () if isinstance(item.get("value"), Mapping)]
     controls = dict(_controls(results))
     label = {"label": next(iter(controls.values()))} if len(controls) == 1 else {}
@@ -79,11 +79,12 @@ def _controls(results: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]
                 yield str(item.get("from_name", key)), item["value"][key]
 
 
-def _not_one(num_annotations: int) -> Unreadable:
+def _not_one(task: Any, num_annotations: int) -> Unreadable:
+    # The whole export is often one line of JSON, so that the line says nothing.
     if num_annotations == 0:
-        return Unreadable("has no annotation", "annotate the task, or leave it out of the export")
+        return Unreadable(f"of task {task} has no annotation", "annotate the task, or leave it out of the export")
     return Unreadable(
-        f"has {num_annotations} annotations of one text", "mark one as ground truth, or export one annotation"
+        f"of task {task} has {num_annotations} annotations", "mark one as ground truth, or export one annotation"
     )
 
 

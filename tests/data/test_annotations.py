@@ -71,7 +71,7 @@ def test_tasks_that_were_skipped_are_left_out_and_counted(tmp_path: Path, capfd:
 
 @pytest.mark.parametrize(
     ("annotations", "what"),
-    [((), "has no annotation"), ((annotation(), annotation()), "has 2 annotations of one text")],
+    [((), "of task 1 has no annotation"), ((annotation(), annotation()), "of task 1 has 2 annotations")],
 )
 def test_tasks_without_one_annotation_say_so(tmp_path: Path, annotations: Any, what: str) -> None:
     (row,) = values(unfolded(tmp_path, "a.json", [task(1, *annotations, text="a")]))

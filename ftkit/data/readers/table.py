@@ -68,7 +68,7 @@ class Table:
         message = (
             f"{self.source}: there is no {wanted}; the columns are {name_list(self.columns)}."
             # A header that was read as one cell has no name to offer.
-            f"{'' if self.hint else did_you_mean(column, self.columns)}"
+            f"{'' if self.hint else did_you_mean(column, self.columns)}{self._comment_hint(column)}"
         )
         return DataError(f"{message} {self.hint or self._by_position(column)}".rstrip())
 
@@ -77,6 +77,10 @@ class Table:
         for column in columns:
             if column not in self.columns:
                 raise self.missing_column(column)
+
+    def _comment_hint(self, column: str) -> str:
+        is_cut = any(name.partition(" #")[0].rstrip() == column != name for name in self.columns)
+        return " Put it in quotes: in YAML ' #' begins a comment." if is_cut else ""
 
     def _by_position(self, column: str) -> str:
         is_position = column.isdecimal() and "0" not in self.columns
