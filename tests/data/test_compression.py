@@ -1,17 +1,22 @@
 import bz2
 import gzip
 import lzma
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas
 import pytest
-from backports import zstd
 
 from ftkit.data.readers import ReadOptions, compression, has_reader, open_table
 from ftkit.data.spec import ParallelSource
 from ftkit.errors import DataError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
