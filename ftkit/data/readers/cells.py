@@ -56,7 +56,9 @@ def table_from_records(
             if len(cells) != num_cells:
                 fix = too_many_fix if len(cells) > num_cells else "add the missing cell, or delete the row"
                 raise _ragged_row(path, line, cells, layout.names(num_cells), header, hint or f"Fix: {fix}.")
-            yield Row(dict(zip(layout.columns, layout.cells(path, line, cells), strict=False)), line)
+            if layout.has_index:
+                cells = layout.without_index(path, line, cells)
+            yield Row(dict(zip(layout.columns, cells, strict=False)), line)
 
     table = Table(str(path), layout.columns, RowStream(rows), hint or layout.hint(cells))
     empty = f"it has a header ({name_list(layout.columns)}) but no rows" if header else "it has no rows"
@@ -85,10 +87,8 @@ class _Layout:
     has_index: bool = False
     is_named: bool = False
 
-    def cells(self, path: Path, line: int, cells: Sequence[Any]) -> Sequence[Any]:
+    def without_index(self, path: Path, line: int, cells: Sequence[Any]) -> Sequence[Any]:
         """Returns the cells of a record that belong to columns."""
-        if not self.has_index:
-            return cells
         if not str(cells[0]).strip().isdecimal():
             raise DataError(
                 f"{path}, line {line}: the first column has no name in the header, and {str(cells[0])[:60]!r} does "

@@ -49,7 +49,8 @@ def _records(path: Path, options: ReadOptions, delimiter: str) -> Iterator[Recor
             for cells in reader:
                 # Only the end of a row is one of a line: a quoted cell may hold any. A blank row with an end of
                 # Windows may be the rest of one that was written twice.
-                if cells or remembering.last != "\r\n":
+                is_told = ends.has_newline and remembering.last[-1] == "\n"
+                if not is_told and (cells or remembering.last != "\r\n"):
                     ends.add(line, remembering.last)
                 if cells and (len(cells) > 1 or num_columns == 1 or cells[0].strip()):
                     num_columns = num_columns or len(cells)
@@ -66,11 +67,9 @@ class _LastLine:
         self._lines, self.last = lines, ""
 
     def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        self.last = next(self._lines)
-        return self.last
+        for line in self._lines:
+            self.last = line
+            yield line
 
 
 def _quote_error(path: Path, line: int, last_line: int, reason: str) -> DataError:

@@ -63,12 +63,15 @@ class LineEnds:
     r"""Refuses lines of which some end in `\r` alone and others do not: such a `\r` is a stray character.
 
     A file with `\r` alone throughout is one of an old Mac.
+
+    Attributes:
+        has_newline: whether a line was seen that ends in `\n` or `\r\n`.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._return_line = 0  # the first that ends in `\r`
-        self._has_newline = False
+        self.has_newline = False
 
     def add(self, number: int, line: str) -> None:
         """Takes note of how a line ends.
@@ -77,10 +80,10 @@ class LineEnds:
             DataError: lines end in both ways.
         """
         if line[-1] == "\n":
-            self._has_newline = True
+            self.has_newline = True
         elif line[-1] == "\r" and not self._return_line:
             self._return_line = number
-        if self._return_line and self._has_newline:
+        if self._return_line and self.has_newline:
             raise DataError(
                 f"{self._path}, line {self._return_line}: a carriage return (CR) ends the line, where others end in "
                 "LF or CRLF: it probably stands inside of a text.\nFix: replace it by a space, or, if it is to end "
