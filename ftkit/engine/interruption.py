@@ -25,6 +25,10 @@ SIGNALS = tuple(
 )  # Windows has the first two
 
 
+LAUNCHED = ("LOCAL_RANK", "ACCELERATE_MIXED_PRECISION")
+"""Variables that `torchrun` and `accelerate launch` set, this one for a single process as well."""
+
+
 class Interruption:
     """Whether a run is asked to end.
 
@@ -35,7 +39,8 @@ class Interruption:
     def __init__(self) -> None:
         self.reason: str | None = None
         self._is_noted = 0
-        self._launcher = os.getppid() if "LOCAL_RANK" in os.environ else None
+        is_launched = any(name in os.environ for name in LAUNCHED)
+        self._launcher = os.getppid() if is_launched else None
 
     @property
     def is_asked(self) -> bool:
