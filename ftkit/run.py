@@ -147,7 +147,7 @@ def execute(config: RunConfig) -> RunResult:
         # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing written.
         run = _possible_run(config)
         try:
-            with run.directory.withdrawn_on_failure():
+            with run.directory.withdrawn_on_failure(), run.directory.lock:
                 return _carry_out(config, run, interruption)
         except Interrupted as error:
             raise Interrupted(f"{error} The same command goes on with the run.") from None

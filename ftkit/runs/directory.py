@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.config.run_config import CONFIG_FILE, RunConfig, load_config
-from ftkit.console import note
+from ftkit.console import is_main_process, note
 from ftkit.data.files import atomic_write_json, atomic_write_text
 from ftkit.errors import CheckpointError, ConfigError, Interrupted, UserError, did_you_mean, name_list
 from ftkit.json_file import read_json, read_json_object
@@ -18,6 +18,7 @@ from ftkit.models.repository import fetch, parse_repository
 from ftkit.paths import check_can_make, user_path
 from ftkit.runs.files import CHECKPOINTS, DATA_FILE, EXPORT_FILE, GIVEN_FILE, RESULTS_FILE, STAGING
 from ftkit.runs.going_on import how_to_train_on
+from ftkit.runs.lock import RunLock, check_is_free
 from ftkit.runs.replacement import REPLACEMENT, finish_replacement, foreign_entries, write_manifest
 
 # Settings that may differ when a run goes on: they change where it lies, or what is said or kept, not what is learnt.
@@ -35,6 +36,7 @@ class RunDirectory:
     Attributes:
         path: where the finished run lies.
         work: where it is trained: `path`, or the hidden folder.
+        lock: keeps other processes from training there.
         is_finished: whether `work` holds a finished run, and nothing is left to do.
         continues: whether `work` holds an interrupted run that has saved a checkpoint.
     """
@@ -42,6 +44,7 @@ class RunDirectory:
     def __init__(self, config: RunConfig) -> None:
         """Finds out where a run is to be trained; every process does so before one of them writes."""
         self.path = user_path(config.output_dir, "output_dir")
+        self.lock = RunLock()
         finish_replacement(self.path)  # of a proven run, whose last renames were interrupted
         replacement = self.path / REPLACEMENT
         replaces = config.overwrite and self._holds_run
@@ -81,6 +84,8 @@ class RunDirectory:
             raise ConfigError(f"{where} is a file; name a folder.")
         if not self.is_finished:
             check_can_make(self.path, "output_dir")
+        if is_main_process():
+            check_is_free(self.path)
         if self._holds_run:
             if not config.overwrite:
                 self._check_same_run(config)
@@ -120,15 +125,23 @@ class RunDirectory:
         return f"{reason}{how_to_train_on(self.path, config)}"
 
     def start(self, config: RunConfig, fingerprints: Mapping[str, str]) -> None:
-        """Makes the folder and writes the config, so that a killed run can go on.
+        """Takes the lock, makes the folder and writes the config, so that a killed run can go on.
 
         Raises:
-            ConfigError: the data of a run that goes on has changed since it was started.
+            ConfigError: another process trains there, or the data of a run that goes on has changed since it was
+                started.
         """
+        before = entries(self.work.parent) | entries(self.work)
+        self.lock.take(self.path)
+        now = RunDirectory(config)
+        if (now.work, now.is_finished, now.continues) != (self.work, self.is_finished, self.continues):
+            raise ConfigError(
+                f"output_dir: another process has trained into {self.path} meanwhile. Repeat the command."
+            )
         if self.continues:
             self.check_same_data(fingerprints)
             return
-        self._before = entries(self.work.parent) | entries(self.work)
+        self._before = before
         if self.work != self.path:
             shutil.rmtree(self.work, ignore_errors=True)  # of a replacement that did not come to its end
             foreign = foreign_entries(self.path)

@@ -12,6 +12,7 @@ CHECKPOINTS = "checkpoints"
 PREDICTIONS = "predictions"
 DATA_FILE = "data.json"
 GIVEN_FILE = "config.yaml"
+LOCK_FILE, OWNER_FILE = ".lock", ".owner"
 STAGING = ".unfinished"
 MANIFEST_FILE = ".manifest.json"
 

@@ -26,8 +26,10 @@ from ftkit.json_file import read_json
 from ftkit.runs.files import (
     CHECKPOINTS,
     KNOWN_FILES,
+    LOCK_FILE,
     MANIFEST_FILE,
     OWN_ENTRIES,
+    OWNER_FILE,
     RESULTS_FILE,
     STORES,
 )
@@ -36,7 +38,7 @@ REPLACEMENT = ".replacement"
 READY = ".replacement-ready"
 MOVING = ".replacement-moving"
 _PARKED = ".old"
-_HIDDEN = (REPLACEMENT, READY, MOVING)
+_HIDDEN = (REPLACEMENT, READY, MOVING, f"{CHECKPOINTS}/{LOCK_FILE}", f"{CHECKPOINTS}/{OWNER_FILE}")
 
 
 def is_replaced(folder: Path) -> bool:

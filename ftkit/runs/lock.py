@@ -1,0 +1,88 @@
+"""One process at a time trains into a run directory.
+
+The lock is the kernel's (flock): it is held as long as the process lives, suspended or not, and a kill frees it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ftkit.console import warn
+from ftkit.data.files import atomic_write_json
+from ftkit.errors import ConfigError
+from ftkit.runs.files import CHECKPOINTS, LOCK_FILE, OWNER_FILE
+
+
+class RunLock:
+    """The right to write into a run directory; free again when the block ends."""
+
+    def __init__(self) -> None:
+        self._lock: FileLock | None = None
+
+    def __enter__(self) -> RunLock:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Gives the lock back; does nothing where it was not taken."""
+        if self._lock is not None:
+            self._lock.release()
+
+    def take(self, folder: Path) -> None:
+        """Takes the lock of a run directory, which is made where there is none.
+
+        Raises:
+            ConfigError: another process trains there; the message names it.
+        """
+        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / CHECKPOINTS / LOCK_FILE, blocking=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ConfigError(_refusal(folder)) from None
+        except (OSError, NotImplementedError) as error:
+            warn(
+                f"{folder} cannot be locked ({error}): nothing keeps a second process from training there. File "
+                "systems over a network may lack locks."
+            )
+            return
+        self._lock = lock
+        owner = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        atomic_write_json(folder / CHECKPOINTS / OWNER_FILE, owner)
+
+
+def check_is_free(folder: Path) -> None:
+    """Refuses a run directory into which a process trains; nothing is written.
+
+    Raises:
+        ConfigError: naming the process.
+    """
+    path = folder / CHECKPOINTS / LOCK_FILE
+    if not path.is_file():
+        return
+    with contextlib.suppress(OSError, NotImplementedError):
+        try:
+            with FileLock(path, timeout=1.0):  # longer than others look
+                pass
+        except Timeout:
+            raise ConfigError(_refusal(folder)) from None
+
+
+def _refusal(folder: Path) -> str:
+    owner = {}
+    with contextlib.suppress(OSError, ValueError):
+        owner = json.loads((folder / CHECKPOINTS / OWNER_FILE).read_text(encoding="utf-8"))
+    who = "process {pid} on {host}, since {since}".format_map({"pid": "?", "host": "?", "since": "?", **owner})
+    return (
+        f"output_dir: {folder} is being trained into by another run ({who}). Wait for it or stop it, and repeat the "
+        "command; or choose another output_dir."
+    )

@@ -1,0 +1,106 @@
+"""One process at a time trains into a run directory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+import ftkit
+from ftkit.config.run_config import RunConfig, load_config
+from ftkit.runs.directory import RunDirectory
+from ftkit.runs.lock import RunLock
+from runs import run_config
+
+
+def hold(folder: Path, told: Connection) -> None:
+    lock = RunLock()
+    lock.take(folder)
+    told.send("held")
+    signal.pause()
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[multiprocessing.Process]:
+    """Another process that trains into `tmp_path / "run"`."""
+    here, there = multiprocessing.Pipe()
+    # A fork is cheap, and does nothing here that needs threads.
+    process = multiprocessing.get_context("fork").Process(target=hold, args=(tmp_path / "run", there))
+    process.start()
+    assert here.recv() == "held"
+    yield process  # type: ignore[misc]
+    process.kill()
+    process.join()
+
+
+def config_of(folder: Path, **changes: object) -> RunConfig:
+    return load_config(
+        {
+            "task": "text-classification",
+            "model": {"checkpoint": "x"},
+            "data": {"train": "x"},
+            "output_dir": str(folder),
+        },
+        changes,
+    )
+
+
+@pytest.mark.parametrize("change", [{}, {"resume": True}, {"overwrite": True}])
+def test_a_second_start_is_refused_with_who_and_since_when(
+    checkpoint, tmp_path: Path, holder: multiprocessing.Process, change: dict[str, bool]
+) -> None:
+    config = run_config(tmp_path, checkpoint("bert"))
+    with pytest.raises(
+        ftkit.ConfigError, match=rf"another run \(process {holder.pid} on .+, since 20\d\d-.*Wait for it"
+    ):
+        ftkit.train(config, change)
+    assert sorted(os.listdir(tmp_path / "run")) == ["checkpoints"]
+
+
+def test_a_process_that_comes_between_check_and_start_is_noticed(
+    tmp_path: Path, holder: multiprocessing.Process
+) -> None:
+    directory = RunDirectory(config_of(tmp_path / "run"))
+    with pytest.raises(ftkit.ConfigError, match="is being trained into by another run"):
+        directory.start(config_of(tmp_path / "run"), {})
+
+
+def test_a_suspended_process_keeps_the_lock_and_a_killed_one_does_not(
+    tmp_path: Path, holder: multiprocessing.Process
+) -> None:
+    assert holder.pid is not None
+    os.kill(holder.pid, signal.SIGSTOP)
+    with pytest.raises(ftkit.ConfigError, match="by another run"):
+        RunLock().take(tmp_path / "run")
+    holder.kill()
+    holder.join()
+    with RunLock() as lock:
+        lock.take(tmp_path / "run")
+
+
+def test_what_another_process_has_done_since_the_check_is_noticed(tmp_path: Path) -> None:
+    late, config = RunDirectory(config_of(tmp_path / "run")), config_of(tmp_path / "run")
+    early = RunDirectory(config)
+    with early.lock:
+        early.start(config, {"train": "1"})
+        early.new_staging()
+        early.publish({})
+    with late.lock, pytest.raises(ftkit.ConfigError, match="another process has trained into .* meanwhile. Repeat"):
+        late.start(config, {"train": "1"})
+
+
+def test_a_file_system_without_locks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(self: object) -> None:
+        raise OSError("No locks available")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with RunLock() as lock:
+        lock.take(tmp_path)
+    assert "cannot be locked (No locks available): nothing keeps a second process" in capsys.readouterr().err
