@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 import ftkit
 import tiny_images
 from ftkit.engine import checkpoints
+from runs import falling_metric
 
 LORA = {"method": "lora", "rank": 4}
 AUGMENTED = {"augment": ["horizontal_flip", "resized_crop"]}
@@ -163,8 +164,9 @@ def test_the_best_weights_are_taken_at_the_end(name, checkpoint, photos, tmp_pat
     """transformers saves some models, ViT among them, under other names than it looks for."""
     from transformers import AutoModelForImageClassification as Auto
 
-    often = {"num_train_epochs": 6, "save_total_limit": 9, "learning_rate": 3e-2}
-    run = ftkit.train(config(checkpoint(name), photos, tmp_path, data={"validation": 0.3}, train=often))
+    often = {"num_train_epochs": 3, "save_total_limit": 9, "metric_for_best_model": "falling"}
+    asked = config(checkpoint(name), photos, tmp_path, data={"validation": 0.3}, train=often)
+    run = ftkit.train(asked | {"metrics": [falling_metric(tmp_path)]})
     steps = [path.name.removeprefix("checkpoint-") for path in (run.output_dir / "checkpoints").glob("checkpoint-*")]
     states = {
         step: Auto.from_pretrained(run.output_dir / "checkpoints" / f"checkpoint-{step}").state_dict()

@@ -17,7 +17,7 @@ from ftkit.engine import checkpoints
 from ftkit.engine.arguments import training_arguments
 from ftkit.errors import ConfigError
 from ftkit.tuners.spec import METHODS
-from runs import TEXTS, run_config, tagging_config, translation_config, write_csv
+from runs import TEXTS, falling_metric, run_config, tagging_config, translation_config, write_csv
 
 Checkpoint = Callable[[str], Path]
 LORA = {"method": "lora", "rank": 4}
@@ -163,14 +163,9 @@ def test_a_prefix_resumes(checkpoint: Checkpoint, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["lora", "pissa", "adalora", "bitfit", "prompt", "p-tuning"])
 def test_a_run_ends_with_its_best_checkpoint(method: str, checkpoint: Checkpoint, tmp_path: Path) -> None:
-    # A metric that falls each time that it is computed: the best checkpoint is the first.
-    (tmp_path / "falls.py").write_text(
-        "import itertools\ncounter = itertools.count()\n"
-        "def falling(predictions, references):\n    return {'falling': -next(counter)}\n"
-    )
     best = {"metric_for_best_model": "falling", "num_train_epochs": 3, "learning_rate": 0.02}
     settings = {f"train.{name}": value for name, value in best.items()}
-    settings["metrics"] = ["accuracy", f"{tmp_path}/falls.py:falling"]
+    settings["metrics"] = ["accuracy", falling_metric(tmp_path)]
     run = ftkit.train(run_config(tmp_path, checkpoint("bert"), tuner={"method": method}, **settings))
     first, *_, last = history(run, "eval_loss")
     assert first > last + 1e-3
