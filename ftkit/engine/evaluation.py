@@ -15,6 +15,7 @@ from ftkit.adapters.task_adapter import Arrays, Encoded, EncodedToScore, Objecti
 from ftkit.config.train import TrainSpec
 from ftkit.engine.batching import BatchLimits, StepSize, cut, parts
 from ftkit.engine.current_batch import computing
+from ftkit.errors import RunError
 from ftkit.types import Split
 
 if TYPE_CHECKING:
@@ -103,7 +104,23 @@ def predict_windows(
         stop = min(start + WINDOW, len(encoded))
         batches = cost_batches(encoded.costs, encoded.rows_of(start, stop), limits)
         arrays = _predict(model, adapter, encoded, batches, shared, autocast)
-        yield start, stop, adapter.objective.finish(arrays, encoded, start, stop)
+        finished = adapter.objective.finish(arrays, encoded, start, stop)
+        _check_are_numbers(finished, start)
+        yield start, stop, finished
+
+
+def _check_are_numbers(arrays: Arrays, start: int) -> None:
+    """Raises RunError if the model has computed NaN for an example; a prediction made of it would look like one."""
+    for name in ("predictions", "scores", "confidences"):
+        array = arrays.get(name)
+        if array is None or array.dtype.kind != "f" or not np.isnan(array).any():
+            continue
+        damaged = np.isnan(array.reshape(len(array), -1)).any(axis=1)
+        raise RunError(
+            f"The model computes NaN for {int(damaged.sum())} of {len(array)} examples; the first of them is number "
+            f"{start + int(damaged.argmax()) + 1} in its file. Its weights are too large for the precision that is "
+            "computed in, or damaged: try fp32, or take an earlier checkpoint."
+        )
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ from ftkit.errors import CheckpointError
 from ftkit.models.embeddings import embed_added_tokens
 from ftkit.models.encoder_decoder import join
 from ftkit.models.generation import GenerationSpec
-from ftkit.models.loading import LoadedModel, has_auto_model, loading_errors
+from ftkit.models.loading import LoadedModel, check_weights_are_numbers, has_auto_model, loading_errors
 from ftkit.models.quantization import quantization_arguments
 from ftkit.models.spec import CheckpointSpec
 
@@ -50,6 +50,7 @@ def load_generator(auto_class: str, spec: CheckpointSpec, tokenizer: PreTrainedT
     with loading_errors(spec):
         quantization = quantization_arguments(spec, loader)
         model, report = loader.from_pretrained(spec.path, **spec.loading_arguments, **quantization, **_loading())
+    check_weights_are_numbers(model, spec)
     missing = sorted(report["missing_keys"])
     if missing:
         raise CheckpointError(
@@ -70,6 +71,7 @@ def _loading() -> dict[str, Any]:
 def _load_joined(spec: CheckpointSpec, decoder: CheckpointSpec) -> LoadedModel:
     with loading_errors(spec):
         model, new = join(spec, decoder, _loading())
+    check_weights_are_numbers(model, spec)
     _freeze_poolers(model)
     return LoadedModel(model=model, new_parameters=frozenset(new))
 

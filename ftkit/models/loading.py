@@ -14,6 +14,7 @@ from ftkit.models.quantization import quantization_arguments
 from ftkit.models.spec import CheckpointSpec
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -92,6 +93,7 @@ def load_with_head(
             ignore_mismatched_sizes=True,  # another number of labels: the head is new, and reported as such
             **config,
         )
+    check_weights_are_numbers(model, spec)
     mismatched = {item[0] for item in report["mismatched_keys"]}
     new = _without_unused_mask(model, frozenset(report["missing_keys"]) | mismatched)
     _check_only_head_is_new(model, new, mismatched, spec)
@@ -104,6 +106,25 @@ def load_with_head(
         if hasattr(stated, "use_cache"):
             stated.use_cache = False  # a head reads every text once: keys and values would be kept for nothing
     return LoadedModel(model, new | embed_added_tokens(model, tokenizer, spec.add_tokens), resized)
+
+
+def check_weights_are_numbers(model: PreTrainedModel, spec: CheckpointSpec) -> None:
+    """Refuses a checkpoint with weights that are NaN or infinite, frozen ones as well: nothing could come of it.
+
+    Raises:
+        CheckpointError: naming the first of them.
+    """
+    damaged = [name for name, weight in model.named_parameters() if not is_finite(weight)]
+    if damaged:
+        raise CheckpointError(
+            f"model.checkpoint: {spec.name!r} holds NaN or infinite values in {len(damaged)} of its tensors, such as "
+            f"{damaged[0]}. Training that diverged leaves such weights: name an earlier checkpoint, or copy it again."
+        )
+
+
+def is_finite(weight: torch.Tensor) -> bool:
+    """Tells whether all values of a tensor are finite; a whole number and what is not in memory yet count as such."""
+    return weight.is_meta or not weight.is_floating_point() or bool(weight.isfinite().all())
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ The lock is the kernel's (flock): it is held as long as the process lives, suspe
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import time
@@ -17,6 +16,7 @@ from filelock import FileLock, Timeout
 from ftkit.console import warn
 from ftkit.data.files import atomic_write_json
 from ftkit.errors import ConfigError
+from ftkit.json_file import read_json_object
 from ftkit.runs.files import CHECKPOINTS, LOCK_FILE, OWNER_FILE
 
 
@@ -80,7 +80,7 @@ def check_is_free(folder: Path) -> None:
 def _refusal(folder: Path) -> str:
     owner = {}
     with contextlib.suppress(OSError, ValueError):
-        owner = json.loads((folder / CHECKPOINTS / OWNER_FILE).read_text(encoding="utf-8"))
+        owner = read_json_object(folder / CHECKPOINTS / OWNER_FILE)
     who = "process {pid} on {host}, since {since}".format_map({"pid": "?", "host": "?", "since": "?", **owner})
     return (
         f"output_dir: {folder} is being trained into by another run ({who}). Wait for it or stop it, and repeat the "

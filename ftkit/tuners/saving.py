@@ -12,6 +12,7 @@ from ftkit.errors import CheckpointError, ConfigError
 from ftkit.foreign_code import check_adapter_config
 from ftkit.json_file import read_json
 from ftkit.models.head_rows import HeadRows
+from ftkit.models.loading import is_finite
 from ftkit.tuners.names import ADAPTER_NAME, base_prefix, quiet
 from ftkit.tuners.principal import as_plain_lora
 from ftkit.tuners.virtual_tokens import adjust_prompted_model
@@ -83,7 +84,7 @@ def attach_adapter(model: PreTrainedModel, folder: str | Path, *, name: str = AD
     """
     from peft import PeftModel
 
-    check_adapter_files(folder)
+    read_state(folder)  # refuses what is damaged
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -100,16 +101,23 @@ def read_state(folder: str | Path) -> Mapping[str, torch.Tensor]:
     """Returns a trained adapter's tensors by name.
 
     Raises:
-        CheckpointError: they cannot be read.
+        CheckpointError: they cannot be read, or are no numbers.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     check_adapter_files(folder)
     try:
-        return load_file(Path(folder) / WEIGHTS_FILE)
+        state = load_file(Path(folder) / WEIGHTS_FILE)
     except (OSError, SafetensorError) as error:
         raise _unreadable(folder, error) from None
+    damaged = [name for name, tensor in state.items() if not is_finite(tensor)]
+    if damaged:
+        raise CheckpointError(
+            f"{folder}: the trained adapter holds NaN or infinite values in {len(damaged)} of its tensors, such as "
+            f"{damaged[0]}. Take another one, or train it again."
+        )
+    return state
 
 
 def check_adapter_files(folder: str | Path) -> None:
