@@ -74,6 +74,6 @@ def test_a_model_that_computes_nan_fails_instead_of_predicting(whole: Path, tmp_
     predictor = ftkit.load(run)
     with pytest.raises(
         ftkit.RunError, match="computes NaN for 2 of 2 examples; the first of them is number 1"
-    ) as found:
+    ) as failed:
         predictor.predict(["a lost card", "rain"])
-    assert e.value.exit_code == 1
+    assert failed.value.exit_code == 1

@@ -54,7 +54,7 @@ def test_options_have_defaults() -> None:
         ({"method": "lroa"}, "tuner.method: got the text 'lroa', expected one of .* Did you mean 'lora'"),
         ({"method": "lora", "rank": 0}, "tuner.rank: expected a number above 0, got the number 0"),
         ({"method": "lora", "rnak": 4}, "tuner.rnak: no such key. Did you mean 'rank'"),
-        ({"method": "lora", "dropout": 1.0}, "tuner.dropout: expected a number below 1.0"),
+        ({"method": "lora", "dropout": 1.0}, "tuner.dropout: expected a number below 1, got the number 1.0"),
         ({"method": "lora", "target_modules": []}, "tuner.target_modules"),
         ({"method": "ia3", "rank": 4}, "ia3 does not read rank. It takes target_modules"),
         ({"method": "bitfit", "rank": 4}, "bitfit does not read rank. It takes no options"),
