@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.config.run_config import CONFIG_FILE, RunConfig, load_config
+from ftkit.config.files import CONFIG_FILE
+from ftkit.config.run_config import RunConfig, load_config
 from ftkit.console import is_main_process, note, warn
 from ftkit.data.files import atomic_write_text
 from ftkit.errors import FtkitError, HubError, Interrupted

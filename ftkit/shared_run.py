@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftkit.config.run_config import CONFIG_FILE, BaseFacts, RunConfig
+from ftkit.config.files import CONFIG_FILE
+from ftkit.config.run_config import BaseFacts, RunConfig
 from ftkit.data.files import json_safe
 from ftkit.errors import UserError
 from ftkit.json_file import read_json_object

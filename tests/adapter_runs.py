@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from ftkit.config.run_config import CONFIG_FILE, RunFacts, load_config
+from ftkit.config.files import CONFIG_FILE
+from ftkit.config.run_config import RunFacts, load_config
 from ftkit.kinds.table import find_kind
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.runs.files import RESULTS_FILE

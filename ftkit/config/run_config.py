@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StrictBool, ValidationError, create_model
 
 from ftkit.config import yaml as strict_yaml
+from ftkit.config.files import CONFIG_FILE
 from ftkit.config.messages import KeyPath, explain, shown
 from ftkit.config.push import PushSpec
 from ftkit.config.train import TrainSpec
@@ -23,8 +24,6 @@ from ftkit.models.spec import ModelSpec
 from ftkit.paths import user_path
 from ftkit.tuners.spec import TunerSpec
 from ftkit.types import Family, ProblemType
-
-CONFIG_FILE = "ftkit.yaml"
 
 
 class BaseFacts(BaseModel):

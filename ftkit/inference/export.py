@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ftkit.adapters.task_adapter import Arrays, TaskAdapter
-from ftkit.config.run_config import CONFIG_FILE
+from ftkit.config.files import CONFIG_FILE
 from ftkit.data.files import atomic_folder, atomic_write_json, atomic_write_text, free_folder
 from ftkit.data.problems import Problems
 from ftkit.data.row_cells import check_cells

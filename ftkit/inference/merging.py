@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ftkit.config.run_config import CONFIG_FILE
+from ftkit.config.files import CONFIG_FILE
 from ftkit.data.files import atomic_folder, atomic_write_json, atomic_write_text, free_folder
 from ftkit.data.spec import Source
 from ftkit.errors import DataError, RunError, UserError

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftkit.config.run_config import CONFIG_FILE, RunConfig, load_config
+from ftkit.config.files import CONFIG_FILE
+from ftkit.config.run_config import RunConfig, load_config
 from ftkit.console import is_main_process, note
 from ftkit.data.files import atomic_write_json, atomic_write_text
 from ftkit.errors import CheckpointError, ConfigError, Interrupted, UserError, did_you_mean, name_list

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftkit.config.run_config import CONFIG_FILE
+from ftkit.config.files import CONFIG_FILE
 from ftkit.models.files import MODEL_FILES
 
 RESULTS_FILE = "all_results.json"

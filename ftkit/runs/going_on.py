@@ -9,7 +9,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from ftkit.config.run_config import CONFIG_FILE, RunConfig, load_config
+from ftkit.config.files import CONFIG_FILE
+from ftkit.config.run_config import RunConfig, load_config
 from ftkit.errors import ConfigError
 
 _NOT_CONTINUED = ("pissa", "p-tuning")  # what they save is not what they train; see ftkit.runs.checked_run

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ftkit.config.run_config import CONFIG_FILE, RunConfig, RunFacts
+from ftkit.config.files import CONFIG_FILE
+from ftkit.config.run_config import RunConfig, RunFacts
 from ftkit.errors import UserError
 from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.kinds.kind import Kind

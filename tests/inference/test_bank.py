@@ -18,7 +18,8 @@ from torch.nn.modules.module import register_module_forward_hook
 import ftkit
 from adapter_runs import write_adapter_run
 from ftkit.adapters.preprocessors import tokens
-from ftkit.config.run_config import CONFIG_FILE, load_config
+from ftkit.config.files import CONFIG_FILE
+from ftkit.config.run_config import load_config
 from ftkit.errors import CheckpointError, DataError, UserError
 from ftkit.models.checkpoint import CheckpointSpec
 from ftkit.models.tokenizers import load_tokenizer
