@@ -104,7 +104,6 @@ def _train(name: str, folder: Path) -> Path:
         command = [sys.executable, *launch, *command[1:]]
     if name.endswith("resumed"):
         _start_and_kill(command, Path(config["output_dir"]))
-        command.append("resume=true")
     done = subprocess.run(command, env=_environment(), capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")

@@ -1,7 +1,7 @@
 """Signals that ask a run to end: while it trains it saves its step first, and everywhere else it ends at once.
 
 What schedulers and people send is SIGTERM, SIGINT (Ctrl+C), SIGHUP and SIGUSR1. A second signal ends the process where
-it stands; whatever is on disk is whole at any moment.
+it stands; whatever is on disk is whole at any moment. What a launcher passes on right away is the same signal.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,10 @@ LAUNCHED = ("LOCAL_RANK", "ACCELERATE_MIXED_PRECISION")
 """Variables that `torchrun` and `accelerate launch` set, this one for a single process as well."""
 
 
+PASSED_ON_WITHIN = 5.0
+"""Seconds within which a second signal is the first, passed on by a launcher: Ctrl+C and Slurm may reach both."""
+
+
 class Interruption:
     """Whether a run is asked to end.
 
@@ -39,6 +44,7 @@ class Interruption:
     def __init__(self) -> None:
         self.reason: str | None = None
         self._is_noted = 0
+        self._time_of_signal = 0.0
         is_launched = any(name in os.environ for name in LAUNCHED)
         self._launcher = os.getppid() if is_launched else None
 
@@ -104,8 +110,10 @@ class Interruption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.reason is not None:
+            if self._launcher is not None and time.monotonic() - self._time_of_signal < PASSED_ON_WITHIN:
+                return
             os._exit(128 + number)
-        self.reason = signal.Signals(number).name
+        self.reason, self._time_of_signal = signal.Signals(number).name, time.monotonic()
         if self._is_noted and is_main_process():
             # Not by way of a stream, which may be in the middle of a write.
             os.write(2, f"\n{self.reason}: finishing and saving what has begun; once more stops at once\n".encode())

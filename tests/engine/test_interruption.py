@@ -88,7 +88,7 @@ with Interruption().listening() as interruption, interruption.noted():
     os.kill(os.getpid(), signal.SIGTERM)
     print("noted", flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
-    print("never reached", flush=True)
+    print("the block goes on", flush=True)
 """
 
 
@@ -97,6 +97,13 @@ def test_a_second_signal_ends_the_process_where_it_stands() -> None:
     assert (found.returncode, found.stdout) == (128 + signal.SIGTERM, "noted\n")
     assert "SIGTERM: finishing and saving what has begun; once more stops at once" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_a_signal_that_a_launcher_passes_on_is_the_same_signal() -> None:
+    environment = {**os.environ, "LOCAL_RANK": "0"}
+    found = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False, env=environment)
+    assert found.stdout == "noted\nthe block goes on\n"
+    assert "Interrupted by SIGTERM" in found.stderr
 
 
 def test_workers_of_a_launcher_that_was_killed_are_asked_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
