@@ -129,8 +129,15 @@ _OPTIONS: ContextVar[Mapping[str, str] | None] = ContextVar("key of a config -> 
 COLUMNS = "data.columns"
 # At the beginning of a message or problem a key says what it is about, and its colon stays: `data.encoding: Python
 # knows no ...`. Anywhere else what follows the colon is the value to write.
+# A file may be called data.csv.
+_NO_FILE = (
+    r"(?!(?:csv|tsv|xlsx?|xlsm|ods|jsonl?|ndjson|parquet|feather|arrow|orc|txt|conllu?|bio|iob|tmx|gz|bz|xz|zst|zip|tar|"
+    r"tgz|pkl|pickle|docx?|pdf|html|ya?ml|py|dta|sav|h5|hdf5|db|sqlite3?|xlsb)(?![a-z_]))"
+)
 _KEY = re.compile(
-    r"(?P<about>^(?: *\d+\. )?)?(?<![\w.])(?P<key>(?:data|generation)\.[a-z_]+)(?P<role>\.[a-z_]+)?"
+    r"(?P<about>^(?: *\d+\. )?)?(?<![\w./\\-])(?P<key>(?:data|generation)\."
+    + _NO_FILE
+    + r"[a-z_]+)(?P<role>\.[a-z_]+)?"
     r"(?P<colon>: )?(?P<roles>(?<=: )\{[^{}\n]*\})?",
     re.MULTILINE,
 )

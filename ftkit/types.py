@@ -244,7 +244,9 @@ class Split(Generic[ExampleT]):
     def where(self, example: ExampleT) -> str:
         """Returns `file, line N` for a message, or `folder, name` of a row that is a file."""
         line: int = example.line  # type: ignore[attr-defined]
-        return f"{self.source}, line {line}" if line else f"{self.source}, {example.summary()}"  # type: ignore[attr-defined]
+        if line:
+            return f"{self.source}, line {line}"
+        return f"{self.source}, {example.summary() or f'id {example.id!r}'}"  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

@@ -95,3 +95,16 @@ def test_keys_without_an_option_are_said_to_stand_in_the_run() -> None:
 
     told = contextvars.copy_context().run(in_a_command)
     assert told == "say data.repair_tags: begin, or --encoding x\n(data.repair_tags: a key of the run's ftkit.yaml)"
+
+
+def test_a_file_that_is_called_like_a_key_is_none() -> None:
+    from ftkit.data.readers import READERS
+    from ftkit.data.readers.conversions import CONVERSIONS
+
+    def in_a_command(message: str) -> str:
+        console.name_by_options(OPTIONS)
+        return console.as_options(message)
+
+    for extension in (*READERS, *CONVERSIONS, ".csv.gz"):
+        for message in (f"data{extension}: no column", f"x/my-data{extension}, line 3", f"no 'data{extension}'."):
+            assert contextvars.copy_context().run(in_a_command, message) == message

@@ -231,6 +231,7 @@ def test_a_finished_run_is_left_as_it_is_by_the_same_command(checkpoint, tmp_pat
         ({"resume": False}, "already holds a finished run.*overwrite=true replaces it"),
         ({"resume": True, "overwrite": True}, "exclude one another"),
         ({"train.learning_rate": 1e-5}, "already holds a finished run, with other settings: train.learning_rate was"),
+        ({"data.train": "p" * 5000}, r"data.train was '.{,80}', is 'p{76}\.\.\.\. A run that"),
         ({"train.num_train_epochs": 9}, "num_train_epochs was 8.*, is 9.*To train further from its weights: model"),
     ],
 )

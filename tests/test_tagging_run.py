@@ -294,5 +294,5 @@ def test_a_word_longer_than_the_model_is_told(checkpoint, tmp_path, capsys):
     long.write_text(conll([*SENTENCES, (f"rain {'qz' * 40}", "B-what O")]))
     config["train"]["num_train_epochs"] = 1
     result = ftkit.train(config)
-    assert "14.3% of train (1 rows) is a text with a word longer than the model reads" in capsys.readouterr().err
+    assert "14.3% of train (1 row) is a text with a word longer than the model reads" in capsys.readouterr().err
     assert result.metrics["train_truncated_samples"] == 1

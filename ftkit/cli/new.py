@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ftkit.errors import DataError, UserError, did_you_mean, name_list
-from ftkit.paths import user_path
+from ftkit.paths import check_can_make, user_path
 
 
 def command(
@@ -104,6 +104,7 @@ def _check_folder(out: str) -> None:
         raise UserError(f"{out} is a file; the first argument names the new checkpoint's folder: ftkit new OUT ...")
     if folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{out} is not empty. Choose another folder; nothing was written.")
+    check_can_make(folder, "OUT")
 
 
 def _refuse(architecture: str, options: Mapping[str, Any], reason: str) -> None:

@@ -244,6 +244,8 @@ def _read(path: Path) -> str:
     path = user_path(path)
     if path.is_dir() and (path / CONFIG_FILE).is_file():
         raise ConfigError(f"{path} is a run, not a config. To start it again: ftkit train {path / CONFIG_FILE}")
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name the config file, such as {path / 'config.yaml'}.")
     if not path.is_file():
         folder = path.absolute().parent
         files = [entry.name for entry in folder.glob("*.y*ml")] if folder.is_dir() else []

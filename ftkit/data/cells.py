@@ -199,22 +199,37 @@ def printed_list(text: str) -> list[Any] | None:
 
     Example: `['a', 'b']` and `["a", "b"]` give a list of two texts, `[0, 1]` one of two numbers; `['a' 'b']` None.
     """
+    return printed_value(text) if text.lstrip().startswith("[") else None  # type: ignore[return-value]
+
+
+def printed_value(text: str) -> list[Any] | dict[Any, Any] | None:
+    """Returns the list or object that a text is in JSON or Python; tuples and sets are lists, in the order written.
+
+    Example: `{'a', 'b'}` and `('a', 'b')` give a list of two texts, `{"choices": ["a"]}` an object; `(a)` None.
+    """
     text = text.strip()
-    if not (text.startswith("[") and text.endswith("]")) or len(text) > MAX_PRINTED:
+    if _BRACKETS.get(text[:1]) != text[-1:] or len(text) > MAX_PRINTED:
         return None
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        return _python_list(text)
+        return _python_value(text)
 
 
-def _python_list(text: str) -> list[Any] | None:
+_BRACKETS = {"[": "]", "(": ")", "{": "}"}
+
+
+def _python_value(text: str) -> list[Any] | dict[Any, Any] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of escapes such as \d, which stay as they are
-            value = ast.literal_eval(text)
+            value = ast.parse(text, mode="eval").body
+            if isinstance(value, (ast.List, ast.Tuple, ast.Set)):  # a set has its order in the text alone
+                found: Any = [ast.literal_eval(item) for item in value.elts]
+            else:
+                found = ast.literal_eval(value)
         tokens = [token.type for token in tokenize.generate_tokens(io.StringIO(text).readline)]
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
         return None
     joins_texts = any(pair == (tokenize.STRING, tokenize.STRING) for pair in itertools.pairwise(tokens))
-    return value if isinstance(value, list) and not joins_texts else None
+    return found if isinstance(found, (list, dict)) and not joins_texts else None

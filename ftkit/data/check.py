@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -30,6 +30,7 @@ FEW_TRAIN_ROWS = 10
 MANY = 0.5
 """From this share of rows on, a whole column is wrong and not some rows."""
 
+_SEPARATORS = (",", ";", "|", "/")
 _PRINTED = ("['", '["')
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -100,6 +101,8 @@ def check_labels(
         check_label_names(train, others, declared, problems)
         if problem_type == "single_label_classification":
             check_single_labels(train, declared, problems)
+        elif declared is None:
+            check_separators(train, problems)
     check_leaks(train, others, problems, wording)
     check_contradictions(train, problems, wording)
 
@@ -203,6 +206,21 @@ def check_single_labels(train: Split, declared: Sequence[str] | None, problems: 
             where=train.where(rows_by_label[fractions[0]][0]),
             remedy="data.problem_type: regression; or, if they are classes, list all names under data.labels",
         )
+
+
+def check_separators(train: Split, problems: Problems) -> None:
+    """Names such as `red|blue` and `red` are several labels between a separator that nobody has declared."""
+    rows_by_label = _rows_by_label(train)
+    for separator in _SEPARATORS:
+        parts = {name: {part.strip() for part in name.split(separator)} for name in rows_by_label}
+        joined = [name for name, found in parts.items() if len(found) > 1]
+        counts = Counter(part for found in parts.values() for part in found)
+        if any(counts[part] > 1 for name in joined for part in parts[name]):
+            problems.warn(
+                f"train: labels such as {joined[0]!r} look like several names between {separator!r}",
+                where=train.where(rows_by_label[joined[0]][0]),
+                remedy=f'if they are: data.label_separator: "{separator}"; if not, list all names under data.labels',
+            )
 
 
 def check_leaks(train: Split, others: Iterable[Split], problems: Problems, wording: Wording = TEXTS) -> None:

@@ -12,14 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftkit.data.cells import WrongCell, plain, printed, printed_list, single
+from ftkit.data.cells import WrongCell, describe, list_of, plain, printed, printed_value, single
 from ftkit.errors import name_list
 from ftkit.types import Label, ProblemType
 
 MAX_NAME = 1_000
 """Characters of a label name: what is longer is a text, from a column that was not meant."""
 
-_LOOKS_PRINTED = re.compile(r"\[\s*['\"\d-]")
+_LOOKS_PRINTED = re.compile(r"\[\s*['\"\d-]|\{\s*['\"]")
+_CLOSING = ("]", "}", ")")
 _YES_OR_NO = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
@@ -94,15 +95,15 @@ class LabelCells:
         declared, several = self.declared or (), self.problem_type == "multi_label_classification"
         if not text:
             return ()
-        if text in declared or not (several or text.rstrip().endswith("]")):  # most cells
+        if text in declared or not (several or text.rstrip().endswith(_CLOSING)):  # most cells
             return (_checked(text),)
         parts = [part.strip() for part in text.split(self.separator)] if several else [text]
         if all(part in declared for part in parts if part):
             return _unique(parts)
-        found = printed_list(text)
+        found = self._printed(text)
         if found is not None:
             return self._names_in_list(found)
-        if _LOOKS_PRINTED.match(text) and text.rstrip().endswith("]"):
+        if _LOOKS_PRINTED.match(text) and text.rstrip().endswith(_CLOSING):
             raise WrongCell(
                 "holds what looks like a list, but is none in JSON or Python",
                 f'write it as JSON, such as ["a", "b"], or as names between {self.separator!r}; arrays are made '
@@ -112,6 +113,26 @@ class LabelCells:
         if several and len(parts) > 1 and all(part in ("0", "1") for part in parts):
             return self._chosen([part == "1" for part in parts], text)
         return tuple(map(_checked, _unique(parts)))
+
+    def _printed(self, text: str) -> list[Any] | None:
+        """Returns the list that was printed into a text; None where it is a name, as `(0, 10)` is one of an interval.
+
+        Raises:
+            WrongCell: it is an object.
+        """
+        found = printed_value(text)
+        if isinstance(found, dict):
+            if set(found) == {"choices"}:  # as Label Studio writes several into csv
+                return list(list_of(found["choices"], "names"))
+            raise WrongCell(describe(found), _NAME_REMEDIES["object"], cell=text)
+        is_tuple = text.lstrip().startswith("(")
+        if found is None or (
+            is_tuple
+            and self.problem_type == "single_label_classification"
+            and not any(isinstance(item, str) for item in found)
+        ):
+            return None
+        return found
 
     def _names_in_list(self, items: Sequence[Any]) -> tuple[str, ...]:
         items = [plain(item) for item in items]
@@ -172,6 +193,12 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
 
 def _number(cell: Any) -> float | str | None:
     cell = plain(cell)
+    if isinstance(cell, bool):
+        raise WrongCell(
+            "holds a truth value",
+            "write one number, such as 3.5; if true and false are classes, remove data.problem_type: regression",
+            cell=cell,
+        )
     cell = cell if isinstance(cell, float) else single(cell)  # NaN stays, to be reported as no number
     if cell is None or cell == "":
         return None

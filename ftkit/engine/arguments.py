@@ -52,7 +52,7 @@ def training_arguments(
     try:
         return TrainingArguments(**kwargs)
     except (ValueError, TypeError, ImportError, OSError) as error:
-        raise ConfigError(f"train: transformers refuses these arguments: {error}") from None
+        raise ConfigError(f"train: transformers refuses these arguments: {str(error).strip()}") from None
 
 
 def tell_accelerate(arguments: TrainingArguments) -> None:

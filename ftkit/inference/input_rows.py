@@ -221,7 +221,8 @@ class InputRows:
         ]
         if self._num_cut_off:
             sentence = cut_off_sentence(self._source, self._num_cut_off / self._num_rows)
-            found.append(f'{sentence} These {self._num_cut_off:,} rows say "cut_off": true.')
+            rows = "This row says" if self._num_cut_off == 1 else f"These {self._num_cut_off:,} rows say"
+            found.append(f'{sentence} {rows} "cut_off": true.')
         if self._num_bad:
             what = {"empty": 'have an "error" instead of a prediction', "skip": "are left out"}[self._on_bad_row]
             reasons = "\n".join(self._found.errors).replace("\n", "\n  ")

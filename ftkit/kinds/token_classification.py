@@ -98,7 +98,7 @@ def read_examples(
         _find_columns(table, columns, with_labels)
     for position, row in enumerate(table.rows):
         cells = RowCells(task.prepared(row.values), columns)
-        parts = _parts(cells, with_labels)
+        parts = _parts(cells, with_labels, has_tokens=columns["tokens"] in table.columns)
         yield TokenExample(
             id=cells.id(position), line=row.line, group=cells.group(), **parts, cell_errors=cells.errors
         )
@@ -138,11 +138,15 @@ def _no_spans(table: Table, columns: Mapping[str, str]) -> DataError:
     return table.missing_column(columns["spans"], role="spans")
 
 
-def _parts(cells: RowCells, with_labels: bool) -> dict[str, Any]:
-    """Returns words and tags, or text and spans, of a row's cells; no words where they cannot be read."""
-    if cells.get("tokens") is not None:
+def _parts(cells: RowCells, with_labels: bool, *, has_tokens: bool) -> dict[str, Any]:
+    """Returns words and tags, or text and spans, of a row's cells; no words where they cannot be read.
+
+    Args:
+        has_tokens: whether the file has a column of words; a row may have a text in their place.
+    """
+    if cells.get("tokens") is not None or (has_tokens and cells.get("text") is None):
         has_tags = with_labels and cells.get("tags") is not None
-        words = cells.read("tokens", functools.partial(list_of, what="words"), ())
+        words = cells.read("tokens", _words, ())
         tags = cells.read("tags", functools.partial(list_of, what="tags"), None) if has_tags else None
         return {"words": words, "tags": tags}
     text = cells.read("text", _text, "")
@@ -161,6 +165,12 @@ def _text_parts(text: str, offsets: tuple[tuple[int, int], ...] | None = None) -
     offsets = offsets or tuple(word_offsets(text))
     offsets = tuple((start, end) for start, end in offsets if text[start:end].strip())
     return {"words": tuple(text[start:end] for start, end in offsets), "text": text, "offsets": offsets}
+
+
+def _words(cell: Any) -> tuple[Any, ...]:
+    if cell is None:
+        raise WrongCell("holds nothing", "fill in the words, or delete the row")
+    return list_of(cell, "words")
 
 
 def _text(cell: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from ftkit.adapters.spec import TaskAdapterSpec
-from ftkit.data.cells import single, text_of
+from ftkit.data.cells import WrongCell, single, text_of
 from ftkit.data.check import Problems, check_size
 from ftkit.data.parallel_check import check_empty, check_pairs
 from ftkit.data.readers import Table
@@ -102,7 +102,10 @@ def _targets(cell: Any) -> tuple[str, ...]:
         WrongCell: it is no text, and no list of texts.
     """
     cell = single(cell)
-    texts = [text_of(item) for item in cell] if isinstance(cell, (list, tuple)) else [text_of(cell)]
+    items = cell if isinstance(cell, (list, tuple)) else [cell]
+    if any(isinstance(item, (list, tuple)) for item in items):
+        raise WrongCell("holds a list in a list", 'write the texts in one flat list, such as ["a", "b"]', cell=cell)
+    texts = [text_of(item) for item in items]
     return tuple(dict.fromkeys(text for text in texts if text.strip())) or NO_TARGET
 
 

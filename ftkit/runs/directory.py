@@ -12,9 +12,11 @@ from typing import Any
 from ftkit.config.files import CONFIG_FILE
 from ftkit.config.run_config import RunConfig, load_config
 from ftkit.console import is_main_process, note
+from ftkit.data.cells import shown
 from ftkit.data.files import atomic_write_json, atomic_write_text
 from ftkit.errors import CheckpointError, ConfigError, Interrupted, UserError, did_you_mean, name_list
 from ftkit.json_file import read_json, read_json_object
+from ftkit.models.checkpoint import BUILT_IN, resolve_path
 from ftkit.models.repository import fetch, parse_repository
 from ftkit.paths import check_can_make, user_path
 from ftkit.runs.files import CHECKPOINTS, DATA_FILE, EXPORT_FILE, GIVEN_FILE, RESULTS_FILE, STAGING
@@ -109,7 +111,7 @@ class RunDirectory:
         changed = sorted(key for key in before | now if before.get(key) != now.get(key))
         if not changed:
             return
-        listed = "; ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:6])
+        listed = "; ".join(f"{key} was {shown(before.get(key))}, is {shown(now.get(key))}" for key in changed[:6])
         if self.work != self.path:
             holds = f"output_dir: {self.path} holds an unfinished run that is to replace the one in it"
         raise ConfigError(
@@ -296,7 +298,7 @@ def run_folder(path: str | Path, *, with_code: bool = False) -> Path:
     repository = parse_repository(path)
     if repository is not None:
         return fetch(repository, with_code=with_code)
-    folder = user_path(path)
+    folder = Path(resolve_path(str(path))) if str(path).startswith(BUILT_IN) else user_path(path)
     if folder.is_file():
         raise UserError(f"{path} is a file; name the folder that holds it, such as {folder.parent}.")
     if not folder.is_dir():

@@ -70,7 +70,7 @@ def cut_sentence(name: str, count: int, total: int, meaning: str) -> str:
     Args:
         meaning: the end of the sentence; see `Preprocessor.cut_meanings`.
     """
-    return f"{count / total:.1%} of {name} ({count:,} rows) is {meaning}."
+    return f"{count / total:.1%} of {name} ({count:,} row{'' if count == 1 else 's'}) is {meaning}."
 
 
 def cut_off_warnings(evaluated: Mapping[str, Evaluation]) -> list[str]:

@@ -164,6 +164,8 @@ def test_evaluate_names_a_label_that_the_run_does_not_know(run, command, tmp_pat
         (["predict", "{run}x", "--text", "a"], ["No run", "Did you mean 'run'?"]),
         (["predict", "{run}/checkpoints", "--text", "a"], ["is not a run"]),
         (["train", "{run}"], ["is a run, not a config"]),
+        (["train", "{run}/checkpoints"], ["checkpoints is a folder; name the config file"]),
+        (["evaluate", "ftkit:bert", "--data", "x.csv"], ["A checkpoint without a fine-tuned head cannot be scored."]),
         (["predict", "{run}", "--text", "a", "--text", "b", "--text-pair", "c"], ["pairs need both"]),
     ],
 )

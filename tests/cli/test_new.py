@@ -92,6 +92,8 @@ def test_nothing_is_overwritten(texts: list[Path], tmp_path: Path, command: Comm
     assert (code, "--tokenizer-data is missing" in said) == (2, True)
     code, _, said = command("new", tmp_path / "out", "--tokenizer-data", tmp_path / "trian.en")
     assert (code, "Did you mean 'train.en'?" in said) == (2, True)
+    code, _, said = command("new", texts[0] / "out", "--tokenizer-data", texts[0])
+    assert (code, "train.en is a file. Name a place in a folder." in said) == (2, True)
 
 
 @pytest.mark.parametrize(("architecture", "arguments", "side"), [

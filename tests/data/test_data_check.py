@@ -226,3 +226,15 @@ def test_labels_of_files_are_checked_in_the_same_way_and_named_by_file() -> None
         "2 images have different labels in different rows of train; photos, a/2.jpg, a/4.jpg; "
         "fix: keep one label for each image",
     ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "separator"),
+    [((("red|blue",), ("blue",)), "|"), ((("a; b",), ("b; c",)), ";"), ((("w/o",), ("and/or",)), None)],
+)
+def test_names_between_a_separator_that_nobody_declared(labels: tuple[Label, ...], separator: str | None) -> None:
+    problems = check(split("train", *labels * 5), problem_type="multi_label_classification")
+    assert problems.errors == []
+    expected = [] if separator is None else [f'if they are: data.label_separator: "{separator}"']
+    assert [warning for warning in problems.warnings if "label_separator" in warning] == problems.warnings
+    assert all(part in warning for part, warning in zip(expected, problems.warnings, strict=True))

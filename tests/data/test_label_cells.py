@@ -29,6 +29,11 @@ def refused(how: LabelCells, cell: Any) -> str:
         (["pos"], "pos"),
         ("['pos']", "pos"),
         ("[pos]", "[pos]"),  # no list in any notation: a name
+        ("('pos',)", "pos"),
+        ("(0, 10)", "(0, 10)"),  # an interval
+        ("card (lost)", "card (lost)"),
+        ("{pos}", "{pos}"),
+        ('{"choices": ["pos"]}', "pos"),
         ([], None),
         ([None], None),
         ("[]", None),
@@ -55,6 +60,9 @@ def test_one_name(cell: Any, label: str | None) -> None:
             "names several labels, and a row has one: ['pos', 'neg']; keep one; if rows have",
         ),
         ("['pos', 'neg']", "names several labels"),
+        ("{'pos', 'neg'}", "names several labels, and a row has one: ['pos', 'neg']"),
+        ('{"name": "pos"}', 'holds an object: \'{"name": "pos"}\'; write the name alone'),
+        ("{'pos' 'neg'}", "holds what looks like a list"),
         ({"id": 1, "name": "neg"}, "holds an object: {'id': 1, 'name': 'neg'}; write the name alone"),
         (b"pos", "holds bytes: b'pos'; decode"),
         ([["pos"]], "holds a list: ['pos']; write names in one flat list"),
@@ -86,6 +94,9 @@ def test_what_is_listed_as_a_name_is_that_name() -> None:
         ("['b', 'a']", ("b", "a")),
         ('["b"]', ("b",)),
         ("[]", ()),
+        ("('b', 'a')", ("b", "a")),
+        ("{'b', 'a'}", ("b", "a")),
+        ('{"choices": ["b", "a"]}', ("b", "a")),
         (None, ()),
         (math.nan, ()),
         ([7, 12], ("7", "12")),
@@ -96,7 +107,9 @@ def test_several_names(cell: Any, names: tuple[str, ...]) -> None:
     assert LabelCells(MULTI).read(cell) == names
 
 
-@pytest.mark.parametrize("cell", [[1, 0, 1], [1.0, 0.0, 1.0], [True, False, True], "[1, 0, 1]", "1, 0, 1"])
+@pytest.mark.parametrize(
+    "cell", [[1, 0, 1], [1.0, 0.0, 1.0], [True, False, True], "[1, 0, 1]", "(1, 0, 1)", "1, 0, 1"]
+)
 def test_zeros_and_ones_stand_for_the_declared_names(cell: Any) -> None:
     assert LabelCells(MULTI, declared=ABC).read(cell) == ("a", "c")
     assert "data.labels: [sports, politics]" in refused(LabelCells(MULTI), cell)
@@ -116,6 +129,7 @@ def test_one_hot_rows_of_a_single_label() -> None:
         (["a", ["b"]], "holds a list: ['b']"),
         ([0.3, 0.7], "holds fractions where names are expected: [0.3, 0.7]"),
         ("[0 1 0]", "holds what looks like a list"),
+        ("{'a': 1, 'b': 0}", "holds an object"),
     ],
 )
 def test_what_is_not_several_names(cell: Any, message: str) -> None:
@@ -124,10 +138,9 @@ def test_what_is_not_several_names(cell: Any, message: str) -> None:
 
 def test_numbers() -> None:
     how = LabelCells("regression")
-    assert [how.read(cell) for cell in ("2.5", [3], True, None, "", np.float32(0.5))] == [
+    assert [how.read(cell) for cell in ("2.5", [3], None, "", np.float32(0.5))] == [
         2.5,
         3.0,
-        1.0,
         None,
         None,
         0.5,

@@ -62,6 +62,11 @@ def test_empty_sides_are_named_with_their_lines(side: int) -> None:
         check(make_split(*columns))
 
 
+def test_an_empty_reference_can_be_scored() -> None:
+    (warning,) = check(make_split([*ENGLISH, "a"], [*GERMAN, ""], name="test"))
+    assert "test: the target is empty, and is scored as such; at pairs.tsv, line 7" in warning
+
+
 def test_identical_sides() -> None:
     copied = [*GERMAN[:3], "The HRW 2012 report: page 7", *GERMAN[4:]]
     sources = [*ENGLISH[:3], "The HRW 2012 report: page 7", *ENGLISH[4:]]

@@ -67,7 +67,7 @@ def test_line_that_is_no_object(path: Path, line: str, kind: str) -> None:
         ("NaN", "NaN is not JSON; write null"),
         ("-Infinity", "-Infinity is not JSON"),
         ("1e999", "the number 1e999 is too large"),
-        ("9" * 5000, "digits"),
+        ("9" * 5000, "a number of more than 4,300 digits; if it is text, put it in quotes"),
         ('{"b": 1, "b": 2}', "the key 'b' appears twice"),
         ('"\\ud83d"', "ud83d is half of a character"),
         ("[" * 100_000, "nested too deeply"),

@@ -68,6 +68,14 @@ def test_unknown_extension_lists_the_known_ones(tmp_path: Path) -> None:
         assert ".csv, .tsv, .jsonl, .json, .parquet, .txt" in message
 
 
+@pytest.mark.parametrize(
+    ("name", "fix"), [("a.dta", "pandas.read_stata('a.dta')"), ("a.db", "> a.csv"), ("a.xls", ".xlsx")]
+)
+def test_a_format_that_is_not_read_says_how_to_convert_it(name: str, fix: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("x")
+    assert fix in failure(tmp_path / name).partition("Fix: ")[2]
+
+
 def test_folder(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("text\na\n")
     message = failure(tmp_path)

@@ -179,6 +179,11 @@ def test_an_unknown_choice_is_told(case: Callable[[str], Case]) -> None:
         case("text-classification").predictor.predict(["a"], on_bad_row="skp")  # type: ignore[arg-type]
 
 
+def test_an_input_is_named_by_its_position(case: Callable[[str], Case]) -> None:
+    with pytest.raises(DataError, match=r"the sentence is empty\n   at inputs, id 0\n"):
+        case("token-classification").predictor.predict([[]], on_bad_row="error")
+
+
 def test_a_cell_of_another_shape_is_a_bad_row(case: Callable[[str], Case], tmp_path: Path) -> None:
     rows = jsonl(tmp_path / "rows.jsonl", [{"text": "my card"}, {"text": ["it", "broke"]}, {"text": ["rain"]}])
     first, wrong, alone = case("text-classification").predictor.predict_source(str(rows))

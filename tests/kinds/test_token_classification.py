@@ -329,6 +329,8 @@ def test_a_checkpoint_of_others_whose_tags_have_no_outside_stands_for_itself() -
         ({"tokens": [], "tags": []}, "the sentence is empty"),
         ({"tokens": ["Anna", ""], "tags": ["O", "O"]}, "a word is empty"),
         ({"tokens": ["Anna", 5], "tags": ["O", "O"]}, "a word is no text, but 5"),
+        ({"tokens": ["Anna", {"a": 1}], "tags": ["O", "O"]}, "a word is no text, but {'a': 1}"),
+        ({"tokens": None, "tags": ["O"]}, "column 'tokens' holds nothing"),
         (
             {"tokens": "Anna left", "tags": ["O"]},
             "column 'tokens' holds a text; expected a list of words: 'Anna",

@@ -65,6 +65,7 @@ def test_a_row_may_have_several_targets(tmp_path: Path) -> None:
     [
         ({"source": ["a", "dog"]}, "column 'source' holds a list: ['a', 'dog']"),
         ({"target": [{"de": "b"}, "c"]}, "column 'target' holds an object: {'de': 'b'}"),
+        ({"target": ["b", ["c"]]}, "column 'target' holds a list in a list: ['b', ['c']]"),
         ({"target": {"de": "b"}}, "column 'target' holds an object: {'de': 'b'}"),
         ({"id": [1, 2]}, "column 'id' holds a list: [1, 2]"),
     ],

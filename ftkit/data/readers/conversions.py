@@ -9,6 +9,7 @@ from ftkit.data.readers.compression import format_suffix
 from ftkit.errors import DataError, closest_name
 
 _SPREADSHEET = "open it in a spreadsheet and save it as .xlsx, or as .csv in UTF-8"
+_DATABASE = "sqlite3 -header -csv {path} 'SELECT * FROM TABLE' > {stem}.csv"
 _DOCUMENT = "save its texts as .txt, one a line, or as .jsonl"
 
 CONVERSIONS: dict[str, str] = {
@@ -26,6 +27,13 @@ CONVERSIONS: dict[str, str] = {
     "pandas.read_pickle({name!r}).to_parquet({parquet!r})",
     ".pickle": "in Python, if you trust the file, for a pickle can run code: "
     "pandas.read_pickle({name!r}).to_parquet({parquet!r})",
+    ".dta": "in Python: pandas.read_stata({name!r}).to_parquet({parquet!r})",
+    ".sav": "in Python: pandas.read_spss({name!r}).to_parquet({parquet!r})",
+    ".h5": "in Python: pandas.read_hdf({name!r}).to_parquet({parquet!r})",
+    ".hdf5": "in Python: pandas.read_hdf({name!r}).to_parquet({parquet!r})",
+    ".db": _DATABASE,
+    ".sqlite": _DATABASE,
+    ".sqlite3": _DATABASE,
     ".docx": _DOCUMENT,
     ".doc": _DOCUMENT,
     ".pdf": _DOCUMENT,
@@ -47,7 +55,7 @@ def no_reader(path: Path, known: Iterable[str]) -> DataError:
         "with .gz, .bz2, .xz or .zst behind them."
     )
     if suffix in CONVERSIONS:
-        names = {"path": path, "name": path.name, "parquet": f"{path.stem}.parquet"}
+        names = {"path": path, "name": path.name, "stem": path.stem, "parquet": f"{path.stem}.parquet"}
         return DataError(f"{message}\nFix: {CONVERSIONS[suffix].format(**names)}.")
     near = closest_name(suffix, known) if suffix else None
     return DataError(f"{message} Did you mean {path.with_suffix(near).name}?" if near else message)

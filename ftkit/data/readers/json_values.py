@@ -31,6 +31,7 @@ def _finite(digits: str) -> float:
     return number
 
 
+_TOO_LONG = "a number of more than 4,300 digits; if it is text, put it in quotes"
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant, parse_float=_finite)
 
 
@@ -51,7 +52,7 @@ def decode_value(document: str, start: int) -> tuple[Any, int]:
     except RecursionError:
         raise RefusedJson("the value is nested too deeply") from None
     except ValueError as error:  # such as a whole number of more than 4300 digits
-        raise error if isinstance(error, RefusedJson) else RefusedJson(str(error)) from None
+        raise error if isinstance(error, RefusedJson) else RefusedJson(_TOO_LONG) from None
     if "\\u" in document[start:end]:
         _refuse_half_characters(value)
     return value, end

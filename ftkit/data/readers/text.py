@@ -228,7 +228,9 @@ def _fix(path: Path, error: UnicodeDecodeError, before: str) -> str:
             "data.encoding: the one that the file was written in, such as cp1251, shift_jis, gb18030 or mac_roman, or "
             "convert the file to UTF-8; its bytes fit neither latin-1 nor cp1252"
         )
-    return f"data.encoding: {guess} if the line says {_read_as(guess, before, rest)!r}, or convert the file to UTF-8"
+    if_not = "" if guess == "latin-1" else " (else the one it was written in, such as cp1251, shift_jis or gb18030)"
+    line = _read_as(guess, before, rest)
+    return f"data.encoding: {guess} if the line says {line!r}{if_not}, or convert the file to UTF-8"
 
 
 def _read_as(encoding: str, before: str, rest: bytes) -> str:
