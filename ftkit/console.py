@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ftkit.errors import OutOfMemory
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -62,8 +64,8 @@ def say_json(value: Any, *, indent: int | None = 2) -> None:
 
 
 def show_error(error: BaseException) -> None:
-    """Says why the command ends."""
-    if is_main_process():
+    """Says why the command ends; of several processes the main one does, or the one whose memory is too small."""
+    if is_main_process() or isinstance(error, OutOfMemory):
         sys.stderr.write(f"error: {printable(as_options(str(error)))}\n")
 
 

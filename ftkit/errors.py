@@ -19,6 +19,13 @@ class RunError(FtkitError):
     """The run started and could not finish: a loss that is not a number, a proof that failed."""
 
 
+class OutOfMemory(RunError):
+    """Memory is too small for what cannot be made smaller.
+
+    Of several processes it may be one alone: that one says so, whichever it is.
+    """
+
+
 class Interrupted(FtkitError):
     """A signal asked the run to end, and it did so in good order: the same command goes on from there."""
 

@@ -143,12 +143,13 @@ def execute(config: RunConfig) -> RunResult:
         Interrupted: a signal asked the run to end; it has been saved.
     """
     from ftkit.engine.interruption import Interruption
+    from ftkit.engine.memory_errors import running_out_told
 
     with Interruption().listening() as interruption:
         # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing written.
         run = _possible_run(config)
         try:
-            with run.directory.withdrawn_on_failure(), run.directory.lock:
+            with running_out_told(), run.directory.withdrawn_on_failure(), run.directory.lock:
                 return _carry_out(config, run, interruption)
         except Interrupted as error:
             raise Interrupted(f"{error} The same command goes on with the run.") from None
@@ -163,6 +164,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
 
     # From here on torch and transformers are needed.
     from ftkit.engine import evaluation, precision, training
+    from ftkit.engine.freed_memory import release_memory
     from ftkit.engine.trackers import TrackerCallback, Trackers
     from ftkit.report.files import write_report
     from ftkit.report.gathered import report_content
@@ -242,7 +244,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
             callbacks=[*steps.callbacks(config, model), TrackerCallback(trackers)],
             resume_from=training.resume_point(directory.checkpoints) if directory.continues else None,
         )
-    memory.release_memory()
+    release_memory()
     if process.is_main_process:
         directory.new_staging()
     evaluated = {

@@ -10,6 +10,17 @@ import sys
 import pytest
 
 from ftkit import console
+from ftkit.errors import OutOfMemory, RunError
+
+
+@pytest.mark.parametrize(("error", "is_told"), [(RunError("as all"), False), (OutOfMemory("too small"), True)])
+def test_of_several_processes_one_alone_may_run_out_of_memory(
+    error: RunError, is_told: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    console.show_error(error)
+    assert ("too small" in capsys.readouterr().err) == is_told
+
 
 OPTIONS = {
     "data.columns": "--columns",

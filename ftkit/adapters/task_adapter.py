@@ -111,6 +111,25 @@ class Batch:
         """Returns the batch in page-locked memory; PyTorch's loader calls it."""
         return self._each(lambda tensor: tensor.pin_memory())
 
+    def take(self, rows: np.ndarray) -> Batch:
+        """Returns some rows of the batch, as wide as they are in it.
+
+        Args:
+            rows: their indices in the batch.
+        """
+        chosen, labels = rows.tolist(), self.labels
+        return dataclasses.replace(
+            self,
+            inputs={name: tensor[chosen] for name, tensor in self.inputs.items()},
+            extras={name: tensor[chosen] for name, tensor in self.extras.items()},
+            labels=[labels[row] for row in chosen]
+            if isinstance(labels, (list, tuple))
+            else _changed(labels, lambda tensor: tensor[chosen]),
+            lengths=None if self.lengths is None else [self.lengths[row] for row in chosen],
+            row_indices=None if self.row_indices is None else self.row_indices[rows],
+            num_positions=self.num_positions * len(chosen) // len(self),
+        )
+
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
         inputs, extras, labels = (_changed(part, change) for part in (self.inputs, self.extras, self.labels))
         return dataclasses.replace(self, inputs=inputs, extras=extras, labels=labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ftkit.adapters.task_adapter import Arrays, Encoded, EncodedToScore, Objecti
 from ftkit.config.train import TrainSpec
 from ftkit.engine.batching import BatchLimits, StepSize, cut, parts
 from ftkit.engine.current_batch import computing
+from ftkit.engine.out_of_memory import computed_in_memory
 from ftkit.errors import RunError
 from ftkit.types import Split
 
@@ -135,7 +137,8 @@ def _predict(
     """Predicts batches of rows and returns the rows in their own order."""
     # Longest first: a batch that does not fit in memory fails at once, not at the end.
     mine = share_of(batches[::-1]) if shared else batches[::-1]
-    on_device = [(batch, _run(model, adapter, encoded, batch, autocast)) for batch in mine]
+    compute = functools.partial(_run, model, adapter, encoded, autocast)
+    on_device = list(computed_in_memory(compute, mine, encoded.costs, model.device))
     # Only now is a GPU waited for, when all batches are on their way.
     predicted = [
         (batch, {name: tensor.cpu().numpy() for name, tensor in tensors.items()}) for batch, tensors in on_device
@@ -146,7 +149,7 @@ def _predict(
 
 
 def _run(
-    model: Any, adapter: TaskAdapter, encoded: Encoded, rows: np.ndarray, autocast: torch.dtype | None
+    model: Any, adapter: TaskAdapter, encoded: Encoded, autocast: torch.dtype | None, rows: np.ndarray
 ) -> Tensors:
     batch = adapter.preprocessor.collate(encoded.rows.__getitems__(rows.tolist()), training=False, rng=None)
     batch = batch.to(model.device, non_blocking=True)
@@ -194,15 +197,16 @@ def mean_loss(
     autocast: torch.dtype | None = None,
 ) -> float:
     """Returns the loss per item over rows with targets: of texts, with each token's true predecessors."""
-    losses = []
-    batches = cost_batches(encoded.costs, np.arange(encoded.num_rows), limits)
+
+    def losses_of(rows: np.ndarray) -> Arrays:
+        batch = adapter.preprocessor.collate(encoded.rows.__getitems__(rows.tolist()), training=False, rng=None)
+        batch = batch.to(model.device, non_blocking=True)
+        with computing(batch):
+            return {"loss": adapter.objective.loss(model(**batch.inputs), batch).cpu().numpy()}
+
+    batches = share_of(cost_batches(encoded.costs, np.arange(encoded.num_rows), limits))
     with evaluating(model), torch.autocast(model.device.type, autocast, enabled=autocast is not None):
-        for rows in share_of(batches):
-            batch = adapter.preprocessor.collate(encoded.rows.__getitems__(rows.tolist()), training=False, rng=None)
-            batch = batch.to(model.device, non_blocking=True)
-            with computing(batch):
-                loss = adapter.objective.loss(model(**batch.inputs), batch)
-            losses.append((rows, {"loss": loss.cpu().numpy()}))
+        losses = list(computed_in_memory(losses_of, batches, encoded.costs, model.device))
     total = sum(float(arrays["loss"].sum()) for _, arrays in gather(losses))
     return total / adapter.objective.count_items(encoded)
 

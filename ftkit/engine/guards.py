@@ -110,6 +110,10 @@ class FiniteGuard(TrainerCallback):
         """
         self._current.append((row_indices, losses_B.detach()))
 
+    def forget_losses(self) -> None:
+        """Forgets the losses of the step that is about to be computed again."""
+        self._current = []
+
     def watch_gradient(self, norm: Any) -> None:
         """Remembers the norm of the gradient of the step that is about to be taken."""
         self._gradient_norm = norm

@@ -13,7 +13,6 @@ import dataclasses
 import json
 import math
 import os
-import random
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from ftkit.engine.arguments import is_sharded
 from ftkit.engine.batching import RowOfEpoch, StepSize, plan_epoch
 from ftkit.engine.current_batch import computing
 from ftkit.engine.evaluation import evaluating
+from ftkit.engine.pass_state import PassState
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
 from ftkit.errors import ConfigError
 
@@ -293,19 +293,13 @@ def _difference(losses: Mapping[Precision, float]) -> str | None:
 @contextlib.contextmanager
 def _unchanged(model: Module, device: torch.device) -> Iterator[None]:
     """Switches dropout off, and puts back what passes change: buffers, mode, gradients, random numbers."""
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    on_device = {} if device.type == "cpu" else {"device_type": device.type}
-    with torch.random.fork_rng(devices=[device] if on_device else [], **on_device), evaluating(model):
+    before = PassState(list(model.buffers()), device)
+    with evaluating(model):
         try:
             yield
         finally:
             model.zero_grad()
-            np.random.set_state(numpy_state)
-            random.setstate(python_state)
-            with torch.no_grad():
-                for buffer, before in buffers:
-                    buffer.copy_(before)
+            before.restore()
 
 
 # --- what Accelerate wraps around a model ---

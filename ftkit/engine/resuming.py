@@ -142,6 +142,8 @@ class Totals:
         skipped_steps: steps that were left out since their loss or gradient was not finite.
         evaluation_is_due: whether the run was interrupted in the middle of an evaluation.
         save_is_due: whether a checkpoint was to be saved after it.
+        max_positions_at_once: to how many positions parts of a batch have been limited since memory was too small for
+            more; 0: it was not.
     """
 
     logged_loss: float = 0.0
@@ -150,6 +152,7 @@ class Totals:
     skipped_steps: int = 0
     evaluation_is_due: bool = False
     save_is_due: bool = False
+    max_positions_at_once: int = 0
 
     def save(self, folder: Path) -> None:
         """Writes them into a checkpoint."""

@@ -21,6 +21,7 @@ from ftkit.engine.batching import RandomBatchSampler, StepSize
 from ftkit.engine.current_batch import computing
 from ftkit.engine.guards import FiniteGuard, NameRows, check_weights_are_finite
 from ftkit.engine.interruption import Agreement, Interruption
+from ftkit.engine.out_of_memory import FittingSteps, obstacle
 from ftkit.engine.precision import unwrap_forward
 from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, Totals, validation_loss
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
@@ -94,6 +95,15 @@ class FtkitTrainer(Trainer):
         )
         self.guard.gradients_are_scaled = self.accelerator.scaler is not None
         self.add_callback(self.guard)  # the last: others change gradients before a step, too
+        self.steps = FittingSteps(
+            model,
+            self._split,
+            train.costs,
+            device=args.device,
+            forget=self.guard.forget_losses,
+            name_rows=self.guard.name_rows,
+            obstacle=obstacle(args),
+        )
         self.num_weights = num_working_weights(model)
         self.interruption = interruption or Interruption()
         self.agreement = Agreement(args.world_size, args.device)
@@ -108,6 +118,7 @@ class FtkitTrainer(Trainer):
             rank=args.process_index,
             world_size=args.world_size,
         )
+        self.collator = PartsCollator(adapter.preprocessor, train.costs, size, seed=self.batch_sampler.seed)
         steps = math.ceil(len(self.batch_sampler) / args.gradient_accumulation_steps)
         self.items_per_step = adapter.objective.count_items(train) / steps
 
@@ -116,9 +127,7 @@ class FtkitTrainer(Trainer):
         loader = DataLoader(
             TrainingRows(self.encoded),
             batch_sampler=self.batch_sampler,
-            collate_fn=PartsCollator(
-                self.adapter.preprocessor, self.encoded.costs, self.size, seed=self.batch_sampler.seed
-            ),
+            collate_fn=self.collator,
             num_workers=self.args.dataloader_num_workers,
             pin_memory=self.args.dataloader_pin_memory and self.args.device.type == "cuda",
             persistent_workers=self.args.dataloader_persistent_workers,
@@ -151,16 +160,23 @@ class FtkitTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Forward and backward passes over the parts of a batch; ranks meet in the last."""
-        *before, last = inputs[PARTS]
+        """Forward and backward passes over the parts of a batch, smaller ones where memory runs out."""
+
+        def compute(part: Batch, is_last: bool) -> torch.Tensor:
+            return self._compute_part(model, part, is_last, *args, **kwargs)
+
         self.num_rows_of_rank += sum(map(len, inputs[PARTS]))
-        losses = []
-        for part in before:
-            with self.accelerator.no_sync(model), computing(part):
-                losses.append(super().training_step(model, {BATCH: part}, *args, **kwargs))
-        with computing(last):
-            losses.append(super().training_step(model, {BATCH: last}, *args, **kwargs))
-        return torch.stack(losses).sum()
+        return self.steps.loss(inputs[PARTS], compute, step=self.state.global_step)
+
+    def _compute_part(
+        self, model: torch.nn.Module, part: Batch, is_last: bool, *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
+        """Forward and backward pass over a part of a batch; ranks meet in the last."""
+        with contextlib.nullcontext() if is_last else self.accelerator.no_sync(model), computing(part):
+            return super().training_step(model, {BATCH: part}, *args, **kwargs)
+
+    def _split(self, part: Batch, most_positions: int) -> list[Batch]:
+        return self.collator.split(part, self.encoded, epoch=self.batch_sampler.epoch, most_positions=most_positions)
 
     def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
         """Returns the norm of a step's gradient, and shows it to the guard."""
@@ -267,6 +283,7 @@ class FtkitTrainer(Trainer):
             unlogged_loss=unlogged.item(),
             last_logged_step=self._globalstep_last_logged,
             skipped_steps=self.guard.num_skipped,
+            max_positions_at_once=self.steps.limit or 0,
             evaluation_is_due=self.evaluation_is_due,
             save_is_due=self.save_is_due,
         )
@@ -282,6 +299,7 @@ class FtkitTrainer(Trainer):
         self._total_loss_scalar, self._globalstep_last_logged = totals.logged_loss, totals.last_logged_step
         self._tr_loss.fill_(totals.unlogged_loss)
         self.guard.num_skipped = totals.skipped_steps
+        self.steps.limit = totals.max_positions_at_once or None
         if totals.evaluation_is_due:
             self._load_rng_state(str(checkpoint))
             self.control.should_evaluate, self.control.should_save = True, totals.save_is_due

@@ -125,6 +125,7 @@ def train(
 
     Raises:
         RunError: the loss or a weight stopped being a number, or the best checkpoint was damaged.
+        OutOfMemory: memory is too small for one row.
         Interrupted: the run was asked to end, and has been saved.
     """
     interruption = interruption or Interruption()
@@ -159,6 +160,7 @@ def train(
             "num_steps": trainer.state.global_step,
             "best_step": trainer.state.best_global_step,
             "num_skipped_steps": trainer.guard.num_skipped,
+            "max_positions_at_once": trainer.steps.limit,
             "seed": arguments.seed,
             "num_processes": arguments.world_size,
             "first_step_seconds": progress.first_step_seconds,

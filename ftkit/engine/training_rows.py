@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ftkit.adapters.task_adapter import Encoded, Preprocessor
+from ftkit.adapters.task_adapter import Batch, Encoded, Preprocessor
 from ftkit.engine.batching import RowOfEpoch, StepSize, parts
 
 PARTS = "parts"  # the one key of what a loader yields: the batch, part by part
@@ -48,6 +48,29 @@ class PartsCollator:
         """
         indices = np.array([wanted.row for wanted, _ in items])
         return {PARTS: [self._part(items, indices, part) for part in parts(self.costs[indices], self.size)]}
+
+    def split(self, part: Batch, encoded: Encoded, *, epoch: int, most_positions: int) -> list[Batch]:
+        """Returns the rows of a part as smaller parts; as it is where it is small enough.
+
+        Padded rows are put together anew, so that short ones are padded to less. Others are taken as they are: what
+        was changed in them at random must not be drawn again.
+
+        Args:
+            encoded: the training rows.
+            epoch: in which they are trained on.
+            most_positions: of a part, padding included, unless one row takes more.
+        """
+        assert part.row_indices is not None
+        costs = self.costs[part.row_indices]
+        if len(part) * int(costs.max()) <= most_positions:
+            return [part]
+        chosen = parts(costs, dataclasses.replace(self.size, max_cost_at_once=most_positions))
+        if part.lengths is None:
+            return [part.take(rows) for rows in chosen]
+        wanted = [RowOfEpoch(row, epoch) for row in part.row_indices.tolist()]
+        items = TrainingRows(encoded).__getitems__(wanted)
+        device = next(iter(part.inputs.values())).device
+        return [self._part(items, part.row_indices, rows).to(device) for rows in chosen]
 
     def _part(self, items: Sequence[Any], indices: np.ndarray, part: np.ndarray) -> Any:
         first = items[part[0]][0]

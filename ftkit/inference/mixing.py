@@ -13,6 +13,7 @@ from torch.nn import functional
 from ftkit.adapters.task_adapter import Arrays, Batch, TaskAdapter, Tensors
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import cost_batches, join
+from ftkit.engine.out_of_memory import computed_in_memory
 from ftkit.inference.base_weights import BaseWeights
 from ftkit.inference.shared_body import POOLER, Part, SharedBody, body_of
 from ftkit.tuners.low_rank import LowRankParts, plain_model
@@ -101,14 +102,19 @@ def _arrays(body: SharedBody, jobs: Sequence[Job]) -> list[Arrays]:
     costs = np.concatenate([job.encoded.costs for job in jobs])
     owners = np.repeat(np.arange(len(jobs)), [job.encoded.num_rows for job in jobs])
     rows = np.concatenate([np.arange(job.encoded.num_rows) for job in jobs])
-    said: list[list[tuple[np.ndarray, Tensors]]] = [[] for _ in jobs]
-    for batch in cost_batches(costs, np.arange(len(costs)), _strictest(jobs))[::-1]:
+
+    def outputs_of(batch: np.ndarray) -> list[tuple[int, np.ndarray, Tensors]]:
         shares = [(owner, rows[batch[owners[batch] == owner]]) for owner in np.unique(owners[batch]).tolist()]
         inputs = [_padded(jobs[owner], share, int(costs[batch].max()), body) for owner, share in shares]
         if body.fills_token_types:
             _fill_token_types(inputs)
         parts = [_part(jobs[owner], one) for (owner, _), one in zip(shares, inputs, strict=True)]
-        for (owner, share), outputs in zip(shares, body.run(parts), strict=True):
+        return [(*share, outputs) for share, outputs in zip(shares, body.run(parts), strict=True)]
+
+    said: list[list[tuple[np.ndarray, Tensors]]] = [[] for _ in jobs]
+    batches = cost_batches(costs, np.arange(len(costs)), _strictest(jobs))[::-1]
+    for _, found in computed_in_memory(outputs_of, batches, costs, body.body.device):
+        for owner, share, outputs in found:
             said[owner].append((share, outputs))
     return [_in_order(found) for found in said]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import os
 import sys
 
@@ -42,16 +41,6 @@ def keep_freed_memory() -> bool:
         return False
     settings = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: _NEVER, _M_TOP_PAD: _TOP_PAD}
     return all(library.mallopt(name, value) == 1 for name, value in settings.items())
-
-
-def release_memory() -> None:
-    """Hands back what is free now, such as an optimizer's states after training; glibc only.
-
-    A model that is loaded next lies beside them otherwise, for a moment in the file too: 90 MB more for MiniLM.
-    """
-    gc.collect()
-    if sys.platform.startswith("linux") and hasattr(library := ctypes.CDLL(None), "malloc_trim"):
-        library.malloc_trim(0)
 
 
 def _is_tuned() -> bool:

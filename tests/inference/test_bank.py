@@ -157,6 +157,26 @@ def test_one_forward_pass_serves_many_adapters(family: str, body: str, kinds: tu
     assert max(sizes) > len(requests) / len(bank.names)  # of one adapter there are fewer rows
 
 
+def test_a_shared_forward_pass_that_memory_is_too_small_for_is_computed_in_halves(run: WriteRun) -> None:
+    bank = bank_of(a=run("bert", "lora"), b=run("bert", "head-only"), c_tag=run("bert", "lora", "tag", 1))
+    requests = mixed_requests(bank.names)
+    expected = bank.predict(requests)
+
+    def take(module: torch.nn.Module, args: Any, output: Any) -> None:
+        if type(module).__name__ == "BertLayer" and len(args[0]) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    handle = register_module_forward_hook(take)
+    try:
+        with counted_forwards("BertModel") as sizes:
+            found = bank.predict(requests)
+    finally:
+        handle.remove()
+    assert sum(sizes) == len(requests)
+    assert 1 < max(sizes) <= 4
+    assert difference(expected, found) < TOLERANCE
+
+
 @pytest.mark.parametrize("first", ["classify", "tag"])
 def test_the_bare_checkpoints_pooler_may_come_first_or_later(first: str, run: WriteRun) -> None:
     """A tagger's body has no pooler; a classifier trained its own, as this checkpoint has none."""

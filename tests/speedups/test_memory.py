@@ -12,7 +12,7 @@ import torch
 
 from ftkit.adapters.task_adapter import Batch
 from ftkit.engine.current_batch import computing
-from ftkit.speedups.memory import keep_freed_memory, release_memory
+from ftkit.speedups.memory import keep_freed_memory
 from ftkit.speedups.token_rows import current_rows
 
 needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
@@ -49,40 +49,6 @@ def printed_numbers(program: str) -> list[float]:
 def test_freed_memory_is_used_again() -> None:
     left, kept = printed_numbers(COUNT_FAULTS)
     assert kept < left / 10
-
-
-# MiB of resident memory that come back when 64 blocks between others, and a cycle of objects, are not needed any more.
-RELEASE = """
-import psutil
-import torch
-from ftkit.speedups.memory import keep_freed_memory, release_memory
-def resident():
-    return psutil.Process().memory_info().rss / 2**20
-assert keep_freed_memory()
-blocks = [torch.ones(2**18) for _ in range(128)]
-cycle = [torch.ones(2**24)]
-cycle.append(cycle)
-full = resident()
-del blocks[::2], cycle
-print(full - resident())
-release_memory()
-print(full - resident())
-"""
-
-
-@needs_glibc
-def test_what_is_free_can_be_handed_back() -> None:
-    freed, released = printed_numbers(RELEASE)
-    assert freed < 8
-    assert 120 < released < 136  # of 64 + 64
-
-
-def test_nothing_is_handed_back_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[object] = []
-    monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr("ctypes.CDLL", opened.append)
-    release_memory()
-    assert not opened
 
 
 @pytest.mark.parametrize("variable", ["MALLOC_MMAP_MAX_", "GLIBC_TUNABLES"])
