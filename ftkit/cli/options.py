@@ -31,7 +31,7 @@ Columns = Annotated[
     typer.Option(metavar="ROLE=COLUMN[,...]", help="Such as text=body,label=intent, or label=[a,b]; may be repeated."),
 ]
 Delimiter = Annotated[str | None, typer.Option(help="Between the cells of csv files.")]
-Encoding = Annotated[str | None, typer.Option(help="Of text files, such as latin-1.")]
+Encoding = Annotated[str | None, typer.Option(help="Of text files, such as cp1252.")]
 PositiveLabel = Annotated[
     str | None,
     typer.Option(help="Which of two labels precision, recall, F1 and ROC AUC are of; by default the run's."),

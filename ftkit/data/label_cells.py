@@ -19,6 +19,9 @@ from ftkit.types import Label, ProblemType
 MAX_NAME = 1_000
 """Characters of a label name: what is longer is a text, from a column that was not meant."""
 
+CHOICES = {"choices"}
+"""The keys of the object that Label Studio makes of several names, in JSON-MIN and CSV."""
+
 _LOOKS_PRINTED = re.compile(r"\[\s*['\"\d-]|\{\s*['\"]")
 _CLOSING = ("]", "}", ")")
 _YES_OR_NO = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
@@ -86,6 +89,8 @@ class LabelCells:
         """Returns the names in a cell, each once; none at all is a valid answer where there may be several."""
         if isinstance(cell, str):
             return self._names_in_text(cell)
+        if isinstance(cell, Mapping) and set(cell) == CHOICES:
+            cell = list_of(cell["choices"], "names")
         if isinstance(cell, (list, tuple)):
             return self._names_in_list(cell)
         cell = single(cell)
@@ -122,7 +127,7 @@ class LabelCells:
         """
         found = printed_value(text)
         if isinstance(found, dict):
-            if set(found) == {"choices"}:  # as Label Studio writes several into csv
+            if set(found) == CHOICES:
                 return list(list_of(found["choices"], "names"))
             raise WrongCell(describe(found), _NAME_REMEDIES["object"], cell=text)
         is_tuple = text.lstrip().startswith("(")

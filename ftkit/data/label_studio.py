@@ -1,8 +1,10 @@
-"""What Label Studio exports: JSON, JSON-MIN and CSV."""
+"""Label Studio's export as JSON.
+
+Its JSON-MIN and CSV have a column for each control, and are tables as they are; label cells read their choices.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,18 +17,12 @@ _VALUES = ("choices", "rating", "number")
 
 
 def recognises(table: Table) -> bool:
-    """Tells whether a table is an export of Label Studio."""
-    return _is_json(table) or {"annotation_id", "lead_time"} <= set(table.columns)
-
-
-def _is_json(table: Table) -> bool:
+    """Tells whether a table is Label Studio's JSON; JSON-MIN and CSV are tables as they are."""
     return "data" in table.columns and any(name in table.columns for name in ANNOTATIONS)
 
 
 def columns_of(table: Table) -> tuple[str, ...]:
     """Returns the columns of the unfolded table: those of all tasks, for a first one may lack some."""
-    if not _is_json(table):
-        return table.columns
     return tuple(dict.fromkeys(name for row in table.rows for name in unfold(row.values)))
 
 
@@ -39,15 +35,15 @@ def left_out(cells: Mapping[str, Any]) -> str:
 def unfold(cells: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the cells of a row.
 
-    Of JSON: the task's data, `text` if its only text is called otherwise, `spans`, each control by its name, and
-    `label` where there is one control alone. Of JSON-MIN and CSV: `{"choices": ["a", "b"]}` is the list.
+    These are the task's data, `text` if its only text is called otherwise, `spans`, each control by its name, and
+    `label` where there is one control alone.
 
     Example: `{"data": {"review": "Hi"}, "annotations": [{"result": [{"from_name": "tone", "value": {"choices":
     ["nice"]}}]}]}` is `{"review": "Hi", "text": "Hi", "tone": ["nice"], "label": ["nice"], "spans": []}`.
     """
     data = cells.get("data")
     if not isinstance(data, Mapping):
-        return {name: _choices(cell) for name, cell in cells.items()}
+        return dict(cells)
     values = {"id": cells.get("id"), **data}
     texts = [cell for cell in data.values() if isinstance(cell, str)]
     if len(texts) == 1:
@@ -86,14 +82,3 @@ def _not_one(task: Any, num_annotations: int) -> Unreadable:
     return Unreadable(
         f"of task {task} has {num_annotations} annotations", "mark one as ground truth, or export one annotation"
     )
-
-
-def _choices(cell: Any) -> Any:
-    """Returns the names in `{"choices": [...]}`, which CSV holds as text; any other cell as it is."""
-    found = cell
-    if isinstance(cell, str) and cell.startswith('{"choices"'):
-        try:
-            found = json.loads(cell)
-        except ValueError:
-            return cell
-    return found["choices"] if isinstance(found, Mapping) and set(found) == {"choices"} else cell

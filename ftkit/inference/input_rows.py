@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 
 from ftkit.adapters.task_adapter import Encoded, Prediction, TaskAdapter
 from ftkit.console import warn
+from ftkit.data.cells import describe
 from ftkit.data.problems import Problems
 from ftkit.data.row_cells import check_cells
 from ftkit.errors import DataError, UserError, did_you_mean, name_list
@@ -45,6 +46,21 @@ def check_on_bad_row(choice: str) -> OnBadRow:
             f"on_bad_row: there is no {choice!r}.{did_you_mean(choice, choices)} There is {name_list(choices)}."
         )
     return choice  # type: ignore[return-value]
+
+
+def check_is_list(inputs: Any) -> None:
+    """Refuses what gives something else than inputs when it is gone through: characters, keys, names of columns.
+
+    Raises:
+        UserError: it is one text, an object, a table, or nothing that can be gone through.
+    """
+    if isinstance(inputs, str):
+        raise UserError("predict expects a list of texts, got one text. Write predict([text]).")
+    if hasattr(inputs, "columns"):
+        raise UserError("predict expects a list of inputs, got a table. Write predict(list(table[COLUMN])).")
+    if isinstance(inputs, (bytes, Mapping)) or not isinstance(inputs, Iterable):
+        what = describe(inputs).removeprefix("holds ")
+        raise UserError(f"predict expects a list of inputs, got {what}. Write predict([INPUT]).")
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from ftkit.data.check import Problems
 from ftkit.data.readers import fingerprint, open_table
 from ftkit.data.row_cells import check_cells
 from ftkit.data.spec import Source
-from ftkit.errors import DataError, UserError
+from ftkit.errors import DataError
 from ftkit.inference.choices import Choices
-from ftkit.inference.input_rows import INPUTS, InputRows, OnBadRow, Window, check_on_bad_row, made
+from ftkit.inference.input_rows import INPUTS, InputRows, OnBadRow, Window, check_is_list, check_on_bad_row, made
 from ftkit.inference.opening import Tasks, named_base, open_model
 from ftkit.inference.windows import one_ahead, windows
 from ftkit.kinds.splits import read_options, read_splits
@@ -112,8 +112,7 @@ class Predictor:
             DataError: an input cannot be predicted, and `on_bad_row` is error.
         """
         check_on_bad_row(on_bad_row)
-        if isinstance(inputs, str):
-            raise UserError("predict expects a list of texts, got one text. Write predict([text]).")
+        check_is_list(inputs)
         examples = [made(position, item, self.kind.input_example) for position, item in enumerate(inputs)]
         predictions = self._predict_examples(examples, INPUTS, on_bad_row)
         return [{name: value for name, value in row.items() if name != "id"} for row in predictions]
@@ -174,6 +173,8 @@ class Predictor:
         kind.check({"test": split}, self.labels, task, self.config.data, problems)
         kind.check_known_labels(split, self.labels, problems)
         problems.raise_if_any()
+        for warning in problems.warnings:
+            warn(warning)
         return split
 
     def score(self, split: Split, *, metrics: Sequence[str] | None = None) -> dict[str, Any]:

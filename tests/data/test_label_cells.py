@@ -34,6 +34,7 @@ def refused(how: LabelCells, cell: Any) -> str:
         ("card (lost)", "card (lost)"),
         ("{pos}", "{pos}"),
         ('{"choices": ["pos"]}', "pos"),
+        ({"choices": ["pos"]}, "pos"),
         ([], None),
         ([None], None),
         ("[]", None),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 
 import ftkit
@@ -182,6 +184,31 @@ def test_an_unknown_choice_is_told(case: Callable[[str], Case]) -> None:
 def test_an_input_is_named_by_its_position(case: Callable[[str], Case]) -> None:
     with pytest.raises(DataError, match=r"the sentence is empty\n   at inputs, id 0\n"):
         case("token-classification").predictor.predict([[]], on_bad_row="error")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "got"),
+    [
+        ("a", "got one text. Write predict([text])"),
+        ({"text": "a"}, "got an object"),
+        (b"a", "got bytes"),
+        (5, "got a number"),
+        (pandas.DataFrame({"text": ["a"]}), "got a table. Write predict(list(table[COLUMN]))"),
+    ],
+)
+def test_what_is_no_list_of_inputs(inputs: Any, got: str, case: Callable[[str], Case]) -> None:
+    with pytest.raises(UserError, match=re.escape(got)):
+        case("text-classification").predictor.predict(inputs)
+
+
+def test_an_empty_reference_is_scored_and_told(
+    case: Callable[[str], Case], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = jsonl(
+        tmp_path / "rows.jsonl", [{"source": "my card", "target": "card my"}, {"source": "rain", "target": ""}]
+    )
+    assert case("translation").predictor.evaluate(str(rows))["samples"] == 2
+    assert "the target is empty, and is scored as such; at " in capfd.readouterr().err
 
 
 def test_a_cell_of_another_shape_is_a_bad_row(case: Callable[[str], Case], tmp_path: Path) -> None:

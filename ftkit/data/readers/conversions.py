@@ -9,7 +9,7 @@ from ftkit.data.readers.compression import format_suffix
 from ftkit.errors import DataError, closest_name
 
 _SPREADSHEET = "open it in a spreadsheet and save it as .xlsx, or as .csv in UTF-8"
-_DATABASE = "sqlite3 -header -csv {path} 'SELECT * FROM TABLE' > {stem}.csv"
+_DATABASE = "sqlite3 -header -csv {path} 'SELECT * FROM NAME' > {stem}.csv"
 _DOCUMENT = "save its texts as .txt, one a line, or as .jsonl"
 
 CONVERSIONS: dict[str, str] = {
