@@ -24,7 +24,7 @@ def command(
     input: Annotated[
         str | None,
         typer.Option(
-            help="A file: csv, tsv, xlsx, jsonl, json, parquet, txt or conll; an image, a recording, or a folder of them."
+            help="A file: csv, tsv, xlsx, jsonl, json, parquet, txt or conll; an image, a recording or a folder."
         ),
     ] = None,
     output: Annotated[str | None, typer.Option(help="Where to write; standard output if left out.")] = None,

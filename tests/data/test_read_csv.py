@@ -234,3 +234,26 @@ def test_the_index_of_pandas_is_left_out_with_a_note(path: Path, capfd: pytest.C
 def test_an_unnamed_column_that_is_no_index_is_refused(path: Path) -> None:
     message = failure(path, ",text\n0,a\nx,b\n")
     assert "line 3: the first column has no name in the header, and 'x' does not count the rows" in message
+
+
+def test_quoted_cells_between_another_delimiter(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for delimiter in (";", "|", "\t"):
+        path.write_text(f'"text"{delimiter}"label"\n"a, b"{delimiter}"x"\n')
+        with pytest.raises(
+            DataError, match=r"line 1: the cells are in quotes, with .*\nFix: data.delimiter: "
+        ) as caught:
+            read(path, ReadOptions())
+        assert str(caught.value).endswith(f'"{delimiter}"'.replace("\t", "\\t"))
+        (row,) = read(path, ReadOptions(delimiter=delimiter)).rows
+        assert row.values == {"text": "a, b", "label": "x"}
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_an_instruction_for_spreadsheets_is_no_header(delimiter: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("sep=;\ntext;label\na;x\n")
+    with pytest.raises(
+        DataError, match=r"line 1: 'sep=;?' is an instruction for spreadsheets, not a header.\nFix: delete"
+    ):
+        read(path, ReadOptions(delimiter=delimiter))

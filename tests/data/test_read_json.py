@@ -68,7 +68,8 @@ def test_document_without_rows(path: Path, content: str) -> None:
 
 
 def test_object_without_data_lists_its_keys(path: Path) -> None:
-    assert "this object has 'rows', 'version'" in failure(path, '{"rows": [], "version": 1}')
+    message = failure(path, '{"rows": [], "version": 1}')
+    assert "this object has 'rows', 'version'; pandas writes it by to_json(PATH, orient='records')" in message
 
 
 def test_item_that_is_no_object(path: Path) -> None:

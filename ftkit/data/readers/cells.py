@@ -16,7 +16,7 @@ from ftkit.types import Row
 Record = tuple[int, Sequence[Any]]
 """The line where a row begins, and its cells: text, or what an xlsx file has."""
 
-_OTHER_DELIMITERS = (";", "\t", "|", ",")
+OTHER_DELIMITERS = (";", "\t", "|", ",")
 _NO_HEADER = "data.header: false, and name columns by position, from 0: data.columns: {text: 0, label: 1}"
 
 
@@ -44,6 +44,11 @@ def table_from_records(
     if first is None:
         raise DataError(f"{path} is empty: it has no {'header line and no ' if header else ''}rows.")
     line, cells = first
+    if header and str(cells[0]).lower().startswith("sep="):
+        raise DataError(
+            f"{path}, line {line}: {str(cells[0])[:20]!r} is an instruction for spreadsheets, not a header.\n"
+            'Fix: delete the line, and say which character separates the cells, such as data.delimiter: ";"'
+        )
     layout = _with_header(path, line, cells) if header else _Layout(tuple(map(str, range(len(cells)))))
     hint = _delimiter_hint(str(cells[0]), delimiter) if len(cells) == 1 else ""
     num_cells = len(cells)
@@ -147,7 +152,7 @@ def _is_number(text: str) -> bool:
 def _delimiter_hint(cell: str, delimiter: str | None) -> str:
     if delimiter is None:
         return ""
-    for other in _OTHER_DELIMITERS:
+    for other in OTHER_DELIMITERS:
         if other in cell and other != delimiter:
             return f"The header is one cell that contains {shown(other)}. Fix: data.delimiter: {shown(other)}"
     return ""

@@ -7,7 +7,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from ftkit.data.readers.cells import Record, shown, table_from_records
+from ftkit.data.readers.cells import OTHER_DELIMITERS, Record, shown, table_from_records
 from ftkit.data.readers.table import ReadOptions, Table
 from ftkit.data.readers.text import LineEnds, read_any_lines
 from ftkit.errors import ConfigError, DataError
@@ -57,7 +57,9 @@ def _records(path: Path, options: ReadOptions, delimiter: str) -> Iterator[Recor
                     yield line, cells
                 line = reader.line_num + 1
         except csv.Error as error:
-            raise _quote_error(path, line, reader.line_num, str(error)) from None
+            raise _quote_error(
+                path, line, reader.line_num, str(error), _other_delimiter(remembering.last, delimiter)
+            ) from None
 
 
 class _LastLine:
@@ -72,8 +74,19 @@ class _LastLine:
             yield line
 
 
-def _quote_error(path: Path, line: int, last_line: int, reason: str) -> DataError:
-    """Explains the three ways in which the csv module meets a quote that was not closed."""
+def _other_delimiter(line: str, delimiter: str) -> str | None:
+    """Returns what separates the quoted cells of a line, if it is another delimiter: `"text";"label"` has ";"."""
+    others = (other for other in OTHER_DELIMITERS if other != delimiter)
+    return next((other for other in others if f'"{other}"' in line and f'"{delimiter}"' not in line), None)
+
+
+def _quote_error(path: Path, line: int, last_line: int, reason: str, other: str | None) -> DataError:
+    """Explains the ways in which the csv module meets a quote that was not closed, or after which no cell ends."""
+    if "expected after" in reason and other is not None:
+        return DataError(
+            f"{path}, line {line}: the cells are in quotes, with {shown(other)} between them.\n"
+            f"Fix: data.delimiter: {shown(other)}"
+        )
     if "expected after" in reason:
         what = f"a quote that opens in this row closes on line {last_line} with more text right after it"
     elif "unexpected end of data" in reason:

@@ -16,6 +16,9 @@ from ftkit.types import Row
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ROWS_KEY = "data"
 
+_PANDAS = "; pandas writes it by to_json(PATH, orient='records')"
+"""What is said where its other orientations are met: columns of cells, or lists."""
+
 
 def read(path: Path, options: ReadOptions) -> Table:
     """Reads a JSON document that is a list of objects, or an object with such a list under `data`.
@@ -86,7 +89,7 @@ class _Scanner:
             self._space()
             value, end = decode_value(self.document, self.position)
             if not isinstance(value, dict):
-                raise RefusedJson(f'expected an object such as {{"text": ...}}, got {json.dumps(value)[:40]}')
+                raise RefusedJson(f'expected an object such as {{"text": ...}}, got {json.dumps(value)[:40]}{_PANDAS}')
             yield Row(value, self.line())
             self.position = end
             if self._accept("]"):
@@ -119,7 +122,7 @@ class _Scanner:
                 raise json.JSONDecodeError("Extra data", self.document, self.position)
             raise RefusedJson(
                 f"expected a list of objects, or an object with such a list under 'data'; "
-                f"this object has {name_list(keys) or 'no keys'}"
+                f"this object has {name_list(keys) or 'no keys'}{_PANDAS}"
             )
 
     def _space(self) -> None:
