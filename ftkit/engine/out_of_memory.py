@@ -206,7 +206,7 @@ def computed_in_memory(
             continue
         if len(rows) == 1:
             raise OutOfMemory(
-                f"Memory is too small for one row of {cost} positions, number {int(rows[0]) + 1} ({reason}). Likely "
+                f"Memory is too small for one row of {cost} positions ({reason}). Likely "
                 f"fixes: {SHORTER}, a device with more memory."
             )
         limit = max(cost // 2, 1)

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallb
 
 from ftkit.adapters.task_adapter import Batch, Encoded, TaskAdapter
 from ftkit.engine import checkpoints
+from ftkit.engine.arguments import is_sharded
 from ftkit.engine.batching import RandomBatchSampler, StepSize
 from ftkit.engine.current_batch import computing
 from ftkit.engine.guards import FiniteGuard, NameRows, check_weights_are_finite
@@ -299,7 +300,8 @@ class FtkitTrainer(Trainer):
         self._total_loss_scalar, self._globalstep_last_logged = totals.logged_loss, totals.last_logged_step
         self._tr_loss.fill_(totals.unlogged_loss)
         self.guard.num_skipped = totals.skipped_steps
-        self.steps.limit = totals.max_positions_at_once or None
+        if not is_sharded(self.args):  # its ranks must make equally many passes
+            self.steps.limit = totals.max_positions_at_once or None
         if totals.evaluation_is_due:
             self._load_rng_state(str(checkpoint))
             self.control.should_evaluate, self.control.should_save = True, totals.save_is_due

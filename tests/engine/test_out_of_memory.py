@@ -314,11 +314,11 @@ def test_batches_are_halved_until_they_fit_and_later_ones_are_no_larger() -> Non
     assert tried == [[5, 0, 2], [5], [0], [2], [1, 4, 3]]
 
 
-def test_one_row_that_cannot_be_predicted_is_named() -> None:
+def test_one_row_that_cannot_be_predicted_is_told() -> None:
     def compute(rows: np.ndarray) -> None:
         raise CPU
 
-    with pytest.raises(OutOfMemory, match=rf"one row of 7 positions, number 3 {CPU_GAVE}.*data.max_length"):
+    with pytest.raises(OutOfMemory, match=rf"one row of 7 positions {CPU_GAVE}.*data.max_length"):
         list(computed_in_memory(compute, [np.array([2])], np.array([1, 1, 7]), torch.device("cpu")))
 
 
