@@ -113,12 +113,16 @@ def _check(code: int, run: Path) -> None:
 
 
 def _where(run: Path) -> str:
+    """Returns where a kill has met a run, as far as its files tell."""
     if (run / "all_results.json").is_file():
         return "finished"
-    if (run / ".unfinished").is_dir():
+    saved = sorted(run.glob("checkpoints/checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))
+    if not saved:
+        return "before the first checkpoint"
+    staging = run / ".unfinished"  # made after the last checkpoint; an earlier kill may have left it
+    if staging.is_dir() and staging.stat().st_mtime >= saved[-1].stat().st_mtime:
         return "scoring and publishing"
-    steps = [int(path.name.partition("-")[2]) for path in run.glob("checkpoints/checkpoint-*")]
-    return f"after step {max(steps)}" if steps else "before the first checkpoint"
+    return "between checkpoints"
 
 
 def _compare(whole: Path, killed: Path, outcome: Outcome) -> None:
