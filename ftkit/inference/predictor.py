@@ -15,7 +15,7 @@ from ftkit.data.check import Problems
 from ftkit.data.readers import fingerprint, open_table
 from ftkit.data.row_cells import check_cells
 from ftkit.data.spec import Source
-from ftkit.errors import DataError
+from ftkit.errors import ConfigError, DataError, name_list
 from ftkit.inference.choices import Choices
 from ftkit.inference.input_rows import INPUTS, InputRows, OnBadRow, Window, check_is_list, check_on_bad_row, made
 from ftkit.inference.opening import Tasks, named_base, open_model
@@ -146,6 +146,7 @@ class Predictor:
 
     def labelled(self, source: Source) -> Split:
         """Reads a labelled file or Hub split, checked as `evaluate` does."""
+        self._check_label_columns()
         table = open_table(source, read_options(self.config.data))
         columns, task = self._facts.columns, self.tasks.reader
         examples = self.kind.read(table, task, columns, self.config.data, with_labels=True)
@@ -155,6 +156,18 @@ class Predictor:
 
             split = with_named_labels(split, self.labels)
         return self._checked(split)
+
+    def _check_label_columns(self) -> None:
+        """Refuses label columns that say nothing of some labels: each row would count as one without them."""
+        columns = self.config.data.label_columns
+        if columns is None or self.labels is None:
+            return
+        left_out = [name for name in self.labels.names if name not in columns]
+        if left_out:
+            raise ConfigError(
+                f"data.columns: label has no column for {name_list(left_out)}, which the model predicts. Name one for "
+                "each label."
+            )
 
     def held_out(self, name: str) -> Split:
         """Returns the rows that the run held out of its training file, for validation or for the test."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 import ftkit
-from ftkit.errors import CheckpointError, DataError, UserError
+from ftkit.errors import CheckpointError, ConfigError, DataError, UserError
 from ftkit.tag_schemes import conlleval_entities, tags_of
 from plain import NAMES, TEXTS, plain, saved
 from runs import TAGGED
@@ -88,6 +89,9 @@ def test_several_labels_a_text(checkpoint: Checkpoint, tmp_path: Path) -> None:
         tmp_path / "rows.csv", [(text, ",".join(row["label"])) for text, row in zip(TEXTS, found, strict=True)]
     )
     assert ftkit.load(folder).evaluate(str(data))["accuracy"] == 1
+    left_out = re.escape(f"label has no column for {NAMES[-1]!r}, which the model predicts")
+    with pytest.raises(ConfigError, match=left_out):
+        ftkit.load(folder, columns={"label": list(NAMES[:-1])}).evaluate(str(data))
 
 
 def test_one_output_is_a_number(checkpoint: Checkpoint, tmp_path: Path) -> None:
