@@ -26,6 +26,23 @@ class OutOfMemory(RunError):
     """
 
 
+class MachineError(RunError):
+    """The machine refused: a full disk, a file system that cannot be written, a file that is gone.
+
+    Attributes:
+        cause: what happened and what to do, without a full stop.
+    """
+
+    def __init__(self, cause: str, safe: str = "") -> None:
+        """Makes the message.
+
+        Args:
+            safe: a sentence on what is as it was.
+        """
+        self.cause = cause
+        super().__init__(f"{cause[0].upper()}{cause[1:]}. {safe}".rstrip())
+
+
 class Interrupted(FtkitError):
     """A signal asked the run to end, and it did so in good order: the same command goes on from there."""
 

@@ -12,6 +12,7 @@ from ftkit.config.run_config import RunConfig, load_config
 from ftkit.console import is_main_process, note, warn
 from ftkit.data.files import atomic_write_text
 from ftkit.errors import FtkitError, HubError, Interrupted
+from ftkit.models.fingerprint import weights_fingerprint
 from ftkit.runs.checked_run import CheckedRun, check_run
 from ftkit.runs.trained_adapter import base_facts
 from ftkit.runs.trust import check_code_is_trusted
@@ -100,6 +101,7 @@ def check(config: RunConfig) -> CheckedRun:
         steps.encode_longest(run, adapter)
     if run.directory.continues or run.directory.is_finished:
         run.directory.check_same_data(run.fingerprints)
+        run.directory.check_same_weights(run.weight_fingerprints())
     return run
 
 
@@ -144,12 +146,18 @@ def execute(config: RunConfig) -> RunResult:
     """
     from ftkit.engine.interruption import Interruption
     from ftkit.engine.memory_errors import running_out_told
+    from ftkit.runs.faults import faults_told
 
     with Interruption().listening() as interruption:
         # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing written.
         run = _possible_run(config)
         try:
-            with running_out_told(), run.directory.withdrawn_on_failure(), run.directory.lock:
+            with (
+                faults_told(run.directory),
+                running_out_told(),
+                run.directory.withdrawn_on_failure(),
+                run.directory.lock,
+            ):
                 return _carry_out(config, run, interruption)
         except Interrupted as error:
             raise Interrupted(f"{error} The same command goes on with the run.") from None
@@ -159,6 +167,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     directory = run.directory
     if directory.is_finished:
         directory.check_same_data(run.fingerprints)
+        directory.check_same_weights(run.weight_fingerprints())
         note(f"{directory.path} holds this run, finished: nothing is left to do")
         return RunResult(directory.path, directory.results(), run.primary_metric)
 
@@ -201,7 +210,9 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     # Start: all processes have looked at the directory before one of them writes into it.
     process.wait_for_everyone()
     if process.is_main_process:
-        directory.start(config, run.fingerprints)  # as it was given: a run to be resumed is compared with it
+        directory.start(
+            config, run.fingerprints, run.weight_fingerprints()
+        )  # as it was given: a run to be resumed is compared with it
     trackers = steps.open_trackers(run) if process.is_main_process else Trackers()
     process.wait_for_everyone()
 
@@ -241,7 +252,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
             max_skipped_steps=config.train.max_skipped_steps,
             name_rows=steps.row_names(run.splits["train"], rows),
             interruption=interruption,
-            callbacks=[*steps.callbacks(config, model), TrackerCallback(trackers)],
+            callbacks=[*steps.callbacks(config, directory, model), TrackerCallback(trackers)],
             resume_from=training.resume_point(directory.checkpoints) if directory.continues else None,
         )
     release_memory()
@@ -267,8 +278,10 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     if process.is_main_process:
         staging = directory.staging
         saving.save_model(trained.model, adapter, staging, tuner=config.tuner, spec=run.spec)
-        base = None if config.tuner.is_full else base_facts(run.spec, staging, run=directory.path)
-        resolved = run.resolved_config(adapter, base)
+        if config.tuner.is_full:
+            resolved = run.resolved_config(adapter, None, weights_fingerprint(staging))
+        else:
+            resolved = run.resolved_config(adapter, base_facts(run.spec, staging, run=directory.path))
         atomic_write_text(staging / CONFIG_FILE, resolved.to_yaml())
         found["saved_megabytes"] = saving.saved_megabytes(staging)
         sample = run.splits.get("validation") or run.splits["train"]

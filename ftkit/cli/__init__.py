@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import os
 import sys
 
 import typer
@@ -51,19 +52,40 @@ def _called(
 
 
 def main() -> None:
-    """Runs a command; a user's mistake ends with one message and exit code 2, never a traceback."""
+    """Runs a command; a user's mistake ends with one message and exit code 2, a machine's with 1: no traceback."""
     console.never_fail_to_print()
     contextvars.copy_context().run(_main)
 
 
 def _main() -> None:
     from ftkit.errors import FtkitError
+    from ftkit.machine_faults import as_machine_error
 
     try:
-        app()
+        try:
+            app()
+        finally:
+            _flush()
     except FtkitError as error:
         console.show_error(error)
         sys.exit(error.exit_code)
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, BrokenPipeError):  # whoever read it, such as `head`, has read enough
+            sys.exit(1)
+        fault = as_machine_error(error)
+        if fault is None:
+            raise
+        console.show_error(fault)
+        sys.exit(fault.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)
+
+
+def _flush() -> None:
+    """Writes out what standard output still holds, so that a full disk behind it is told here and not by Python."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python tries once more when it ends
+        raise

@@ -63,6 +63,7 @@ class RunFacts(BaseModel):
     adapter_options: dict[str, Any] = Field(description="What the task adapter was made with.")
     prepared: bool = Field(description="The task prepares rows with code of its own.")
     base: BaseFacts | None = Field(None, description="Of a run that saved an adapter rather than a whole model.")
+    weights: str | None = Field(None, description="Fingerprint of a whole model's weights; older runs lack it.")
     declared: TaskFacts | None = Field(None, description="What the task says; older runs lack it.")
     # Never written: it is said of a checkpoint for which ftkit makes a config in memory.
     is_plain: bool = Field(False, exclude=True, description="A checkpoint that ftkit did not make.")

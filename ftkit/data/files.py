@@ -8,11 +8,12 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from ftkit.errors import UserError
+from ftkit.errors import MachineError, UserError
+from ftkit.machine_faults import is_full, told
 from ftkit.paths import check_can_make, user_path
 
 
@@ -26,6 +27,7 @@ def atomic_file(path: str | Path, *, newline: str | None = "\n") -> Iterator[Tex
 
     Raises:
         UserError: the file cannot be made there.
+        MachineError: the disk is full; a file that lay there is as it was.
     """
     target = Path(os.path.realpath(user_path(path)))
     if target.exists() and not target.is_file() and not target.is_dir():
@@ -42,8 +44,13 @@ def atomic_file(path: str | Path, *, newline: str | None = "\n") -> Iterator[Tex
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and is_full(error):
+            raise _refused(error, target) from None
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            raise OSError(error.errno, error.strerror, str(target)) from None
         raise
 
 
@@ -113,4 +120,13 @@ def _created(path: str | Path, target: Path, temporary: Path, newline: str | Non
         target.parent.mkdir(parents=True, exist_ok=True)
         return open(temporary, "x", encoding="utf-8", newline=newline)
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror} ({target.parent}).") from None
+        if is_full(error):
+            raise _refused(error, target) from None
+        raise UserError(f"{path} cannot be written: {error.strerror} ({target.parent}).") from error
+
+
+def _refused(error: OSError, target: Path) -> MachineError:
+    """Returns the message for a file that the machine would not take."""
+    cause = told(OSError(error.errno, error.strerror), target)
+    assert cause is not None
+    return MachineError(cause, "The old file is as it was." if target.exists() else "Nothing was written.")

@@ -8,15 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ftkit.data.files import atomic_write_json
+from ftkit.engine.totals import TOTALS_FILE, Totals
+from ftkit.machine_faults import check_room, free_bytes
 
 MANIFEST = "manifest.json"
+TRAINER_STATE = "trainer_state.json"
 PREFIX = "checkpoint-"
+_PICKLES = (".pt", ".pth")
 
 
 def write_manifest(folder: Path) -> None:
@@ -56,7 +60,7 @@ def damage(folder: Path) -> str | None:
 
 _SHARDED = "global_step*"  # DeepSpeed's folder, which holds weights and optimizer
 _NEEDED: Mapping[str, tuple[str, ...]] = {
-    "trainer_state.json": ("trainer_state.json",),
+    TRAINER_STATE: (TRAINER_STATE,),
     "weights": ("*.safetensors", "pytorch_model*", _SHARDED),
     "optimizer": ("optimizer*", _SHARDED),
     "scheduler.pt": ("scheduler.pt", _SHARDED),
@@ -99,16 +103,47 @@ def newest_sound(folder: Path) -> tuple[Path | None, list[str]]:
     """
     warnings: list[str] = []
     for path in steps_of(folder):
-        problem = damage(path) or _damage_of_best(path)
+        problem = damage(path) or _unreadable(path) or _damage_of_best(path)
         if problem is None:
             return path, warnings
         warnings.append(f"Passed over {path}: {problem}.")
     return None, warnings
 
 
+def _unreadable(checkpoint: Path) -> str | None:
+    """Returns which file of a whole checkpoint holds something else than what training goes on from, or None.
+
+    Pickles are opened as tensors and numbers alone; nothing that they name is imported or run.
+    """
+    import torch
+    from transformers import TrainerState
+    from transformers.trainer_pt_utils import safe_globals
+
+    name = TRAINER_STATE
+    try:
+        TrainerState.load_from_json(str(checkpoint / name))
+        name = TOTALS_FILE
+        Totals.load(checkpoint)
+        for name in sorted(path.name for path in checkpoint.iterdir() if path.suffix in _PICKLES):
+            with safe_globals():
+                torch.load(str(checkpoint / name), map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # unpickling raises whatever the bytes lead to
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return f"{name} does not hold what training goes on from ({reason})"
+    return None
+
+
+def newest_finished(folder: Path) -> Path | None:
+    """Returns the newest checkpoint that was saved to its end, as far as that is told without reading it."""
+    try:
+        return next((path for path in steps_of(folder) if (path / MANIFEST).is_file()), None)
+    except OSError:
+        return None
+
+
 def _damage_of_best(checkpoint: Path) -> str | None:
     """Returns what is wrong with the best checkpoint up to a whole one, or None."""
-    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    state = json.loads((checkpoint / TRAINER_STATE).read_text(encoding="utf-8"))
     if not state.get("best_model_checkpoint"):
         return None
     best = checkpoint.parent / f"{PREFIX}{state['best_global_step']}"  # by its step: a run directory may be moved
@@ -118,16 +153,56 @@ def _damage_of_best(checkpoint: Path) -> str | None:
 
 def rotate(folder: Path, *, keep: int, best: str | None) -> None:
     """Deletes all but the newest `keep` checkpoints; the best one counts among them and always stays."""
-    paths = steps_of(folder)
-    best_path = Path(best).resolve() if best else None
-    kept = [path for path in paths if path.resolve() == best_path]
-    for path in paths:
-        if path in kept:
-            continue
-        if len(kept) < max(keep, 1 + (best_path is not None)):
-            kept.append(path)
-            continue
+    for path in _superfluous(steps_of(folder), most=_most(keep, best), best=best):
         delete(path)
+
+
+def make_room(folder: Path, estimate: int, *, keep: int, best: str | None) -> None:
+    """Makes sure that the disk has room for a checkpoint; where it has none, old ones go before the new one is saved.
+
+    What goes are those that were never finished, and those that the rotation would delete afterwards; the newest
+    whole one and the best one stay.
+
+    Args:
+        estimate: bytes of a checkpoint, where none has been saved yet.
+        keep: as of `rotate`.
+        best: as of `rotate`.
+
+    Raises:
+        MachineError: there is no room.
+    """
+    last = newest_finished(folder)
+    needed = estimate if last is None else _size(last)
+    free = free_bytes(folder)
+    if free is not None and free < needed:
+        _delete_early(folder, keep=keep, best=best)
+    check_room(folder, needed, "a checkpoint")
+
+
+def _delete_early(folder: Path, *, keep: int, best: str | None) -> None:
+    paths = steps_of(folder)
+    whole = [path for path in paths if damage(path) is None]
+    going = set(_superfluous(whole, most=_most(keep, best) - 1, best=best)) - set(whole[:1])
+    for path in paths:
+        if path in going or not (path / MANIFEST).is_file():
+            delete(path)
+
+
+def _superfluous(paths: Sequence[Path], *, most: int, best: str | None) -> list[Path]:
+    """Returns those of some checkpoints, newest first, that are too many."""
+    best_path = Path(best).resolve() if best else None
+    others = [path for path in paths if path.resolve() != best_path]
+    return others[max(most - (len(paths) - len(others)), 0) :]
+
+
+def _most(keep: int, best: str | None) -> int:
+    """Returns how many checkpoints stay: never less than the newest and the best."""
+    return max(keep, 1 + (best is not None))
+
+
+def _size(folder: Path) -> int:
+    """Returns the bytes that a checkpoint's files take."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def delete(folder: Path) -> None:

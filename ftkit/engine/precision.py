@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -32,6 +31,7 @@ from ftkit.engine.evaluation import evaluating
 from ftkit.engine.pass_state import PassState
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
 from ftkit.errors import ConfigError
+from ftkit.json_file import read_json_object
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -110,15 +110,18 @@ def choose_precision(
     Args:
         padding_is_free: padding is left out of the model.
         folder: where the choice is recorded, for a run that is resumed.
-        resume: compute as the record says.
+        resume: compute as the record says; where it is damaged, by the rule, which gives the same on the same machine.
     """
     stated, launched = stated_precision(spec), _launched()
     if stated is not None:
         return Choice(stated, "as the config says")
     choice = Choice("fp32", "as the main process says")
     if arguments.process_index == 0:
-        if resume:
-            choice = _recorded(folder / RECORD)
+        recorded = _recorded(folder / RECORD) if resume else None
+        if resume and recorded is None:
+            warn(f"{folder / RECORD} is missing or damaged: the precision is chosen anew, by the same rule.")
+        if recorded is not None:
+            choice = recorded
         elif launched is not None:
             choice = Choice(launched, "as accelerate launch says")
         else:
@@ -140,11 +143,13 @@ def _launched() -> str | None:
     return None if launched == "no" else launched
 
 
-def _recorded(path: Path) -> Choice:
+def _recorded(path: Path) -> Choice | None:
+    """Returns what was decided when the run was started; None where that was not recorded, or is damaged."""
     try:
-        return Choice(**json.loads(path.read_text(encoding="utf-8")))
+        choice = Choice(**read_json_object(path))
     except (OSError, ValueError, TypeError):
-        return Choice("fp32", "resumed; the precision of the first start was not recorded")
+        return None
+    return choice if choice.precision in ("fp32", "bf16", "fp16") else None
 
 
 def _from_main_process(value: dict[str, Any]) -> dict[str, Any]:

@@ -5,19 +5,14 @@ Each part is a callback of the Trainer's loop.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from transformers import IntervalStrategy, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ftkit.data.files import atomic_write_json
 from ftkit.engine.checkpoints import PREFIX
-
-TOTALS_FILE = "totals.json"
 
 
 def evaluations_without_improvement(
@@ -129,40 +124,6 @@ class BestCheckpoint(TrainerCallback):
         if state.best_global_step:
             folder = Path(str(args.output_dir)) / f"{PREFIX}{state.best_global_step}"
             state.best_model_checkpoint = str(folder) if folder.is_dir() else None
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What the steps so far add up to, which the Trainer forgets when a run is interrupted.
-
-    Attributes:
-        logged_loss: sum of the losses of the steps up to the last logged one, averaged over ranks.
-        unlogged_loss: likewise of those after it.
-        last_logged_step: the step up to which losses have been logged.
-        skipped_steps: steps that were left out since their loss or gradient was not finite.
-        evaluation_is_due: whether the run was interrupted in the middle of an evaluation.
-        save_is_due: whether a checkpoint was to be saved after it.
-        max_positions_at_once: to how many positions parts of a batch have been limited since memory was too small for
-            more; 0: it was not.
-    """
-
-    logged_loss: float = 0.0
-    unlogged_loss: float = 0.0
-    last_logged_step: int = 0
-    skipped_steps: int = 0
-    evaluation_is_due: bool = False
-    save_is_due: bool = False
-    max_positions_at_once: int = 0
-
-    def save(self, folder: Path) -> None:
-        """Writes them into a checkpoint."""
-        atomic_write_json(folder / TOTALS_FILE, asdict(self))
-
-    @classmethod
-    def load(cls, folder: Path) -> Totals | None:
-        """Reads them from a checkpoint; None where an earlier release has made the checkpoint."""
-        path = folder / TOTALS_FILE
-        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 class AtTrainBegin(TrainerCallback):

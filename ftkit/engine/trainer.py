@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable
@@ -24,7 +25,8 @@ from ftkit.engine.guards import FiniteGuard, NameRows, check_weights_are_finite
 from ftkit.engine.interruption import Agreement, Interruption
 from ftkit.engine.out_of_memory import FittingSteps, obstacle
 from ftkit.engine.precision import unwrap_forward
-from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, Totals, validation_loss
+from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, validation_loss
+from ftkit.engine.totals import Totals
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
 from ftkit.errors import Interrupted, RunError
 from ftkit.tuners.training_state import load_training_state, save_training_state
@@ -359,15 +361,35 @@ class FtkitTrainer(Trainer):
         load_training_state(self.model, best)
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        """Saves a checkpoint, seals it with a manifest, and only then deletes older ones."""
+        """Saves a checkpoint, seals it with a manifest, and only then deletes older ones.
+
+        Raises:
+            MachineError: the disk has no room for it, and none can be made.
+            FileNotFoundError: the folder of the checkpoints is gone.
+        """
         step = self.state.global_step
         self.guard.check()
         check_weights_are_finite(model, step)
         run_folder = Path(self._get_output_dir(trial))
         folder = run_folder / f"{checkpoints.PREFIX}{step}"
         if self.args.should_save:
+            os.stat(run_folder)  # what follows would make it anew, with nothing else of the run in it
             checkpoints.delete(folder)  # a damaged one that was passed over when the run was resumed
+            keeping: Any = {"keep": self.num_checkpoints, "best": self.state.best_model_checkpoint}
+            checkpoints.make_room(run_folder, self._checkpoint_bytes(), **keeping)
         self.accelerator.wait_for_everyone()
+        try:
+            self._write_checkpoint(model, trial, folder)
+        except Exception:
+            if self.args.should_save:
+                checkpoints.delete(folder)  # half of it takes room, and is of no use
+            raise
+        if self.args.should_save:
+            checkpoints.rotate(run_folder, keep=self.num_checkpoints, best=self.state.best_model_checkpoint)
+        self.last_saved_step = step
+        self.accelerator.wait_for_everyone()
+
+    def _write_checkpoint(self, model: torch.nn.Module, trial: Any, folder: Path) -> None:
         with warnings.catch_warnings():
             # It should, where tokens were added.
             warnings.filterwarnings("ignore", message="Setting `save_embedding_layers`")
@@ -382,6 +404,11 @@ class FtkitTrainer(Trainer):
             save_training_state(self.accelerator.unwrap_model(model, keep_torch_compile=False), folder)
             totals.save(folder)
             checkpoints.write_manifest(folder)
-            checkpoints.rotate(run_folder, keep=self.num_checkpoints, best=self.state.best_model_checkpoint)
-        self.last_saved_step = step
-        self.accelerator.wait_for_everyone()
+
+    def _checkpoint_bytes(self) -> int:
+        """Returns about how many bytes weights and optimizer take on disk."""
+        assert self.model is not None
+        is_whole = isinstance(self.model, PreTrainedModel)
+        weights = (weight for weight in self.model.parameters() if is_whole or weight.requires_grad)
+        states = (state for states in getattr(self.optimizer, "state", {}).values() for state in states.values())
+        return sum(tensor.nbytes for tensor in (*weights, *states) if isinstance(tensor, torch.Tensor))

@@ -22,7 +22,8 @@ from ftkit.engine.precision import check_precision
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
 from ftkit.engine.rehearsal import rehearse
-from ftkit.engine.resuming import AtTrainBegin, Totals
+from ftkit.engine.resuming import AtTrainBegin
+from ftkit.engine.totals import Totals
 from ftkit.engine.trainer import FtkitTrainer
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from ftkit.data.spec import Source
 from ftkit.errors import DataError, RunError, UserError
 from ftkit.inference.choices import Choices
 from ftkit.inference.predictor import Predictor
+from ftkit.models.fingerprint import weights_fingerprint
 from ftkit.report.merged import write_merged_report
 from ftkit.runs.files import REPORT_FILE, RESULTS_FILE
 from ftkit.runs.trained_adapter import open_trained_adapter
@@ -130,12 +131,11 @@ def _write(predictor: Predictor, target: Path, report: Mapping[str, Any], run: P
     """
     facts = predictor.config.run
     assert facts is not None
-    config = predictor.config.model_copy(
-        update={"tuner": TunerSpec(), "run": facts.model_copy(update={"base": None}), "output_dir": str(target)}
-    )
     with atomic_folder(target) as staging:
         predictor.model.save_pretrained(staging)
         predictor.adapter.preprocessor.save(staging)
+        facts = facts.model_copy(update={"base": None, "weights": weights_fingerprint(staging)})
+        config = predictor.config.model_copy(update={"tuner": TunerSpec(), "run": facts, "output_dir": str(target)})
         atomic_write_text(staging / CONFIG_FILE, config.to_yaml())
         atomic_write_json(staging / RESULTS_FILE, dict(report))
         if (run / REPORT_FILE).is_file():

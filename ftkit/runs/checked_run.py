@@ -28,6 +28,7 @@ from ftkit.metrics.checks import (
 from ftkit.metrics.scorer import Scorer, make_scorer
 from ftkit.metrics.table import MetricGroup
 from ftkit.models.checkpoint import inspect_checkpoint
+from ftkit.models.fingerprint import source_fingerprint
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.quantization import check_quantization
 from ftkit.models.row_match import RowMatch, match_rows
@@ -82,6 +83,15 @@ class CheckedRun:
         """Split -> digest of what was read."""
         return {name: split.fingerprint for name, split in self.splits.items()}
 
+    def weight_fingerprints(self) -> dict[str, str | None]:
+        """Returns key of the config -> what tells the files that the run starts from: a digest, or a commit."""
+        found = {"model.checkpoint": source_fingerprint(self.spec)}
+        if self.spec.decoder is not None:
+            found["model.decoder"] = source_fingerprint(self.spec.decoder)
+        if self.start_from is not None:
+            found["model.adapter"] = self.start_from.base.adapter_sha256
+        return found
+
     @property
     def adapter_rows(self) -> RowMatch | None:
         """Which rows of the head of the trained adapter that the run starts from serve its labels; None without."""
@@ -103,11 +113,12 @@ class CheckedRun:
             self.spec, self.labels, max_length=self.config.data.longest_input, options=self.adapter_options
         )
 
-    def resolved_config(self, adapter: TaskAdapter, base: BaseFacts | None) -> RunConfig:
+    def resolved_config(self, adapter: TaskAdapter, base: BaseFacts | None, weights: str | None = None) -> RunConfig:
         """Returns the config with what inference needs to know.
 
         Args:
             base: of a run that saves an adapter.
+            weights: fingerprint of what a run saves that saves a whole model.
         """
         facts = RunFacts(
             ftkit_version=__version__,
@@ -119,6 +130,7 @@ class CheckedRun:
             adapter_options={**self.adapter_options, **adapter.preprocessor.resolved_options},
             prepared=self.task.prepare is not None,
             base=base,
+            weights=weights,
             declared=TaskFacts(
                 labels=self.task.labels,
                 problem_type=self.task.problem_type,

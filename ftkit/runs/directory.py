@@ -19,7 +19,16 @@ from ftkit.json_file import read_json, read_json_object
 from ftkit.models.checkpoint import BUILT_IN, resolve_path
 from ftkit.models.repository import fetch, parse_repository
 from ftkit.paths import check_can_make, user_path
-from ftkit.runs.files import CHECKPOINTS, DATA_FILE, EXPORT_FILE, GIVEN_FILE, RESULTS_FILE, STAGING
+from ftkit.runs.files import (
+    CHECKPOINT_FILE,
+    CHECKPOINTS,
+    DATA_FILE,
+    EXPORT_FILE,
+    GIVEN_FILE,
+    RESULTS_FILE,
+    STAGING,
+    STAGING_MARK,
+)
 from ftkit.runs.going_on import how_to_train_on
 from ftkit.runs.lock import RunLock, check_is_free
 from ftkit.runs.replacement import REPLACEMENT, finish_replacement, foreign_entries, write_manifest
@@ -42,6 +51,7 @@ class RunDirectory:
         lock: keeps other processes from training there.
         is_finished: whether `work` holds a finished run, and nothing is left to do.
         continues: whether `work` holds an interrupted run that has saved a checkpoint.
+        is_started: whether this process trains the run, and has found or written what tells which run it is.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -54,6 +64,7 @@ class RunDirectory:
         continues_replacing = config.resume is not False and (replacement / CONFIG_FILE).is_file()
         self.work = replacement if replaces or continues_replacing else self.path
         self.is_finished = not replaces and (self.work / RESULTS_FILE).is_file()
+        self.is_started = False
         self._before: set[Path] | None = None  # what lay there when the run was started by this process
         self.continues = not replaces and not self.is_finished and any(self.checkpoints.glob("checkpoint-*"))
 
@@ -127,12 +138,18 @@ class RunDirectory:
         reason = "Epochs cannot be added: its learning rate has come to its end. " if added else ""
         return f"{reason}{how_to_train_on(self.path, config)}"
 
-    def start(self, config: RunConfig, fingerprints: Mapping[str, str]) -> None:
+    def start(
+        self, config: RunConfig, fingerprints: Mapping[str, str], weights: Mapping[str, str | None] | None = None
+    ) -> None:
         """Takes the lock, makes the folder and writes the config, so that a killed run can go on.
 
+        Args:
+            fingerprints: of the data, by split.
+            weights: fingerprints of what the run starts from, by its key in the config.
+
         Raises:
-            ConfigError: another process trains there, or the data of a run that goes on has changed since it was
-                started.
+            ConfigError: another process trains there, or data or checkpoint of a run that goes on have changed since
+                it was started.
         """
         before = entries(self.work.parent) | entries(self.work)
         self.lock.take(self.path)
@@ -143,6 +160,8 @@ class RunDirectory:
             )
         if self.continues:
             self.check_same_data(fingerprints)
+            self.check_same_weights(weights or {})
+            self.is_started = True
             return
         self._before = before
         if self.work != self.path:
@@ -150,13 +169,22 @@ class RunDirectory:
             foreign = foreign_entries(self.path)
             kept = f" Not of ftkit, and kept: {name_list(foreign)}." if foreign else ""
             note(f"The run in {self.path} stays as it is until the new one has been proven ({self.work}).{kept}")
-        try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"output_dir: {self.path} cannot be written: {error.strerror}.") from None
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
         atomic_write_json(self.checkpoints / DATA_FILE, dict(fingerprints))
+        atomic_write_json(self.checkpoints / CHECKPOINT_FILE, dict(weights or {}))
         atomic_write_text(self.checkpoints / GIVEN_FILE, config.to_yaml())
         atomic_write_text(self.work / CONFIG_FILE, config.to_yaml())  # last: what makes the folder a run
+        self.is_started = True
+
+    def check_is_there(self) -> None:
+        """Makes sure that what has been started here is still here, and not the run of another process.
+
+        Raises:
+            FileNotFoundError: something removed it.
+        """
+        for path in (self.path, self.checkpoints):
+            os.stat(path)
+        self.lock.check_is_held()
 
     @contextlib.contextmanager
     def withdrawn_on_failure(self) -> Iterator[None]:
@@ -175,10 +203,11 @@ class RunDirectory:
             raise
 
     def _withdraw(self, before: set[Path]) -> None:
-        for path in entries(self.work) - before:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink()
-        if self.work not in before and not entries(self.work):
-            self.work.rmdir()
+        with contextlib.suppress(OSError):  # a disk that is read-only by now
+            for path in entries(self.work) - before:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink()
+            if self.work not in before and not entries(self.work):
+                self.work.rmdir()
 
     def check_same_data(self, fingerprints: Mapping[str, str]) -> None:
         """Refuses data that is not what the run was started with.
@@ -204,6 +233,26 @@ class RunDirectory:
                 "or replace it with overwrite=true."
             )
 
+    def check_same_weights(self, weights: Mapping[str, str | None]) -> None:
+        """Refuses a checkpoint whose files are not those that the run was started from.
+
+        Args:
+            weights: as of `start`.
+
+        Raises:
+            ConfigError: naming the keys of the config.
+        """
+        before: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):  # an earlier release wrote none
+            before = read_json_object(self.checkpoints / CHECKPOINT_FILE)
+        changed = sorted(key for key in weights if key in before and before[key] != weights[key])
+        if changed:
+            raise ConfigError(
+                f"output_dir: {self.path} holds a run that started from other weights: {', '.join(changed)} has "
+                "changed since, so that it would not be the same run. Bring the old files back, choose another "
+                "output_dir, or replace it with overwrite=true."
+            )
+
     def results(self) -> dict[str, Any]:
         """Returns what a finished run's `all_results.json` holds."""
         return read_json(self.path / RESULTS_FILE)
@@ -212,13 +261,18 @@ class RunDirectory:
         """Returns an empty staging folder inside the run."""
         shutil.rmtree(self.staging, ignore_errors=True)
         self.staging.mkdir()
+        (self.staging / STAGING_MARK).touch()
         return self.staging
 
     def publish(self, results: Mapping[str, Any]) -> None:
         """Moves every staged file to its place in `work`; `all_results.json`, which makes a run finished, comes last.
 
         From then on a run that replaces another is sure to take its place; see `replace`.
+
+        Raises:
+            FileNotFoundError: the staged files were removed, and what is there now is a part of them.
         """
+        (self.staging / STAGING_MARK).unlink()
         staged = [file.relative_to(self.staging) for file in sorted(self.staging.rglob("*")) if file.is_file()]
         write_manifest(self.work, map(Path.as_posix, staged))
         for name in staged:

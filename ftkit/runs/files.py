@@ -10,10 +10,10 @@ EXPORT_FILE = "export.json"
 REPORT_FILE, PAGE_FILE, CARD_FILE = "report.json", "report.html", "README.md"
 CHECKPOINTS = "checkpoints"
 PREDICTIONS = "predictions"
-DATA_FILE = "data.json"
+DATA_FILE, CHECKPOINT_FILE = "data.json", "base.json"
 GIVEN_FILE = "config.yaml"
 LOCK_FILE, OWNER_FILE = ".lock", ".owner"
-STAGING = ".unfinished"
+STAGING, STAGING_MARK = ".unfinished", ".begun"
 MANIFEST_FILE = ".manifest.json"
 
 REPORT_FILES = (CARD_FILE, PAGE_FILE, REPORT_FILE)

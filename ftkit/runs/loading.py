@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit.adapters.task_adapter import TaskAdapter
-from ftkit.config.run_config import RunConfig
+from ftkit.config.run_config import RunConfig, RunFacts
 from ftkit.errors import CheckpointError, UserError
 from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.table import find_kind
 from ftkit.models.checkpoint import inspect_checkpoint
+from ftkit.models.fingerprint import weights_fingerprint
 from ftkit.models.processors import has_processor
 from ftkit.models.spec import CheckpointSpec, ModelSpec
 from ftkit.runs.directory import saved_config
@@ -73,9 +74,10 @@ def load_model(folder: Path, config: RunConfig, adapter: TaskAdapter) -> PreTrai
         adapter: what `load_task_adapter` gave.
 
     Raises:
-        CheckpointError: weights are missing or damaged, the head's among them.
+        CheckpointError: weights are missing, damaged or others than the run saved, the head's among them.
     """
     assert config.run is not None
+    check_weights(folder, config.run)
     loaded = adapter.objective.build()
     _check_head_is_saved(folder, config, loaded.new_parameters)
     model = loaded.model
@@ -89,6 +91,21 @@ def load_model(folder: Path, config: RunConfig, adapter: TaskAdapter) -> PreTrai
         check_adapter_weights(folder, config.run.base)
         model = attach_adapter(model, folder)
     return model.eval()
+
+
+def check_weights(folder: Path, facts: RunFacts) -> None:
+    """Refuses weights of a whole model that are not those the run proved; of an adapter `check_adapter_weights` does.
+
+    Raises:
+        CheckpointError: they have changed.
+    """
+    if facts.weights is None or weights_fingerprint(folder) == facts.weights:
+        return
+    raise CheckpointError(
+        f"{folder}: the weights in model.safetensors are not those that the run saved and proved: their fingerprint "
+        "differs from run.weights in ftkit.yaml, so the file is damaged or was replaced. Copy the run directory "
+        "again. If you have changed the weights yourself, remove that line of ftkit.yaml."
+    )
 
 
 def batch_limits(config: RunConfig, adapter: TaskAdapter, device: torch.device) -> BatchLimits:

@@ -6,6 +6,7 @@ The lock is the kernel's (flock): it is held as long as the process lives, suspe
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import time
@@ -17,6 +18,7 @@ from ftkit.console import warn
 from ftkit.data.files import atomic_write_json
 from ftkit.errors import ConfigError
 from ftkit.json_file import read_json_object
+from ftkit.machine_faults import told
 from ftkit.runs.files import CHECKPOINTS, LOCK_FILE, OWNER_FILE
 
 
@@ -25,6 +27,7 @@ class RunLock:
 
     def __init__(self) -> None:
         self._lock: FileLock | None = None
+        self._file: os.stat_result | None = None
 
     def __enter__(self) -> RunLock:
         return self
@@ -42,6 +45,7 @@ class RunLock:
 
         Raises:
             ConfigError: another process trains there; the message names it.
+            OSError: nothing can be written there.
         """
         (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / CHECKPOINTS / LOCK_FILE, blocking=False)
@@ -50,14 +54,28 @@ class RunLock:
         except Timeout:
             raise ConfigError(_refusal(folder)) from None
         except (OSError, NotImplementedError) as error:
+            if told(error, folder) is not None:
+                raise  # not only a lock cannot be written there
             warn(
                 f"{folder} cannot be locked ({error}): nothing keeps a second process from training there. File "
                 "systems over a network may lack locks."
             )
             return
-        self._lock = lock
+        self._lock, self._file = lock, os.stat(lock.lock_file)
         owner = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         atomic_write_json(folder / CHECKPOINTS / OWNER_FILE, owner)
+
+    def check_is_held(self) -> None:
+        """Makes sure that the file which is locked still lies where others look for it; does nothing without a lock.
+
+        Raises:
+            FileNotFoundError: it was removed, and another process may train there by now.
+        """
+        if self._lock is None or self._file is None:
+            return
+        path = self._lock.lock_file
+        if not os.path.samestat(os.stat(path), self._file):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
 
 def check_is_free(folder: Path) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from ftkit.data.files import atomic_write_json
-from ftkit.errors import UserError
+from ftkit.errors import MachineError
 from ftkit.json_file import read_json
 from ftkit.runs.files import (
     CHECKPOINTS,
@@ -50,7 +50,7 @@ def finish_replacement(folder: Path) -> None:
     """Puts a whole new run in the place of the one in a folder, from wherever that stopped; does nothing otherwise.
 
     Raises:
-        UserError: the folder cannot be written.
+        MachineError: the folder cannot be written.
     """
     if not is_replaced(folder):
         return
@@ -63,9 +63,10 @@ def finish_replacement(folder: Path) -> None:
             _rename(folder / READY, folder / MOVING)
         _finish_moving(folder)
     except OSError as error:
-        raise UserError(
+        raise MachineError(
             f"{folder}: a new run is taking the place of the old one, and that cannot be finished here: "
-            f"{error.strerror}. Make the folder writable and run the same command again; both runs are safe."
+            f"{error.strerror}. Make the folder writable, or free some space, and run the same command again",
+            "Both runs are safe.",
         ) from None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ftkit.adapters.task_adapter import Encoded, EncodedToScore, TaskAdapter
 from ftkit.config.run_config import RunConfig
@@ -21,12 +21,13 @@ from ftkit.engine.evaluation import Evaluation
 from ftkit.engine.trackers import IDS_FILE, Trackers, base_name, flat_config
 from ftkit.models.loading import LoadedModel
 from ftkit.runs.checked_run import CheckedRun
+from ftkit.runs.directory import RunDirectory
 from ftkit.runs.files import PREDICTIONS
 from ftkit.runs.loading import PEFT_PREFIXES
 from ftkit.types import Split
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, TrainingArguments
+    from transformers import PreTrainedModel
 
 
 NUM_LONGEST = 8  # enough to meet what only a long text shows, such as a prompt with no room left
@@ -99,9 +100,23 @@ def tuned_model(run: CheckedRun, loaded: LoadedModel) -> PreTrainedModel:
     return model
 
 
-def callbacks(config: RunConfig, model: Any) -> list[TrainerCallback]:
-    """Returns what the config asks to happen while a model trains."""
-    found: list[TrainerCallback] = []
+class RunStaysInPlace(TrainerCallback):
+    """Ends a run whose folder was removed while it trained: what it saved would be a part of a run."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self.directory = directory
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Looks after every step, on the process that writes."""
+        if state.is_world_process_zero:
+            self.directory.check_is_there()
+
+
+def callbacks(config: RunConfig, directory: RunDirectory, model: Any) -> list[TrainerCallback]:
+    """Returns what is to happen while a model trains, by the config and for the run's folder."""
+    found: list[TrainerCallback] = [RunStaysInPlace(directory)]
     if config.tuner.method == "adalora":
         from ftkit.tuners.rank_allocation import RankAllocation
 

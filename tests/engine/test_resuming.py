@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from ftkit.engine import checkpoints
-from ftkit.engine.resuming import Totals, evaluations_without_improvement
+from ftkit.engine.resuming import evaluations_without_improvement
+from ftkit.engine.totals import Totals
 from ftkit.errors import RunError
 from tiny_training import TinyRuns, assert_same
 
