@@ -14,7 +14,7 @@ from pathlib import Path
 from ftkit.errors import MachineError
 
 _PLACES = {
-    errno.ENOSPC: "the disk of {place} is full ({free}). Free some space",
+    errno.ENOSPC: "the disk of {place} is full{free}. Free some space",
     errno.EDQUOT: "your quota of disk space for {place} is used up. Free some space, or ask for more",
     errno.EFBIG: "{place}: a file grew larger than this process may write. Raise the limit (ulimit -f)",
     errno.EROFS: "{place} lies on a file system that is read-only by now. Make it writable",
@@ -32,9 +32,7 @@ _PLACES = {
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What no other path on the same disk mends."""
 
-_NOT_WHOLE = (
-    "{place}: a file could not be written whole; the disk is full or sizes are limited ({free}). Free some space"
-)
+_NOT_WHOLE = "{place}: a file could not be written whole; the disk is full or sizes are limited{free}. Free some space"
 _QUOTED = re.compile(r"\[Errno (\d+)\]|\(os error (\d+)\)")
 _TORCH = ("inline_container.cc", "PytorchStreamWriter", "iostream error")
 _NO_PARENT = re.compile(r"Parent directory (.+) does not exist")
@@ -49,16 +47,16 @@ def system_number(error: BaseException) -> int | None:
         return int(found[1] or found[2])
     if _NO_PARENT.search(text):
         return errno.ENOENT
-    if any(part in text for part in _TORCH):
+    if any(part in text for part in _TORCH) and "StreamReader" not in text:
         return next((number for number in _PLACES if os.strerror(number) in text), 0)
     return None
 
 
-def told(error: BaseException, place: Path) -> str | None:
+def told(error: BaseException, place: Path | None) -> str | None:
     """Returns what a machine's fault is and what to do, without a full stop; None of an error that is none.
 
     Args:
-        place: what was written or read, where the error does not say.
+        place: what was written or read, where the error does not say; None if that is not known.
     """
     number = system_number(error)
     if number is None or (number and number not in _PLACES):
@@ -68,20 +66,18 @@ def told(error: BaseException, place: Path) -> str | None:
     if found := _NO_PARENT.search(str(error)):
         place = Path(found[1])
     text = _PLACES.get(number, _NOT_WHOLE)
-    return text.format(place=place, free=_free_text(place))
+    return text.format(place=place or "the output", free="" if place is None else f" ({_free_text(place)})")
 
 
-def is_full(error: OSError) -> bool:
+def is_full(error: BaseException) -> bool:
     """Tells whether a file cannot be written since the disk or a limit is in the way, wherever the file lies."""
-    return error.errno in FULL
+    return system_number(error) in {*FULL, 0}
 
 
 def as_machine_error(error: Exception) -> MachineError | None:
     """Returns the message for a command that cannot write what it makes; None of an error that is no full disk."""
-    if system_number(error) not in {*FULL, errno.EROFS, 0}:
-        return None
-    cause = told(error, Path.cwd())
-    return None if cause is None else MachineError(cause, "What was to be written is not there, or not whole.")
+    cause = told(error, None) if is_full(error) or system_number(error) == errno.EROFS else None
+    return None if cause is None else MachineError(cause, "What was to be written is not whole.")
 
 
 def check_room(folder: Path, needed: int, what: str) -> None:

@@ -257,7 +257,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         )
     release_memory()
     if process.is_main_process:
-        directory.new_staging()
+        saving.check_room_for(trained.model, directory.new_staging(), tuner=config.tuner)
     evaluated = {
         name: steps.evaluate_split(run, trained.model, adapter, name, split, limits)
         for name, split in to_score.items()

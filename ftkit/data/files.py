@@ -78,6 +78,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
     Raises:
         UserError: nothing can be written there.
+        MachineError: the disk is full; nothing was written.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,8 +87,13 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         raise UserError(f"{target} cannot be written: {error.strerror} ({target.parent}).") from None
     with beside as folder:
         staging = Path(folder) / "staging"
-        staging.mkdir()
-        yield staging
+        try:
+            staging.mkdir()
+            yield staging
+        except Exception as error:  # libraries have errors of their own for a full disk
+            if is_full(error) or isinstance(error, MachineError):
+                raise _refused(error, target) from None
+            raise
         if target.is_dir():
             target.rmdir()
         staging.rename(target)
@@ -125,8 +131,11 @@ def _created(path: str | Path, target: Path, temporary: Path, newline: str | Non
         raise UserError(f"{path} cannot be written: {error.strerror} ({target.parent}).") from error
 
 
-def _refused(error: OSError, target: Path) -> MachineError:
-    """Returns the message for a file that the machine would not take."""
-    cause = told(OSError(error.errno, error.strerror), target)
-    assert cause is not None
-    return MachineError(cause, "The old file is as it was." if target.exists() else "Nothing was written.")
+def _refused(error: Exception, target: Path) -> MachineError:
+    """Returns the message for a file or folder that the machine would not take."""
+    if isinstance(error, MachineError):
+        cause = error.cause
+    else:
+        named = OSError(error.errno, error.strerror) if isinstance(error, OSError) else error
+        cause = told(named, target) or str(error)
+    return MachineError(cause, "The old file is as it was." if target.is_file() else "Nothing was written.")

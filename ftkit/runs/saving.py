@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.adapters.task_adapter import TaskAdapter
+from ftkit.machine_faults import check_room
 from ftkit.models.spec import CheckpointSpec
 from ftkit.tuners.spec import TunerSpec
 
@@ -23,6 +24,16 @@ def save_model(model: Any, adapter: TaskAdapter, folder: Path, *, tuner: TunerSp
 
         save_adapter(model, folder, revision=spec.commit or spec.revision)
     adapter.preprocessor.save(folder)
+
+
+def check_room_for(model: Any, folder: Path, *, tuner: TunerSpec) -> None:
+    """Refuses to begin saving a model for which the disk has no room.
+
+    Raises:
+        MachineError: it has none.
+    """
+    weights = (weight for weight in model.parameters() if tuner.is_full or weight.requires_grad)
+    check_room(folder, sum(weight.nbytes for weight in weights), "the trained model")
 
 
 def saved_megabytes(folder: Path) -> float:

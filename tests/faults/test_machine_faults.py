@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 import ftkit
 import tiny_images
 from ftkit.config.run_config import load_config
+from ftkit.data.files import atomic_folder
 from ftkit.engine import checkpoints
 from ftkit.errors import CheckpointError, ConfigError, MachineError, RunError
 from ftkit.machine_faults import told
@@ -51,6 +52,7 @@ class FullDisk:
         self.folder: Path | None = None
         self.leaves_out: re.Pattern[str] = _LIKE_OTHERS
         self.refused: list[str] = []
+        self.number = errno.ENOSPC
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self.folder is None or event not in ("open", "os.rename", "os.mkdir"):
@@ -65,11 +67,13 @@ class FullDisk:
         name = re.sub(r"checkpoint-\d+", "checkpoint-N", name)
         if name not in self.refused and not self.leaves_out.search(name):
             self.refused.append(name)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+            raise OSError(self.number, os.strerror(self.number), path)
 
     @contextmanager
-    def of(self, folder: Path, leaves_out: re.Pattern[str] = _LIKE_OTHERS) -> Iterator[FullDisk]:
-        self.folder, self.leaves_out, self.refused = folder, leaves_out, []
+    def of(
+        self, folder: Path, leaves_out: re.Pattern[str] = _LIKE_OTHERS, number: int = errno.ENOSPC
+    ) -> Iterator[FullDisk]:
+        self.folder, self.leaves_out, self.refused, self.number = folder, leaves_out, [], number
         try:
             yield self
         finally:
@@ -154,6 +158,19 @@ def test_every_write_that_publishes_a_run_fails_once(disk, tmp_path):
     assert not directory.staging.exists()
 
 
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.EROFS, "that is read-only by now"), (errno.EACCES, "permission")]
+)
+def test_a_folder_that_cannot_be_written_any_more(trained, disk, tmp_path, number, words):
+    config, _ = trained
+    only_manifests = re.compile(r"^(?!.*/manifest|.*\.manifest)")
+    with disk.of(tmp_path / "run", only_manifests, number), pytest.raises(MachineError) as raised:
+        ftkit.train(config, {"output_dir": str(tmp_path / "run")})
+    assert re.match(rf".*checkpoint-1/\S*manifest.*{words}|.*{words}.*manifest", str(raised.value))
+    assert "the same command starts the run again" in str(raised.value)
+    assert raised.value.exit_code == 1
+
+
 def test_files_that_grow_too_large_for_the_process(trained, tmp_path):
     """Weights and optimizer are written by other languages, whose errors are their own."""
     config, whole = trained
@@ -182,6 +199,15 @@ def test_predictions_on_a_full_disk_leave_the_old_file(trained, command, tmp_pat
     assert not temporary_files(tmp_path)
 
 
+def test_a_folder_on_a_full_disk_is_not_begun(trained, tmp_path):
+    """`merge`, `export` and `new` write such folders; what a library raises in the middle is one message."""
+    weights = load_file(trained[1].output_dir / "model.safetensors")
+    with file_sizes_limited(4096), pytest.raises(MachineError, match=r"grew larger.*Nothing was written\."):  # noqa: SIM117
+        with atomic_folder(tmp_path / "merged") as staging:
+            save_file(weights, staging / "model.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_standard_output_on_a_full_disk(tmp_path):
     with open("/dev/full", "w") as full:
@@ -189,7 +215,10 @@ def test_standard_output_on_a_full_disk(tmp_path):
             [sys.executable, "-m", "ftkit", "schema"], stdout=full, stderr=subprocess.PIPE, text=True
         )
     assert found.returncode == 1
-    assert re.fullmatch(r"error: The disk of .* is full \(.*\n", found.stderr)
+    assert re.fullmatch(
+        r"error: The disk of the output is full\. Free some space\. What was to be written is not whole\.\n",
+        found.stderr,
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,6 +243,7 @@ def test_what_the_system_says_is_told_whoever_passes_it_on(number, words):
         assert told(error, Path("x")).startswith(words)
     assert told(ValueError("x"), Path("x")) is None
     assert told(BrokenPipeError(errno.EPIPE, "x"), Path("x")) is None
+    assert told(RuntimeError("PytorchStreamReader failed reading zip archive (inline_container.cc)"), None) is None
 
 
 # --- room for checkpoints ---------------------------------------------------------------------------------------
