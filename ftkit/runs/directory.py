@@ -171,7 +171,8 @@ class RunDirectory:
             note(f"The run in {self.path} stays as it is until the new one has been proven ({self.work}).{kept}")
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         atomic_write_json(self.checkpoints / DATA_FILE, dict(fingerprints))
-        atomic_write_json(self.checkpoints / CHECKPOINT_FILE, dict(weights or {}))
+        if weights:
+            atomic_write_json(self.checkpoints / CHECKPOINT_FILE, dict(weights))
         atomic_write_text(self.checkpoints / GIVEN_FILE, config.to_yaml())
         atomic_write_text(self.work / CONFIG_FILE, config.to_yaml())  # last: what makes the folder a run
         self.is_started = True
