@@ -210,9 +210,8 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     # Start: all processes have looked at the directory before one of them writes into it.
     process.wait_for_everyone()
     if process.is_main_process:
-        directory.start(
-            config, run.fingerprints, run.weight_fingerprints()
-        )  # as it was given: a run to be resumed is compared with it
+        # The config as it was given: a run to be resumed is compared with it.
+        directory.start(config, run.fingerprints, run.weight_fingerprints())
     trackers = steps.open_trackers(run) if process.is_main_process else Trackers()
     process.wait_for_everyone()
 
