@@ -99,6 +99,7 @@ def check(config: RunConfig) -> CheckedRun:
     with process_state_kept():
         _, adapter = steps.start(run)
         steps.encode_longest(run, adapter)
+        steps.check_tuned_layers(run)
     if run.directory.continues or run.directory.is_finished:
         run.directory.check_same_data(run.fingerprints)
         run.directory.check_same_weights(run.weight_fingerprints())

@@ -64,6 +64,24 @@ def class_names(auto_class: str, model_type: str) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
+def model_without_weights(auto_class: str, spec: CheckpointSpec) -> PreTrainedModel | None:
+    """Returns a checkpoint's model as its config describes it, to look at its layers: nothing is read or allocated.
+
+    None of two checkpoints that are joined, and of models that cannot be made without their weights.
+    """
+    import torch
+    import transformers
+
+    if spec.decoder is not None:
+        return None
+    try:
+        config = transformers.AutoConfig.from_pretrained(spec.path, **spec.loading_arguments)
+        with torch.device("meta"):
+            return getattr(transformers, auto_class).from_config(config, trust_remote_code=spec.trust_remote_code)
+    except Exception:  # models raise what they like where tensors hold no values; loading tells what is wrong
+        return None
+
+
 def load_with_head(
     auto_class: str, spec: CheckpointSpec, *, tokenizer: PreTrainedTokenizerBase | None = None, **config: Any
 ) -> LoadedModel:

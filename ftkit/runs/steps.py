@@ -50,6 +50,23 @@ def start(run: CheckedRun) -> tuple[TrainingArguments, TaskAdapter]:
     return arguments, run.make_task_adapter()
 
 
+def check_tuned_layers(run: CheckedRun) -> None:
+    """Looks for the layers that the tuner is told to change, in a model that has no weights.
+
+    Raises:
+        ConfigError: the checkpoint does not have them.
+    """
+    tuner = run.config.tuner
+    if tuner.target_modules is None and "num_layers" not in tuner.facts.options:
+        return
+    from ftkit.models.loading import model_without_weights
+    from ftkit.tuners.targets import check_layers
+
+    model = model_without_weights(run.task_adapter_spec.auto_class, run.spec)
+    if model is not None:
+        check_layers(model, tuner)
+
+
 def encode_longest(run: CheckedRun, adapter: TaskAdapter) -> None:
     """Encodes the longest examples of each split, as far as their size tells.
 

@@ -17,6 +17,8 @@ from ftkit.errors import ConfigError, did_you_mean, name_list
 if TYPE_CHECKING:
     import torch
 
+    from ftkit.tuners.spec import TunerSpec
+
 # Keys and values, and what the feed-forward part writes: IA3 rescales them (arXiv 2205.05638, section 3.3). Which
 # linear layer is which can only be told by its name.
 IA3_ATTENTION = (
@@ -98,6 +100,25 @@ def ia3_layers(model: torch.nn.Module, new: Collection[str]) -> tuple[list[str],
     linear = linear_layers(model, new)
     feedforward = [name for name in linear if _ends(name, IA3_FEEDFORWARD) and "attention.output" not in name]
     return [name for name in linear if _ends(name, IA3_ATTENTION)] + feedforward, feedforward
+
+
+def check_layers(model: torch.nn.Module, spec: TunerSpec) -> None:
+    """Refuses names and numbers of layers that a model does not have; no weight is looked at.
+
+    Raises:
+        ConfigError: as `named_layers` and `last_layers`.
+    """
+    if spec.target_modules is not None:
+        try:
+            named_layers(model, spec.target_modules, ())
+        except ConfigError:
+            body = getattr(model, "base_model", None)  # what is outside of it is mostly new, and then not offered
+            named_layers(
+                model, spec.target_modules, [name for name, part in model.named_children() if part is not body]
+            )
+            raise
+    if "num_layers" in spec.facts.options:
+        last_layers(model, spec.option("num_layers"))
 
 
 def last_layers(model: torch.nn.Module, count: int) -> list[str]:

@@ -84,6 +84,16 @@ CASES = {
         train(greater_is_better=None),
     ),
     "fp16 on a CPU": (train(fp16=True), ["train.precision: fp16 needs a GPU", "auto"], train(fp16=None)),
+    "a layer that the checkpoint does not have": (
+        {"tuner.method": "lora", "tuner.target_modules": ["querry"]},
+        ["tuner.target_modules: no layer 'querry'", "Did you mean 'query'?"],
+        {"tuner.target_modules": ["query"]},
+    ),
+    "more layers than there are": (
+        {"tuner.method": "last-layers", "tuner.num_layers": 9},
+        ["tuner.num_layers: the last 9 layers", "but the checkpoint has 2"],
+        {"tuner.num_layers": 2},
+    ),
     "misspelt optimizer": (
         train(optim="adamm"),
         ["train.optim", "'adamm'", "Did you mean 'adamw_torch'?"],
