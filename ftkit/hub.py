@@ -31,8 +31,8 @@ from ftkit.models.repository import (
     safe_names,
 )
 from ftkit.report.shared import with_edits_of
-from ftkit.runs.directory import is_export, open_export, open_run
 from ftkit.runs.files import CARD_FILE, REPORT_FILE, RESULTS_FILE
+from ftkit.runs.open_run import is_export, open_export, open_run
 from ftkit.runs.trained_adapter import TrainedAdapter
 from ftkit.shared_run import Content, SharedRun, is_ours, shared_run
 

@@ -15,7 +15,8 @@ from ftkit.models.checkpoint import inspect_checkpoint, resolve_path
 from ftkit.models.spec import ModelSpec
 from ftkit.paths import check_can_make, user_path
 from ftkit.report.files import rebuild
-from ftkit.runs.directory import RunDirectory, is_export, run_folder
+from ftkit.runs.directory import RunDirectory
+from ftkit.runs.open_run import is_export, run_folder
 from runs import SETTINGS
 
 BAD = {

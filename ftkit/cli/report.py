@@ -15,7 +15,7 @@ def command(
     from ftkit.errors import UserError
     from ftkit.models.repository import parse_repository
     from ftkit.report.files import rebuild
-    from ftkit.runs.directory import open_run
+    from ftkit.runs.open_run import open_run
 
     if parse_repository(run) is not None:
         raise UserError(f"{run} is on the Hub, where a report is not written. Get it first: ftkit pull {run} OUT")

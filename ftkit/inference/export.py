@@ -28,8 +28,8 @@ from ftkit.inference.choices import Choices
 from ftkit.inference.onnx_model import MODEL_FILE, OUTPUT, OnnxModel, require_packages
 from ftkit.inference.precision import merged
 from ftkit.inference.predictor import Predictor
-from ftkit.runs.directory import open_run
 from ftkit.runs.files import EXPORT_FILE
+from ftkit.runs.open_run import open_run
 from ftkit.tuners.merge import check_can_be_merged
 from ftkit.tuners.spec import TunerSpec
 from ftkit.types import Split

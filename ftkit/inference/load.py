@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.inference.choices import Choices
-from ftkit.runs.directory import is_export, run_folder
+from ftkit.runs.open_run import is_export, run_folder
 
 if TYPE_CHECKING:
     import torch

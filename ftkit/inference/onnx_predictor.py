@@ -12,9 +12,9 @@ from ftkit.inference.opening import Tasks, chosen_run
 from ftkit.inference.precision import InferencePrecision
 from ftkit.inference.predictor import Predictor
 from ftkit.json_file import read_json
-from ftkit.runs.directory import open_export
 from ftkit.runs.files import EXPORT_FILE
 from ftkit.runs.loading import load_task_adapter
+from ftkit.runs.open_run import open_export
 
 
 class OnnxPredictor(Predictor):

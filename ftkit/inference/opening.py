@@ -14,7 +14,7 @@ from ftkit.inference.plain_checkpoint import open_plain_checkpoint
 from ftkit.kinds.task import Task
 from ftkit.metrics.table import MetricGroup
 from ftkit.models.spec import CheckpointSpec
-from ftkit.runs.directory import is_plain, open_run, run_folder
+from ftkit.runs.open_run import is_plain, open_run, run_folder
 from ftkit.runs.trained_adapter import TrainedAdapter
 from ftkit.runs.trust import chosen_task, foreign_metrics, kind_of_run, recorded_task, task_that_reads
 

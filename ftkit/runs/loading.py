@@ -17,7 +17,7 @@ from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.fingerprint import weights_fingerprint
 from ftkit.models.processors import has_processor
 from ftkit.models.spec import CheckpointSpec, ModelSpec
-from ftkit.runs.directory import saved_config
+from ftkit.runs.open_run import saved_config
 from ftkit.runs.trained_adapter import TrainedAdapter, check_adapter_weights
 from ftkit.types import LabelSpace
 

@@ -15,7 +15,7 @@ from ftkit.models.fingerprint import checkpoint_fingerprint, file_fingerprint
 from ftkit.models.repository import with_revision
 from ftkit.models.row_match import SavedHead, saved_head
 from ftkit.models.spec import CheckpointSpec, ModelSpec
-from ftkit.runs.directory import open_run, saved_config
+from ftkit.runs.open_run import open_run, saved_config
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 _NAME_IT = "Fix: bring it back, or say where it is: --base PATH_OR_ID (in Python base=PATH_OR_ID)."

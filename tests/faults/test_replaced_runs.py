@@ -10,7 +10,8 @@ import pytest
 import ftkit
 from ftkit.config.run_config import load_config
 from ftkit.engine import checkpoints
-from ftkit.runs.directory import RunDirectory, run_folder
+from ftkit.runs.directory import RunDirectory
+from ftkit.runs.open_run import run_folder
 from runs import SETTINGS, run_config
 
 OLD = {

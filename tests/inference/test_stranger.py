@@ -16,7 +16,7 @@ from ftkit.errors import CheckpointError, ConfigError, UserError
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.spec import ModelSpec
 from ftkit.models.tokenizers import load_tokenizer
-from ftkit.runs.directory import open_run
+from ftkit.runs.open_run import open_run
 from ftkit.runs.trust import check_code_is_trusted
 from runs import TEXTS, run_config, write_csv
 from untrusted import change_yaml
