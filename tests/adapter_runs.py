@@ -27,6 +27,7 @@ def write_adapter_run(
     *,
     kind: str = "text-classification",
     labels: tuple[str, ...] | LabelSpace | None = ("card", "sport", "weather"),
+    columns: dict[str, str] | None = None,
     seed: int = 0,
     model: dict[str, Any] | None = None,
     options: dict[str, Any] | None = None,
@@ -37,6 +38,7 @@ def write_adapter_run(
     Args:
         tuner: the method.
         labels: names of the head's outputs; None for kinds that write texts.
+        columns: role -> column of what it would have been trained on.
         seed: of what would have been learnt.
         model: keys of the config's model section besides the checkpoint.
         options: keys of the config's tuner section besides the method.
@@ -71,7 +73,7 @@ def write_adapter_run(
         task_name=kind,
         kind=kind,
         family=spec.family,
-        columns={},
+        columns=columns or {},
         max_length=adapter.preprocessor.max_length,
         adapter_options={**adapter_options, **adapter.preprocessor.resolved_options},
         prepared=False,

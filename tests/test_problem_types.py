@@ -93,12 +93,18 @@ def test_pairs(checkpoint, tmp_path, family):
     assert run.labels.names == ("false", "true")
     one, other = run.predict([("my card", "the soup"), ("the soup", "my card")])
     assert one["scores"] != other["scores"]
+    (alone,) = run.predict(["my card"])
+    assert alone["label"] is None
+    assert alone["error"] == "inputs, item 0: there is no text_pair, and the model reads one."
 
 
 def test_whole_numbers_are_names(checkpoint, tmp_path):
     rows = [{"text": text, "label": (2, 10, 1)[index % 3]} for index, (text, _) in enumerate(TEXTS)]
     run = ftkit.train(config_for(tmp_path, checkpoint("bert"), rows, **{"train.num_train_epochs": 1}))
-    assert ftkit.load(run.output_dir).labels.names == ("1", "2", "10")
+    loaded = ftkit.load(run.output_dir)
+    assert loaded.labels.names == ("1", "2", "10")
+    with pytest.raises(ftkit.DataError, match="item 0: there is a text_pair, and the model was trained without one"):
+        loaded.predict([("my card", "the soup")], on_bad_row="error")
 
 
 def test_weights_and_smoothing_change_the_loss_and_are_recorded(checkpoint, tmp_path):

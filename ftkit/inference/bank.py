@@ -313,9 +313,10 @@ class AdapterBank:
         for name, positions in by_name.items():
             member = self._members[name]
             kind = find_kind(member.trained.kind)
+            columns = member.trained.facts.columns
             rows = InputRows(kind, member.adapter, REQUESTS, on_bad_row)
             inputs = ((position, requests[position - first].input) for position in positions)
-            window = rows.window([made(position, item, kind.input_example) for position, item in inputs])
+            window = rows.window([made(position, item, kind, columns) for position, item in inputs])
             jobs.append(Job(name, member, positions, rows, window))
         return jobs
 

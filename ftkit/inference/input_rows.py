@@ -77,12 +77,28 @@ class NoExample:
     size: int = 0
 
 
-def made(position: int, item: Any, make: Callable[[int, Any], Any]) -> Any:
-    """Returns an input as an example, or as a `NoExample`."""
+def made(position: int, item: Any, kind: Kind, columns: Mapping[str, str] | None) -> Any:
+    """Returns an input as an example, or as a `NoExample`.
+
+    Args:
+        columns: role -> column of the rows that the model was trained on; None where nobody knows.
+    """
     try:
-        return make(position, item)
+        example = kind.input_example(position, item)
     except DataError as error:
         return NoExample(position, str(error))
+    if columns is None:
+        return example
+    for role in kind.optional_inputs:
+        is_given = getattr(example, role) is not None
+        if is_given != (role in columns):
+            what = (
+                f"a {role}, and the model was trained without one"
+                if is_given
+                else f"no {role}, and the model reads one"
+            )
+            return NoExample(position, f"{INPUTS}, item {position}: there is {what}.")
+    return example
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,8 @@ class Predictor:
         """
         check_on_bad_row(on_bad_row)
         check_is_list(inputs)
-        examples = [made(position, item, self.kind.input_example) for position, item in enumerate(inputs)]
+        columns = None if self._facts.is_plain else self._facts.columns
+        examples = [made(position, item, self.kind, columns) for position, item in enumerate(inputs)]
         predictions = self._predict_examples(examples, INPUTS, on_bad_row)
         return [{name: value for name, value in row.items() if name != "id"} for row in predictions]
 

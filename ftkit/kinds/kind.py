@@ -141,6 +141,7 @@ class Kind:
         check_inputs: reports rows that cannot be predicted.
         check_known_labels: reports labels of rows to be scored that a finished run cannot predict.
         input_example: an input of `Predictor.predict` as an example; its first argument is its position.
+        optional_inputs: roles that a run reads of all its examples or of none, such as the second text of a pair.
         probe: a made-up example, to try and to time a model with; with what is to be found where predicting is a
             search. Examples differ in length.
         lengthened: an example so often repeated that it has so many positions.
@@ -170,6 +171,7 @@ class Kind:
     check_inputs: Callable[[Split, Problems], None] = nothing_to_check
     check_known_labels: Callable[[Split, Any, Problems], None] = nothing_unknown
     input_example: Callable[[int, Any], Any]
+    optional_inputs: frozenset[str] = frozenset()
     probe: Callable[[int], Any]
     lengthened: Callable[[Any, int], Any] = not_lengthened
     adapter_options: Callable[[Split, Any, Any, Settings], dict[str, Any]]

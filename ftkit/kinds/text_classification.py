@@ -148,6 +148,7 @@ KIND = Kind(
     check_inputs=check_inputs,
     check_known_labels=check_known_labels,
     input_example=input_example,
+    optional_inputs=frozenset({"text_pair"}),
     probe=probe,
     lengthened=lengthened,
     adapter_options=adapter_options,

@@ -236,7 +236,9 @@ def test_every_problem_type_and_pair_in_one_batch(tmp_path: Path, checkpoint: Ch
         "number": LabelSpace(("score",), "regression"),
     }
     runs = {
-        name: write_adapter_run(tmp_path / name, checkpoint("bert"), labels=space, seed=index)
+        name: write_adapter_run(
+            tmp_path / name, checkpoint("bert"), labels=space, columns={"text": "a", "text_pair": "b"}, seed=index
+        )
         for index, (name, space) in enumerate(spaces.items())
     }
     runs["words_tag"] = write_adapter_run(
