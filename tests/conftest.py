@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -99,3 +100,16 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set FTKIT_TEST_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture
+def signals_are_not_ignored() -> Iterator[None]:
+    """A shell lets what runs in its background ignore SIGINT, and nohup SIGHUP: not the tests that send them."""
+    from ftkit.engine.interruption import SIGNALS
+
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

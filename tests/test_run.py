@@ -274,6 +274,7 @@ def test_a_run_without_a_whole_checkpoint_begins_at_its_first_step(checkpoint, t
     assert "is whole: the run begins at its first step" in told
 
 
+@pytest.mark.usefixtures("signals_are_not_ignored")
 def test_a_signal_ends_the_command_with_75_and_the_same_command_goes_on(checkpoint, tmp_path, monkeypatch, capsys):
     from ftkit import cli
 

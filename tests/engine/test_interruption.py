@@ -18,6 +18,8 @@ from ftkit.engine.interruption import SIGNALS, Interruption
 from ftkit.errors import Interrupted
 from tiny_training import TinyRuns, assert_same
 
+pytestmark = pytest.mark.usefixtures("signals_are_not_ignored")
+
 
 def send(number: signal.Signals = signal.SIGTERM) -> None:
     os.kill(os.getpid(), number)
