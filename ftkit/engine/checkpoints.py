@@ -200,6 +200,16 @@ def _most(keep: int, best: str | None) -> int:
     return max(keep, 1 + (best is not None))
 
 
+def estimated_bytes(model: Any, optimizer: Any) -> int:
+    """Returns about how many bytes weights and optimizer take on disk; of a model with an adapter, what is trained."""
+    from transformers import PreTrainedModel
+
+    is_whole = isinstance(model, PreTrainedModel)
+    weights = (weight for weight in model.parameters() if is_whole or weight.requires_grad)
+    states = (value for states in getattr(optimizer, "state", {}).values() for value in states.values())
+    return sum(getattr(tensor, "nbytes", 0) for tensor in (*weights, *states))
+
+
 def _size(folder: Path) -> int:
     """Returns the bytes that a checkpoint's files take."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

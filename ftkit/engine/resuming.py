@@ -42,6 +42,27 @@ def validation_loss(log_history: Sequence[Mapping[str, Any]], step: int | None) 
     return losses[-1] if losses and not math.isnan(losses[-1]) else math.inf
 
 
+def ends_epoch(state: TrainerState) -> bool:
+    """Tells whether the last step that was taken is the last of its epoch."""
+    return state.epoch is not None and float(state.epoch).is_integer()
+
+
+def is_best_of_equals(state: TrainerState, score: float | None) -> bool:
+    """Tells whether of equal scores that of this step is the best: by validation loss, then the later one.
+
+    Small validation splits give equal scores often, and transformers keeps the first of them: the weights of an early
+    epoch, which rank alike and are far less sure. The losses are read off the log, which is part of every checkpoint,
+    so that a resumed run chooses alike.
+
+    Args:
+        score: of this step, in the metric that picks the best.
+    """
+    if state.best_global_step is None or score is None or score != state.best_metric:
+        return False
+    losses = (validation_loss(state.log_history, step) for step in (state.global_step, state.best_global_step))
+    return next(losses) <= next(losses)
+
+
 class Ending(TrainerCallback):
     """Ends training after its last step, or early; a run that had ended when it was interrupted trains no further.
 
@@ -101,9 +122,8 @@ class SaveAfterEvaluation(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Puts off the save."""
-        ends_epoch = state.epoch is not None and float(state.epoch).is_integer()
         waits_for = IntervalStrategy.EPOCH in (args.eval_strategy, args.logging_strategy)
-        self.is_due = control.should_save and ends_epoch and waits_for
+        self.is_due = control.should_save and ends_epoch(state) and waits_for
         control.should_save = control.should_save and not self.is_due
 
     def on_epoch_end(

@@ -21,7 +21,6 @@ class Totals:
         last_logged_step: the step up to which losses have been logged.
         skipped_steps: steps that were left out since their loss or gradient was not finite.
         evaluation_is_due: whether the run was interrupted in the middle of an evaluation.
-        save_is_due: whether a checkpoint was to be saved after it.
         max_positions_at_once: to how many positions parts of a batch have been limited since memory was too small for
             more; 0: it was not.
     """
@@ -31,7 +30,6 @@ class Totals:
     last_logged_step: int = 0
     skipped_steps: int = 0
     evaluation_is_due: bool = False
-    save_is_due: bool = False
     max_positions_at_once: int = 0
 
     def save(self, folder: Path) -> None:

@@ -25,7 +25,7 @@ from ftkit.engine.guards import FiniteGuard, NameRows, check_weights_are_finite
 from ftkit.engine.interruption import Agreement, Interruption
 from ftkit.engine.out_of_memory import FittingSteps, obstacle
 from ftkit.engine.precision import unwrap_forward
-from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, validation_loss
+from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, ends_epoch, is_best_of_equals
 from ftkit.engine.totals import Totals
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
 from ftkit.errors import Interrupted, RunError
@@ -33,10 +33,6 @@ from ftkit.tuners.training_state import load_training_state, save_training_state
 
 Metrics = dict[str, Any]
 BATCH = "batch"  # what transformers hands through as the inputs of a step has this one key
-
-
-def _is_whole(number: float | None) -> bool:
-    return number is not None and float(number).is_integer()
 
 
 def num_working_weights(model: torch.nn.Module) -> int:
@@ -110,8 +106,8 @@ class FtkitTrainer(Trainer):
         self.num_weights = num_working_weights(model)
         self.interruption = interruption or Interruption()
         self.agreement = Agreement(args.world_size, args.device)
-        self.last_saved_step, self._step_of_last_call = 0, -1
-        self.evaluation_is_due = self.save_is_due = False
+        self.evaluation_is_due = False
+        self.last_saved_step = self.resumed_step = self._step_of_last_call = -1
         self.num_rows_of_rank = 0
         self.counts_all_losses = True
         self.batch_sampler = RandomBatchSampler(
@@ -197,10 +193,9 @@ class FtkitTrainer(Trainer):
             super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, *args, **kwargs)
         except Interrupted:  # in the middle of an evaluation
             self.evaluation_is_due = True
-            self.save_is_due = self.control.should_save
             self._end(model)
         # After the last step of an epoch it is called once more, when the epoch has been evaluated.
-        is_last_call = self._step_of_last_call == self.state.global_step or not _is_whole(self.state.epoch)
+        is_last_call = self._step_of_last_call == self.state.global_step or not ends_epoch(self.state)
         self._step_of_last_call = self.state.global_step
         if self.agreement.of(self.interruption.is_asked) and is_last_call:
             self._end(model)
@@ -252,22 +247,13 @@ class FtkitTrainer(Trainer):
         return metrics
 
     def _determine_best_metric(self, metrics: Metrics, trial: Any) -> bool:
-        """Tells whether the weights are the best so far; of equal scores the lower validation loss, then the later.
-
-        Small validation splits give equal scores often, and transformers keeps the first of them: the weights of an
-        early epoch, which rank alike and are far less sure. The losses are read off the log, which is part of every
-        checkpoint, so that a resumed run chooses alike.
-        """
+        """Tells whether the weights are the best so far; of equal scores, see `is_best_of_equals`."""
         if super()._determine_best_metric(metrics, trial):
             return True
-        state, metric = self.state, str(self.args.metric_for_best_model)
-        score = metrics.get(f"eval_{metric.removeprefix('eval_')}")
-        if state.best_global_step is None or score is None or score != state.best_metric:
+        score = metrics.get(f"eval_{str(self.args.metric_for_best_model).removeprefix('eval_')}")
+        if not is_best_of_equals(self.state, score):
             return False
-        step = state.global_step
-        if validation_loss(state.log_history, step) > validation_loss(state.log_history, state.best_global_step):
-            return False
-        state.best_global_step = step
+        self.state.best_global_step = self.state.global_step
         return True
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -288,7 +274,6 @@ class FtkitTrainer(Trainer):
             skipped_steps=self.guard.num_skipped,
             max_positions_at_once=self.steps.limit or 0,
             evaluation_is_due=self.evaluation_is_due,
-            save_is_due=self.save_is_due,
         )
 
     def restore_totals(self, totals: Totals | None, checkpoint: Path) -> None:
@@ -296,7 +281,7 @@ class FtkitTrainer(Trainer):
 
         An evaluation that was interrupted is made up for: it comes before the next step.
         """
-        self.counts_all_losses = totals is not None
+        self.resumed_step, self.counts_all_losses = self.state.global_step, totals is not None
         if totals is None:
             return
         self._total_loss_scalar, self._globalstep_last_logged = totals.logged_loss, totals.last_logged_step
@@ -306,7 +291,7 @@ class FtkitTrainer(Trainer):
             self.steps.limit = totals.max_positions_at_once or None
         if totals.evaluation_is_due:
             self._load_rng_state(str(checkpoint))
-            self.control.should_evaluate, self.control.should_save = True, totals.save_is_due
+            self.control.should_evaluate = self.control.should_save = True
             self._maybe_log_save_evaluate(self._tr_loss, None, self.model_wrapped, None, 0.0, None, time.time())
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
@@ -368,6 +353,9 @@ class FtkitTrainer(Trainer):
             FileNotFoundError: the folder of the checkpoints is gone.
         """
         step = self.state.global_step
+        if step == self.resumed_step:
+            self._keep_checkpoint(Path(self._get_output_dir(trial)) / f"{checkpoints.PREFIX}{step}")
+            return
         self.guard.check()
         check_weights_are_finite(model, step)
         run_folder = Path(self._get_output_dir(trial))
@@ -376,7 +364,7 @@ class FtkitTrainer(Trainer):
             os.stat(run_folder)  # what follows would make it anew, with nothing else of the run in it
             checkpoints.delete(folder)  # a damaged one that was passed over when the run was resumed
             keeping: Any = {"keep": self.num_checkpoints, "best": self.state.best_model_checkpoint}
-            checkpoints.make_room(run_folder, self._checkpoint_bytes(), **keeping)
+            checkpoints.make_room(run_folder, checkpoints.estimated_bytes(self.model, self.optimizer), **keeping)
         self.accelerator.wait_for_everyone()
         try:
             self._write_checkpoint(model, trial, folder)
@@ -388,6 +376,11 @@ class FtkitTrainer(Trainer):
             checkpoints.rotate(run_folder, keep=self.num_checkpoints, best=self.state.best_model_checkpoint)
         self.last_saved_step = step
         self.accelerator.wait_for_everyone()
+
+    def _keep_checkpoint(self, folder: Path) -> None:
+        """Leaves the checkpoint that the run goes on from as it is: it is whole, and may be the only one."""
+        if self.state.best_global_step == self.state.global_step:
+            self.state.best_model_checkpoint = str(folder)
 
     def _write_checkpoint(self, model: torch.nn.Module, trial: Any, folder: Path) -> None:
         with warnings.catch_warnings():
@@ -404,11 +397,3 @@ class FtkitTrainer(Trainer):
             save_training_state(self.accelerator.unwrap_model(model, keep_torch_compile=False), folder)
             totals.save(folder)
             checkpoints.write_manifest(folder)
-
-    def _checkpoint_bytes(self) -> int:
-        """Returns about how many bytes weights and optimizer take on disk."""
-        assert self.model is not None
-        is_whole = isinstance(self.model, PreTrainedModel)
-        weights = (weight for weight in self.model.parameters() if is_whole or weight.requires_grad)
-        states = (state for states in getattr(self.optimizer, "state", {}).values() for state in states.values())
-        return sum(tensor.nbytes for tensor in (*weights, *states) if isinstance(tensor, torch.Tensor))

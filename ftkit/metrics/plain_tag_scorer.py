@@ -3,51 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from ftkit.metrics.base_scorer import BaseScorer, Inputs
-from ftkit.metrics.label_arrays import Array
-from ftkit.metrics.table import MetricGroup
-from ftkit.types import LabelSpace
+from ftkit.metrics.base_scorer import Inputs
+from ftkit.metrics.sentence_scorer import SentenceScorer
 
 
-class PlainTagScorer(BaseScorer):
-    """Scores the tags of sentences, (N,) of arrays (W,), each word by itself.
-
-    Attributes:
-        labels: tags in the order of the model's outputs.
-    """
-
-    def __init__(self, names: Sequence[str], group: MetricGroup, *, labels: LabelSpace) -> None:
-        """Checks the names and loads external metrics.
-
-        Args:
-            labels: tags in the order of the model's outputs.
-
-        Raises:
-            ConfigError: for a metric that is unknown, unsuited or cannot be loaded.
-        """
-        self.labels = labels
-        super().__init__(names, group)
-
-    @property
-    def _subject(self) -> str:
-        return f"{self.group.name} with {len(self.labels)} tags"
+class PlainTagScorer(SentenceScorer):
+    """Scores the tags of sentences, (N,) of arrays (W,), each word by itself."""
 
     def _inputs(self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None) -> Inputs:
         return {"predictions": self._tags(predictions), "references": self._tags(references)}
-
-    def _tags(self, sentences: ArrayLike) -> list[list[str]]:
-        names: Array = np.asarray(self.labels.names, object)
-        return [names[np.asarray(ids, np.int64)].tolist() for ids in sentences]  # type: ignore[union-attr]
-
-    def _sample(self) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
-        sentences = [range(len(self.labels)), [0]]
-        return sentences, sentences, None
 
     @property
     def _detail_keys(self) -> tuple[str, ...]:

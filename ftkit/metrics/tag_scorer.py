@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from ftkit.metrics.base_scorer import BaseScorer, Inputs
-from ftkit.metrics.label_arrays import Array
+from ftkit.metrics.base_scorer import Inputs
+from ftkit.metrics.sentence_scorer import SentenceScorer
 from ftkit.metrics.table import MetricGroup
 from ftkit.tag_schemes import Scheme, entity_type, recognise
 from ftkit.types import LabelSpace
@@ -18,7 +17,7 @@ _MODES = {"seqeval": "strict", "conlleval": "conlleval"}  # metric -> what its n
 _NO_ENTITY = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
 
 
-class TagScorer(BaseScorer):
+class TagScorer(SentenceScorer):
     """Scores the tags of sentences, (N,) of arrays (W,).
 
     Attributes:
@@ -36,28 +35,15 @@ class TagScorer(BaseScorer):
         Raises:
             ConfigError: for a metric that is unknown, unsuited or cannot be loaded.
         """
-        self.labels = labels
         scheme = recognise([name] for name in labels.names)  # in any order: a label set is no sentence
         assert scheme is not None
         self.scheme: Scheme = scheme
         self.types = tuple(dict.fromkeys(name for tag in labels.names if (name := entity_type(tag)) is not None))
-        super().__init__(names, group)
-
-    @property
-    def _subject(self) -> str:
-        return f"{self.group.name} with {len(self.labels)} tags"
+        super().__init__(names, group, labels=labels)
 
     def _inputs(self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None) -> Inputs:
         expected, predicted = self._tags(references), self._tags(predictions)
         return {"predictions": predicted, "references": expected, "scheme": self.scheme}
-
-    def _tags(self, sentences: ArrayLike) -> list[list[str]]:
-        names: Array = np.asarray(self.labels.names, object)
-        return [names[np.asarray(ids, np.int64)].tolist() for ids in sentences]  # type: ignore[union-attr]
-
-    def _sample(self) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
-        sentences = [range(len(self.labels)), [0]]
-        return sentences, sentences, None
 
     @property
     def _entity_metrics(self) -> list[str]:

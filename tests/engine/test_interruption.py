@@ -55,8 +55,14 @@ def test_a_block_inside_a_noted_one_may_be_left_at_once() -> None:
 
 
 def test_what_is_completed_ends_as_if_no_signal_had_come() -> None:
-    with Interruption().listening() as interruption, interruption.completing():
-        send()
+    done = []
+    with Interruption().listening() as interruption:
+        with interruption.completing():
+            send()
+            assert interruption.is_asked
+            done.append("the block")
+        done.append("what follows")
+    assert done == ["the block", "what follows"]
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
@@ -161,6 +167,23 @@ def test_an_evaluation_that_is_interrupted_is_made_up_for(runs: TinyRuns) -> Non
     whole = runs.train("whole", **settings)
     with pytest.raises(Interrupted, match="after step 8 of 12"):
         runs.train("interrupted", signal_in_evaluation=2, listens=True, **settings)
+    assert_same(whole, runs.train("interrupted", resume=True, **settings))
+
+
+def test_the_checkpoint_that_a_run_goes_on_from_is_not_written_again(runs: TinyRuns) -> None:
+    """It may be the only one, and a kill in the middle would leave none."""
+    settings: dict[str, Any] = {"scores": (0.5, 0.6, 0.4), "num_train_epochs": 3}
+    whole = runs.train("whole", **settings)
+    with pytest.raises(Interrupted, match="after step 4 of 12"):
+        runs.train("interrupted", signal_in_evaluation=1, listens=True, **settings)
+    manifest = runs.folder / "interrupted" / "checkpoint-4" / "manifest.json"
+    written = manifest.stat().st_mtime_ns
+    with pytest.raises(Interrupted, match="after step 4 of 12"):
+        runs.train("interrupted", resume=True, signal_in_evaluation=1, listens=True, **settings)
+    assert manifest.stat().st_mtime_ns == written
+    with pytest.raises(Interrupted, match="after step 8 of 12"):  # when the evaluation has been made up for
+        runs.train("interrupted", resume=True, signal_in_evaluation=2, listens=True, **settings)
+    assert manifest.stat().st_mtime_ns == written
     assert_same(whole, runs.train("interrupted", resume=True, **settings))
 
 
