@@ -204,7 +204,8 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     model = steps.tuned_model(run, loaded)
     counts = ", ".join(f"{len(split):,} {name}" for name, split in encoded.items())
     note(f"{run.task.name} from {run.spec.name} ({run.spec.family}, {count_parameters(model)}); rows: {counts}")
-    warnings = [*run.warnings, *results.truncation_warnings(encoded, adapter.preprocessor)]
+    cut = results.truncation_warnings(encoded, adapter.preprocessor)
+    warnings = [*run.warnings, *cut, *adapter.objective.warnings(loaded)]
     for warning in warnings:
         warn(warning)
 

@@ -131,7 +131,7 @@ def make_adapter(folder: Path, labels: LabelSpace, *, max_length: int | None = N
 def batch_of(adapter: TaskAdapter, encoded: Encoded, *, training: bool = False) -> Batch:
     """Returns all rows as one batch."""
     rows = encoded.rows.__getitems__(list(range(encoded.num_rows)))
-    return adapter.preprocessor.collate(rows, training=training, rng=None)
+    return adapter.preprocessor.collate(rows, training=training, rngs=None)
 
 
 def make_split(

@@ -191,11 +191,14 @@ class Preprocessor(Protocol):
         """Turns labelled examples into rows to predict and to compute the loss of."""
         ...
 
-    def collate(self, rows: Sequence[Mapping[str, Any]], *, training: bool, rng: np.random.Generator | None) -> Batch:
+    def collate(
+        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None
+    ) -> Batch:
         """Puts rows into one batch: pads them, reads files, and in training perhaps changes them at random.
 
         Args:
-            rng: what is drawn from in training; equal generators give equal batches.
+            rngs: what is drawn from for each row in training; equal generators give equal rows, whatever stands
+                beside them.
         """
         ...
 
@@ -254,12 +257,17 @@ class Objective(Protocol):
         one_pass: whether predicting is one forward pass of the model; else it is a search of many.
         most_rows: rows that are predicted at once, at most; None where only their costs count.
         formats: in which a run's predictions are written; see ftkit.data.writers.
+        is_measured: whether a model is judged by what adds up over rows, such as losses and hits of tokens, and not
+            by predictions; see `measure`.
     """
 
     options: ClassVar[tuple[str, ...]]
     one_pass: ClassVar[bool]
     most_rows: ClassVar[int | None]
     formats: ClassVar[tuple[str, ...]]
+
+    @property
+    def is_measured(self) -> bool: ...  # noqa: D102
 
     @classmethod
     def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
@@ -270,6 +278,10 @@ class Objective(Protocol):
         """Loads the checkpoint with the head that the task needs."""
         ...
 
+    def warnings(self, loaded: LoadedModel) -> list[str]:
+        """Returns what a user should know of a model that is to be trained, such as an unexpected new head."""
+        ...
+
     def count_items(self, encoded: Encoded) -> int:
         """Returns how many terms the loss over these rows has: rows, words, tokens of targets ..."""
         ...
@@ -278,11 +290,18 @@ class Objective(Protocol):
         """Returns each row's loss, summed over its items: (B,)."""
         ...
 
+    def measure(self, outputs: Any, batch: Batch) -> Tensors:
+        """Returns what of each row adds up over rows: its `loss`, and more where a model is judged by that, (B,) each.
+
+        Of what `is_measured` it holds `items`, the number of terms of the loss, and what the scorer of the kind's
+        metric group wants to know.
+        """
+        ...
+
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors | None:
         """Predicts a batch and keeps what is needed of each row and never more, rows on the first axis.
 
-        With labels in the batch the result also holds each row's `loss` (B,). None: the model is judged by its loss
-        alone.
+        With labels in the batch the result also holds each row's `loss` (B,). None: nothing is predicted.
         """
         ...
 
@@ -325,6 +344,19 @@ class ObjectiveBase:
     @classmethod
     def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
         """Refuses nothing."""
+
+    @property
+    def is_measured(self) -> bool:
+        """Judged by predictions."""
+        return False
+
+    def measure(self, outputs: Any, batch: Batch) -> Tensors:
+        """Returns the loss alone."""
+        return {"loss": self.loss(outputs, batch)}  # type: ignore[attr-defined]
+
+    def warnings(self, loaded: LoadedModel) -> list[str]:
+        """Returns nothing: that a head is new is what is to be expected."""
+        return []
 
     def no_prediction(self) -> Prediction:
         """Returns an empty `prediction`."""

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from ftkit.config.train import TrainSpec
 from ftkit.engine.batching import BatchLimits, StepSize, cut, parts
 from ftkit.engine.current_batch import computing
 from ftkit.engine.out_of_memory import computed_in_memory
-from ftkit.errors import RunError
+from ftkit.errors import DataError, RunError
 from ftkit.types import Split
 
 if TYPE_CHECKING:
@@ -33,15 +33,17 @@ class Evaluation:
 
     Attributes:
         metrics: `loss` (mean per item) and what the scorer computed.
-        predictions: as the adapter finishes them, (N, ...).
+        predictions: as the adapter finishes them, (N, ...); none, (0,), of a model that is judged by measures.
         references: the expected ones, in the same shape.
         confidences: probability of what was predicted, (N,), for single labels; else None.
+        measures: what a model is judged by instead, by name, added up over the rows of each example, (N,).
     """
 
     metrics: dict[str, Any]
     predictions: np.ndarray
     references: np.ndarray
-    confidences: np.ndarray | None
+    confidences: np.ndarray | None = None
+    measures: Arrays = field(default_factory=dict)
 
 
 WINDOW = 4_096  # examples sorted by length at a time: enough for little padding, few enough to hold in memory
@@ -151,7 +153,7 @@ def _predict(
 def _run(
     model: Any, adapter: TaskAdapter, encoded: Encoded, autocast: torch.dtype | None, rows: np.ndarray
 ) -> Tensors:
-    batch = adapter.preprocessor.collate(encoded.rows.__getitems__(rows.tolist()), training=False, rng=None)
+    batch = adapter.preprocessor.collate(encoded.rows.__getitems__(rows.tolist()), training=False, rngs=None)
     batch = batch.to(model.device, non_blocking=True)
     with computing(batch), torch.autocast(model.device.type, autocast, enabled=autocast is not None):
         predicted = adapter.objective.predict(model, batch)
@@ -188,6 +190,23 @@ def gather(predicted: list[tuple[np.ndarray, Arrays]]) -> list[tuple[np.ndarray,
 
 
 @torch.inference_mode()
+def _measured(
+    model: PreTrainedModel, adapter: TaskAdapter, encoded: Encoded, limits: BatchLimits, autocast: torch.dtype | None
+) -> list[tuple[np.ndarray, Arrays]]:
+    """Returns batches of rows with targets, and what the objective measures of each row; all processes share them."""
+
+    def measures_of(rows: np.ndarray) -> Arrays:
+        batch = adapter.preprocessor.collate(encoded.rows.__getitems__(rows.tolist()), training=False, rngs=None)
+        batch = batch.to(model.device, non_blocking=True)
+        with computing(batch):
+            found = adapter.objective.measure(model(**batch.inputs), batch)
+        return {name: tensor.cpu().numpy() for name, tensor in found.items()}
+
+    batches = share_of(cost_batches(encoded.costs, np.arange(encoded.num_rows), limits))
+    with evaluating(model), torch.autocast(model.device.type, autocast, enabled=autocast is not None):
+        return gather(list(computed_in_memory(measures_of, batches, encoded.costs, model.device)))
+
+
 def mean_loss(
     model: PreTrainedModel,
     adapter: TaskAdapter,
@@ -197,18 +216,26 @@ def mean_loss(
     autocast: torch.dtype | None = None,
 ) -> float:
     """Returns the loss per item over rows with targets: of texts, with each token's true predecessors."""
-
-    def losses_of(rows: np.ndarray) -> Arrays:
-        batch = adapter.preprocessor.collate(encoded.rows.__getitems__(rows.tolist()), training=False, rng=None)
-        batch = batch.to(model.device, non_blocking=True)
-        with computing(batch):
-            return {"loss": adapter.objective.loss(model(**batch.inputs), batch).cpu().numpy()}
-
-    batches = share_of(cost_batches(encoded.costs, np.arange(encoded.num_rows), limits))
-    with evaluating(model), torch.autocast(model.device.type, autocast, enabled=autocast is not None):
-        losses = list(computed_in_memory(losses_of, batches, encoded.costs, model.device))
-    total = sum(float(arrays["loss"].sum()) for _, arrays in gather(losses))
+    measured = _measured(model, adapter, encoded, limits, autocast)
+    total = sum(float(arrays["loss"].sum()) for _, arrays in measured)
     return total / adapter.objective.count_items(encoded)
+
+
+def row_measures(
+    model: PreTrainedModel,
+    adapter: TaskAdapter,
+    encoded: Encoded,
+    limits: BatchLimits,
+    *,
+    autocast: torch.dtype | None = None,
+) -> Arrays:
+    """Returns what the objective measures of rows with targets, in their order: name -> (R,) float64."""
+    measured = _measured(model, adapter, encoded, limits, autocast)
+    order = np.argsort(np.concatenate([rows for rows, _ in measured]), kind="stable")
+    return {
+        name: np.concatenate([arrays[name] for _, arrays in measured]).astype(np.float64)[order]
+        for name in measured[0][1]
+    }
 
 
 @contextlib.contextmanager
@@ -239,10 +266,12 @@ def evaluate(
 
     Args:
         encoded: the rows of the split.
-        on_window: called with each window's examples and their arrays, in order.
+        on_window: called with each window's examples and their arrays, in order; not where nothing is predicted.
         autocast: what is computed in, where it is not the type of the weights.
     """
     objective, rows = adapter.objective, encoded.inputs
+    if objective.is_measured:
+        return _evaluate_measures(model, adapter, split, encoded, scorer, limits, autocast)
     keep = {"predictions", "loss", "confidences", "cut_off"} | ({"scores"} if scorer.needs_scores else set())
     kept: list[Arrays] = []
     with evaluating(model):
@@ -260,3 +289,34 @@ def evaluate(
     if "cut_off" in found:
         metrics["cut_off_share"] = float(found["cut_off"].mean())
     return Evaluation(metrics, found["predictions"], references, found.get("confidences"))
+
+
+def _evaluate_measures(
+    model: PreTrainedModel,
+    adapter: TaskAdapter,
+    split: Split,
+    encoded: EncodedToScore,
+    scorer: Scorer,
+    limits: BatchLimits,
+    autocast: torch.dtype | None,
+) -> Evaluation:
+    """Scores a model by what adds up over rows; the scorer gets the totals in the place of predictions.
+
+    Raises:
+        DataError: no row has anything to be predicted.
+    """
+    rows = encoded.inputs if encoded.targets is None else encoded.targets
+    measures = row_measures(model, adapter, rows, limits, autocast=autocast)
+    totals = {name: float(array.sum()) for name, array in measures.items()}
+    if not totals["items"]:
+        raise DataError(f"{split.source}: nothing in its {len(split):,} rows can be predicted. Check what it holds.")
+    metrics = {"loss": totals["loss"] / totals["items"], **scorer.compute_totals(totals)}
+    return Evaluation(metrics, np.empty(0), np.empty(0), measures=_by_example(measures, rows))
+
+
+def _by_example(measures: Arrays, encoded: Encoded) -> Arrays:
+    """Returns measures of rows (R,) added up over the rows of each example, (N,)."""
+    if encoded.first_rows is None:
+        return measures
+    sums = {name: np.concatenate([[0.0], np.cumsum(array)]) for name, array in measures.items()}
+    return {name: np.diff(up_to[encoded.first_rows]) for name, up_to in sums.items()}

@@ -34,8 +34,8 @@ class PartsCollator:
 
     Args:
         costs: positions of each row of the training data, (R,).
-        seed: of what a preprocessor changes at random. It depends on seed, epoch and rows alone, not on who makes the
-            batch: a resumed run and any number of workers see the same.
+        seed: of what a preprocessor changes at random. In each row it depends on seed, epoch and row alone, not on who
+            makes the batch and what else is in it: a resumed run and any number of workers see the same.
     """
 
     def __init__(self, preprocessor: Preprocessor, costs: np.ndarray, size: StepSize, *, seed: int) -> None:
@@ -52,8 +52,8 @@ class PartsCollator:
     def split(self, part: Batch, encoded: Encoded, *, epoch: int, most_positions: int) -> list[Batch]:
         """Returns the rows of a part as smaller parts; as it is where it is small enough.
 
-        Padded rows are put together anew, so that short ones are padded to less. Others are taken as they are: what
-        was changed in them at random must not be drawn again.
+        Padded rows are put together anew, so that short ones are padded to less; what is changed in them at random is
+        changed in the same way. Others, which have files to be read, are taken as they are.
 
         Args:
             encoded: the training rows.
@@ -73,7 +73,7 @@ class PartsCollator:
         return [self._part(items, part.row_indices, rows).to(device) for rows in chosen]
 
     def _part(self, items: Sequence[Any], indices: np.ndarray, part: np.ndarray) -> Any:
-        first = items[part[0]][0]
-        rng = np.random.default_rng([self.seed, first.epoch, first.row])
-        batch = self.preprocessor.collate([items[index][1] for index in part], training=True, rng=rng)
+        wanted = [items[index][0] for index in part]
+        rngs = [np.random.default_rng([self.seed, one.epoch, one.row]) for one in wanted]
+        batch = self.preprocessor.collate([items[index][1] for index in part], training=True, rngs=rngs)
         return dataclasses.replace(batch, row_indices=indices[part])

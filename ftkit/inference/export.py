@@ -243,7 +243,7 @@ def write_graph(model: Any, adapter: TaskAdapter, sample: Split, path: Path) -> 
     encoded = adapter.preprocessor.encode(sample.examples, targets=False)
     rows = np.argsort(encoded.costs, kind="stable")[-3:]  # of different lengths, so that there is padding
     chosen = encoded.rows.__getitems__(rows.tolist())
-    batch = adapter.preprocessor.collate(chosen, training=False, rng=None)
+    batch = adapter.preprocessor.collate(chosen, training=False, rngs=None)
     names = list(batch.inputs)
     # Tokens and samples may be of any number; images and spectrograms have one size.
     shape = {0: "batch", 1: "sequence"} if adapter.preprocessor.padding else {0: "batch"}

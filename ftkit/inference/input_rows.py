@@ -201,7 +201,7 @@ class InputRows:
         preprocessor = self._adapter.preprocessor
         try:
             rows = preprocessor.encode([example], targets=False).rows
-            preprocessor.collate(rows.__getitems__(list(range(len(rows)))), training=False, rng=None)
+            preprocessor.collate(rows.__getitems__(list(range(len(rows)))), training=False, rngs=None)
         except DataError as error:
             return str(error)
         return None

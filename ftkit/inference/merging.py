@@ -112,7 +112,7 @@ def _logits(predictor: Predictor, split: Split) -> list[np.ndarray]:
     found = []
     with torch.inference_mode():
         for indices in cut(rows.costs, np.argsort(rows.costs, kind="stable"), limits):
-            batch = preprocessor.collate(rows.rows.__getitems__(indices.tolist()), training=False, rng=None)
+            batch = preprocessor.collate(rows.rows.__getitems__(indices.tolist()), training=False, rngs=None)
             inputs = batch.to(predictor.model.device).inputs
             found.append(predictor.model(**inputs).logits.float().cpu().numpy())
     return found

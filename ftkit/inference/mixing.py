@@ -70,7 +70,7 @@ def join_body(
     """
     preprocessor = adapter.preprocessor
     rows = preprocessor.encode(probes, targets=False).rows.__getitems__(list(range(len(probes))))
-    batch = preprocessor.collate(rows, training=False, rng=None).to(tuned.device)
+    batch = preprocessor.collate(rows, training=False, rngs=None).to(tuned.device)
     expected = _logits(tuned, batch)
     model = plain_model(tuned, parts)
     key = (type(body_of(model)), adapter.spec.attention)
@@ -122,7 +122,7 @@ def _arrays(body: SharedBody, jobs: Sequence[Job]) -> list[Arrays]:
 def _padded(job: Job, rows: np.ndarray, width: int, body: SharedBody) -> Batch:
     """Returns some rows of an adapter, padded to a number of positions."""
     preprocessor = job.member.adapter.preprocessor
-    batch = preprocessor.collate(job.encoded.rows.__getitems__(rows.tolist()), training=False, rng=None)
+    batch = preprocessor.collate(job.encoded.rows.__getitems__(rows.tolist()), training=False, rngs=None)
     for name, tensor in batch.inputs.items() if batch.lengths is not None else ():
         missing = width - tensor.shape[1]
         batch.inputs[name] = functional.pad(tensor, (0, missing), value=preprocessor.padding.get(name, 0))

@@ -51,7 +51,17 @@ class BaseScorer:
 
         A value is a float, or None where it is not defined, with the reason in `notes`.
         """
-        inputs = self._inputs(predictions, references, scores)
+        return self._computed(self._inputs(predictions, references, scores))
+
+    def compute_totals(self, totals: Mapping[str, float]) -> dict[str, Any]:
+        """Returns the value of every metric of a model that is judged by what adds up over rows.
+
+        Args:
+            totals: name -> sum over all rows, such as `loss`, `items` and counts of hits.
+        """
+        return self._computed(dict(totals))
+
+    def _computed(self, inputs: Inputs) -> dict[str, Any]:
         self.notes = {}
         result: dict[str, Any] = {}
         for name, entry in self._built_in.items():

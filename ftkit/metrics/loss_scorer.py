@@ -1,4 +1,4 @@
-"""The scorer of what is judged by its loss alone."""
+"""The scorer of what is judged by its loss, and by what else adds up over rows, such as hits of tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ftkit.metrics.base_scorer import BaseScorer, Inputs
 
 
 class LossScorer(BaseScorer):
-    """Computes nothing: an evaluation adds the loss to what a scorer finds."""
+    """Reads totals alone: `compute_totals`. An evaluation adds the loss itself to what a scorer finds."""
 
     def _inputs(self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None) -> Inputs:
-        return {}
+        return {}  # nothing is predicted

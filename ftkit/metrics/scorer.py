@@ -45,6 +45,14 @@ class Scorer(Protocol):
         """
         ...
 
+    def compute_totals(self, totals: Mapping[str, float]) -> dict[str, Any]:
+        """Returns the value of every metric of a model that is judged by what adds up over rows.
+
+        Args:
+            totals: name -> sum over all rows, such as `loss`, `items` and counts of hits.
+        """
+        ...
+
 
 def make_scorer(
     names: Sequence[str],

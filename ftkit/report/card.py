@@ -174,8 +174,8 @@ def _proof(content: ReportContent) -> str | None:
 
 
 def _example(content: ReportContent) -> dict[str, Any] | None:
-    """Returns a row of the last evaluated split: the first one that is short, else the first one, cut."""
-    with_rows = [split for split in content.evaluated if len(split)]
+    """Returns a row of the last split with predictions: the first one that is short, else the first one, cut."""
+    with_rows = [split for split in content.evaluated if len(split.predictions)]
     if not with_rows:
         return None
     split, reading = with_rows[-1], find_reading(content.reading)

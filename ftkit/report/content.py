@@ -21,9 +21,10 @@ class EvaluatedSplit:
     Attributes:
         name: `validation`, `test`, ...
         predictions: label ids (N,), or {0,1} indicators (N, L), or numbers (N,) for regression; of a tagger tag
-            ids, (N,) of arrays (W,), as are then the confidences.
+            ids, (N,) of arrays (W,), as are then the confidences; none, (0,), where a model is judged by measures.
         references: what was expected, in the same shape.
         confidences: probability of the predicted label (N,), single label only; None where there is none.
+        measures: what each row adds to the totals that a model is judged by instead, name -> (N,).
     """
 
     name: str
@@ -31,15 +32,16 @@ class EvaluatedSplit:
     predictions: np.ndarray
     references: np.ndarray
     confidences: np.ndarray | None = None
+    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        num_rows = len(self.split)
+        num_rows = 0 if self.measures else len(self.split)
         assert self.predictions.shape == self.references.shape, "one prediction for each reference"
         assert len(self.predictions) == num_rows, f"{len(self.predictions)} predictions for {num_rows} rows"
         assert self.confidences is None or self.confidences.shape == (num_rows,), "one confidence a row"
 
     def __len__(self) -> int:
-        return len(self.predictions)
+        return len(self.split)
 
     @property
     def prefix(self) -> str:

@@ -45,7 +45,9 @@ def report_content(
         results=results,
         log_history=trained.log_history,
         evaluated=[
-            EvaluatedSplit(name, run.splits[name], found.predictions, found.references, found.confidences)
+            EvaluatedSplit(
+                name, run.splits[name], found.predictions, found.references, found.confidences, found.measures
+            )
             for name, found in evaluated.items()
         ],
         warnings=warnings,

@@ -73,9 +73,13 @@ def prove(
 
 
 def _outputs(model: PreTrainedModel, adapter: TaskAdapter, sample: Split, limits: BatchLimits) -> Arrays:
-    from ftkit.engine.evaluation import evaluating, mean_loss, predict_windows
+    from ftkit.engine.evaluation import evaluating, mean_loss, predict_windows, row_measures
 
     encoded = adapter.preprocessor.encode_to_score(sample.examples)
+    if adapter.objective.is_measured:
+        rows = encoded.inputs if encoded.targets is None else encoded.targets
+        measures = row_measures(model, adapter, rows, limits)
+        return {"predictions": measures["loss"] / np.maximum(measures["items"], 1)}
     with evaluating(model):
         arrays = next(predict_windows(model, adapter, encoded.inputs, limits))[2]
     if encoded.targets is not None:

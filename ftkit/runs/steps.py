@@ -193,10 +193,11 @@ def evaluate_split(
 ) -> Evaluation:
     """Scores one split and writes `predictions/<split>.jsonl`, a row for each input row, in input order.
 
-    Where texts are written they also go to `predictions/<split>.txt`, one a line, as other scorers read them.
+    Where texts are written they also go to `predictions/<split>.txt`, one a line, as other scorers read them. A model
+    that is judged by measures predicts nothing here.
     """
     split, folder = run.splits[name], run.directory.staging / PREDICTIONS
-    if not is_main_process():
+    if not is_main_process() or adapter.objective.is_measured:
         return evaluation.evaluate(model, adapter, split, encoded, run.scorer, limits)
     with contextlib.ExitStack() as stack:
         formats = adapter.objective.formats

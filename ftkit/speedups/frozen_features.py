@@ -213,7 +213,7 @@ def _width(model: Any, layers: FrozenLayers, train: Encoded, preprocessor: Prepr
     """
     other = np.flatnonzero(train.costs != train.costs[0])[:1].tolist()  # shorter or longer: one of them is padded
     lengths, rows = train.costs[[0, *other]], train.rows.__getitems__([0, *other])
-    one, two = (preprocessor.collate(some, training=False, rng=None) for some in (rows, rows[::-1]))
+    one, two = (preprocessor.collate(some, training=False, rngs=None) for some in (rows, rows[::-1]))
     if one.lengths is None or list(one.lengths) != lengths.tolist():
         return None  # an encoder-decoder's row also costs what it writes
     with evaluating(model), layers.replaced():

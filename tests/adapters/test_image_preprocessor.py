@@ -59,7 +59,7 @@ def test_black_and_white_become_the_ends_of_the_scale(make, name, tmp_path):
     ]
     preprocessor = make(name)
     encoded = preprocessor.encode(examples, targets=True)
-    batch = preprocessor.collate(encoded.rows.__getitems__([0, 1]), training=False, rng=None)
+    batch = preprocessor.collate(encoded.rows.__getitems__([0, 1]), training=False, rngs=None)
     processor = preprocessor.processor
     ends = [(value - np.array(processor.image_mean)) / np.array(processor.image_std) for value in (1.0, 0.0)]
     expected = torch.tensor(np.array(ends), dtype=torch.float32)[:, :, None, None].expand(-1, -1, 32, 32)
@@ -76,7 +76,7 @@ def test_rows_hold_no_pixels_and_open_no_file(make):
     assert encoded.costs.tolist() == [4]
     assert make().encode(examples, targets=False).rows[0] == {"image": "/nowhere/1.png", "name": "1.png"}
     with pytest.raises(DataError, match="1.png: no such file"):
-        make().collate([encoded.rows[0]], training=False, rng=None)
+        make().collate([encoded.rows[0]], training=False, rngs=None)
 
 
 def test_rows_travel_to_workers(make, examples):
@@ -89,7 +89,7 @@ def test_several_labels_a_row_are_yes_or_no_for_each(make, examples):
     space = LabelSpace(LABELS.names, "multi_label_classification")
     two = [ImageExample(id=0, image=examples[0].image, name="x", label=("red", "blue"))]
     preprocessor = make(labels=space)
-    batch = preprocessor.collate([preprocessor.encode(two, targets=True).rows[0]], training=True, rng=None)
+    batch = preprocessor.collate([preprocessor.encode(two, targets=True).rows[0]], training=True, rngs=None)
     assert batch.labels.tolist() == [[1.0, 0.0, 1.0]]
     assert batch.labels.dtype == torch.float32
 
@@ -99,10 +99,11 @@ def test_a_picture_is_changed_in_training_alone_and_by_its_generator(make, examp
     rows = preprocessor.encode(examples, targets=True).rows.__getitems__(range(6))
 
     def pixels(training: bool, seed: int) -> torch.Tensor:
-        batch = preprocessor.collate(rows, training=training, rng=np.random.default_rng(seed))
+        rngs = [np.random.default_rng([seed, row]) for row in range(6)]
+        batch = preprocessor.collate(rows, training=training, rngs=rngs)
         return batch.inputs["pixel_values"]
 
-    plain = make().collate(rows, training=True, rng=None).inputs["pixel_values"]
+    plain = make().collate(rows, training=True, rngs=None).inputs["pixel_values"]
     assert torch.equal(pixels(False, 1), plain)
     assert torch.equal(pixels(True, 1), pixels(True, 1))
     assert not torch.equal(pixels(True, 1), pixels(True, 2))
@@ -117,7 +118,7 @@ def test_what_was_saved_makes_the_same_pixels(make, examples, tmp_path):
     again = AutoImageProcessor.from_pretrained(tmp_path, backend="pil")
     images = [Image.open(example.image) for example in examples]
     rows = preprocessor.encode(examples, targets=False).rows.__getitems__(range(6))
-    batch = preprocessor.collate(rows, training=False, rng=None)
+    batch = preprocessor.collate(rows, training=False, rngs=None)
     assert torch.equal(again(images, return_tensors="pt")["pixel_values"], batch.inputs["pixel_values"])
 
 
@@ -148,7 +149,7 @@ def test_a_model_reads_what_its_processor_makes(name, make, folders, examples):
     preprocessor = make(name)
     preprocessor.fit([])
     batch = preprocessor.collate(
-        preprocessor.encode(examples, targets=False).rows.__getitems__([0, 1]), training=False, rng=None
+        preprocessor.encode(examples, targets=False).rows.__getitems__([0, 1]), training=False, rngs=None
     )
     model = AutoModelForImageClassification.from_pretrained(folders[name]).eval()
     assert model(**batch.inputs).logits.isfinite().all()

@@ -30,13 +30,15 @@ class Drawing:
 
     padding: Mapping[str, int] = {"input_ids": 0, "labels": -100}
 
-    def collate(self, rows: Sequence[Mapping[str, Any]], *, training: bool, rng: np.random.Generator | None) -> Batch:
+    def collate(
+        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None
+    ) -> Batch:
         assert training
-        assert rng is not None
+        assert rngs is not None
         columns = pad_columns(rows, self.padding)
         labels = columns.pop("labels")
         lengths = [len(row["input_ids"]) for row in rows]
-        drawn = torch.from_numpy(rng.random(len(rows)))
+        drawn = torch.tensor([rng.random() for rng in rngs])
         return Batch(columns, labels, lengths=lengths, extras={"drawn": drawn})
 
 
@@ -98,12 +100,27 @@ def test_the_same_seed_epoch_and_rows_draw_the_same() -> None:
     assert len({number for part in first for number in part}) == 4
 
 
-@pytest.mark.parametrize("other", [{"epoch": 1}, {"seed": 1}, {"rows": [1, 0, 2, 3]}])
-def test_another_epoch_seed_or_first_row_draws_something_else(other: dict[str, Any]) -> None:
-    encoded = encoded_of(*[(4, 1)] * 4)
+@pytest.mark.parametrize("other", [{"epoch": 1}, {"seed": 1}, {"rows": [4, 5, 6, 7]}])
+def test_another_epoch_seed_or_row_draws_something_else(other: dict[str, Any]) -> None:
+    encoded = encoded_of(*[(4, 1)] * 8)
     (first,) = drawn(encoded, [0, 1, 2, 3])
     (second,) = drawn(encoded, **{"rows": [0, 1, 2, 3], **other})
     assert not set(first) & set(second)
+
+
+def test_what_is_drawn_for_a_row_does_not_depend_on_the_others() -> None:
+    encoded = encoded_of(*[(4, 1)] * 4)
+    (together,) = drawn(encoded, [0, 1, 2, 3])
+    assert drawn(encoded, [2, 0]) == [[together[2], together[0]]]
+
+
+def test_smaller_parts_of_a_part_draw_the_same() -> None:
+    encoded = encoded_of(*[(4, 1)] * 4)
+    collate = PartsCollator(Drawing(), encoded.costs, IN_PARTS, seed=0)  # type: ignore[arg-type]
+    (part,) = batch_of(encoded, range(4))
+    smaller = collate.split(part, encoded, epoch=0, most_positions=8)
+    assert [len(one) for one in smaller] == [2, 2]
+    assert [number for one in smaller for number in one.extras["drawn"].tolist()] == part.extras["drawn"].tolist()
 
 
 def test_epochs_of_a_sampler_draw_differently_and_repeat() -> None:

@@ -99,7 +99,7 @@ def _compare_shapes(
     shapes = set()
     for texts in batches:
         encoded = adapter.preprocessor.encode(split(texts).examples, targets=False)
-        inputs = adapter.preprocessor.collate(list(encoded.rows), training=False, rng=None).inputs
+        inputs = adapter.preprocessor.collate(list(encoded.rows), training=False, rngs=None).inputs
         expected, found = model(**inputs).logits.detach().numpy(), in_onnx(**inputs).logits.numpy()
         assert found.shape == expected.shape
         real = np.ones(len(texts), bool) if expected.ndim == 2 else inputs["attention_mask"].numpy().astype(bool)

@@ -245,7 +245,7 @@ def serve(training: Training, rows: list[int]) -> torch.Tensor:
     trainer = training.trainer
     trainer.model.train()
     some = trainer.encoded.rows.__getitems__(rows)
-    batch = trainer.adapter.preprocessor.collate(some, training=True, rng=None)
+    batch = trainer.adapter.preprocessor.collate(some, training=True, rngs=None)
     with computing(dataclasses.replace(batch, row_indices=np.array(rows))):
         return trainer.model(**batch.inputs).logits
 

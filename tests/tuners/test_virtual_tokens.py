@@ -74,7 +74,7 @@ def test_a_row_is_read_alike_alone_and_in_a_batch(
 
 
 def logits(adapter: Any, model: Any, rows: list[dict[str, Any]]) -> torch.Tensor:
-    return model(**adapter.preprocessor.collate(rows, training=False, rng=None).inputs).logits
+    return model(**adapter.preprocessor.collate(rows, training=False, rngs=None).inputs).logits
 
 
 WRITERS = [

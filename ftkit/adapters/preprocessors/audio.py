@@ -164,7 +164,7 @@ class AudioPreprocessor(PreprocessorBase):
     # --- rows -> batches ---
 
     def collate(
-        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rng: np.random.Generator | None = None
+        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
     ) -> Batch:
         """Reads the samples of rows, and puts their features into one tensor.
 

@@ -94,7 +94,7 @@ class ImagePreprocessor(PreprocessorBase):
         return Encoded(ImageRows(examples, labels), np.full(len(examples), self.cost, np.int64))
 
     def collate(
-        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rng: np.random.Generator | None = None
+        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
     ) -> Batch:
         """Opens the rows' images and stacks them, changed at random in training where the config asks for it.
 
@@ -103,8 +103,8 @@ class ImagePreprocessor(PreprocessorBase):
         """
         images = [open_image(row["image"], row["name"]) for row in rows]
         if training and self.augment:
-            assert rng is not None, "what is drawn in training is drawn from a generator"
-            images = [augmented(image, self.augment, rng) for image in images]
+            assert rngs is not None, "what is drawn in training is drawn from generators"
+            images = [augmented(image, self.augment, rng) for image, rng in zip(images, rngs, strict=True)]
         pixels_BCHW = self.processor(images=images, return_tensors="pt")[PIXELS]
         labels = (
             pad_columns([{"labels": row["labels"]} for row in rows], {})["labels"] if "labels" in rows[0] else None

@@ -335,7 +335,7 @@ class DecoderPreprocessor(TextToTextPreprocessor):
         return None if self.max_length is None else self.max_length - len(source)
 
     def collate(
-        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rng: np.random.Generator | None = None
+        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
     ) -> Batch:
         """Pads rows on the right; prompts, which are to be continued, on the left.
 

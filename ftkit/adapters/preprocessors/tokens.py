@@ -41,7 +41,7 @@ class TokenPreprocessor(PreprocessorBase):
         return {"input_ids": self.processor.pad_token_id, "token_type_ids": 0}
 
     def collate(
-        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rng: np.random.Generator | None = None
+        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
     ) -> Batch:
         """Pads rows on the right.
 
