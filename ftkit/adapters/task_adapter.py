@@ -89,6 +89,7 @@ class Batch:
             pad or to leave out.
         extras: what the objective reads beside the model's outputs, such as the positions of words.
         row_indices: which training rows these are; None in evaluation and prediction.
+        epoch: in which they are trained on, from 0; None in evaluation and prediction.
         num_positions: positions that the rows take in the body, padding included.
     """
 
@@ -97,6 +98,7 @@ class Batch:
     lengths: Sequence[int] | None = None
     extras: Tensors = field(default_factory=dict)
     row_indices: np.ndarray | None = None
+    epoch: int | None = None
     num_positions: int = 0
 
     def __len__(self) -> int:

@@ -67,13 +67,16 @@ class PartsCollator:
         chosen = parts(costs, dataclasses.replace(self.size, max_cost_at_once=most_positions))
         if part.lengths is None:
             return [part.take(rows) for rows in chosen]
-        wanted = [RowOfEpoch(row, epoch) for row in part.row_indices.tolist()]
-        items = TrainingRows(encoded).__getitems__(wanted)
         device = next(iter(part.inputs.values())).device
-        return [self._part(items, part.row_indices, rows).to(device) for rows in chosen]
+        return [self.batch(encoded, part.row_indices[rows].tolist(), epoch=epoch).to(device) for rows in chosen]
 
-    def _part(self, items: Sequence[Any], indices: np.ndarray, part: np.ndarray) -> Any:
+    def batch(self, encoded: Encoded, rows: Sequence[int], *, epoch: int) -> Batch:
+        """Returns some of the training rows as one part, as an epoch has them."""
+        items = TrainingRows(encoded).__getitems__([RowOfEpoch(row, epoch) for row in rows])
+        return self._part(items, np.asarray(rows), np.arange(len(rows)))
+
+    def _part(self, items: Sequence[Any], indices: np.ndarray, part: np.ndarray) -> Batch:
         wanted = [items[index][0] for index in part]
         rngs = [np.random.default_rng([self.seed, one.epoch, one.row]) for one in wanted]
         batch = self.preprocessor.collate([items[index][1] for index in part], training=True, rngs=rngs)
-        return dataclasses.replace(batch, row_indices=indices[part])
+        return dataclasses.replace(batch, row_indices=indices[part], epoch=wanted[0].epoch)

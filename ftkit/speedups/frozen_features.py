@@ -2,8 +2,10 @@
 
 Where the first layers of a stack do not move, a row's hidden states behind the last of them are the same in every
 epoch. They are kept as float32 and without padding, tokens x width x 4 bytes: in memory or, where that is too much, in
-a temporary file. If all rows of a forward pass are kept, no frozen layer is computed; if one is missing, all rows are.
-Only training takes what is kept; evaluation and prediction compute everything.
+a temporary file. A row is always kept as the first epoch computes it, in the same company: a run that is resumed later
+computes that part of the first epoch when it meets one of its rows, and so does a process that meets a row of another
+one. So where a run was interrupted, and how often, changes nothing. Only training takes what is kept; evaluation and
+prediction compute everything.
 """
 
 from __future__ import annotations
@@ -21,8 +23,11 @@ from ftkit.adapters.task_adapter import Batch, Encoded, Preprocessor
 from ftkit.config.train import TrainSpec
 from ftkit.engine.arguments import is_sharded, num_epochs
 from ftkit.engine.batching import num_batches
-from ftkit.engine.current_batch import current_batch
+from ftkit.engine.current_batch import computing, current_batch
 from ftkit.engine.evaluation import evaluating
+from ftkit.engine.out_of_memory import computed_in_memory
+from ftkit.engine.pass_state import PassState, running_statistics
+from ftkit.speedups.first_epoch import FirstEpoch
 from ftkit.speedups.kept_states import KeptStates, find_room, memory_limit
 from ftkit.speedups.speedup import Applied, Speedup, Workload
 from ftkit.speedups.token_rows import current_rows
@@ -131,6 +136,38 @@ class FrozenLayers:
         return forward
 
 
+class _Filling:
+    """Computes what the first epoch would have kept by now, before a forward pass that needs it.
+
+    Args:
+        costs: positions of each row, (R,).
+    """
+
+    def __init__(self, kept: KeptStates, first_epoch: FirstEpoch, costs: np.ndarray) -> None:
+        self.kept, self.first_epoch, self.costs = kept, first_epoch, costs
+
+    def __call__(self, model: Any, args: Any) -> None:
+        """Fills up for a batch of a later epoch; in the first one, batches are kept as they pass."""
+        batch = current_batch()
+        if batch is None or batch.row_indices is None or batch.lengths is None or not batch.epoch:
+            return
+        for row in batch.row_indices.tolist():
+            if not self.kept.is_kept[row]:
+                self._compute(model, self.first_epoch.part_of(row))
+
+    def _compute(self, model: Any, part: np.ndarray) -> None:
+        """Computes a part as a training pass would, gradients included, and leaves no trace but what is kept."""
+        before = PassState(running_statistics(model), model.device)
+        for _ in computed_in_memory(functools.partial(self._pass, model), [part], self.costs, model.device):
+            pass
+        before.restore()
+
+    def _pass(self, model: Any, rows: np.ndarray) -> None:
+        batch = self.first_epoch.batch(rows.tolist()).to(model.device)
+        with computing(batch):
+            model(**batch.inputs)
+
+
 def _padded(states: torch.Tensor) -> torch.Tensor:
     """Returns states (B, T, H), also of a model that leaves padding out: between its layers they are (1, N, H)."""
     rows = current_rows()
@@ -173,6 +210,13 @@ def apply(workload: Workload) -> Applied | None:
     layers.serve(kept)
     around = contextlib.ExitStack()
     around.enter_context(layers.replaced())
+    assert workload.size is not None
+    seed = arguments.seed if arguments.data_seed is None else arguments.data_seed
+    first_epoch = FirstEpoch(
+        rows, workload.adapter.preprocessor, workload.size, seed=seed, world_size=arguments.world_size
+    )
+    filling = model.register_forward_pre_hook(_Filling(kept, first_epoch, rows.costs))
+    around.callback(filling.remove)
     applied = Applied(facts={"frozen_prefix_cache": nothing})
     applied.close = functools.partial(_close, applied, layers, kept, around)
     return applied

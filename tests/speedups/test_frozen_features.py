@@ -21,7 +21,7 @@ import tiny
 from ftkit.config.train import TrainSpec
 from ftkit.engine import checkpoints
 from ftkit.engine.batching import StepSize
-from ftkit.engine.current_batch import computing
+from ftkit.engine.current_batch import computing, current_batch
 from ftkit.kinds.table import find_kind
 from ftkit.speedups import kept_states
 from ftkit.speedups.table import Speedups
@@ -410,15 +410,18 @@ def test_other_methods_freeze_no_layers_whole(prepare: Prepare) -> None:
 # --- a run ---
 
 
-def test_a_run_that_is_resumed_within_the_second_epoch_equals_one_that_was_not_interrupted(
-    dropping: Callable[[str], Path], on_disk: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("method", "optimizer"), [("last-layers", "sgd"), ("head-only", "adamw_torch")])
+def test_a_run_that_is_resumed_within_the_second_epoch_is_the_one_that_was_not_interrupted(
+    dropping: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, optimizer: str
 ) -> None:
-    """It fills up anew what is kept: of the rest of the second epoch, the rows of the third are taken."""
+    """It fills up anew what is kept, in the company that rows had in the first epoch: not even rounding differs."""
     settings = {
-        **{"train.num_train_epochs": 3, "train.per_device_train_batch_size": 6, "train.optim": "sgd"},
+        **{"train.num_train_epochs": 3, "train.per_device_train_batch_size": 6, "train.optim": optimizer},
         **{"train.learning_rate": 0.05, "train.save_strategy": "steps", "train.save_steps": 6},
-        **{"train.eval_strategy": "no", "train.precision": "fp32", "tuner": METHODS["last-layers"]},
+        **{"train.eval_strategy": "no", "train.precision": "fp32", "tuner": METHODS[method]},
     }
+    if method == "last-layers":
+        monkeypatch.setenv(kept_states.MEMORY_VARIABLE, "0")
     whole = ftkit.train(run_config(tmp_path / "whole", dropping("bert"), **settings))
     config = run_config(tmp_path / "cut", dropping("bert"), **settings)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -426,10 +429,42 @@ def test_a_run_that_is_resumed_within_the_second_epoch_equals_one_that_was_not_i
         ftkit.train(config)
     resumed = ftkit.train(config, {"resume": True})
     assert whole.metrics["num_steps"] == resumed.metrics["num_steps"] == 12
-    assert whole.metrics["frozen_prefix_cache"]["where"] == "disk"
+    assert whole.metrics["frozen_prefix_cache"]["where"] == ("disk" if method == "last-layers" else "memory")
     assert whole.metrics["frozen_prefix_cache"]["hit_share"] == pytest.approx(2 / 3)
     assert resumed.metrics["frozen_prefix_cache"]["hit_share"] < 2 / 3
-    assert_equal_runs(weights_of(whole), weights_of(resumed))
+    assert_equal_runs(weights_of(whole), weights_of(resumed), atol=0)
+    for name in ("train_loss", "test_loss"):
+        assert resumed.metrics[name] == whole.metrics[name]
+
+
+def test_trained_layers_see_a_row_as_the_first_epoch_computes_it(prepare: Prepare) -> None:
+    """Whichever epoch comes first, as in a resumed run, and whichever rows it puts together."""
+    expected = states_of_epoch(prepare("bert", "last-layers", size=IN_PARTS), 0)
+    for epoch in (1, 2):
+        training = prepare("bert", "last-layers", size=IN_PARTS)
+        found = states_of_epoch(training, epoch)
+        assert training.facts["rows"] == len(found) == len(expected) == len(training.costs)
+        for row, states in found.items():
+            torch.testing.assert_close(states, expected[row], atol=0, rtol=0)
+
+
+def states_of_epoch(training: Training, epoch: int) -> dict[int, torch.Tensor]:
+    """Returns what the frozen layers hand on of each row, (T, H), in an epoch of a run that begins with it."""
+    found: dict[int, torch.Tensor] = {}
+
+    def remember(module: torch.nn.Module, args: Any, output: torch.Tensor) -> None:
+        batch = current_batch()
+        found.update(zip(batch.row_indices.tolist(), output, strict=True))
+
+    frozen_prefix(training.model)[-1].register_forward_hook(remember)
+    training.trainer.batch_sampler.set_epoch(epoch)
+    training.model.train()
+    with training.speedups:
+        for batch in training.trainer.get_train_dataloader():
+            for part in batch["parts"]:
+                with computing(part):
+                    training.model(**part.inputs)
+    return {row: states[: training.costs[row]] for row, states in found.items()}
 
 
 def weights_of(result: Any) -> dict[str, torch.Tensor]:
