@@ -32,6 +32,7 @@ from ftkit.models.repository import (
 )
 from ftkit.report.shared import with_edits_of
 from ftkit.runs.files import CARD_FILE, REPORT_FILE, RESULTS_FILE
+from ftkit.runs.loading import check_saved_weights
 from ftkit.runs.open_run import is_export, open_export, open_run
 from ftkit.runs.trained_adapter import TrainedAdapter
 from ftkit.shared_run import Content, SharedRun, is_ours, shared_run
@@ -115,7 +116,8 @@ def push(
         What was done; None if it was not confirmed.
 
     Raises:
-        UserError: it is not a finished run, the id is none, or a file holds a token; nothing was uploaded.
+        UserError: it is not a finished run, its weights are not those that it saved, the id is none, or a file holds a
+            token; nothing was uploaded.
         HubError: the Hub cannot be reached or refuses. The run is as it was; the same call again goes on.
     """
     spec = PushSpec(
@@ -133,6 +135,7 @@ def push(
     found_base = _base_on_hub(folder, config, spec.base)
     name = access.repository.id
     shared = shared_run(folder, config, repo_id=name, with_predictions=with_predictions, base=found_base)
+    check_saved_weights(folder, config)
     about = Push(access, _with_their_edits(shared, access))
     if confirm is not None and not confirm(about):
         return None

@@ -257,6 +257,8 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
             resume_from=training.resume_point(directory.checkpoints) if directory.continues else None,
         )
     release_memory()
+    for warning in (course := steps.training_warnings(run, trained, adapter, rows, arguments.learning_rate)):
+        warn(warning)
     if process.is_main_process:
         saving.check_room_for(trained.model, directory.new_staging(), tuner=config.tuner)
     evaluated = {
@@ -271,6 +273,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         **choice.facts,
         **speedups.facts,
         **run.scorer.facts,
+        "training_warnings": course,
     }
     found = results.collect_results(numbers, run.splits, encoded, evaluated)
 
@@ -289,7 +292,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         found["proof"] = proof.prove(
             staging, resolved, kind=run.kind, model=trained.model, adapter=adapter, split=sample, limits=limits
         )
-        content = report_content(run, trained, adapter, evaluated, found, [*warnings, *cut_off])
+        content = report_content(run, trained, adapter, evaluated, found, [*warnings, *course, *cut_off])
         example = shown_example(write_report(staging, content).card)
         with interruption.completing():
             directory.publish(found)

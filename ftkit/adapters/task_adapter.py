@@ -297,6 +297,15 @@ class Objective(Protocol):
 
         Of what `is_measured` it holds `items`, the number of terms of the loss, and what the scorer of the kind's
         metric group wants to know.
+
+    def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float | None:
+        """Returns the loss per item of the best prediction that looks at no input; None where it is not known.
+
+        A model whose training loss stays there has learnt nothing from its inputs; see ftkit.engine.loss_course.
+
+        Args:
+            examples: of the training data.
+            encoded: their rows.
         """
         ...
 
@@ -359,6 +368,10 @@ class ObjectiveBase:
     def warnings(self, loaded: LoadedModel) -> list[str]:
         """Returns nothing: that a head is new is what is to be expected."""
         return []
+
+    def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float | None:
+        """Returns None: it is not known."""
+        return None
 
     def no_prediction(self) -> Prediction:
         """Returns an empty `prediction`."""

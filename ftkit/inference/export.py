@@ -28,6 +28,7 @@ from ftkit.inference.choices import Choices
 from ftkit.inference.onnx_model import MODEL_FILE, OUTPUT, OnnxModel, require_packages
 from ftkit.inference.precision import merged
 from ftkit.inference.predictor import Predictor
+from ftkit.models.fingerprint import graph_fingerprint
 from ftkit.runs.files import EXPORT_FILE
 from ftkit.runs.open_run import open_run
 from ftkit.tuners.merge import check_can_be_merged
@@ -89,12 +90,13 @@ def export_run(
     sample = _sample(predictor, data)
     expected = _predictions(predictor.model, predictor.adapter, sample)
     with atomic_folder(target) as folder:
-        _write_files(predictor, folder, target)
+        _write_inputs_and_outputs(predictor, folder)
         model = merged(predictor.model, predictor.config)
         if quantize is None:
             write_graph(model, predictor.adapter, sample, folder / MODEL_FILE)
         else:
             _write_rounded_graph(model, predictor.adapter, sample, folder / MODEL_FILE)
+        _write_config(predictor, folder, target)
         found = _run(folder, predictor.adapter, sample, model.config.model_type)
         report = {
             "format": format,
@@ -217,13 +219,17 @@ def max_abs(arrays: Iterable[Any]) -> float:
 # --- what is written ---
 
 
-def _write_files(predictor: Predictor, folder: Path, target: Path) -> None:
+def _write_inputs_and_outputs(predictor: Predictor, folder: Path) -> None:
     """Writes what reads and names the model's inputs and outputs, beside where the model will be."""
-    assert predictor.config.run is not None
-    facts = predictor.config.run.model_copy(update={"base": None})
-    config = predictor.config.model_copy(update={"tuner": TunerSpec(), "run": facts, "output_dir": str(target)})
     predictor.model.config.save_pretrained(folder)
     predictor.adapter.preprocessor.save(folder)
+
+
+def _write_config(predictor: Predictor, folder: Path, target: Path) -> None:
+    """Writes ftkit.yaml, which knows the graph that has been written."""
+    assert predictor.config.run is not None
+    facts = predictor.config.run.model_copy(update={"base": None, "weights": graph_fingerprint(folder)})
+    config = predictor.config.model_copy(update={"tuner": TunerSpec(), "run": facts, "output_dir": str(target)})
     atomic_write_text(folder / CONFIG_FILE, config.to_yaml())
 
 

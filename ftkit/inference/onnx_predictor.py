@@ -13,7 +13,7 @@ from ftkit.inference.precision import InferencePrecision
 from ftkit.inference.predictor import Predictor
 from ftkit.json_file import read_json
 from ftkit.runs.files import EXPORT_FILE
-from ftkit.runs.loading import load_task_adapter
+from ftkit.runs.loading import check_saved_weights, load_task_adapter
 from ftkit.runs.open_run import open_export
 
 
@@ -61,6 +61,7 @@ class OnnxPredictor(Predictor):
         self.kind = self.tasks.kind
         self.adapter = load_task_adapter(self.folder, self.config, chosen, needs_weights=False, kind=self.kind)
         self.labels = self.adapter.labels
+        check_saved_weights(self.folder, self.config)
         self.model = OnnxModel(self.folder / MODEL_FILE)
 
 

@@ -27,6 +27,11 @@ def weights_fingerprint(*folders: Path) -> str:
     return _digest(file for folder in folders for file in sorted(folder.glob("model*.safetensors")))
 
 
+def graph_fingerprint(folder: Path) -> str:
+    """Returns likewise a digest of an exported model, its weights beside the graph included."""
+    return _digest(sorted(folder.glob("model.onnx*")))
+
+
 def source_fingerprint(spec: CheckpointSpec) -> str | None:
     """Returns a digest of a folder's weights, config and processor, or the commit of a repository on the Hub.
 

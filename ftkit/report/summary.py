@@ -57,6 +57,7 @@ def summary(
         f"{results['train_runtime']:.0f} s, {results['train_samples_per_second']:.0f} rows/s"
     )
     lines += _adapter_line(results)
+    lines += [f"  {'warning':<11}{warning}" for warning in results.get("training_warnings", [])]
     proof = results.get("proof")
     if proof:
         lines.append(f"  {'proof':<11}reloaded from disk, {proof['rows']} predictions reproduced")

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit.adapters.task_adapter import TaskAdapter
-from ftkit.config.run_config import RunConfig, RunFacts
+from ftkit.config.run_config import RunConfig
 from ftkit.errors import CheckpointError, UserError
 from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.table import find_kind
 from ftkit.models.checkpoint import inspect_checkpoint
-from ftkit.models.fingerprint import weights_fingerprint
+from ftkit.models.fingerprint import graph_fingerprint, weights_fingerprint
 from ftkit.models.processors import has_processor
 from ftkit.models.spec import CheckpointSpec, ModelSpec
-from ftkit.runs.open_run import saved_config
+from ftkit.runs.open_run import is_export, saved_config
 from ftkit.runs.trained_adapter import TrainedAdapter, check_adapter_weights
 from ftkit.types import LabelSpace
 
@@ -77,7 +77,7 @@ def load_model(folder: Path, config: RunConfig, adapter: TaskAdapter) -> PreTrai
         CheckpointError: weights are missing, damaged or others than the run saved, the head's among them.
     """
     assert config.run is not None
-    check_weights(folder, config.run)
+    check_saved_weights(folder, config)
     loaded = adapter.objective.build()
     _check_head_is_saved(folder, config, loaded.new_parameters)
     model = loaded.model
@@ -88,21 +88,28 @@ def load_model(folder: Path, config: RunConfig, adapter: TaskAdapter) -> PreTrai
     if config.run.base is not None:
         from ftkit.tuners.saving import attach_adapter
 
-        check_adapter_weights(folder, config.run.base)
         model = attach_adapter(model, folder)
     return model.eval()
 
 
-def check_weights(folder: Path, facts: RunFacts) -> None:
-    """Refuses weights of a whole model that are not those the run proved; of an adapter `check_adapter_weights` does.
+def check_saved_weights(folder: Path, config: RunConfig) -> None:
+    """Refuses weights that are not those a run proved: of a whole model, a trained adapter or an exported model.
 
     Raises:
-        CheckpointError: they have changed.
+        CheckpointError: they have changed, or are gone.
     """
-    if facts.weights is None or weights_fingerprint(folder) == facts.weights:
+    facts = config.run
+    assert facts is not None
+    if facts.base is not None:
+        check_adapter_weights(folder, facts.base)
         return
+    exported = is_export(folder)
+    found = graph_fingerprint(folder) if exported else weights_fingerprint(folder)
+    if facts.weights is None or found == facts.weights:
+        return
+    file, what = ("model.onnx", "export wrote") if exported else ("model.safetensors", "run saved")
     raise CheckpointError(
-        f"{folder}: the weights in model.safetensors are not those that the run saved and proved: their fingerprint "
+        f"{folder}: the weights in {file} are not those that the {what} and proved: their fingerprint "
         "differs from run.weights in ftkit.yaml, so the file is damaged or was replaced. Copy the run directory "
         "again. If you have changed the weights yourself, remove that line of ftkit.yaml."
     )

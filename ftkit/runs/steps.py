@@ -18,7 +18,9 @@ from ftkit.data.writers import open_writer
 from ftkit.engine import evaluation, training
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import Evaluation
+from ftkit.engine.loss_course import loss_warning
 from ftkit.engine.trackers import IDS_FILE, Trackers, base_name, flat_config
+from ftkit.engine.training import Trained
 from ftkit.models.loading import LoadedModel
 from ftkit.runs.checked_run import CheckedRun
 from ftkit.runs.directory import RunDirectory
@@ -48,6 +50,19 @@ def start(run: CheckedRun) -> tuple[TrainingArguments, TaskAdapter]:
         has_validation="validation" in run.splits,
     )
     return arguments, run.make_task_adapter()
+
+
+def training_warnings(
+    run: CheckedRun, trained: Trained, adapter: TaskAdapter, rows: Encoded, learning_rate: float
+) -> list[str]:
+    """Returns a sentence on a training whose losses look as if it had learnt nothing, and none on others.
+
+    Args:
+        rows: of the training data.
+    """
+    constant_loss = adapter.objective.constant_loss(run.splits["train"].examples, rows)
+    warning = loss_warning(trained.log_history, constant_loss=constant_loss, learning_rate=learning_rate)
+    return [] if warning is None else [warning]
 
 
 def check_tuned_layers(run: CheckedRun) -> None:

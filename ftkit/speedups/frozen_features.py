@@ -252,14 +252,16 @@ def _width(model: Any, layers: FrozenLayers, train: Encoded, preprocessor: Prepr
     """Returns the width of the layers' hidden states; None where states cannot stand in for the layers.
 
     It is tried: of two rows, in another order, the body must compute the same when it is given their states. It does
-    not where layers pass on more than states, or mix a text with its padding. What is below may also be trained, such
-    as embeddings of added tokens.
+    not where layers pass on more than states, or mix a text with its padding. Inputs that are drawn anew in each epoch
+    have no states to be kept. What is below may also be trained, such as embeddings of added tokens.
     """
     other = np.flatnonzero(train.costs != train.costs[0])[:1].tolist()  # shorter or longer: one of them is padded
     lengths, rows = train.costs[[0, *other]], train.rows.__getitems__([0, *other])
     one, two = (preprocessor.collate(some, training=False, rngs=None) for some in (rows, rows[::-1]))
     if one.lengths is None or list(one.lengths) != lengths.tolist():
         return None  # an encoder-decoder's row also costs what it writes
+    if _are_drawn_anew(preprocessor, rows):
+        return None
     with evaluating(model), layers.replaced():
         with layers.watching() as seen:
             expected = _body_states(model, one, lengths)
@@ -276,6 +278,15 @@ def _width(model: Any, layers: FrozenLayers, train: Encoded, preprocessor: Prepr
             return None
     same = all(map(_are_close, found[::-1], expected))
     return states_BTH.shape[-1] if same else None
+
+
+def _are_drawn_anew(preprocessor: Preprocessor, rows: Sequence[Any]) -> bool:
+    """Tells whether training changes inputs at random, such as by masking tokens: another time in each epoch."""
+    tries = []
+    for seed in range(8):
+        rngs = [np.random.default_rng([seed, row]) for row in range(len(rows))]
+        tries.append(preprocessor.collate(rows, training=True, rngs=rngs).inputs)
+    return any(not torch.equal(tensor, found[name]) for found in tries[1:] for name, tensor in tries[0].items())
 
 
 def _body_states(model: Any, batch: Batch, lengths: np.ndarray) -> list[torch.Tensor]:

@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import ftkit
+import tiny_audio
 import tiny_images
 from ftkit.config.run_config import load_config
 from ftkit.data.files import atomic_folder
@@ -341,30 +342,39 @@ def test_results_that_are_removed_before_they_are_published(trained, tmp_path, m
     assert_same_weights(ftkit.train(config, {"output_dir": str(tmp_path / "run")}).output_dir, whole.output_dir)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_an_image_that_is_removed(tmp_path, monkeypatch, workers):
-    photos, lost = tmp_path / "photos", []
-    tiny_images.make_photos(photos, per_class=4)
+@pytest.mark.parametrize(("task", "workers"), [("image", 0), ("image", 1), ("audio", 0)])
+def test_an_image_or_a_recording_that_is_removed(tmp_path, monkeypatch, task, workers):
+    if task == "audio":
+        pytest.importorskip("soundfile", reason="the extra audio is not installed")
+    files, lost = tmp_path / "files", []
+    if task == "image":
+        tiny_images.make_photos(files, per_class=4)
+        base = tiny_images.make_checkpoint("vit", tmp_path / "base")
+    else:
+        tiny_audio.write_tones(files, 4)
+        base = tiny_audio.make_checkpoint("wav2vec2", tmp_path / "base")
     config = {
-        "task": "image-classification",
-        "model": {"checkpoint": str(tiny_images.make_checkpoint("vit", tmp_path / "vit"))},
-        "data": {"train": str(photos)},
+        "task": f"{task}-classification",
+        "model": {"checkpoint": str(base)},
+        "data": {"train": str(files)},
         "train": {"max_steps": 3, "save_steps": 1, "save_strategy": "steps", "per_device_train_batch_size": 4},
         "output_dir": str(tmp_path / "run"),
     }
     config["train"] |= {"use_cpu": True, "dataloader_num_workers": workers}
 
     def remove(folder: Path, **_: Any) -> None:
-        for path in sorted(photos.rglob("*.png")):
-            lost.append(path.rename(path.with_suffix(".moved")))
+        for path in sorted([*files.rglob("*.png"), *files.rglob("*.wav")]):
+            lost.append((path, path.rename(path.with_suffix(".moved"))))
 
     with monkeypatch.context() as patch, pytest.raises(RunError) as raised:
         patch.setattr(checkpoints, "rotate", remove)
         ftkit.train(config)
     assert raised.value.exit_code == 1
-    assert re.match(r"\S+: no such file.*bring it back as it was\. \S+checkpoint-\d is whole: the", str(raised.value))
-    for path in lost:
-        path.rename(path.with_suffix(".png"))
+    words = r".*(no such|is missing).*looked at.*bring it back as it was\. \S+checkpoint-\d is whole: the"
+    assert re.match(words, str(raised.value))
+    assert str(lost[0][0].parent.parent) in str(raised.value)
+    for path, moved in lost:
+        moved.rename(path)
     assert ftkit.train(config).metrics["num_steps"] == 3
 
 
@@ -401,12 +411,22 @@ def flip(path: Path) -> None:
     save_file(weights, path, metadata={"format": "pt"})
 
 
-def test_weights_of_a_finished_run_that_change(trained, tmp_path):
+def test_weights_of_a_finished_run_that_change(trained, tmp_path, command):
     run = shutil.copytree(trained[1].output_dir, tmp_path / "run")
     assert ftkit.load(run).predict(["our team won"])
     flip(run / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"not those that the run saved.*run\.weights in ftkit\.yaml.*Copy"):
         ftkit.load(run)
+    data = trained[0]["data"]["test"]
+    for words in (
+        ["predict", run, "--text", "cold"],
+        ["evaluate", run, "--data", data],
+        ["export", run, tmp_path / "o"],
+    ):
+        code, output, errors = command(*words)
+        assert (code, output) == (2, ""), words
+        assert "are not those that the run saved and proved" in " ".join(errors.split())
+    assert not (tmp_path / "o").exists()
     lines = (run / "ftkit.yaml").read_text().splitlines()
     (run / "ftkit.yaml").write_text("\n".join(line for line in lines if not line.startswith("  weights:")))
     assert ftkit.load(run).predict(["our team won"])

@@ -177,6 +177,26 @@ def test_a_run_whose_weights_are_a_link_is_not_half_uploaded(hub, run, tmp_path)
     assert not write_requests(hub)
 
 
+def test_weights_that_the_run_did_not_save_are_not_uploaded(hub, run, command):
+    weights = bytearray((run / "model.safetensors").read_bytes())
+    weights[-4:] = b"\x00\x00\x80\x3f"
+    (run / "model.safetensors").write_bytes(weights)
+    code, output, errors = command("push", run, "me/intents", "--yes")
+    assert (code, output) == (2, "")
+    assert "are not those that the run saved and proved" in " ".join(errors.split())
+    assert not write_requests(hub)
+
+
+def test_an_adapter_that_the_run_did_not_save_is_not_uploaded(hub, tmp_path, checkpoint):
+    hub.add_repo("me/base", {path.name: path.read_bytes() for path in checkpoint("bert").iterdir()})
+    run = write_adapter_run(tmp_path / "adapter", checkpoint("bert"))
+    with (run / "adapter_model.safetensors").open("ab") as file:
+        file.write(b"0")
+    with pytest.raises(ftkit.CheckpointError, match="is not the file that the run wrote"):
+        ftkit.push(run, "me/adapter", base="me/base")
+    assert not write_requests(hub)
+
+
 def test_a_copy_of_a_repository_is_pulled_first(hub, run):
     ftkit.push(run, "me/intents")
     with pytest.raises(ftkit.UserError, match="ftkit pull me/intents OUT"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ftkit.adapters.constant_loss import constant_cross_entropy
 from ftkit.adapters.preprocessors.text_to_text import TextToTextPreprocessor
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.task_adapter import Arrays, Batch, Encoded, ObjectiveBase, Prediction, Tensors
@@ -94,8 +95,12 @@ class GenerationObjective(ObjectiveBase):
 
     def count_items(self, encoded: Encoded) -> int:
         """Returns the number of target tokens."""
-        labels = encoded.rows.with_format("arrow")[:]["labels"].combine_chunks()
-        return int((labels.flatten().to_numpy() != NO_LOSS).sum())
+        return len(_target_tokens(encoded))
+
+    def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float:
+        """Returns the loss of the tokens' shares among all targets, whatever the source and the words before."""
+        counts = np.bincount(_target_tokens(encoded), minlength=len(self.preprocessor.target_tokenizer))
+        return constant_cross_entropy(counts, label_smoothing=self.label_smoothing)
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Returns each row's cross-entropy, summed over the tokens of its target: (B,)."""
@@ -226,6 +231,12 @@ class DecoderGeneration(GenerationObjective):
 
     def _num_given(self, inputs: Tensors) -> int:
         return inputs["input_ids"].shape[1]
+
+
+def _target_tokens(encoded: Encoded) -> np.ndarray:
+    """Returns the tokens of all targets, one behind the other."""
+    labels = encoded.rows.with_format("arrow")[:]["labels"].combine_chunks().flatten().to_numpy()
+    return labels[labels != NO_LOSS]
 
 
 def _each(parts: Sequence[Tensors], name: str) -> list[torch.Tensor]:

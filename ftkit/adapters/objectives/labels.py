@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ftkit.adapters.constant_loss import constant_binary_cross_entropy, constant_cross_entropy
 from ftkit.adapters.label_column import label_array
 from ftkit.adapters.task_adapter import (
     Arrays,
@@ -105,6 +106,16 @@ class LabelObjective(ObjectiveBase):
             logits_BL, targets_BL, pos_weight=weights_L, reduction="none"
         )
         return loss_BL.mean(dim=-1)
+
+    def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float:
+        """Returns the loss of the labels' shares or, of numbers, their variance."""
+        labels = label_array(examples, self.labels)
+        if self.labels.problem_type == "regression":
+            return float(labels.var())
+        options: Any = {"weights": self.class_weights, "label_smoothing": self.label_smoothing}
+        if self.labels.problem_type == "single_label_classification":
+            return constant_cross_entropy(np.bincount(labels, minlength=len(self.labels)), **options)
+        return constant_binary_cross_entropy(labels.sum(axis=0), len(labels), **options)
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
         """Runs a batch through the model; see `reduce`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from ftkit.adapters.constant_loss import constant_cross_entropy
 from ftkit.adapters.objectives.legal_paths import LegalPaths
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.task_adapter import (
@@ -112,6 +113,15 @@ class TagObjective(ObjectiveBase):
             logits_BLT, batch.labels, weight=weights_L, label_smoothing=self.label_smoothing, reduction="none"
         )
         return loss_BT.sum(dim=1)
+
+    def constant_loss(self, examples: Sequence[TokenExample], encoded: Encoded) -> float:
+        """Returns the loss of the tags' shares among all words."""
+        tags = np.concatenate(list(self.references(examples)))
+        return constant_cross_entropy(
+            np.bincount(tags, minlength=len(self.labels)),
+            weights=self.class_weights,
+            label_smoothing=self.label_smoothing,
+        )
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
         """Returns `scores`, the log-probabilities of each word's tags (B, W, L), and `loss` (B,) with labels."""

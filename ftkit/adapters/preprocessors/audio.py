@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -249,4 +250,6 @@ def _seconds(example: AudioExample) -> float:
 
 
 def _gone(example: AudioExample, error: AudioError) -> DataError:
-    return DataError(f"The recording {example.name!r} could be read when the run was checked, and now {error}.")
+    """Returns the message for a recording that was checked before, and cannot be read any more."""
+    looked_at = "" if example.path is None else f" (looked at {Path(example.path).absolute()})"
+    return DataError(f"The recording {example.name!r} {error}{looked_at}.")
