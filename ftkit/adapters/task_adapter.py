@@ -297,6 +297,8 @@ class Objective(Protocol):
 
         Of what `is_measured` it holds `items`, the number of terms of the loss, and what the scorer of the kind's
         metric group wants to know.
+        """
+        ...
 
     def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float | None:
         """Returns the loss per item of the best prediction that looks at no input; None where it is not known.

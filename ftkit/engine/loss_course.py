@@ -54,8 +54,8 @@ def loss_warning(
     if constant_loss and last.mean() >= LEARNT * constant_loss:  # 0: all targets are the same
         return (
             f"The model has learnt nothing from its inputs: its training loss is {last.mean():.4g} in the last "
-            f"quarter of the run, and a constant prediction has {constant_loss:.4g}. {remedy}: it may be far too high or too "
-            "low, the run too short, or the targets may not belong to their inputs."
+            f"quarter of the run, and a constant prediction has {constant_loss:.4g}. {remedy}: it may be far too high "
+            "or too low, the run too short, or the targets may not belong to their inputs."
         )
     return None
 

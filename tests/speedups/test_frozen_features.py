@@ -18,6 +18,7 @@ import torch
 import cells
 import ftkit
 import tiny
+from ftkit.adapters.preprocessors.text import TextPreprocessor
 from ftkit.config.train import TrainSpec
 from ftkit.engine import checkpoints
 from ftkit.engine.batching import StepSize
@@ -383,6 +384,24 @@ def test_nothing_is_kept_where_it_could_not_be_used(
     state = trained(training)
     assert training.speedups.facts == {}
     assert all(bool(torch.isfinite(tensor).all()) for tensor in state.values())
+
+
+def test_inputs_that_change_from_epoch_to_epoch_have_no_states_to_keep(
+    prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as masked tokens, which are drawn anew."""
+    collate = TextPreprocessor.collate
+
+    def masked(self: Any, rows: Any, *, training: bool, rngs: Any) -> Any:
+        batch = collate(self, rows, training=training, rngs=rngs)
+        for ids, rng in zip(batch.inputs["input_ids"], rngs or (), strict=False):
+            ids[rng.integers(len(ids))] = 0
+        return batch
+
+    monkeypatch.setattr(TextPreprocessor, "collate", masked)
+    training = prepare("bert", "head-only")
+    trained(training)
+    assert training.speedups.facts == {}
 
 
 def test_more_steps_than_an_epoch_are_worth_keeping_for(prepare: Prepare) -> None:
