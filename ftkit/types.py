@@ -220,6 +220,58 @@ class TextToTextExample:
         return _one_line(self.source)
 
 
+@dataclass(frozen=True, slots=True)
+class CandidatesExample:
+    """A text, and candidates that compete for it: the choices of a question, the documents of a query.
+
+    Attributes:
+        id: the row's `id` column, else its 0-based position in the file.
+        text: what is read before every candidate: a query, a question, or the passage that a question is about.
+        candidates: at least one, in the order of the file.
+        question: what stands before each candidate where `text` is a passage; empty where `text` is all.
+        relevances: how right each candidate is, 0 being wrong; None when the row is only to be predicted.
+        answer: the right candidate as the file says it, until it is known how files say it.
+        names: what the file calls the candidates, such as A, B, C; None where it does not.
+        line: where the row begins in its file, for messages.
+        group: what the row shares with others that must stay on one side of a split, such as its passage.
+        cell_errors: what of the row could not be read.
+    """
+
+    id: str | int
+    text: str
+    candidates: tuple[str, ...]
+    question: str = ""
+    relevances: tuple[float, ...] | None = None
+    answer: str | None = None
+    names: tuple[str, ...] | None = None
+    line: int = 0
+    group: str | None = None
+    cell_errors: tuple[CellError, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How long all that is read is, in characters."""
+        return len(self.text) + sum(len(self.question) + len(candidate) for candidate in self.candidates)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """What is read of each candidate: the text, and the candidate behind its question.
+
+        Example: the text "Bo has a cat.", the question "What does Bo have?" and the candidates "a cat", "a dog" give
+        ("Bo has a cat.", "What does Bo have? a cat") and ("Bo has a cat.", "What does Bo have? a dog").
+        """
+        before = f"{self.question} " if self.question else ""
+        return [(self.text, before + candidate) for candidate in self.candidates]
+
+    def key(self) -> Hashable:
+        """Returns the text, the question and the candidates in any order."""
+        return self.text, self.question, tuple(sorted(self.candidates))
+
+    def summary(self) -> str:
+        """Returns the question, or else the text, and behind it the candidates."""
+        return _one_line(f"{self.question or self.text} {' | '.join(self.candidates)}")
+
+
 ExampleT = TypeVar("ExampleT")
 
 

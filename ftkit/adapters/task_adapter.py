@@ -85,12 +85,14 @@ class Batch:
     Attributes:
         inputs: exactly what `model(**inputs)` takes, rows on the first axis.
         labels: what the loss compares with: (B,), (B, L), (B, T), or whatever the objective understands.
-        lengths: real positions of each row, on the host, padding being on their right; None where there is nothing to
-            pad or to leave out.
+        lengths: real positions of each row of `inputs`, on the host, padding being on their right; None where there
+            is nothing to pad or to leave out.
         extras: what the objective reads beside the model's outputs, such as the positions of words.
         row_indices: which training rows these are; None in evaluation and prediction.
         epoch: in which they are trained on, from 0; None in evaluation and prediction.
         num_positions: positions that the rows take in the body, padding included.
+        row_counts: where a row of the data takes several rows of `inputs`, such as the candidates of a query, how many
+            each of the B takes, (B,); labels and extras have B rows all the same. None: one each.
     """
 
     inputs: Tensors
@@ -100,10 +102,11 @@ class Batch:
     row_indices: np.ndarray | None = None
     epoch: int | None = None
     num_positions: int = 0
+    row_counts: Sequence[int] | None = None
 
     def __len__(self) -> int:
         """B, the number of rows."""
-        return len(next(iter(self.inputs.values())))
+        return len(next(iter(self.inputs.values()))) if self.row_counts is None else len(self.row_counts)
 
     def to(self, device: Any, non_blocking: bool = False, **kwargs: Any) -> Batch:
         """Returns the batch on a device; Accelerate and evaluation call it."""
@@ -120,17 +123,25 @@ class Batch:
             rows: their indices in the batch.
         """
         chosen, labels = rows.tolist(), self.labels
+        of_inputs = self._rows_of_inputs(chosen)
         return dataclasses.replace(
             self,
-            inputs={name: tensor[chosen] for name, tensor in self.inputs.items()},
+            inputs={name: tensor[of_inputs] for name, tensor in self.inputs.items()},
             extras={name: tensor[chosen] for name, tensor in self.extras.items()},
             labels=[labels[row] for row in chosen]
             if isinstance(labels, (list, tuple))
             else _changed(labels, lambda tensor: tensor[chosen]),
-            lengths=None if self.lengths is None else [self.lengths[row] for row in chosen],
+            lengths=None if self.lengths is None else [self.lengths[row] for row in of_inputs],
             row_indices=None if self.row_indices is None else self.row_indices[rows],
-            num_positions=self.num_positions * len(chosen) // len(self),
+            num_positions=self.num_positions * len(of_inputs) // len(next(iter(self.inputs.values()))),
+            row_counts=None if self.row_counts is None else [self.row_counts[row] for row in chosen],
         )
+
+    def _rows_of_inputs(self, chosen: list[int]) -> list[int]:
+        if self.row_counts is None:
+            return chosen
+        starts = np.cumsum([0, *self.row_counts]).tolist()
+        return [place for row in chosen for place in range(starts[row], starts[row + 1])]
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
         inputs, extras, labels = (_changed(part, change) for part in (self.inputs, self.extras, self.labels))

@@ -1,8 +1,9 @@
-"""Tables with a word a row -> tables with a sentence a row."""
+"""Tables with a word a row -> tables with a sentence a row; so are documents of a query put together."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from ftkit.data.cells import shown, single
@@ -12,7 +13,27 @@ from ftkit.errors import DataError
 from ftkit.types import Row
 
 
-def join_words(table: Table, sentence: str, *, kept: Collection[str] = ()) -> Table:
+@dataclass(frozen=True)
+class Joined:
+    """What messages call rows that are put together.
+
+    Attributes:
+        one: a row, such as a word.
+        whole: what several of them make, such as a sentence.
+        key: of the config, that names the column.
+        order: what a user does where they are out of order.
+    """
+
+    one: str
+    whole: str
+    key: str
+    order: str
+
+
+WORDS = Joined("word", "sentence", "data.sentence_column", "number sentences through all documents")
+
+
+def join_rows(table: Table, sentence: str, *, kept: Collection[str] = (), wording: Joined = WORDS) -> Table:
     """Returns a table whose cells are lists, one item for each word; `Row.line` is that of the first word.
 
     A sentence ends where the cell of its column changes. An empty cell belongs to the sentence before it, as where a
@@ -30,6 +51,7 @@ def join_words(table: Table, sentence: str, *, kept: Collection[str] = ()) -> Ta
         table: a word a row.
         sentence: the column that says which sentence a word belongs to.
         kept: other columns that say something of the whole sentence: their first cell is taken.
+        wording: what rows and what they make are called.
 
     Raises:
         DataError: while rows are read, at a first word without a sentence, and at a sentence that goes on after
@@ -45,12 +67,12 @@ def join_words(table: Table, sentence: str, *, kept: Collection[str] = ()) -> Ta
             if name is None or name == "":
                 name = current
             if name is None:
-                raise _no_sentence(table, sentence, row)
+                raise _no_whole(table, sentence, row, wording)
             if name != current:
                 if words:
                     yield _joined(words, {sentence, *kept})
                 if name in seen:
-                    raise _in_pieces(table, sentence, name, row)
+                    raise _in_pieces(table, sentence, name, row, wording)
                 seen.add(name)
                 current, words = name, []
             words.append(row)
@@ -69,15 +91,15 @@ def _joined(words: list[Row], kept: Collection[str]) -> Row:
     return Row(values, first.line)
 
 
-def _no_sentence(table: Table, sentence: str, row: Row) -> DataError:
+def _no_whole(table: Table, column: str, row: Row, wording: Joined) -> DataError:
     return DataError(
-        f"{table.source}, line {row.line}: column {sentence!r} (data.sentence_column) is empty at the first word.\n"
-        "Fix: fill it in at the first word of each sentence."
+        f"{table.source}, line {row.line}: column {column!r} ({wording.key}) is empty at the first {wording.one}.\n"
+        f"Fix: fill it in at the first {wording.one} of each {wording.whole}."
     )
 
 
-def _in_pieces(table: Table, sentence: str, name: Any, row: Row) -> DataError:
+def _in_pieces(table: Table, column: str, name: Any, row: Row, wording: Joined) -> DataError:
     return DataError(
-        f"{table.source}, line {row.line}: the sentence {shown(name)} of column {sentence!r} goes on after another.\n"
-        "Fix: put the rows of each sentence together, in their order; number sentences through all documents."
+        f"{table.source}, line {row.line}: the {wording.whole} {shown(name)} of column {column!r} goes on after "
+        f"another.\nFix: put the rows of each {wording.whole} together, in their order; {wording.order}."
     )

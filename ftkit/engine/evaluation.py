@@ -116,15 +116,24 @@ def predict_windows(
 def _check_are_numbers(arrays: Arrays, start: int) -> None:
     """Raises RunError if the model has computed NaN for an example; a prediction made of it would look like one."""
     for name in ("predictions", "scores", "confidences"):
-        array = arrays.get(name)
-        if array is None or array.dtype.kind != "f" or not np.isnan(array).any():
+        damaged = _have_nan(arrays[name]) if name in arrays else np.zeros(0, bool)
+        if not damaged.any():
             continue
-        damaged = np.isnan(array.reshape(len(array), -1)).any(axis=1)
         raise RunError(
-            f"The model computes NaN for {int(damaged.sum())} of {len(array)} examples; the first of them is number "
+            f"The model computes NaN for {int(damaged.sum())} of {len(damaged)} examples; the first of them is number "
             f"{start + int(damaged.argmax()) + 1} in its file. Its weights are too large for the precision that is "
             "computed in, or damaged: try fp32, or take an earlier checkpoint."
         )
+
+
+def _have_nan(array: np.ndarray) -> np.ndarray:
+    """Tells which rows hold NaN, (N,); rows may be arrays of their own lengths."""
+    if array.dtype == object:
+        numbers = (row if isinstance(row, np.ndarray) and row.dtype.kind == "f" else np.zeros(0) for row in array)
+        return np.array([np.isnan(row).any() for row in numbers], bool)
+    if array.dtype.kind != "f":
+        return np.zeros(len(array), bool)
+    return np.isnan(array.reshape(len(array), -1)).any(axis=1)
 
 
 @torch.inference_mode()

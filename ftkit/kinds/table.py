@@ -17,6 +17,8 @@ KINDS: dict[str, str] = {
     "text-classification": "ftkit.kinds.text_classification:KIND",
     "token-classification": "ftkit.kinds.token_classification:KIND",
     "translation": "ftkit.kinds.translation:KIND",
+    "multiple-choice": "ftkit.kinds.multiple_choice:KIND",
+    "text-ranking": "ftkit.kinds.text_ranking:KIND",
     "image-classification": "ftkit.kinds.image_classification:KIND",
     "audio-classification": "ftkit.kinds.audio_classification:KIND",
 }

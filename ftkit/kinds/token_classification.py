@@ -18,7 +18,7 @@ from ftkit.data.cells import WrongCell, list_of, plain, text_of
 from ftkit.data.prodigy import TOKEN_OFFSETS
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
-from ftkit.data.sentences import join_words
+from ftkit.data.sentences import join_rows
 from ftkit.data.spec import Column, TextDataSpec
 from ftkit.data.words import word_offsets
 from ftkit.errors import CheckpointError, DataError, name_list
@@ -111,7 +111,7 @@ def _sentences(table: Table, columns: Mapping[str, str], data: TokenClassificati
         return table
     if column not in table.columns:
         raise table.missing_column(column)
-    return join_words(table, column, kept=[columns[role] for role in ("id", "group") if role in columns])
+    return join_rows(table, column, kept=[columns[role] for role in ("id", "group") if role in columns])
 
 
 def _find_columns(table: Table, columns: dict[str, str], with_labels: bool) -> None:

@@ -67,6 +67,7 @@ class MetricGroup:
 
 _SINGLE, _MULTI, _REGRESSION = "single_label_classification", "multi_label_classification", "regression"
 _TAGS, _PLAIN_TAGS, _TRANSLATION = "token-classification", "plain-tags", "translation"
+_CHOICE, _RANKING = "multiple-choice", "text-ranking"
 
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
 _RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
@@ -159,6 +160,11 @@ METRICS: tuple[MetricEntry, ...] = (
         details=("ter_signature",),
         lower_is_better=("ter",),
     ),
+    MetricEntry(name="accuracy", reference="ftkit.metrics.ranking:ChoiceAccuracy", keys={_CHOICE: ("accuracy",)}),
+    MetricEntry(name="ndcg@10", reference="ftkit.metrics.ranking:Ndcg", keys={_RANKING: ("ndcg@10",)}),
+    MetricEntry(name="mrr@10", reference="ftkit.metrics.ranking:Mrr", keys={_RANKING: ("mrr@10",)}),
+    MetricEntry(name="map", reference="ftkit.metrics.ranking:MeanAveragePrecision", keys={_RANKING: ("map",)}),
+    MetricEntry(name="recall@10", reference="ftkit.metrics.ranking:Recall", keys={_RANKING: ("recall@10",)}),
 )
 """Every built-in metric."""
 
@@ -226,6 +232,21 @@ GROUPS: dict[str, MetricGroup] = {
             # What papers on translation report; chrf++ where words are long or have no spaces between them.
             primary="bleu",
             gives={"predictions": "texts", "references": "texts, or lists of one text each"},
+        ),
+        MetricGroup(
+            name=_CHOICE,
+            scorer="ftkit.metrics.ranking_scorer:ChoiceScorer",
+            defaults=("accuracy",),
+            primary="accuracy",
+            gives=dict.fromkeys(PAIR, "positions of choices (N,), from 0"),
+        ),
+        MetricGroup(
+            name=_RANKING,
+            scorer="ftkit.metrics.ranking_scorer:RankingScorer",
+            defaults=("ndcg@10", "mrr@10", "map"),
+            # What benchmarks of retrieval report (BEIR, arXiv 2104.08663); it reads graded relevance.
+            primary="ndcg@10",
+            gives={"predictions": "scores of candidates, lists", "references": "their relevances, lists"},
         ),
         MetricGroup(name="loss"),
     )

@@ -14,6 +14,9 @@ BLOCKS: dict[str, str] = {
     "tag-errors": "ftkit.report.blocks.tag_errors:BLOCK",
     "entity-errors": "ftkit.report.blocks.entity_errors:BLOCK",
     "text-errors": "ftkit.report.blocks.text_errors:BLOCK",
+    "choice-errors": "ftkit.report.blocks.choice_errors:BLOCK",
+    "rank-histogram": "ftkit.report.blocks.rankings:HISTOGRAM",
+    "ranking-errors": "ftkit.report.blocks.rankings:ERRORS",
 }
 """What the page shows of predictions: name -> where the `Block` is."""
 
@@ -25,6 +28,8 @@ READINGS: dict[str, str] = {
     "tags": "ftkit.report.readings.tags:READING",
     "entities": "ftkit.report.readings.entities:READING",
     "text": "ftkit.report.readings.text:READING",
+    "choice": "ftkit.report.readings.choice:READING",
+    "ranking": "ftkit.report.readings.ranking:READING",
 }
 """How predictions are told in words: name -> where the `Reading` is."""
 
@@ -35,5 +40,6 @@ USAGES: dict[str, str] = {
     "hear": "ftkit.report.usage.hear:USAGE",
     "tag": "ftkit.report.usage.tag:USAGE",
     "write": "ftkit.report.usage.write:USAGE",
+    "rank": "ftkit.report.usage.rank:USAGE",
 }
 """How a card's code uses a model: name -> where the `Usage` is."""

@@ -101,7 +101,7 @@ class FrozenLayers:
         if self._kept is None or batch is self._batch:
             return
         self._batch, self._given = batch, None
-        if batch is None or batch.row_indices is None or batch.lengths is None:
+        if batch is None or batch.row_indices is None or batch.lengths is None or batch.row_counts is not None:
             return
         states_BTH = self._kept.get(batch.row_indices.tolist(), max(batch.lengths))
         if states_BTH is None:
@@ -115,7 +115,7 @@ class FrozenLayers:
         if self._seen is not None:
             self._seen[:] = [states_BTH]
         batch = self._batch
-        if self._kept is not None and batch is not None and batch.row_indices is not None:
+        if self._kept is not None and batch is not None and batch.row_indices is not None and not batch.row_counts:
             self._kept.put(batch.row_indices.tolist(), states_BTH)
 
     def _in_front_of(self, layer: Any) -> Any:

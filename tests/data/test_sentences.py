@@ -4,14 +4,14 @@ from typing import Any
 import pytest
 
 from ftkit.data.readers import open_table
-from ftkit.data.sentences import join_words
+from ftkit.data.sentences import join_rows
 from ftkit.errors import DataError
 
 
 def rows(tmp_path: Path, content: str, **options: Any) -> list[tuple[int, dict[str, Any]]]:
     path = tmp_path / "a.csv"
     path.write_text(content, encoding="utf-8")
-    return [(row.line, dict(row.values)) for row in join_words(open_table(str(path)), "s", **options).rows]
+    return [(row.line, dict(row.values)) for row in join_rows(open_table(str(path)), "s", **options).rows]
 
 
 def test_the_sentence_is_filled_in_forwards(tmp_path: Path) -> None:
