@@ -35,31 +35,36 @@ def command(
 
 
 def _show_tuners() -> None:
-    """Prints a row for each method: on which families it works, kind by kind."""
+    """Prints a row for each method: what it moves, and where it does not work; below, why not."""
     from rich.table import Table
 
     from ftkit.console import console, say
     from ftkit.engine.quiet import quiet_libraries
-    from ftkit.kinds.table import kind_names
     from ftkit.kinds.tuner_table import tuner_table
     from ftkit.tuners.spec import METHODS
 
     quiet_libraries()
     cells = list(tuner_table())
-    table = Table("tuner", "what moves", *kind_names())
+    table = Table("tuner", "what moves", "works")
     for name, method in METHODS.items():
-        mine = [cell for cell in cells if cell.method == name]
-        table.add_row(
-            name, method.summary, *(_works_on([cell for cell in mine if cell.kind == k]) for k in kind_names())
-        )
+        table.add_row(name, method.summary, _where_it_works([cell for cell in cells if cell.method == name]))
     console(stderr=False).print(table)
+    why_not: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         if cell.why_not is not None:
-            reason = cell.why_not.partition(": ")[2]
-            say(f"{cell.method}, {cell.kind}, {cell.family}: {reason}")
+            why_not.setdefault((cell.method, cell.why_not.partition(": ")[2]), []).append(cell)
+    for (name, reason), refused in why_not.items():
+        say(f"{name}, {_named(refused)}: {reason}")
 
 
-def _works_on(cells: Sequence[Cell]) -> str:
-    """Returns the families on which a method works for one kind."""
-    families = [cell.family for cell in cells if cell.why_not is None]
-    return "all" if len(families) == len(cells) else ", ".join(families) or "no"
+def _where_it_works(cells: Sequence[Cell]) -> str:
+    refused = [cell for cell in cells if cell.why_not is not None]
+    return f"but for {_named(refused)}" if refused else "everywhere"
+
+
+def _named(cells: Sequence[Cell]) -> str:
+    """Returns kinds with their families, such as `translation (decoder), token-classification (encoder, decoder)`."""
+    families: dict[str, list[str]] = {}
+    for cell in cells:
+        families.setdefault(cell.kind, []).append(cell.family)
+    return ", ".join(f"{kind} ({', '.join(names)})" for kind, names in families.items())

@@ -14,10 +14,11 @@ from ftkit.types import Family
 Command = Callable[..., tuple[int, str, str]]
 TABLE: dict[str, list[Family]] = {kind: list(find_kind(kind).task_adapters) for kind in kind_names()}
 VIRTUAL_TOKENS = ("prefix", "prompt", "p-tuning")
+WITH_CLASSIFIER = ("text-classification", "multiple-choice", "text-ranking")
 NOT_FOR = {
-    ("prefix", "text-classification"): {"encoder", "decoder", "encoder-decoder"},
-    ("prompt", "text-classification"): {"decoder", "encoder-decoder"},
-    ("p-tuning", "text-classification"): {"decoder", "encoder-decoder"},
+    **{("prefix", kind): {"encoder", "decoder", "encoder-decoder"} for kind in WITH_CLASSIFIER},
+    **{("prompt", kind): {"decoder", "encoder-decoder"} for kind in WITH_CLASSIFIER},
+    **{("p-tuning", kind): {"decoder", "encoder-decoder"} for kind in WITH_CLASSIFIER},
     ("prefix", "token-classification"): {"encoder", "encoder-decoder"},
     ("prompt", "token-classification"): {"encoder-decoder"},
     ("p-tuning", "token-classification"): {"encoder-decoder"},
@@ -65,8 +66,11 @@ def test_the_command_shows_kinds_and_tuners(command: Command, monkeypatch: pytes
     monkeypatch.setattr("ftkit.kinds.tuner_table.tuner_table", lambda: iter(cells))
     code, out, _ = command("tasks", "--tuners")
     assert code == 0
-    rows = [line.split("│")[1:-1] for line in out.splitlines() if "│" in line]  # a narrow terminal folds cells
-    row = next(cells for cells in rows if cells[0].strip() == "lora")
-    assert "low-rank" in row[1]
-    assert "encoder" in row[2]
-    assert "lora, translation, decoder: not for a decoder." in " ".join(out.split())
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
+    row = next(cells for cells in rows if cells[0] == "lora")
+    assert row[1].startswith("low-rank")
+    assert row[2].startswith("but for text-classification")
+    assert [next(cells for cells in rows if cells[0] == "full")[place] for place in (0, 2)] == ["full", "everywhere"]
+    said = " ".join(out.split())
+    assert "lora, text-classification (decoder), token-classification (decoder)," in said
+    assert "multiple-choice (decoder), text-ranking (decoder): not for a decoder." in said
