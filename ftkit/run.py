@@ -179,7 +179,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     from ftkit.report.files import write_report
     from ftkit.report.gathered import report_content
     from ftkit.report.summary import shown_example
-    from ftkit.runs import proof, results, saving, steps
+    from ftkit.runs import baselines, proof, results, saving, steps
     from ftkit.speedups import memory, startup
     from ftkit.speedups.table import Speedups
     from ftkit.tuners.counts import count_parameters
@@ -265,7 +265,8 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         name: steps.evaluate_split(run, trained.model, adapter, name, split, limits)
         for name, split in to_score.items()
     }
-    for warning in (cut_off := results.cut_off_warnings(evaluated)):
+    told = [*results.cut_off_warnings(evaluated), *baselines.unbeaten_warnings(evaluated, run.primary_metric)]
+    for warning in told:
         warn(warning)
     numbers = {
         **trained.metrics,
@@ -292,7 +293,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         found["proof"] = proof.prove(
             staging, resolved, kind=run.kind, model=trained.model, adapter=adapter, split=sample, limits=limits
         )
-        content = report_content(run, trained, adapter, evaluated, found, [*warnings, *course, *cut_off])
+        content = report_content(run, trained, adapter, evaluated, found, [*warnings, *course, *told])
         example = shown_example(write_report(staging, content).card)
         with interruption.completing():
             directory.publish(found)

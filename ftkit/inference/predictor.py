@@ -23,6 +23,7 @@ from ftkit.inference.windows import one_ahead, windows
 from ftkit.kinds.splits import read_options, read_splits
 from ftkit.metrics.scorer import make_scorer
 from ftkit.models.quantization import move
+from ftkit.runs.baselines import baseline_scores
 from ftkit.runs.loading import batch_limits, load_model, load_task_adapter, pick_device
 from ftkit.runs.results import cut_off_warnings, truncation_warnings
 from ftkit.types import Split
@@ -213,7 +214,8 @@ class Predictor:
         for sentence in [*cut, *cut_off_warnings({split.source: outcome})]:
             warn(sentence)
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
-        return {**outcome.metrics, **scorer.facts, "samples": len(split), "data": data}
+        beside = baseline_scores(self.kind, scorer, self.primary_metric, None, split, outcome.references)
+        return {**outcome.metrics, **beside, **scorer.facts, "samples": len(split), "data": data}
 
     @property
     def primary_metric(self) -> str:

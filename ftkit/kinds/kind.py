@@ -93,6 +93,11 @@ def no_labels(train: Split, task: Task, data: Any) -> None:
     """Returns nothing: what is predicted is not chosen from labels."""
 
 
+def no_baselines(train: Split | None, split: Split) -> dict[str, Any]:
+    """Returns nothing: no simple method is known that a score has to beat."""
+    return {}
+
+
 def no_saved_labels(config: Mapping[str, Any]) -> None:
     """Returns nothing: what is predicted is not chosen from labels."""
 
@@ -152,6 +157,8 @@ class Kind:
         task_adapters: family -> preprocessor and objective.
         metrics: which metrics suit, and what computes them: a row of ftkit.metrics.table, or task and data section ->
             such a row.
+        baselines: training rows (None where they are not known), rows that are scored -> what simple methods predict
+            for these, by their names, in the form of `Objective.references`; a score stands beside theirs.
         reading: name of a metric group -> how the report tells answers in words; see ftkit.report.table.
         blocks: name of a metric group -> what the report shows of predictions, in order; see ftkit.report.table.
     """
@@ -178,6 +185,7 @@ class Kind:
     of_plain_checkpoint: Callable[[LabelSpace | None, CheckpointSpec, Any, str], Plain] = plain_labels
     task_adapters: Mapping[Family, TaskAdapterSpec]
     metrics: MetricGroup | Callable[[Task, Any], MetricGroup]
+    baselines: Callable[[Split | None, Split], Mapping[str, Any]] = no_baselines
     reading: Callable[[str], str] = lambda group: "any"
     blocks: Callable[[str], tuple[str, ...]] = lambda group: ()
 

@@ -19,6 +19,7 @@ from ftkit.kinds import candidates
 from ftkit.kinds.kind import Kind, Role, Settings, Splits
 from ftkit.kinds.label_settings import saved_labels
 from ftkit.kinds.task import Task
+from ftkit.metrics.simple_methods import MOST_CANDIDATES, by_choices_alone
 from ftkit.metrics.table import GROUPS
 from ftkit.types import CandidatesExample, Split
 
@@ -203,6 +204,19 @@ def input_example(position: int, item: Any) -> CandidatesExample:
     )  # fmt: skip
 
 
+def baselines(train: Split | None, split: Split) -> dict[str, Any]:
+    """Returns what can be answered by the choices alone, without a question."""
+    if train is None or max(map(_num_candidates, (train, split))) > MOST_CANDIDATES:
+        return {}
+    known, asked = ([example.candidates for example in rows.examples] for rows in (train, split))
+    right = [example.relevances.index(1.0) for example in train.examples]
+    return {"choices_alone": by_choices_alone(known, right, asked)}
+
+
+def _num_candidates(split: Split) -> int:
+    return sum(len(example.candidates) for example in split.examples)
+
+
 def adapter_options(train: Split, labels: Any, data: MultipleChoiceData, settings: Settings) -> dict[str, Any]:
     """Returns what the adapter is made with: a passage is cut at its beginning, so that its question stays."""
     return {"cut_side": "left"}
@@ -231,6 +245,7 @@ KIND = Kind(
     of_plain_checkpoint=candidates.of_plain_checkpoint,
     task_adapters=candidates.task_adapters("ChoiceObjective"),
     metrics=GROUPS["multiple-choice"],
+    baselines=baselines,
     reading=lambda group: "choice",
     blocks=lambda group: ("choice-errors",),
 )

@@ -19,6 +19,7 @@ from ftkit.kinds import candidates
 from ftkit.kinds.kind import Kind, Role, Settings, Splits
 from ftkit.kinds.label_settings import saved_labels
 from ftkit.kinds.task import Task
+from ftkit.metrics.simple_methods import MOST_CANDIDATES, bm25
 from ftkit.metrics.table import GROUPS
 from ftkit.types import CandidatesExample, Split
 
@@ -196,6 +197,14 @@ def input_example(position: int, item: Any) -> CandidatesExample:
         raise DataError(f"inputs, item {position}: the documents: {wrong}. Fix: {wrong.remedy}.") from None
 
 
+def baselines(train: Split | None, split: Split) -> dict[str, Any]:
+    """Returns BM25 of the documents, which is what a search without a model gives."""
+    if sum(len(example.candidates) for example in split.examples) > MOST_CANDIDATES:
+        return {}
+    queries, documents = zip(*((example.text, example.candidates) for example in split.examples), strict=True)
+    return {"bm25": bm25(queries, documents)}
+
+
 def adapter_options(train: Split, labels: Any, data: TextRankingData, settings: Settings) -> dict[str, Any]:
     """Returns what the adapter is made with: a document is cut at its end, so that its query stays."""
     return {"cut_side": "right"}
@@ -224,6 +233,7 @@ KIND = Kind(
     of_plain_checkpoint=candidates.of_plain_checkpoint,
     task_adapters=candidates.task_adapters("RankingObjective"),
     metrics=GROUPS["text-ranking"],
+    baselines=baselines,
     reading=lambda group: "ranking",
     blocks=lambda group: ("rank-histogram", "ranking-errors"),
 )

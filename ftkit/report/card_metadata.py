@@ -67,7 +67,7 @@ def results(content: ReportContent) -> Iterator[dict[str, Any]]:
     """Yields every score that is defined, with the dataset it was reached on; the Hub takes no null."""
     for split in content.evaluated:
         dataset = _dataset(split, content.datasets_on_hub.get(split.name), content.input_name)
-        for key, value in content.scores(split).items():
+        for key, value in content.own_scores(split).items():
             if value is not None:
                 score = {
                     "metric_type": metric_id(key),
@@ -100,7 +100,7 @@ def metrics(content: ReportContent) -> list[str]:
     found = [
         metric_id(key)
         for split in content.evaluated
-        for key, value in content.scores(split).items()
+        for key, value in content.own_scores(split).items()
         if value is not None
     ]
     return [metric for metric in dict.fromkeys(found) if metric != "loss"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ftkit.metrics.simple_methods import BASELINE
 from ftkit.report.recipe import Recipe
 from ftkit.report.texts import MAX_LABEL, base_name, metric_name, shorten
 from ftkit.types import Split
@@ -130,6 +131,10 @@ class ReportContent:
         ranks = {"loss": 2, self.primary_metric: 0}
         kept = [name for name in scores if name == self.primary_metric or not _is_repeated(name, scores)]
         return {name: scores[name] for name in sorted(kept, key=lambda name: ranks.get(name, 1))}
+
+    def own_scores(self, split: EvaluatedSplit) -> dict[str, float | None]:
+        """Returns the scores of a split that are the model's, and not those of simple methods beside it."""
+        return {name: value for name, value in self.scores(split).items() if not name.startswith(BASELINE)}
 
     @property
     def positive_label(self) -> str | None:

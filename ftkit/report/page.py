@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.data.files import atomic_write_text
+from ftkit.metrics.simple_methods import BASELINE
 from ftkit.report import curves
 from ftkit.report.blocks.block import block_values, find_block
 from ftkit.report.config_text import shareable_yaml
@@ -128,6 +129,10 @@ def _other_scores(content: ReportContent, split: EvaluatedSplit) -> Iterator[tup
 
 def _headline_notes(content: ReportContent, split: EvaluatedSplit, value: float | None) -> Iterator[str]:
     yield from find_reading(content.reading).notes(content, split, value)
+    for key, other in content.scores(split).items():
+        if key.startswith(BASELINE):
+            name = key.removeprefix(BASELINE).replace("_", " ")
+            yield f"{name} alone gives {headline_text(content.primary_metric, other)}"
     if value is None:
         yield "the metric is not defined on these rows"
 

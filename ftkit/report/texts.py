@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ftkit.metrics.simple_methods import BASELINE
+
 MISSING = "–"
 MAX_TEXT, MAX_LABEL = 200, 60
 """Characters of a text and of a label in a table."""
@@ -24,11 +26,15 @@ _METRIC_NAMES = {
     "hamming_loss": "Hamming loss",
     "loss": "Loss",
     "mae": "Mean absolute error",
+    "map": "MAP",
     "matthews_correlation": "Matthews correlation",
+    "mrr@10": "MRR@10",
     "mse": "Mean squared error",
+    "ndcg@10": "NDCG@10",
     "pearson": "Pearson correlation",
     "precision": "Precision",
     "recall": "Recall",
+    "recall@10": "Recall@10",
     "rmse": "Root mean squared error",
     "roc_auc": "ROC AUC",
     "spearman": "Spearman correlation",
@@ -39,6 +45,8 @@ _AVERAGES = ("macro", "micro", "weighted")
 
 def metric_name(key: str) -> str:
     """Returns a metric key as a person reads it: `f1_macro` as `F1 (macro)`; unknown keys as they are."""
+    if key.startswith(BASELINE):
+        return f"{key.removeprefix(BASELINE).replace('_', ' ')} (baseline)"
     base, _, average = key.rpartition("_")
     if average in _AVERAGES and base in _METRIC_NAMES:
         return f"{_METRIC_NAMES[base]} ({average})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from ftkit.engine.loss_course import loss_warning
 from ftkit.engine.trackers import IDS_FILE, Trackers, base_name, flat_config
 from ftkit.engine.training import Trained
 from ftkit.models.loading import LoadedModel
+from ftkit.runs.baselines import baseline_scores
 from ftkit.runs.checked_run import CheckedRun
 from ftkit.runs.directory import RunDirectory
 from ftkit.runs.files import PREDICTIONS
@@ -199,6 +201,22 @@ def open_trackers(run: CheckedRun) -> Trackers:
 
 
 def evaluate_split(
+    run: CheckedRun,
+    model: PreTrainedModel,
+    adapter: TaskAdapter,
+    name: str,
+    encoded: EncodedToScore,
+    limits: BatchLimits,
+) -> Evaluation:
+    """Scores one split, and simple methods beside the model; writes what was predicted, as `_score` says."""
+    found = _score(run, model, adapter, name, encoded, limits)
+    beside = baseline_scores(
+        run.kind, run.scorer, run.primary_metric, run.splits["train"], run.splits[name], found.references
+    )
+    return dataclasses.replace(found, metrics={**found.metrics, **beside})
+
+
+def _score(
     run: CheckedRun,
     model: PreTrainedModel,
     adapter: TaskAdapter,

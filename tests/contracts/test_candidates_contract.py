@@ -36,7 +36,7 @@ def make(folder: Path, kind: str = "multiple-choice", **options: Any) -> TaskAda
 
 def predict(adapter: TaskAdapter, model: Any, examples: Sequence[CandidatesExample], **how: Any) -> list[Any]:
     encoded = adapter.preprocessor.encode(examples, **{"targets": False, **how})
-    batch = adapter.preprocessor.collate(encoded.rows.to_list(), training=False, rng=None)
+    batch = adapter.preprocessor.collate(encoded.rows.to_list(), training=False)
     arrays = {name: tensor.detach().numpy() for name, tensor in adapter.objective.predict(model, batch).items()}
     return adapter.objective.decode(adapter.objective.finish(arrays, encoded, 0, len(encoded)), examples)
 
@@ -46,7 +46,7 @@ def learn(adapter: TaskAdapter) -> Any:
     model = adapter.objective.build().model.eval()
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     rows = adapter.preprocessor.encode(EXAMPLES, targets=True).rows.to_list()
-    batch = adapter.preprocessor.collate(rows, training=True, rng=None)
+    batch = adapter.preprocessor.collate(rows, training=True, rngs=None)
     for _ in range(80):
         losses_B = adapter.objective.loss(model(**batch.inputs), batch)
         assert losses_B.shape == (4,)
@@ -96,7 +96,7 @@ def test_a_row_holds_the_pairs_of_an_example(checkpoint: Callable[[str], Path]) 
 def test_a_batch_pads_no_candidates(checkpoint: Callable[[str], Path]) -> None:
     preprocessor = make(checkpoint("bert")).preprocessor
     rows = preprocessor.encode(EXAMPLES, targets=True).rows.to_list()
-    batch = preprocessor.collate(rows, training=True, rng=None)
+    batch = preprocessor.collate(rows, training=True, rngs=None)
     assert len(batch) == 4
     assert batch.inputs["input_ids"].shape[0] == len(batch.lengths) == 11
     assert batch.row_counts == [2, 3, 4, 2]
@@ -118,7 +118,7 @@ def test_the_loss_is_cross_entropy_over_each_list(checkpoint: Callable[[str], Pa
         for index, (example, numbers) in enumerate(zip(EXAMPLES, relevances, strict=False))
     ]
     rows = adapter.preprocessor.encode(examples, targets=True).rows.to_list()
-    batch = adapter.preprocessor.collate(rows, training=True, rng=None)
+    batch = adapter.preprocessor.collate(rows, training=True, rngs=None)
     logits_R1 = torch.arange(9.0)[:, None].requires_grad_()
     losses_B = adapter.objective.loss(type("Outputs", (), {"logits": logits_R1}), batch)
     of_two = -np.log(np.exp(0) / (np.exp(0) + np.exp(1)))

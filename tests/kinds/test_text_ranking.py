@@ -120,6 +120,8 @@ def test_a_run_end_to_end(checkpoint: Any, tmp_path: Path) -> None:
     assert run.metrics["eval_ndcg@10"] > 0.9
     assert run.metrics["eval_mrr@10"] > 0.85
     assert run.metrics["proof"]["rows"] == 9
+    assert run.metrics["eval_baseline_bm25"] == 1.0, "each query is a word of its document"
+    assert "bm25 alone gives 1.0000" in (run.output_dir / "report.html").read_text()
     found = ftkit.load(run.output_dir).predict([("rain", list(DOCUMENTS))])[0]
     assert found["ranking"][0] == 0
     report = json.loads((run.output_dir / "report.json").read_text())

@@ -84,7 +84,7 @@ class CandidatesPreprocessor(TextPreprocessor):
         return Encoded(dataset_of(pa.concat_tables(chunks)), np.asarray(costs, np.int64), cut={"input": num_cut})
 
     def collate(
-        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rng: np.random.Generator | None = None
+        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
     ) -> Batch:
         """Puts the pairs of all examples below one another, and pads them on the right.
 
