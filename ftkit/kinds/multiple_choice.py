@@ -210,7 +210,7 @@ def baselines(train: Split | None, split: Split) -> dict[str, Any]:
         return {}
     known, asked = ([example.candidates for example in rows.examples] for rows in (train, split))
     right = [example.relevances.index(1.0) for example in train.examples]
-    return {"choices_alone": by_choices_alone(known, right, asked)}
+    return {"choices": by_choices_alone(known, right, asked)}
 
 
 def _num_candidates(split: Split) -> int:

@@ -33,7 +33,7 @@ def baseline_scores(
 def unbeaten_warnings(evaluated: Mapping[str, Evaluation], metric: str) -> list[str]:
     """Returns one sentence for each split and simple method that is as good as the model."""
     return [
-        f"{name}: the model's {metric} is {found.metrics[metric]:.4f}, and {key.removeprefix(BASELINE)} alone gives "
+        f"{name}: the model's {metric} is {found.metrics[metric]:.4f}, and {_shown(key)} alone gives "
         f"{value:.4f}. A model that does not beat it is of no use yet."
         for name, found in evaluated.items()
         for key, value in found.metrics.items()
@@ -43,3 +43,7 @@ def unbeaten_warnings(evaluated: Mapping[str, Evaluation], metric: str) -> list[
 
 def _is_better(score: float | None, other: float, metric: str) -> bool:
     return score is None or (score > other if greater_is_better(metric) else score < other)
+
+
+def _shown(key: str) -> str:
+    return key.removeprefix(BASELINE).replace("_", " ")

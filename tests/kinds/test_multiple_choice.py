@@ -165,7 +165,7 @@ def trained(checkpoint: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_learns_is_proven_and_remembers_the_form(trained: Path) -> None:
     results = json.loads((trained / "all_results.json").read_text())
     assert results["eval_accuracy"] > 0.8
-    assert 0 <= results["eval_baseline_choices_alone"] <= 1
+    assert 0 <= results["eval_baseline_choices"] <= 1
     assert results["proof"]["rows"] == 12
     predictor = ftkit.load(trained)
     assert predictor.config.data.answer_form == "letter"

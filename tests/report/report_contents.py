@@ -16,10 +16,11 @@ from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.recipe import Recipe
 from ftkit.report.usage.classify import ClassifyRecipe
 from ftkit.report.usage.hear import HearRecipe
+from ftkit.report.usage.rank import RankRecipe
 from ftkit.report.usage.see import SeeRecipe
 from ftkit.report.usage.tag import TagRecipe
 from ftkit.report.usage.write import WriteRecipe
-from ftkit.types import Label, Split, TextExample, TextToTextExample, TokenExample
+from ftkit.types import CandidatesExample, Label, Split, TextExample, TextToTextExample, TokenExample
 
 INTENTS = (
     "account_access",
@@ -427,4 +428,48 @@ def translation_content(*, num_rows: int = 40, **changes: Any) -> ReportContent:
             "recipe": WriteRecipe(auto_class="AutoModelForSeq2SeqLM", before="turn round: ", max_length=128),
             **changes,
         },
+    )
+
+
+def choice_content() -> ReportContent:
+    """A model that picks the first choice of every question."""
+    examples = [
+        CandidatesExample(row, _TEXTS[row % 5], ("yes", f"no ({row})", "perhaps")[: 2 + row % 2], line=row + 1)
+        for row in range(30)
+    ]
+    references = np.arange(30) % 2
+    split = EvaluatedSplit(
+        "test",
+        Split("test", "questions.jsonl", examples, "aa" * 32),
+        np.zeros(30, np.int64),
+        references,
+        np.linspace(0.4, 0.9, 30),
+    )
+    scores = {"test_accuracy": 0.5, "test_loss": 0.7, "test_baseline_choices": 0.45}
+    return _of_candidates("multiple-choice", split, "accuracy", scores)
+
+
+def ranking_content() -> ReportContent:
+    """A model that has the relevant document at the first rank or the second, and once none to find."""
+    documents = ("about orders", "about lamps", "about cards")
+    examples = [CandidatesExample(row, _TEXTS[row % 5], documents, line=row + 1) for row in range(20)]
+    predictions, references = np.empty(20, object), np.empty(20, object)
+    for row in range(20):
+        predictions[row] = np.array([0.9, 0.5, 0.1])
+        references[row] = np.array([row % 2, 1 - row % 2, 0.0]) * (row > 0)
+    split = EvaluatedSplit("test", Split("test", "queries.jsonl", examples, "aa" * 32), predictions, references)
+    ndcg = float(np.mean([1.0] * 10 + [1 / np.log2(3)] * 9))
+    return _of_candidates("text-ranking", split, "ndcg@10", {"test_ndcg@10": ndcg, "test_baseline_bm25": 0.9})
+
+
+def _of_candidates(kind: str, split: EvaluatedSplit, metric: str, scores: dict[str, float]) -> ReportContent:
+    return content(
+        [split],
+        label_names=("score",),
+        problem_type=kind,
+        primary_metric=metric,
+        scores=scores,
+        kind=kind,
+        task_name=kind,
+        recipe=RankRecipe(max_length=128),
     )

@@ -47,6 +47,8 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "written": contents.translation_content,
     "images": contents.image_content,
     "recordings": contents.audio_content,
+    "choices": contents.choice_content,
+    "rankings": contents.ranking_content,
     "a kind of one's own": lambda: contents.single_label_content(reading="any", blocks=(), recipe=LoadRecipe()),
 }
 
