@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import report_contents as contents
+
 from ftkit.report.blocks.block import block_values
 from ftkit.report.blocks.rankings import first_ranks
 from ftkit.report.card import card_text, card_values
