@@ -50,3 +50,22 @@ def test_signs_of_a_hand_from_nothing(place):
     run_blocks(ROOT / "docs" / "image_classification.md", place)
     assert len((place / "signs.jsonl").read_text().splitlines()) == 30
     assert (place / "exported" / "sign_digits" / "model.onnx").is_file()
+
+
+def test_candidates_that_compete(place):
+    import json
+
+    texts = ["will the rain stop", "who stole my card today", "too much salt in the soup"]
+    queries = [
+        {"query": word, "documents": texts, "labels": [float(word in text) for text in texts]}
+        for word in ("rain", "card", "salt")
+    ]
+    questions = [
+        {"story": f"{text}, said Bo", "question": "who?", "choices": ["Al", "Bo"], "answer": "B"} for text in texts
+    ] + [{"story": "the end", "question": "what?", "choices": ["the end", "nothing", "rain"], "answer": "A"}]
+    for name, rows in (("queries", queries), ("questions", questions)):
+        (place / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows * 4))
+    run_blocks(ROOT / "docs" / "candidates.md", place)
+    assert len((place / "ranked.jsonl").read_text().splitlines()) == 12
+    assert len((place / "chosen.jsonl").read_text().splitlines()) == 16
+    assert '"baseline_bm25": 1.0' in (place / "ranking_scores.json").read_text()

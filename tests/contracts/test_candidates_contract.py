@@ -153,3 +153,11 @@ def test_a_ranking_is_in_order_of_the_scores(checkpoint: Callable[[str], Path]) 
         scores = [found["scores"][position] for position in found["ranking"]]
         assert scores == sorted(scores, reverse=True)
         assert len(scores) == len(example.candidates)
+
+
+def test_equal_scores_have_the_loss_of_a_guess(checkpoint: Callable[[str], Path]) -> None:
+    adapter = make(checkpoint("bert"))
+    encoded = adapter.preprocessor.encode(EXAMPLES, targets=True)
+    batch = adapter.preprocessor.collate(encoded.rows.to_list(), training=True, rngs=None)
+    losses_B = adapter.objective.loss(type("Outputs", (), {"logits": torch.zeros(11, 1)}), batch)
+    assert adapter.objective.constant_loss(EXAMPLES, encoded) == pytest.approx(losses_B.mean().item())

@@ -199,7 +199,7 @@ def test_the_documentation_names_every_metric_and_its_example_works(tmp_path: Pa
     named = [(row, set(re.findall("`([^`]+)`", row))) for row in section.splitlines()]
     for group in filter(metric_names, GROUPS.values()):
         rows = [row for row, names in named if names >= set(metric_names(group)) and f"| `{group.primary}` |" in row]
-        assert [set(re.findall(r"\*\*`([^`]+)`", row)) for row in rows] == [set(group.defaults)], group.name
+        assert set(group.defaults) in [set(re.findall(r"\*\*`([^`]+)`", row)) for row in rows], group.name
     (tmp_path / "length.py").write_text(section.partition("```python\n")[2].partition("```")[0])
     scorer = make_scorer([f"{tmp_path}/length.py:length_ratio"], GROUPS["translation"])
     assert scorer.compute(["abc"], ["abcd"]) == {"length_ratio": 0.75}

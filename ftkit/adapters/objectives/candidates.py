@@ -41,6 +41,11 @@ class _CandidatesObjective(LabelObjective):
         targets_BK = relevances_BK / relevances_BK.sum(dim=1, keepdim=True).clamp(min=1e-12)
         return -(targets_BK * scores_BK.log_softmax(dim=1)).where(is_there_BK, 0.0).sum(dim=1)
 
+    def constant_loss(self, examples: Sequence[CandidatesExample], encoded: Encoded) -> float:
+        """Returns the mean loss of equal scores: the logarithm of the number of candidates, where one is relevant."""
+        losses = [np.log(len(example.candidates)) if any(example.relevances or ()) else 0.0 for example in examples]
+        return float(np.mean(losses))
+
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
         """Returns `scores` (B, K), those of absent candidates being the lowest there is, and `loss` with labels."""
         outputs = model(**batch.inputs)
