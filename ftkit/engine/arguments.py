@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,15 +90,20 @@ def is_sharded(arguments: TrainingArguments) -> bool:
     return bool(arguments.fsdp or arguments.deepspeed_plugin or parse_flag_from_env("ACCELERATE_USE_FSDP"))
 
 
-def num_epochs(arguments: TrainingArguments, num_batches: int) -> float:
+def num_epochs(arguments: TrainingArguments, num_steps: int) -> float:
     """Returns how often a run goes through its rows.
 
     Args:
-        num_batches: of one rank in an epoch.
+        num_steps: of the optimizer in an epoch.
     """
     if arguments.max_steps <= 0:
         return arguments.num_train_epochs
-    return arguments.max_steps / max(math.ceil(num_batches / arguments.gradient_accumulation_steps), 1)
+    return arguments.max_steps / num_steps
+
+
+def num_micro_batches(arguments: TrainingArguments) -> int:
+    """Returns how many micro-batches all ranks compute in an optimizer step."""
+    return arguments.world_size * arguments.gradient_accumulation_steps
 
 
 def _fixed(train: TrainSpec, checkpoints: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Batches of rows drawn at random, computed in parts of near-equal costs, in an order made by (seed, epoch) alone.
+"""Steps of rows drawn at random, in an order made by (seed, epoch) alone, and their parts of near-equal costs.
 
 What a row costs is the number of positions that it takes in a model's body: tokens, patches, frames. A batch is as
 wide as its costliest row; the rest is padding.
@@ -10,21 +10,17 @@ the same gradient as the whole batch. Lengths 3 9 4 8 as one batch make 4 x 9 = 
 parts {3 4} and {8 9} they make 2 x 4 + 2 x 9 = 26, of which 2 are padding. It is worth it where one more part costs
 less than those 10 tokens.
 
-Every example appears exactly once an epoch. Every rank gets the same number of batches, and every epoch has the
-same number, so a run can be resumed at any step.
+Every row appears exactly once an epoch, and every epoch has the same number of steps, so a run can be resumed at any
+step. The steps are equal shares of an epoch, and do not know how many ranks compute them: see ftkit.engine.step_plan.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from torch.utils.data import Sampler
-
-from ftkit.errors import DataError
 
 # What one more forward and backward pass costs on a CPU, in tokens: summing the gradients of all parameters once
 # more. MiniLM on 2 cores, texts a second: 16 gave 102, 32 and 64 gave 109, 128 gave 105, one part 47.
@@ -49,14 +45,15 @@ class BatchLimits:
 
 @dataclass(frozen=True)
 class StepSize:
-    """What one rank computes before the optimizer, or gradient accumulation, moves on: a batch.
+    """What one rank computes before the optimizer, or gradient accumulation, moves on: a micro-batch.
 
-    Whichever of `rows` and `cost` gives more batches applies; either may be None. Batches are equal shares of it, so
-    none is a small remainder: 100 examples in batches of 32 are four times 25.
+    An optimizer step holds as much as all micro-batches of all ranks may. Whichever of `rows` and `cost` gives more
+    steps applies; either may be None. Steps are equal shares of an epoch, so none is a small remainder: 100 examples
+    in batches of 32 are four times 25.
 
     Attributes:
-        rows: examples in a batch, at most; batches differ by one.
-        cost: positions in a batch on average, at most, padding not counted.
+        rows: examples in a micro-batch, at most; micro-batches differ by one.
+        cost: positions in a micro-batch on average, at most, padding not counted.
         max_cost_at_once: padded positions in a part, at most, unless one example takes more; it bounds the memory that
             activations need.
         part_cost: what one more part costs, in positions; infinite where parts are only made for memory's sake.
@@ -87,36 +84,44 @@ def cut(costs: np.ndarray, order: np.ndarray, limits: BatchLimits) -> list[np.nd
     return batches
 
 
-def num_batches(costs: np.ndarray, size: StepSize, *, multiple_of: int = 1) -> int:
-    """Returns how many batches every epoch has: a multiple for the ranks; 0 where there are fewer rows than ranks.
+def num_steps(costs: np.ndarray, size: StepSize, *, num_micro_batches: int = 1) -> int:
+    """Returns how many optimizer steps every epoch has.
 
     Args:
         costs: positions of each row, (N,).
+        num_micro_batches: of all ranks, in a step.
     """
-    num_rows = len(costs)
-    count = min(max(1, *_counts(costs, size)), num_rows)
-    rounded = math.ceil(count / multiple_of) * multiple_of
-    return rounded if rounded <= num_rows else num_rows // multiple_of * multiple_of
+    return min(max(1, *_counts(costs, size, num_micro_batches)), len(costs))
 
 
-def _counts(costs: np.ndarray, size: StepSize) -> tuple[int, int]:
-    """Returns the numbers of batches that the rows ask for, and the tokens; 0 where they are not limited."""
-    by_rows = math.ceil(len(costs) / size.rows) if size.rows else 0
-    by_cost = math.ceil(int(costs.sum()) / size.cost) if size.cost else 0
-    return by_rows, by_cost
+def is_by_cost(costs: np.ndarray, size: StepSize, *, num_micro_batches: int = 1) -> bool:
+    """Tells whether steps are equal shares of the rows' costs; else they are of the rows."""
+    by_rows, by_cost = _counts(costs, size, num_micro_batches)
+    return by_cost > by_rows
 
 
-def plan_epoch(costs: np.ndarray, size: StepSize, *, seed: int, epoch: int, multiple_of: int = 1) -> list[np.ndarray]:
-    """Returns the batches of one epoch, as row indices: a random order, cut into equal shares of rows or tokens.
+def _counts(costs: np.ndarray, size: StepSize, num_micro_batches: int) -> tuple[int, int]:
+    """Returns the numbers of steps that the rows ask for, and their costs; 0 where they are not limited.
+
+    A row that costs more than a micro-batch may makes one of its own, so that no rank goes without.
+    """
+    by_rows = math.ceil(len(costs) / (size.rows * num_micro_batches)) if size.rows else 0
+    by_cost = math.ceil(int(costs.sum()) / (size.cost * num_micro_batches)) if size.cost else 0
+    return by_rows, min(by_cost, max(len(costs) // num_micro_batches, 1))
+
+
+def plan_epoch(
+    costs: np.ndarray, size: StepSize, *, seed: int, epoch: int, num_micro_batches: int = 1
+) -> list[np.ndarray]:
+    """Returns the optimizer steps of an epoch, as row indices: a random order, cut into equal shares of rows or costs.
 
     Args:
         costs: positions of each row, (N,).
-        multiple_of: the number of batches is a multiple of it.
+        num_micro_batches: of all ranks, in a step. How many ranks there are makes no difference.
     """
-    count = num_batches(costs, size, multiple_of=multiple_of)
+    count = num_steps(costs, size, num_micro_batches=num_micro_batches)
     order = np.random.default_rng([seed, epoch]).permutation(len(costs))
-    by_rows, by_cost = _counts(costs, size)
-    if by_cost > by_rows:
+    if is_by_cost(costs, size, num_micro_batches=num_micro_batches):
         middles = np.cumsum(costs[order]) - costs[order] / 2
         bounds = np.searchsorted(middles, np.arange(1, count) * costs.sum() / count)
         if np.all(np.diff([0, *bounds, len(order)]) > 0):  # a very long row can take two shares
@@ -125,13 +130,13 @@ def plan_epoch(costs: np.ndarray, size: StepSize, *, seed: int, epoch: int, mult
 
 
 def parts(costs: Sequence[int] | np.ndarray, size: StepSize) -> list[np.ndarray]:
-    """Splits a batch into parts of near-equal costs, so that padding and the number of parts together cost least.
+    """Splits a micro-batch into parts of near-equal costs, so that padding and the number of parts cost least.
 
     Args:
-        costs: positions of each row of the batch, (B,).
+        costs: positions of each row of the micro-batch, (B,).
 
     Returns:
-        Indices into the batch, part by part, short rows first.
+        Indices into the micro-batch, part by part, short rows first.
     """
     order = np.argsort(costs, kind="stable")
     widths = np.asarray(costs)[order].tolist()
@@ -166,46 +171,6 @@ def cheapest_split(
         bounds.append(stop)
         stop = int(begin[stop])
     return bounds[::-1]
-
-
-class RowOfEpoch(NamedTuple):
-    """A row that is trained on in one epoch; what is drawn for it at random depends on both."""
-
-    row: int
-    epoch: int
-
-
-class RandomBatchSampler(Sampler[list[RowOfEpoch]]):
-    """This rank's batches of the current epoch; `set_epoch` moves on to another order.
-
-    Args:
-        costs: positions of each row, (N,).
-        rank: which of the `world_size` processes asks; batch i belongs to rank i modulo world size.
-    """
-
-    drop_last = False
-
-    def __init__(self, costs: np.ndarray, size: StepSize, *, seed: int, rank: int = 0, world_size: int = 1) -> None:
-        self.costs, self.size, self.seed = costs, size, seed
-        self.rank, self.world_size = rank, world_size
-        self.epoch = 0
-        self.count = num_batches(costs, size, multiple_of=world_size)
-        if not self.count:
-            raise DataError(
-                f"{len(costs)} training rows cannot be shared out among {world_size} processes. Start fewer processes."
-            )
-
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses which epoch's order comes next."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.count // self.world_size
-
-    def __iter__(self) -> Iterator[list[RowOfEpoch]]:
-        batches = plan_epoch(self.costs, self.size, seed=self.seed, epoch=self.epoch, multiple_of=self.world_size)
-        for batch in batches[self.rank :: self.world_size]:
-            yield [RowOfEpoch(row, self.epoch) for row in batch.tolist()]
 
 
 def padding_share(costs: np.ndarray, batches: Sequence[np.ndarray]) -> float:

@@ -23,6 +23,17 @@ def running_statistics(model: Module) -> list[torch.Tensor]:
     ]
 
 
+def seed_draws(seed: int, step: int, rank: int) -> None:
+    """Decides what is drawn in the passes of an optimizer step, such as dropout masks: the same whenever it is taken.
+
+    Ranks draw differently, and what was computed between steps, such as an evaluation, makes no difference.
+    """
+    drawn = int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0])
+    random.seed(drawn)
+    np.random.seed(drawn)
+    torch.manual_seed(drawn)  # of devices as well
+
+
 class PassState:
     """The random numbers to come, on the host and on a device, and some buffers, as they are now.
 

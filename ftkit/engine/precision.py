@@ -25,10 +25,11 @@ from ftkit.config.train import Precision, TrainSpec, stated_precision
 from ftkit.console import note, warn
 from ftkit.data.files import atomic_write_json
 from ftkit.engine.arguments import is_sharded
-from ftkit.engine.batching import RowOfEpoch, StepSize, plan_epoch
+from ftkit.engine.batching import StepSize
 from ftkit.engine.current_batch import computing
 from ftkit.engine.evaluation import evaluating
 from ftkit.engine.pass_state import PassState
+from ftkit.engine.step_plan import RowOfEpoch, plan_steps
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
 from ftkit.errors import ConfigError
 from ftkit.json_file import read_json_object
@@ -261,11 +262,11 @@ def _compare(
 
 def _first_part(arguments: TrainingArguments, adapter: TaskAdapter, train: Encoded, size: StepSize) -> Batch:
     """Returns the shortest rows of the first batch, as many as fit in a small step."""
-    seed = arguments.seed if arguments.data_seed is None else arguments.data_seed
-    indices = plan_epoch(train.costs, size, seed=seed, epoch=0, multiple_of=arguments.world_size)[0]
+    plan = plan_steps(train.costs, size, arguments)
+    indices = plan.micro_batches(plan.ranks(plan.steps(0)[0])[0])[0]
     at_once = min(size.max_cost_at_once, COMPARED_COST)
     collate = PartsCollator(
-        adapter.preprocessor, train.costs, dataclasses.replace(size, max_cost_at_once=at_once), seed=seed
+        adapter.preprocessor, train.costs, dataclasses.replace(size, max_cost_at_once=at_once), seed=plan.seed
     )
     rows = TrainingRows(train).__getitems__([RowOfEpoch(index, 0) for index in indices.tolist()])
     # Without their numbers: what is kept of training rows for later is not to come from a trial.

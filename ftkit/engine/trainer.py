@@ -19,20 +19,22 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallb
 from ftkit.adapters.task_adapter import Batch, Encoded, TaskAdapter
 from ftkit.engine import checkpoints
 from ftkit.engine.arguments import is_sharded
-from ftkit.engine.batching import RandomBatchSampler, StepSize
+from ftkit.engine.batching import StepSize
 from ftkit.engine.current_batch import computing
 from ftkit.engine.guards import FiniteGuard, NameRows, check_weights_are_finite
 from ftkit.engine.interruption import Agreement, Interruption
 from ftkit.engine.out_of_memory import FittingSteps, obstacle
+from ftkit.engine.pass_state import seed_draws
 from ftkit.engine.precision import unwrap_forward
 from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, ends_epoch, is_best_of_equals
+from ftkit.engine.step_plan import MicroBatchSampler, plan_steps
 from ftkit.engine.totals import Totals
-from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
+from ftkit.engine.training_rows import COUNTS, PARTS, PartsCollator, TrainingRows
 from ftkit.errors import Interrupted, RunError
 from ftkit.tuners.training_state import load_training_state, save_training_state
 
 Metrics = dict[str, Any]
-BATCH = "batch"  # what transformers hands through as the inputs of a step has this one key
+BATCH = "batch"  # of what transformers hands through as the inputs of a step, beside COUNTS
 
 
 def num_working_weights(model: torch.nn.Module) -> int:
@@ -46,7 +48,7 @@ class FtkitTrainer(Trainer):
 
     Args:
         adapter: makes the batches and the loss.
-        size: what one rank computes in a batch.
+        size: of a micro-batch.
         evaluate_model: scores the model on the validation rows; None without validation data.
         save_total_limit: checkpoints kept; rotation happens only after a new checkpoint is whole.
         early_stopping_patience: evaluations in a row without a better score after which training ends; None: never.
@@ -107,22 +109,16 @@ class FtkitTrainer(Trainer):
         self.interruption = interruption or Interruption()
         self.agreement = Agreement(args.world_size, args.device)
         self.evaluation_is_due = False
-        self.last_saved_step = self.resumed_step = self._step_of_last_call = -1
+        self.last_saved_step = self.resumed_step = self._step_of_last_call = self._drawn_step = -1
         self.num_rows_of_rank = 0
         self.counts_all_losses = True
-        self.batch_sampler = RandomBatchSampler(
-            train.costs,
-            size,
-            seed=args.data_seed if args.data_seed is not None else args.seed,
-            rank=args.process_index,
-            world_size=args.world_size,
-        )
-        self.collator = PartsCollator(adapter.preprocessor, train.costs, size, seed=self.batch_sampler.seed)
-        steps = math.ceil(len(self.batch_sampler) / args.gradient_accumulation_steps)
-        self.items_per_step = adapter.objective.count_items(train) / steps
+        self.plan = plan_steps(train.costs, size, args)
+        self.batch_sampler = MicroBatchSampler(self.plan, rank=args.process_index)
+        self.collator = PartsCollator(adapter.preprocessor, train.costs, size, seed=self.plan.seed)
+        self.items_per_step = adapter.objective.count_items(train) / self.plan.num_steps
 
     def get_train_dataloader(self) -> DataLoader:
-        """Returns this rank's batches; the sampler shares them out, so Accelerate must not do so again."""
+        """Returns this rank's micro-batches; the sampler shares them out, so Accelerate must not do so again."""
         loader = DataLoader(
             TrainingRows(self.encoded),
             batch_sampler=self.batch_sampler,
@@ -145,34 +141,39 @@ class FtkitTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Returns the summed loss of a part of a batch over the mean number of items in an optimizer step.
+        """Returns the summed loss of a part of a micro-batch over the mean number of items in an optimizer step.
 
-        Parts and batches differ in size. Dividing each by its own size would weigh the examples of small ones more;
-        with one divisor for all, the gradients of an epoch add up as those of equal batches would. Gradients are
-        averaged over ranks, so the loss is multiplied by their number.
+        Parts, micro-batches and steps differ in size. Dividing each by its own size would weigh the examples of small
+        ones more; with one divisor for all, the gradients of an epoch add up as those of equal steps would. Gradients
+        are averaged over ranks, so the loss is multiplied by their number.
         """
         batch: Batch = inputs[BATCH]
         outputs = model(**batch.inputs)
         losses_B = self.adapter.objective.loss(outputs, batch)
-        self.guard.watch_losses(losses_B, batch.row_indices)
-        loss = losses_B.sum() / self.items_per_step * self.args.world_size
+        if inputs[COUNTS]:
+            self.guard.watch_losses(losses_B, batch.row_indices)
+        loss = losses_B.sum() / self.items_per_step * self.args.world_size * inputs[COUNTS]
         return (loss, outputs) if return_outputs else loss
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Forward and backward passes over the parts of a batch, smaller ones where memory runs out."""
+        """Forward and backward passes over the parts of a micro-batch, smaller ones where memory runs out."""
 
         def compute(part: Batch, is_last: bool) -> torch.Tensor:
-            return self._compute_part(model, part, is_last, *args, **kwargs)
+            return self._compute_part(model, {BATCH: part, COUNTS: inputs[COUNTS]}, is_last, *args, **kwargs)
 
-        self.num_rows_of_rank += sum(map(len, inputs[PARTS]))
-        return self.steps.loss(inputs[PARTS], compute, step=self.state.global_step)
+        if self._drawn_step != (step := self.state.global_step):
+            self._drawn_step = step
+            seed_draws(self.args.seed, step, self.args.process_index)
+        if inputs[COUNTS]:
+            self.num_rows_of_rank += sum(map(len, inputs[PARTS]))
+        return self.steps.loss(inputs[PARTS], compute, step=step)
 
     def _compute_part(
-        self, model: torch.nn.Module, part: Batch, is_last: bool, *args: Any, **kwargs: Any
+        self, model: torch.nn.Module, inputs: dict[str, Any], is_last: bool, *args: Any, **kwargs: Any
     ) -> torch.Tensor:
-        """Forward and backward pass over a part of a batch; ranks meet in the last."""
-        with contextlib.nullcontext() if is_last else self.accelerator.no_sync(model), computing(part):
-            return super().training_step(model, {BATCH: part}, *args, **kwargs)
+        """Forward and backward pass over a part of a micro-batch; ranks meet in the last."""
+        with contextlib.nullcontext() if is_last else self.accelerator.no_sync(model), computing(inputs[BATCH]):
+            return super().training_step(model, inputs, *args, **kwargs)
 
     def _split(self, part: Batch, most_positions: int) -> list[Batch]:
         return self.collator.split(part, self.encoded, epoch=self.batch_sampler.epoch, most_positions=most_positions)
@@ -228,7 +229,7 @@ class FtkitTrainer(Trainer):
             part.num_positions if which == "all" or part.lengths is None else sum(part.lengths)
             for part in inputs[PARTS]
         ]
-        count = torch.tensor(sum(counts), device=self.args.device, dtype=torch.int64)
+        count = torch.tensor(sum(counts) * inputs[COUNTS], device=self.args.device, dtype=torch.int64)
         self.state.num_input_tokens_seen += int(self.accelerator.reduce(count, reduction="sum"))
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Metrics:
@@ -261,7 +262,9 @@ class FtkitTrainer(Trainer):
         self.guard.check()
         if "train_loss" in logs and self.counts_all_losses:
             # transformers divides by the steps since the run was resumed, and forgets the losses before.
-            logs["train_loss"] = self._total_loss_scalar / max(self.state.global_step, 1)
+            # What has not been logged yet, it has not averaged over ranks.
+            total = torch.tensor(self._total_loss_scalar, device=self.args.device)
+            logs["train_loss"] = self.accelerator.reduce(total, "mean").item() / max(self.state.global_step, 1)
         super().log(logs, start_time)
 
     def totals(self) -> Totals:

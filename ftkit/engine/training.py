@@ -15,7 +15,7 @@ from ftkit.config.train import DEFAULT_ROWS, DEFAULT_TOKENS, TrainSpec
 from ftkit.console import note, warn
 from ftkit.engine import checkpoints
 from ftkit.engine.arguments import is_sharded, tell_accelerate, training_arguments
-from ftkit.engine.batching import PART_COST, StepSize, padding_share, parts, plan_epoch
+from ftkit.engine.batching import PART_COST, StepSize
 from ftkit.engine.guards import NameRows, check_weights_are_finite
 from ftkit.engine.interruption import Interruption
 from ftkit.engine.precision import check_precision
@@ -23,6 +23,7 @@ from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
 from ftkit.engine.rehearsal import rehearse
 from ftkit.engine.resuming import AtTrainBegin
+from ftkit.engine.step_plan import dealt_facts
 from ftkit.engine.totals import Totals
 from ftkit.engine.trainer import FtkitTrainer
 
@@ -77,7 +78,7 @@ def start_engine(
 
 
 def step_size(train: TrainSpec, arguments: TrainingArguments, *, padding_is_free: bool = False) -> StepSize:
-    """Returns what a rank computes in a batch: the rows, or else the positions, that the config says, or the defaults.
+    """Returns the size of a micro-batch: the rows, or else the positions, that the config says, or the defaults.
 
     Args:
         padding_is_free: padding is left out of the model, so that batches need no parts to save it.
@@ -155,7 +156,7 @@ def train(
         model=trainer.finished_model(),
         metrics={
             **metrics,
-            "padding_share": _padding_share(trainer, rows),
+            **dealt_facts(trainer.plan),
             # transformers multiplies steps by a batch size that is not the one of these batches.
             "train_samples_per_second": round(trainer.num_rows_trained() / metrics["train_runtime"], 3),
             "num_steps": trainer.state.global_step,
@@ -179,12 +180,3 @@ def resume_point(folder: Path) -> Path | None:
         f"going on from {found}" if found else f"no checkpoint in {folder} is whole: the run begins at its first step"
     )
     return found
-
-
-def _padding_share(trainer: FtkitTrainer, rows: Encoded) -> float:
-    """Returns the share of the positions of an epoch's batches that are padding."""
-    seed, world_size = trainer.batch_sampler.seed, trainer.args.world_size
-    batches = plan_epoch(rows.costs, trainer.size, seed=seed, epoch=0, multiple_of=world_size)
-    return padding_share(
-        rows.costs, [batch[part] for batch in batches for part in parts(rows.costs[batch], trainer.size)]
-    )

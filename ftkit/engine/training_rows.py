@@ -1,4 +1,4 @@
-"""Encoded rows -> batches in parts, for PyTorch's loader and its workers."""
+"""Encoded rows -> micro-batches in parts, for PyTorch's loader and its workers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import numpy as np
 import torch
 
 from ftkit.adapters.task_adapter import Batch, Encoded, Preprocessor
-from ftkit.engine.batching import RowOfEpoch, StepSize, parts
+from ftkit.engine.batching import StepSize, parts
+from ftkit.engine.step_plan import RowOfEpoch
 
-PARTS = "parts"  # the one key of what a loader yields: the batch, part by part
+PARTS = "parts"  # of what a loader yields: the micro-batch, part by part
+COUNTS = "counts"  # likewise: whether its loss counts
 
 
 class TrainingRows(torch.utils.data.Dataset[Any]):
@@ -30,7 +32,7 @@ class TrainingRows(torch.utils.data.Dataset[Any]):
 
 
 class PartsCollator:
-    """Makes a batch of rows, as parts of near-equal costs.
+    """Makes a micro-batch of rows, as parts of near-equal costs.
 
     Args:
         costs: positions of each row of the training data, (R,).
@@ -41,13 +43,14 @@ class PartsCollator:
     def __init__(self, preprocessor: Preprocessor, costs: np.ndarray, size: StepSize, *, seed: int) -> None:
         self.preprocessor, self.costs, self.size, self.seed = preprocessor, costs, size, seed
 
-    def __call__(self, items: Sequence[tuple[RowOfEpoch, dict[str, Any]]]) -> dict[str, list[Any]]:
-        """Returns the parts of a batch, each padded to its own longest row.
+    def __call__(self, items: Sequence[tuple[RowOfEpoch, dict[str, Any]]]) -> dict[str, Any]:
+        """Returns the parts of a micro-batch, each padded to its own longest row.
 
         Example: rows of 3, 9, 4 and 8 positions, where one more part costs fewer than 10: the parts {3, 4}, {8, 9}.
         """
         indices = np.array([wanted.row for wanted, _ in items])
-        return {PARTS: [self._part(items, indices, part) for part in parts(self.costs[indices], self.size)]}
+        split = parts(self.costs[indices], self.size)
+        return {PARTS: [self._part(items, indices, part) for part in split], COUNTS: items[0][0].counts}
 
     def split(self, part: Batch, encoded: Encoded, *, epoch: int, most_positions: int) -> list[Batch]:
         """Returns the rows of a part as smaller parts; as it is where it is small enough.

@@ -21,8 +21,8 @@ import torch
 
 from ftkit.adapters.task_adapter import Batch, Encoded, Preprocessor
 from ftkit.config.train import TrainSpec
-from ftkit.engine.arguments import is_sharded, num_epochs
-from ftkit.engine.batching import num_batches
+from ftkit.engine.arguments import is_sharded, num_epochs, num_micro_batches
+from ftkit.engine.batching import num_steps
 from ftkit.engine.current_batch import computing, current_batch
 from ftkit.engine.evaluation import evaluating
 from ftkit.engine.out_of_memory import computed_in_memory
@@ -184,9 +184,8 @@ def applies(workload: Workload) -> bool:
         return False
     if is_sharded(arguments) or arguments.torch_compile or arguments.n_gpu > 1 or workload.size is None:
         return False
-    world_size = arguments.world_size
-    batches = num_batches(workload.rows.costs, workload.size, multiple_of=world_size) // world_size
-    return num_epochs(arguments, batches) > 1
+    in_step = num_micro_batches(arguments)
+    return num_epochs(arguments, num_steps(workload.rows.costs, workload.size, num_micro_batches=in_step)) > 1
 
 
 def apply(workload: Workload) -> Applied | None:

@@ -25,9 +25,10 @@ import torch
 from ftkit.adapters.task_adapter import Batch, TaskAdapter
 from ftkit.config.run_config import load_config
 from ftkit.engine import training
-from ftkit.engine.batching import RowOfEpoch, plan_epoch
+from ftkit.engine.batching import plan_epoch
 from ftkit.engine.current_batch import computing
 from ftkit.engine.precision import mean_width
+from ftkit.engine.step_plan import RowOfEpoch
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
 from ftkit.errors import FtkitError
 from ftkit.run import check

@@ -1,4 +1,4 @@
-"""What every plan of batches keeps to, and how a batch is split into parts."""
+"""What every plan of optimizer steps keeps to, and how a micro-batch is split into parts."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from hypothesis import strategies as st
 from ftkit.engine.batching import (
     PART_COST,
     BatchLimits,
-    RandomBatchSampler,
     StepSize,
     cut,
-    num_batches,
+    num_steps,
     padding_share,
     parts,
     plan_epoch,
 )
-from ftkit.errors import DataError
 
 NO_BOUND = math.inf
 
@@ -32,6 +30,7 @@ arrays_of_costs = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(np.a
 limits_of_a_batch = st.builds(BatchLimits, max_rows=st.integers(1, 16), max_cost=st.integers(1, 200))
 row_counts, batch_costs = st.integers(1, 16), st.integers(1, 200)
 bounds_of_memory = st.integers(1, 200) | st.just(NO_BOUND)
+micro_batches = st.integers(1, 9)
 part_costs = st.integers(0, 100) | st.just(math.inf)
 sizes_of_a_step = st.builds(
     lambda counts, bound, cost: StepSize(*counts, bound, cost),
@@ -72,47 +71,50 @@ def as_lists(batches: list[np.ndarray]) -> list[list[int]]:
 # --- one epoch ---
 
 
-@given(arrays_of_costs, sizes_of_a_step, seeds, st.integers(0, 5), st.integers(1, 4))
+@given(arrays_of_costs, sizes_of_a_step, seeds, st.integers(0, 5), micro_batches)
 @modest
 def test_every_row_comes_exactly_once(
-    costs: np.ndarray, size: StepSize, seed: int, epoch: int, multiple_of: int
+    costs: np.ndarray, size: StepSize, seed: int, epoch: int, num_micro_batches: int
 ) -> None:
-    batches = plan_epoch(costs, size, seed=seed, epoch=epoch, multiple_of=min(multiple_of, len(costs)))
-    assert sorted(np.concatenate(batches).tolist()) == list(range(len(costs)))
-    assert all(len(batch) for batch in batches)
+    steps = plan_epoch(costs, size, seed=seed, epoch=epoch, num_micro_batches=num_micro_batches)
+    assert sorted(np.concatenate(steps).tolist()) == list(range(len(costs)))
+    assert all(len(step) for step in steps)
 
 
-@given(arrays_of_costs, row_counts, seeds, st.integers(1, 4))
+@given(arrays_of_costs, row_counts, seeds, micro_batches)
 @modest
-def test_batches_of_rows_are_equal_shares(costs: np.ndarray, rows: int, seed: int, multiple_of: int) -> None:
-    multiple_of = min(multiple_of, len(costs))
-    batches = plan_epoch(costs, by_rows(rows), seed=seed, epoch=0, multiple_of=multiple_of)
-    num_rows = [len(batch) for batch in batches]
+def test_steps_of_rows_are_equal_shares(costs: np.ndarray, rows: int, seed: int, num_micro_batches: int) -> None:
+    steps = plan_epoch(costs, by_rows(rows), seed=seed, epoch=0, num_micro_batches=num_micro_batches)
+    num_rows = [len(step) for step in steps]
     assert max(num_rows) - min(num_rows) <= 1
-    assert len(batches) % multiple_of == 0
-    if multiple_of == 1:
-        assert len(batches) == math.ceil(len(costs) / rows)
-        assert max(num_rows) <= rows
+    assert len(steps) == math.ceil(len(costs) / (rows * num_micro_batches))
+    assert max(num_rows) <= rows * num_micro_batches
 
 
-def test_batches_of_rows_are_just_as_large_as_asked_for() -> None:
-    batches = plan_epoch(short_texts(320), by_rows(32), seed=0, epoch=0, multiple_of=2)
-    assert [len(batch) for batch in batches] == [32] * 10
+def test_steps_of_rows_are_just_as_large_as_asked_for() -> None:
+    steps = plan_epoch(short_texts(320), by_rows(32), seed=0, epoch=0, num_micro_batches=2)
+    assert [len(step) for step in steps] == [64] * 5
 
 
-@given(arrays_of_costs, batch_costs, seeds, st.integers(1, 4))
+@given(arrays_of_costs, batch_costs, seeds, micro_batches)
 @modest
-def test_batches_of_cost_are_near_equal_shares(costs: np.ndarray, cost: int, seed: int, multiple_of: int) -> None:
-    multiple_of = min(multiple_of, len(costs))
-    batches = plan_epoch(costs, by_cost(cost), seed=seed, epoch=0, multiple_of=multiple_of)
-    share = costs.sum() / len(batches)
-    if len(batches) < len(costs) and multiple_of == 1:
-        assert share <= cost
-    if costs.max() < share:  # else a row can be longer than a batch
-        assert all(abs(costs[batch].sum() - share) <= costs.max() for batch in batches)
+def test_steps_of_cost_are_near_equal_shares(costs: np.ndarray, cost: int, seed: int, num_micro_batches: int) -> None:
+    steps = plan_epoch(costs, by_cost(cost), seed=seed, epoch=0, num_micro_batches=num_micro_batches)
+    share = costs.sum() / len(steps)
+    if len(steps) < len(costs) // num_micro_batches:
+        assert share <= cost * num_micro_batches
+    if costs.max() < share:  # else a row can be longer than a step
+        assert all(abs(costs[step].sum() - share) <= costs.max() for step in steps)
 
 
-def test_batches_of_cost_differ_in_rows_rather_than_in_cost() -> None:
+@pytest.mark.parametrize("num_micro_batches", [1, 8])
+def test_rows_longer_than_a_micro_batch_may_be_fill_one_each(num_micro_batches: int) -> None:
+    """None goes without: 16,384 positions for eight would be two rows."""
+    steps = plan_epoch(np.full(64, 8_192), by_cost(2_048), seed=0, epoch=0, num_micro_batches=num_micro_batches)
+    assert {len(step) for step in steps} == {num_micro_batches}
+
+
+def test_steps_of_cost_differ_in_rows_rather_than_in_cost() -> None:
     costs = short_texts(6_400)
     batches = plan_epoch(costs, by_cost(2_048), seed=0, epoch=0)
     costs_of_batches = [int(costs[batch].sum()) for batch in batches]
@@ -140,10 +142,17 @@ def test_whichever_of_rows_and_cost_gives_more_batches_applies(length: int, num_
     assert [len(batch) for batch in batches] == [num_rows] * count
 
 
-def test_ranks_do_not_turn_shares_of_rows_into_shares_of_cost() -> None:
-    size = StepSize(rows=32, cost=4_096, max_cost_at_once=4_096)
-    num_rows = [len(batch) for batch in plan_epoch(short_texts(320), size, seed=0, epoch=0, multiple_of=4)]
-    assert sorted(num_rows) == [26] * 4 + [27] * 8, "10 batches of 32, rounded up to 12"
+@given(arrays_of_costs, st.integers(1, 3), st.sampled_from([1, 2, 3, 4, 6, 12]), seeds)
+@modest
+def test_steps_follow_from_what_all_micro_batches_hold(costs: np.ndarray, unit: int, count: int, seed: int) -> None:
+    """12 x 1, 6 x 2 ... 1 x 12 rows are the same 12 rows; likewise positions, unless a row is longer than they are."""
+
+    def steps(size: StepSize, num_micro_batches: int) -> list[list[int]]:
+        return as_lists(plan_epoch(costs, size, seed=seed, epoch=1, num_micro_batches=num_micro_batches))
+
+    assert steps(by_rows(unit * 12 // count), count) == steps(by_rows(unit * 12), 1)
+    longest = int(costs.max())
+    assert steps(by_cost(longest * 12 // count), count) == steps(by_cost(longest * 12), 1)
 
 
 @given(arrays_of_costs, seeds)
@@ -169,14 +178,15 @@ def test_batches_are_a_fair_sample_of_lengths(size: StepSize) -> None:
 # --- several epochs ---
 
 
-@given(arrays_of_costs, sizes_of_a_step, seeds, st.integers(1, 4))
+@given(arrays_of_costs, sizes_of_a_step, seeds, micro_batches)
 @modest
-def test_every_epoch_has_equally_many_batches(costs: np.ndarray, size: StepSize, seed: int, multiple_of: int) -> None:
-    multiple_of = min(multiple_of, len(costs))
-    expected = num_batches(costs, size, multiple_of=multiple_of)
-    assert expected % multiple_of == 0
+def test_every_epoch_has_equally_many_steps(
+    costs: np.ndarray, size: StepSize, seed: int, num_micro_batches: int
+) -> None:
+    expected = num_steps(costs, size, num_micro_batches=num_micro_batches)
     for epoch in range(4):
-        assert len(plan_epoch(costs, size, seed=seed, epoch=epoch, multiple_of=multiple_of)) == expected
+        steps = plan_epoch(costs, size, seed=seed, epoch=epoch, num_micro_batches=num_micro_batches)
+        assert len(steps) == expected
 
 
 @given(arrays_of_costs, sizes_of_a_step, seeds, st.integers(0, 5))
@@ -193,53 +203,7 @@ def test_epochs_and_seeds_differ_in_order_and_in_neighbours() -> None:
         assert not {frozenset(batch) for batch in plans[one]} & {frozenset(batch) for batch in plans[other]}
 
 
-# --- several ranks ---
-
-
-@given(arrays_of_costs, sizes_of_a_step, seeds)
-@settings(max_examples=25, deadline=None)
-def test_any_number_of_ranks_up_to_the_rows_shares_an_epoch_out(costs: np.ndarray, size: StepSize, seed: int) -> None:
-    for world_size in range(1, len(costs) + 1):
-        samplers = [
-            RandomBatchSampler(costs, size, seed=seed, rank=rank, world_size=world_size) for rank in range(world_size)
-        ]
-        for sampler in samplers:
-            sampler.set_epoch(1)
-        batches = [list(sampler) for sampler in samplers]
-        assert {len(of_rank) for of_rank in batches} == {len(sampler) for sampler in samplers} == {len(samplers[0])}
-        items = [item for of_rank in batches for batch in of_rank for item in batch]
-        assert {item.epoch for item in items} == {1}
-        assert sorted(item.row for item in items) == list(range(len(costs)))
-
-
-def test_more_ranks_than_rows_are_refused() -> None:
-    with pytest.raises(DataError, match="3 training rows cannot be shared out among 4 processes. Start fewer"):
-        RandomBatchSampler(np.full(3, 10), by_rows(1), seed=0, rank=0, world_size=4)
-
-
-def test_a_sampler_repeats_its_epoch_until_it_is_told_the_next() -> None:
-    sampler = RandomBatchSampler(short_texts(200), by_rows(8), seed=0)
-    first = list(sampler)
-    assert list(sampler) == first
-    sampler.set_epoch(1)
-    assert rows_of(sampler) != [[item.row for item in batch] for batch in first]
-    sampler.set_epoch(0)
-    assert list(sampler) == first
-
-
-def rows_of(sampler: RandomBatchSampler) -> list[list[int]]:
-    return [[item.row for item in batch] for batch in sampler]
-
-
-def test_a_rank_gets_every_nth_batch_of_the_plan() -> None:
-    costs, size = short_texts(200), by_rows(8)
-    sampler = RandomBatchSampler(costs, size, seed=3, rank=1, world_size=2)
-    sampler.set_epoch(2)
-    plan = as_lists(plan_epoch(costs, size, seed=3, epoch=2, multiple_of=2))
-    assert rows_of(sampler) == plan[1::2]
-
-
-# --- parts of a batch ---
+# --- parts of a micro-batch ---
 
 
 def test_the_example_of_the_module() -> None:

@@ -12,7 +12,8 @@ import torch
 
 from ftkit.adapters.columns import pad_columns
 from ftkit.adapters.task_adapter import Batch, Encoded
-from ftkit.engine.batching import RandomBatchSampler, RowOfEpoch, StepSize
+from ftkit.engine.batching import StepSize
+from ftkit.engine.step_plan import MicroBatchSampler, RowOfEpoch, StepPlan
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
 
 IN_PARTS = StepSize(rows=4, cost=None, max_cost_at_once=4_096, part_cost=5)
@@ -124,7 +125,7 @@ def test_smaller_parts_of_a_part_draw_the_same() -> None:
 
 
 def test_epochs_of_a_sampler_draw_differently_and_repeat() -> None:
-    encoded, sampler = encoded_of(*[(4, 1)] * 8), RandomBatchSampler(np.full(8, 4), IN_PARTS, seed=5)
+    encoded, sampler = encoded_of(*[(4, 1)] * 8), MicroBatchSampler(StepPlan(np.full(8, 4), IN_PARTS, seed=5))
     collate = PartsCollator(Drawing(), encoded.costs, IN_PARTS, seed=5)  # type: ignore[arg-type]
 
     def numbers(epoch: int) -> list[float]:
