@@ -30,6 +30,7 @@ def arguments_of(**settings):
         "seed": 1,
         "data_seed": None,
         "world_size": 1,
+        "gradient_accumulation_steps": 1,
         "process_index": 0,
         "fsdp": None,
         "deepspeed_plugin": None,
