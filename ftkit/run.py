@@ -190,6 +190,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     process = arguments.distributed_state
     adapter.preprocessor.fit(run.splits["train"].examples)
     rows = adapter.preprocessor.encode(run.splits["train"].examples, targets=True)
+    steps.check_same_steps(run, arguments, rows)
     to_score = {
         name: adapter.preprocessor.encode_to_score(split.examples)
         for name, split in run.splits.items()

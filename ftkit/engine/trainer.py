@@ -21,6 +21,7 @@ from ftkit.engine import checkpoints
 from ftkit.engine.arguments import is_sharded
 from ftkit.engine.batching import StepSize
 from ftkit.engine.current_batch import computing
+from ftkit.engine.global_batch import GlobalBatch
 from ftkit.engine.guards import FiniteGuard, NameRows, check_weights_are_finite
 from ftkit.engine.interruption import Agreement, Interruption
 from ftkit.engine.out_of_memory import FittingSteps, obstacle
@@ -399,4 +400,5 @@ class FtkitTrainer(Trainer):
             (folder / "training_args.bin").unlink(missing_ok=True)
             save_training_state(self.accelerator.unwrap_model(model, keep_torch_compile=False), folder)
             totals.save(folder)
+            GlobalBatch.of(self.plan).save(folder)
             checkpoints.write_manifest(folder)

@@ -33,6 +33,13 @@ from ftkit.runs.replacement import REPLACEMENT, finish_replacement, foreign_entr
 # Settings that may differ when a run goes on: they change where it lies, or what is said or kept, not what is learnt.
 FREE_ON_RESUME = {"resume", "overwrite", "output_dir", "run", "push"}
 FREE_TRAIN_KEYS_ON_RESUME = {"logging_steps", "report_to", "save_total_limit", "run_name", "project"}
+# What may differ besides while a run is unfinished: by these it goes on with another number of processes. Whether
+# optimizer steps stay the same is seen when the rows are known; see ftkit.engine.global_batch.
+BATCH_KEYS = {
+    "train.per_device_train_batch_size",
+    "train.max_tokens_per_batch",
+    "train.gradient_accumulation_steps",
+}
 
 
 class RunDirectory:
@@ -117,6 +124,8 @@ class RunDirectory:
         given = given if given.is_file() else self.work / CONFIG_FILE
         before, now = _comparable(load_config(given)), _comparable(config)
         changed = sorted(key for key in before | now if before.get(key) != now.get(key))
+        if not self.is_finished:
+            changed = [key for key in changed if key not in BATCH_KEYS]
         if not changed:
             return
         listed = "; ".join(f"{key} was {shown(before.get(key))}, is {shown(now.get(key))}" for key in changed[:6])
@@ -158,6 +167,7 @@ class RunDirectory:
         if self.continues:
             self.check_same_data(fingerprints)
             self.check_same_weights(weights or {})
+            self._write_config(config)
             self.is_started = True
             return
         self._before = before
@@ -170,9 +180,12 @@ class RunDirectory:
         atomic_write_json(self.checkpoints / DATA_FILE, dict(fingerprints))
         if weights:
             atomic_write_json(self.checkpoints / CHECKPOINT_FILE, dict(weights))
+        self._write_config(config)
+        self.is_started = True
+
+    def _write_config(self, config: RunConfig) -> None:
         atomic_write_text(self.checkpoints / GIVEN_FILE, config.to_yaml())
         atomic_write_text(self.work / CONFIG_FILE, config.to_yaml())  # last: what makes the folder a run
-        self.is_started = True
 
     def check_is_there(self) -> None:
         """Makes sure that what has been started here is still here, and not the run of another process.

@@ -16,10 +16,11 @@ from ftkit.config.run_config import RunConfig
 from ftkit.config.train import stated_trackers
 from ftkit.console import is_main_process, note
 from ftkit.data.writers import open_writer
-from ftkit.engine import evaluation, training
+from ftkit.engine import evaluation, global_batch, training
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import Evaluation
 from ftkit.engine.loss_course import loss_warning
+from ftkit.engine.step_plan import plan_steps
 from ftkit.engine.trackers import IDS_FILE, Trackers, base_name, flat_config
 from ftkit.engine.training import Trained
 from ftkit.models.loading import LoadedModel
@@ -65,6 +66,20 @@ def training_warnings(
     constant_loss = adapter.objective.constant_loss(run.splits["train"].examples, rows)
     warning = loss_warning(trained.log_history, constant_loss=constant_loss, learning_rate=learning_rate)
     return [] if warning is None else [warning]
+
+
+def check_same_steps(run: CheckedRun, arguments: TrainingArguments, rows: Encoded) -> None:
+    """Makes sure that a run goes on in the optimizer steps in which it began, by however many processes.
+
+    Args:
+        rows: of the training split.
+
+    Raises:
+        ConfigError: they would hold other rows.
+    """
+    if run.directory.continues:
+        size = training.step_size(run.config.train, arguments)
+        global_batch.check_same_steps(run.directory.checkpoints, plan_steps(rows.costs, size, arguments))
 
 
 def check_tuned_layers(run: CheckedRun) -> None:

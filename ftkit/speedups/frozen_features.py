@@ -27,6 +27,7 @@ from ftkit.engine.current_batch import computing, current_batch
 from ftkit.engine.evaluation import evaluating
 from ftkit.engine.out_of_memory import computed_in_memory
 from ftkit.engine.pass_state import PassState, running_statistics
+from ftkit.engine.step_plan import plan_steps
 from ftkit.speedups.first_epoch import FirstEpoch
 from ftkit.speedups.kept_states import KeptStates, find_room, memory_limit
 from ftkit.speedups.speedup import Applied, Speedup, Workload
@@ -210,10 +211,8 @@ def apply(workload: Workload) -> Applied | None:
     around = contextlib.ExitStack()
     around.enter_context(layers.replaced())
     assert workload.size is not None
-    seed = arguments.seed if arguments.data_seed is None else arguments.data_seed
-    first_epoch = FirstEpoch(
-        rows, workload.adapter.preprocessor, workload.size, seed=seed, world_size=arguments.world_size
-    )
+    plan = plan_steps(rows.costs, workload.size, arguments)
+    first_epoch = FirstEpoch(rows, workload.adapter.preprocessor, plan)
     filling = model.register_forward_pre_hook(_Filling(kept, first_epoch, rows.costs))
     around.callback(filling.remove)
     applied = Applied(facts={"frozen_prefix_cache": nothing})

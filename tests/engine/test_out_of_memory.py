@@ -29,6 +29,8 @@ TEXTS = [f"{text} {text} {text}" if index % 4 == 0 else text for index, (text, _
 # Batches of the first epoch have rows of 7 8 10 8, 11 7 23 8, 23 12 10 20, 8 11 9 17 positions, and of the second of
 # 8 20 23 17, 23 10 7 8, 11 11 8 8, 7 12 10 9: with padding 40, 92, 92, 68 and 92, 92, 44, 48.
 AT_ONCE = StepSize(rows=4, cost=None, max_cost_at_once=math.inf, part_cost=math.inf)
+IN_PARTS = StepSize(rows=16, cost=None, max_cost_at_once=100, part_cost=5)
+WHOLE = StepSize(rows=16, cost=None, max_cost_at_once=math.inf, part_cost=math.inf)
 
 CPU = RuntimeError(
     "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
@@ -154,7 +156,7 @@ def test_gradients_of_a_failed_pass_do_not_stay(make_trainer: MakeTrainer) -> No
     """A batch whose second part fails in its backward pass: the first, and half of the second, have been added."""
     found, memory = [], SmallMemory(60, "backward")
     for is_small in (False, True):
-        trainer = make_trainer(size=StepSize(rows=16, cost=None, max_cost_at_once=100, part_cost=5))
+        trainer = make_trainer(size=IN_PARTS, gradient_accumulation_steps=1)
         if is_small:
             memory.attach(trainer.model)
         (batch,) = trainer.get_train_dataloader()
@@ -282,7 +284,7 @@ def test_rows_without_padding_are_taken_as_they_are() -> None:
 
 
 def test_padded_rows_are_padded_to_the_longest_of_their_smaller_part(make_trainer: MakeTrainer) -> None:
-    trainer = make_trainer(size=StepSize(rows=16, cost=None, max_cost_at_once=math.inf, part_cost=math.inf))
+    trainer = make_trainer(size=WHOLE, gradient_accumulation_steps=1)
     (batch,) = trainer.get_train_dataloader()
     (part,) = batch["parts"]
     found = trainer.collator.split(part, trainer.encoded, epoch=0, most_positions=46)

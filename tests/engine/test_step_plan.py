@@ -158,7 +158,7 @@ def test_the_spread_is_what_the_most_burdened_rank_has_more_than_the_mean() -> N
 
 @pytest.mark.parametrize(("size", "most"), [(by_rows(32), 0.01), (by_rows(8), 0.06), (by_cost(512), 0.005)])
 def test_ranks_are_balanced_on_banking77(real_data: Path, size: StepSize, most: float) -> None:
-    """Batches of as many rows, or positions, taken in turn would have the slowest rank 10%, 21% and 2% above the mean."""
+    """Batches that are taken in turn would have the most burdened rank 10%, 21% and 2% above the mean."""
     with (real_data / "banking77" / "train.csv").open(encoding="utf-8", newline="") as file:
         costs = np.array([len(row["text"].split()) + 2 for row in csv.DictReader(file)])
     assert dealt_facts(StepPlan(costs, size, seed=0, num_ranks=4))["rank_spread"] < most

@@ -59,7 +59,7 @@ def batch_of(
 def test_rows_come_with_their_numbers() -> None:
     rows = TrainingRows(encoded_of((3, 1), (9, 1)))
     assert len(rows) == 2
-    assert rows.__getitems__([RowOfEpoch(1, epoch=4)]) == [((1, 4), {"input_ids": [5] * 9, "labels": [1]})]
+    assert rows.__getitems__([RowOfEpoch(1, epoch=4)]) == [((1, 4, True), {"input_ids": [5] * 9, "labels": [1]})]
 
 
 def test_each_part_is_as_wide_as_its_own_longest_row() -> None:

@@ -1,0 +1,94 @@
+"""Runs on several ranks: one process imports the libraries, and forks a process for each rank.
+
+    python tests/ranks.py jobs.json
+
+A job is `{"num_ranks": 4, "configs": [FILE, ...]}`: its ranks carry out these configs, one after another. Launchers
+start a new interpreter for each rank, which imports for seconds what a tiny run computes in less than one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ftkit.config import yaml as strict_yaml
+
+
+def run_on_ranks(folder: Path, jobs: Sequence[tuple[int, Sequence[Mapping[str, Any]]]], *, timeout: int = 240) -> None:
+    """Carries out configs on as many ranks as is said, one job after another, in a fresh process.
+
+    Args:
+        folder: where the configs are written.
+    """
+    described = []
+    for number, (num_ranks, configs) in enumerate(jobs):
+        files = [folder / f"job{number}-{index}.yaml" for index in range(len(configs))]
+        for file, config in zip(files, configs, strict=True):
+            file.write_text(strict_yaml.dump(dict(config)))
+        described.append({"num_ranks": num_ranks, "configs": [str(file) for file in files]})
+    jobs_file = folder / "jobs.json"
+    jobs_file.write_text(json.dumps(described))
+    done = subprocess.run([sys.executable, __file__, str(jobs_file)], capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+def _main(jobs_file: str) -> int:
+    import transformers.trainer  # noqa: F401  # what takes longest to import, before processes are forked
+
+    import ftkit.engine.training
+    import ftkit.run  # noqa: F401
+
+    for job in json.loads(Path(jobs_file).read_text()):
+        port = _free_port()
+        ranks = {_fork(rank, job["num_ranks"], port, job["configs"]) for rank in range(job["num_ranks"])}
+        while ranks:
+            process, status = os.wait()
+            ranks.remove(process)
+            if status:  # the others may wait for it
+                for rank in ranks:
+                    os.kill(rank, signal.SIGKILL)
+                return 1
+    return 0
+
+
+def _fork(rank: int, num_ranks: int, port: int, configs: Sequence[str]) -> int:
+    """Returns the id of a process that is a rank."""
+    if process := os.fork():
+        return process
+    status = 1
+    try:
+        if num_ranks > 1:
+            names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_PORT")
+            values = (rank, rank, num_ranks, num_ranks, port)
+            os.environ |= dict(zip(names, map(str, values), strict=True)) | {"MASTER_ADDR": "127.0.0.1"}
+        import ftkit
+
+        for config in configs:
+            ftkit.train(config)
+        status = 0
+    except BaseException:
+        with contextlib.suppress(Exception):
+            traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _free_port() -> int:
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return asked.getsockname()[1]
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1]))
