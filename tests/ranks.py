@@ -9,6 +9,7 @@ start a new interpreter for each rank, which imports for seconds what a tiny run
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -22,8 +23,18 @@ from typing import Any
 
 from ftkit.config import yaml as strict_yaml
 
+IMPORTED = (
+    "transformers.trainer",
+    "ftkit.engine.training",
+    "ftkit.report.files",
+    "ftkit.runs.proof",
+    "ftkit.runs.steps",
+)
+IMPORTED += ("sklearn.metrics", "scipy.stats", "matplotlib.backends.backend_agg", "matplotlib.figure", "evaluate")
+"""What a run imports, before processes are forked."""
 
-def run_on_ranks(folder: Path, jobs: Sequence[tuple[int, Sequence[Mapping[str, Any]]]], *, timeout: int = 240) -> None:
+
+def run_on_ranks(folder: Path, jobs: Sequence[tuple[int, Sequence[Mapping[str, Any]]]], *, timeout: int = 480) -> None:
     """Carries out configs on as many ranks as is said, one job after another, in a fresh process.
 
     Args:
@@ -42,11 +53,8 @@ def run_on_ranks(folder: Path, jobs: Sequence[tuple[int, Sequence[Mapping[str, A
 
 
 def _main(jobs_file: str) -> int:
-    import transformers.trainer  # noqa: F401  # what takes longest to import, before processes are forked
-
-    import ftkit.engine.training
-    import ftkit.run  # noqa: F401
-
+    for name in IMPORTED:
+        importlib.import_module(name)
     for job in json.loads(Path(jobs_file).read_text()):
         port = _free_port()
         ranks = {_fork(rank, job["num_ranks"], port, job["configs"]) for rank in range(job["num_ranks"])}

@@ -28,8 +28,8 @@ class FirstEpoch:
     def part_of(self, row: int) -> np.ndarray:
         """Returns the rows that are computed together with a row, itself among them, in their order.
 
-        Example: of the micro-batch {7, 2, 5, 4} with lengths 3, 9, 4, 8 the parts are {7, 5} and {4, 2}: row 4 is computed
-        with row 2.
+        Example: of the micro-batch {7, 2, 5, 4} with lengths 3, 9, 4, 8 the parts are {7, 5} and {4, 2}: row 4 is
+        computed with row 2.
         """
         batches, batch_of_row = self._batches
         batch = batches[batch_of_row[row]]
