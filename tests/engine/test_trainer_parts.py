@@ -76,6 +76,22 @@ def test_a_step_in_parts_has_the_loss_and_the_gradients_of_the_same_rows_at_once
         torch.testing.assert_close(gradients_in_parts[name], gradient, atol=1e-6, rtol=0, msg=name)
 
 
+def test_micro_batches_without_a_row_of_their_own_add_nothing(make_trainer: MakeTrainer) -> None:
+    """Sixteen rows in twenty micro-batches: four compute a row once more, as a rank does that others wait for."""
+    found = []
+    for size, count in ((AT_ONCE, 1), (StepSize(rows=1, cost=None, max_cost_at_once=math.inf), 20)):
+        trainer = make_trainer(size, gradient_accumulation_steps=count)
+        batches = list(trainer.get_train_dataloader())
+        assert sum(not batch["counts"] for batch in batches) == (4 if count == 20 else 0)
+        losses = [trainer.training_step(trainer.model, batch) for batch in batches]
+        assert trainer.num_rows_of_rank == len(TEXTS)
+        found.append((sum(losses), {name: value.grad for name, value in trainer.model.named_parameters()}))
+    (loss, gradients), (loss_of_all, gradients_of_all) = found
+    torch.testing.assert_close(loss_of_all, loss, atol=1e-6, rtol=0)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradients_of_all[name], gradient, atol=1e-6, rtol=0, msg=name)
+
+
 def test_operations_are_those_of_all_parts(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(IN_PARTS)
     batch = only_batch(trainer)
