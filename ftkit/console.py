@@ -19,8 +19,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ftkit.errors import OutOfMemory
-
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -64,8 +62,10 @@ def say_json(value: Any, *, indent: int | None = 2) -> None:
 
 
 def show_error(error: BaseException) -> None:
-    """Says why the command ends; of several processes the main one does, or the one whose memory is too small."""
-    if is_main_process() or isinstance(error, OutOfMemory):
+    """Says why the command ends; of several processes one does, see ftkit.engine.ranks."""
+    if getattr(error, "is_told_elsewhere", False):
+        return
+    if is_main_process() or getattr(error, "tells_for_all", False):
         sys.stderr.write(f"error: {printable(as_options(str(error)))}\n")
 
 

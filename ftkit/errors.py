@@ -10,9 +10,15 @@ from collections.abc import Iterable
 
 
 class FtkitError(Exception):
-    """Base of every error meant for the user. The command line prints it and exits with `exit_code`."""
+    """Base of every error meant for the user. The command line prints it and exits with `exit_code`.
+
+    Attributes:
+        tells_for_all: whether it is told by the rank that raises it, whichever that is, for all ranks of a run.
+        is_told_elsewhere: whether another rank tells it.
+    """
 
     exit_code = 1
+    tells_for_all = is_told_elsewhere = False
 
 
 class RunError(FtkitError):

@@ -11,6 +11,7 @@ from ftkit.config.files import CONFIG_FILE
 from ftkit.config.run_config import RunConfig, load_config
 from ftkit.console import is_main_process, note, warn
 from ftkit.data.files import atomic_write_text
+from ftkit.engine.ranks import ending_together, num_launched, wait_for_rank_0
 from ftkit.errors import FtkitError, HubError, Interrupted
 from ftkit.models.fingerprint import weights_fingerprint
 from ftkit.runs.checked_run import CheckedRun, check_run
@@ -75,10 +76,11 @@ def train(
         UserError: config, data or checkpoint are wrong; nothing was written.
         RunError: training started and could not finish.
     """
-    loaded = load_config(config, overrides)
-    check_code_is_trusted(config, loaded, overrides, trust_remote_code=trust_remote_code)
-    result = execute(loaded)
-    push_finished(loaded, result)
+    with ending_together():
+        loaded = load_config(config, overrides)
+        check_code_is_trusted(config, loaded, overrides, trust_remote_code=trust_remote_code)
+        result = execute(loaded)
+        push_finished(loaded, result)
     return result
 
 
@@ -138,7 +140,7 @@ def push_finished(config: RunConfig, result: RunResult) -> Pushed | None:
 def execute(config: RunConfig) -> RunResult:
     """Carries out a run, and ends it in good order when a signal asks for it.
 
-    On several processes, each calls this and the main one writes.
+    On several processes, each calls this inside of `ending_together`, and the main one writes.
 
     Raises:
         UserError: config, data or checkpoint are wrong; nothing was written.
@@ -147,15 +149,21 @@ def execute(config: RunConfig) -> RunResult:
     """
     from ftkit.engine.interruption import Interruption
     from ftkit.engine.memory_errors import running_out_told
+    from ftkit.engine.ranks import losses_told
     from ftkit.runs.faults import faults_told
 
     with Interruption().listening() as interruption:
         # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing written.
         run = _possible_run(config)
+        if num_launched() > 1:
+            from ftkit.runs.agreement import agree
+
+            agree(run)
         try:
             with (
                 faults_told(run.directory),
                 running_out_told(),
+                losses_told(interruption),
                 run.directory.withdrawn_on_failure(),
                 run.directory.lock,
             ):
@@ -217,6 +225,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         directory.start(config, run.fingerprints, run.weight_fingerprints())
     trackers = steps.open_trackers(run) if process.is_main_process else Trackers()
     process.wait_for_everyone()
+    directory.is_started = True
 
     # Train, and evaluate with the best weights.
     startup.wake_collector()
@@ -292,7 +301,14 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         found["saved_megabytes"] = saving.saved_megabytes(staging)
         sample = run.splits.get("validation") or run.splits["train"]
         found["proof"] = proof.prove(
-            staging, resolved, kind=run.kind, model=trained.model, adapter=adapter, split=sample, limits=limits
+            staging,
+            resolved,
+            kind=run.kind,
+            model=trained.model,
+            adapter=adapter,
+            split=sample,
+            published={name: run.splits[name] for name in to_score},
+            limits=limits,
         )
         content = report_content(run, trained, adapter, evaluated, found, [*warnings, *course, *told])
         example = shown_example(write_report(staging, content).card)
@@ -302,5 +318,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
                 trackers.finish(found, directory.work)
             finally:
                 directory.replace()
-    process.wait_for_everyone()
-    return RunResult(directory.path, found, run.primary_metric, example)
+    wait_for_rank_0()
+    return RunResult(
+        directory.path, found if process.is_main_process else directory.results(), run.primary_metric, example
+    )

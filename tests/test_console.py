@@ -10,16 +10,30 @@ import sys
 import pytest
 
 from ftkit import console
-from ftkit.errors import OutOfMemory, RunError
+from ftkit.errors import RunError
 
 
-@pytest.mark.parametrize(("error", "is_told"), [(RunError("as all"), False), (OutOfMemory("too small"), True)])
-def test_of_several_processes_one_alone_may_run_out_of_memory(
-    error: RunError, is_told: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("rank", "marks", "is_told"),
+    [
+        ("1", {}, False),
+        ("1", {"tells_for_all": True}, True),
+        ("0", {}, True),
+        ("0", {"is_told_elsewhere": True}, False),
+    ],
+)
+def test_of_several_ranks_one_tells(
+    rank: str,
+    marks: dict[str, bool],
+    is_told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("RANK", rank)
+    error = RunError("the disk is full")
+    vars(error).update(marks)
     console.show_error(error)
-    assert ("too small" in capsys.readouterr().err) == is_told
+    assert ("the disk is full" in capsys.readouterr().err) == is_told
 
 
 OPTIONS = {

@@ -328,3 +328,26 @@ def test_a_model_that_reloads_otherwise_is_not_a_finished_run(checkpoint, tmp_pa
     with pytest.raises(ftkit.RunError, match="The proof failed"):
         ftkit.train(config)
     assert not (Path(config["output_dir"]) / "all_results.json").exists()
+
+
+def test_predictions_that_the_saved_model_does_not_make_are_no_finished_run(checkpoint, tmp_path, monkeypatch):
+    from ftkit.runs import steps
+
+    evaluate_split = steps.evaluate_split
+
+    def by_other_weights(run, model, adapter, name, *arguments):
+        found = evaluate_split(run, model, adapter, name, *arguments)
+        path = run.directory.staging / "predictions" / f"{name}.jsonl"
+        lines = path.read_text().splitlines(keepends=True)
+        if name == "test":  # of the last row, as if another rank had computed it
+            row = json.loads(lines[-1])
+            row["scores"] = {label: score * 0.999 for label, score in row["scores"].items()}
+            lines[-1] = json.dumps(row) + "\n"
+        path.write_text("".join(lines))
+        return found
+
+    monkeypatch.setattr(steps, "evaluate_split", by_other_weights)
+    config = run_config(tmp_path, checkpoint("bert"), **{"train.num_train_epochs": 1})
+    with pytest.raises(ftkit.RunError, match=r"1 of 8 rows of predictions/test.jsonl are not what.*row 8 is"):
+        ftkit.train(config)
+    assert not (Path(config["output_dir"]) / "all_results.json").exists()

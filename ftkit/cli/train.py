@@ -20,9 +20,10 @@ def command(
 
     `accelerate launch [...] -m ftkit train CONFIG` is the same run on several processes.
     """
+    from ftkit.engine.ranks import ending_together
     from ftkit.speedups.startup import collector_at_rest
 
-    with collector_at_rest():
+    with collector_at_rest(), ending_together():
         _train(config, overrides or [], trust_remote_code)
 
 

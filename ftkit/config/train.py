@@ -241,6 +241,8 @@ if TYPE_CHECKING:
         seed: int | None = None
         data_seed: int | None = None
         use_cpu: bool | None = None
+        ddp_timeout: int | None = None
+        ddp_backend: str | None = None
         bf16: bool | None = None
         fp16: bool | None = None
         activation_checkpointing: bool | None = None

@@ -70,7 +70,7 @@ def _defaults(
     strategy = kwargs.get("eval_strategy", "epoch" if has_validation else "no")
     save_strategy = strategy if strategy != "no" else "epoch"
     defaults: dict[str, Any] = {"eval_strategy": strategy, "save_strategy": save_strategy}
-    if not torch.accelerator.is_available():
+    if computes_on_cpu(None):
         # Without this word, processes that were launched together on CPUs would not find one another.
         defaults["use_cpu"] = True
     if learning_rate is not None:
@@ -83,6 +83,17 @@ def _defaults(
         defaults["metric_for_best_model"] = metric
         defaults["greater_is_better"] = greater_is_better(metric.removeprefix("eval_"))
     return defaults
+
+
+def computes_on_cpu(use_cpu: bool | None) -> bool:
+    """Tells whether a run computes on a CPU.
+
+    Args:
+        use_cpu: what its config says of it.
+    """
+    if use_cpu is None and not torch.accelerator.is_available():
+        return True
+    return bool(use_cpu) or parse_flag_from_env("ACCELERATE_USE_CPU")
 
 
 def is_sharded(arguments: TrainingArguments) -> bool:
@@ -115,6 +126,7 @@ def _fixed(train: TrainSpec, checkpoints: Path) -> dict[str, Any]:
         "seed": train.chosen_seed,
         "disable_tqdm": True,
         "report_to": "none",  # see ftkit.engine.trackers
+        "log_level_replica": "error",  # ftkit's own notes are those of the main process
         "logging_nan_inf_filter": False,
         "save_total_limit": None,
         "remove_unused_columns": False,

@@ -200,9 +200,14 @@ def gather(predicted: list[tuple[np.ndarray, Arrays]]) -> list[tuple[np.ndarray,
 
 @torch.inference_mode()
 def _measured(
-    model: PreTrainedModel, adapter: TaskAdapter, encoded: Encoded, limits: BatchLimits, autocast: torch.dtype | None
+    model: PreTrainedModel,
+    adapter: TaskAdapter,
+    encoded: Encoded,
+    limits: BatchLimits,
+    shared: bool,
+    autocast: torch.dtype | None,
 ) -> list[tuple[np.ndarray, Arrays]]:
-    """Returns batches of rows with targets, and what the objective measures of each row; all processes share them."""
+    """Returns batches of rows with targets, and what the objective measures of each row."""
 
     def measures_of(rows: np.ndarray) -> Arrays:
         batch = adapter.preprocessor.collate(encoded.rows.__getitems__(rows.tolist()), training=False, rngs=None)
@@ -211,9 +216,11 @@ def _measured(
             found = adapter.objective.measure(model(**batch.inputs), batch)
         return {name: tensor.cpu().numpy() for name, tensor in found.items()}
 
-    batches = share_of(cost_batches(encoded.costs, np.arange(encoded.num_rows), limits))
+    batches = cost_batches(encoded.costs, np.arange(encoded.num_rows), limits)
+    batches = share_of(batches) if shared else batches
     with evaluating(model), torch.autocast(model.device.type, autocast, enabled=autocast is not None):
-        return gather(list(computed_in_memory(measures_of, batches, encoded.costs, model.device)))
+        measured = list(computed_in_memory(measures_of, batches, encoded.costs, model.device))
+    return gather(measured) if shared else measured
 
 
 def mean_loss(
@@ -222,10 +229,16 @@ def mean_loss(
     encoded: Encoded,
     limits: BatchLimits,
     *,
+    shared: bool = False,
     autocast: torch.dtype | None = None,
 ) -> float:
-    """Returns the loss per item over rows with targets: of texts, with each token's true predecessors."""
-    measured = _measured(model, adapter, encoded, limits, autocast)
+    """Returns the loss per item over rows with targets: of texts, with each token's true predecessors.
+
+    Args:
+        shared: all processes call this together; each computes a share of the rows, and all get the whole.
+        autocast: what is computed in, where it is not the type of the weights.
+    """
+    measured = _measured(model, adapter, encoded, limits, shared, autocast)
     total = sum(float(arrays["loss"].sum()) for _, arrays in measured)
     return total / adapter.objective.count_items(encoded)
 
@@ -236,10 +249,16 @@ def row_measures(
     encoded: Encoded,
     limits: BatchLimits,
     *,
+    shared: bool = False,
     autocast: torch.dtype | None = None,
 ) -> Arrays:
-    """Returns what the objective measures of rows with targets, in their order: name -> (R,) float64."""
-    measured = _measured(model, adapter, encoded, limits, autocast)
+    """Returns what the objective measures of rows with targets, in their order: name -> (R,) float64.
+
+    Args:
+        shared: as of `mean_loss`.
+        autocast: likewise.
+    """
+    measured = _measured(model, adapter, encoded, limits, shared, autocast)
     order = np.argsort(np.concatenate([rows for rows, _ in measured]), kind="stable")
     return {
         name: np.concatenate([arrays[name] for _, arrays in measured]).astype(np.float64)[order]
@@ -292,7 +311,8 @@ def evaluate(
     references = objective.references(split.examples)
     metrics = scorer.compute(found["predictions"], references, found.get("scores"))
     if encoded.targets is not None:
-        metrics = {"loss": mean_loss(model, adapter, encoded.targets, limits, autocast=autocast), **metrics}
+        loss = mean_loss(model, adapter, encoded.targets, limits, shared=True, autocast=autocast)
+        metrics = {"loss": loss, **metrics}
     elif "loss" in found:
         metrics = {"loss": float(found["loss"].sum() / objective.count_items(rows)), **metrics}
     if "cut_off" in found:
@@ -315,7 +335,7 @@ def _evaluate_measures(
         DataError: no row has anything to be predicted.
     """
     rows = encoded.inputs if encoded.targets is None else encoded.targets
-    measures = row_measures(model, adapter, rows, limits, autocast=autocast)
+    measures = row_measures(model, adapter, rows, limits, shared=True, autocast=autocast)
     totals = {name: float(array.sum()) for name, array in measures.items()}
     if not totals["items"]:
         raise DataError(f"{split.source}: nothing in its {len(split):,} rows can be predicted. Check what it holds.")

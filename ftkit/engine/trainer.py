@@ -27,6 +27,7 @@ from ftkit.engine.interruption import Agreement, Interruption
 from ftkit.engine.out_of_memory import FittingSteps, obstacle
 from ftkit.engine.pass_state import seed_draws
 from ftkit.engine.precision import unwrap_forward
+from ftkit.engine.ranks import give_weights
 from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, ends_epoch, is_best_of_equals
 from ftkit.engine.step_plan import MicroBatchSampler, plan_steps
 from ftkit.engine.totals import Totals
@@ -348,6 +349,8 @@ class FtkitTrainer(Trainer):
             )
         super()._load_best_model()
         load_training_state(self.model, best)
+        if self.args.world_size > 1 and not is_sharded(self.args):
+            give_weights(self.model)  # whatever each rank has read: what is scored is what rank 0 saves
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Saves a checkpoint, seals it with a manifest, and only then deletes older ones.

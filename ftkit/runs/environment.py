@@ -31,8 +31,13 @@ def environment() -> dict[str, Any]:
         "cpu_count": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if cuda else [],
-        "packages": {name: version for name in PACKAGES if (version := _version(name)) is not None},
+        "packages": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Returns package -> version, of those that decide what comes out."""
+    return {name: version for name in PACKAGES if (version := _version(name)) is not None}
 
 
 def _version(package: str) -> str | None:

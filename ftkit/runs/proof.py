@@ -1,7 +1,15 @@
-"""The proof: what was saved is loaded again from disk and must reproduce the trained model's own predictions."""
+"""The proof: what was saved is loaded again from disk and must reproduce the trained model's own predictions.
+
+It must also reproduce what has been written for people to read: of each scored split, rows from all over its
+predictions, which several processes may have computed.
+"""
 
 from __future__ import annotations
 
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +17,12 @@ import numpy as np
 
 from ftkit.adapters.task_adapter import Arrays, TaskAdapter
 from ftkit.config.run_config import RunConfig
+from ftkit.data.cells import shown
+from ftkit.data.files import json_safe
 from ftkit.errors import RunError
 from ftkit.kinds.kind import Kind
 from ftkit.models.quantization import move
+from ftkit.runs.files import PREDICTIONS
 from ftkit.runs.loading import load_model, load_task_adapter
 from ftkit.types import Split
 
@@ -22,6 +33,7 @@ if TYPE_CHECKING:
 
 SAMPLE_ROWS = 32
 TOLERANCE = 1e-5  # of probabilities and numbers: the same float32 weights on the same machine
+ROUNDING = 1e-4  # of those that were computed beside other rows
 
 
 def prove(
@@ -32,21 +44,23 @@ def prove(
     model: PreTrainedModel,
     adapter: TaskAdapter,
     split: Split,
+    published: Mapping[str, Split],
     limits: BatchLimits,
 ) -> dict[str, Any]:
-    """Compares the model in memory with the one on disk, processor included.
+    """Compares the model in memory with the one on disk, processor included, and that one with the predictions.
 
     Args:
         folder: where the run was saved.
         kind: of its task.
         model: the trained model in memory.
         split: examples to predict; the first few are used.
+        published: splits of which there are predictions in `folder`.
 
     Returns:
         What was compared and the largest difference, for `all_results.json`.
 
     Raises:
-        RunError: the saved model predicts something else.
+        RunError: the saved model predicts something else, or the predictions are not its own.
     """
     sample = Split("proof", split.source, split.examples[:SAMPLE_ROWS])
     reloaded = load_task_adapter(folder, config, kind=kind)
@@ -63,13 +77,81 @@ def prove(
             f"The proof failed: the model loaded from {folder} differs from the trained one by {difference:.2g} "
             f"(at most {TOLERANCE:g} is allowed). The run was not finished; what was saved is in that folder."
         )
+    reproduced = {name: _reproduced(loaded, reloaded, folder, scored, limits) for name, scored in published.items()}
     return {
         "reloaded_from_disk": True,
         "rows": len(sample),
         "same_predictions": same,
         "max_difference": difference,
         "tolerance": TOLERANCE,
+        "published_rows": sum(reproduced.values()),
     }
+
+
+def _reproduced(model: PreTrainedModel, adapter: TaskAdapter, folder: Path, split: Split, limits: BatchLimits) -> int:
+    """Compares a sample of the predictions of a split with what a model predicts; returns how many rows that are.
+
+    Rows are computed beside others than before, which changes the last digits of numbers, and may turn what is nearly
+    a tie. Where it seems to, they are computed once more in the batches in which they were.
+
+    Raises:
+        RunError: they are others.
+    """
+    from ftkit.engine.evaluation import WINDOW
+
+    if adapter.objective.is_measured:
+        return 0  # it has no predictions
+    window = split.examples[:WINDOW]
+    places = np.unique(np.linspace(0, len(window) - 1, num=min(SAMPLE_ROWS, len(window)), dtype=int)).tolist()
+    lines = _lines(folder / PREDICTIONS / f"{split.name}.jsonl", places)
+    found = _predictions(model, adapter, [window[place] for place in places], limits)
+    if not _are_same(lines, found):
+        found = _predictions(model, adapter, window, limits)
+        found = [found[place] for place in places]
+    differing = [(place, *pair) for place, *pair in zip(places, lines, found, strict=True) if not _is_same(*pair)]
+    if differing:
+        place, line, now = differing[0]
+        raise RunError(
+            f"The proof failed: {len(differing)} of {len(places)} rows of {PREDICTIONS}/{split.name}.jsonl are not "
+            f"what the saved model predicts; row {place + 1} is {shown(line)}, the model predicts {shown(now)}. The "
+            f"run was not finished; what was saved is in {folder}."
+        )
+    return len(places)
+
+
+def _lines(path: Path, places: Sequence[int]) -> list[dict[str, Any]]:
+    """Returns some rows of a file of predictions, without their ids."""
+    with path.open(encoding="utf-8") as file:
+        lines = list(itertools.islice(file, places[-1] + 1))
+    rows = [json.loads(lines[place]) for place in places]
+    return [{key: value for key, value in row.items() if key != "id"} for row in rows]
+
+
+def _predictions(
+    model: PreTrainedModel, adapter: TaskAdapter, examples: Sequence[Any], limits: BatchLimits
+) -> list[dict[str, Any]]:
+    """Returns what a model predicts, as a file of predictions has it."""
+    from ftkit.engine.evaluation import evaluating, predict_windows
+
+    encoded = adapter.preprocessor.encode_to_score(examples)
+    with evaluating(model):
+        arrays = next(predict_windows(model, adapter, encoded.inputs, limits))[2]
+    return [json.loads(json.dumps(json_safe(row))) for row in adapter.objective.decode(arrays, examples)]
+
+
+def _are_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    return len(one) == len(other) and all(map(_is_same, one, other))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Tells whether two values of JSON are the same, numbers up to rounding."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_is_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return _are_same(one, other)
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)
+    return bool(one == other)
 
 
 def _outputs(model: PreTrainedModel, adapter: TaskAdapter, sample: Split, limits: BatchLimits) -> Arrays:

@@ -1,0 +1,410 @@
+"""The ranks of one run: how they meet, leave words for one another, and tell why they end.
+
+In a collective operation of PyTorch one rank that is missing holds up all others, and none learns which one it is. So
+ranks speak beside them, too, through the store in which they met (`torch.distributed.Store`): it holds words by key,
+whoever reads them and when.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from ftkit.console import note
+from ftkit.errors import FtkitError, Interrupted, MachineError, RunError
+
+if TYPE_CHECKING:
+    from torch.distributed import Store
+
+    from ftkit.engine.interruption import Interruption
+
+DEFAULT_TIMEOUT = 1800.0  # TrainingArguments.ddp_timeout
+SECONDS_TO_AGREE = 10.0  # ranks that make the same mistake find it at about the same time
+SECONDS_TO_TELL = 3.0  # a rank that is still alive answers within them
+LOOKS_EVERY = 0.5  # seconds
+SAYS_WHO_IS_MISSING_AFTER = 30.0
+HOW_TO_NAME_THE_NETWORK = (
+    "Between hosts, gloo and NCCL take the network that the host's name leads to. Name the one that the hosts share: "
+    "GLOO_SOCKET_IFNAME=eth0 (NCCL_SOCKET_IFNAME=eth0), one of those that `ip -o addr` lists"
+)
+
+
+def num_launched() -> int:
+    """Returns how many processes were launched for this run, whichever launcher it was."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+@dataclass(frozen=True)
+class Process:
+    """Where a rank runs.
+
+    Attributes:
+        host: its name.
+        pid: of the process on it.
+        created: when that began, seconds since 1970: numbers of processes are used again.
+    """
+
+    host: str
+    pid: int
+    created: float
+
+    @classmethod
+    def this(cls) -> Process:
+        """Returns the process that asks."""
+        import psutil
+
+        return cls(socket.gethostname(), os.getpid(), psutil.Process().create_time())
+
+    def end(self) -> None:
+        """Ends the process where it stands, if it runs on this host and still is the one that was meant."""
+        import psutil
+
+        if self.host != socket.gethostname():
+            return
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self.pid)
+            if abs(process.create_time() - self.created) < 0.01:
+                process.kill()
+
+
+class Ranks:
+    """This rank and the others, during one run.
+
+    Args:
+        store: reached by all ranks.
+        rank: of this process; 0 writes and speaks.
+        world_size: how many there are.
+
+    Attributes:
+        timeout: seconds that a rank is waited for.
+        are_agreed: whether all have found the run possible; from then on, a mistake of one is one's own.
+        has_told: whether this rank tells why the run ends.
+    """
+
+    def __init__(self, store: Store, rank: int, world_size: int) -> None:
+        self.store, self.rank, self.world_size = store, rank, world_size
+        self.timeout = DEFAULT_TIMEOUT
+        self.are_agreed = self.has_told = False
+        self._num_exchanges = 0
+        self._processes: list[Process] = []
+
+    def exchange(self, value: Any) -> list[Any]:
+        """Returns what each rank gives, by rank; all ranks call this together.
+
+        Args:
+            value: what JSON can hold.
+
+        Raises:
+            MachineError: a rank did not come; the message names it.
+            FtkitError: a rank has ended the run meanwhile, and tells why.
+        """
+        self._num_exchanges += 1
+        topic = f"exchange/{self._num_exchanges}"
+        self.store.set(f"{topic}/{self.rank}", json.dumps(value))
+        missing = self._awaited(topic)
+        if missing:
+            raise MachineError(
+                f"{self.named(missing)} did not come within {self.timeout:g} seconds (train.ddp_timeout); "
+                f"{self.world_size} ranks were launched. Look at what it printed, and whether its host reaches "
+                f"{_meeting_point()}"
+            )
+        return [json.loads(self.store.get(f"{topic}/{rank}")) for rank in range(self.world_size)]
+
+    def _awaited(self, topic: str) -> list[int]:
+        """Waits for a word of each rank; returns the ranks that gave none in time."""
+        start, is_told = time.monotonic(), False
+        while missing := self._silent(topic):
+            waited = time.monotonic() - start
+            if waited > self.timeout:
+                return missing
+            if found := self._told():
+                raise found
+            if waited > SAYS_WHO_IS_MISSING_AFTER and not is_told:
+                is_told = True
+                note(f"waiting for {self.named(missing)}")
+            time.sleep(min(LOOKS_EVERY, 0.05 + waited / 10))
+        return []
+
+    def _silent(self, *topics: str) -> list[int]:
+        """Returns the ranks that have left a word under none of some topics."""
+        return [
+            rank
+            for rank in range(self.world_size)
+            if not any(self.store.check([f"{topic}/{rank}"]) for topic in topics)
+        ]
+
+    def meet(self) -> None:
+        """Lets each rank know where the others run."""
+        if not self._processes:
+            here = Process.this()
+            self._processes = [Process(*found) for found in self.exchange([here.host, here.pid, here.created])]
+
+    def named(self, ranks: Sequence[int]) -> str:
+        """Returns ranks for people: `rank 1 (process 41 on node-b)`."""
+        return ", ".join(self._name(rank) for rank in ranks)
+
+    def _name(self, rank: int) -> str:
+        if rank == self.rank:
+            return f"rank {rank} (process {os.getpid()} on {socket.gethostname()})"
+        if not self._processes:
+            return f"rank {rank}"
+        process = self._processes[rank]
+        return f"rank {rank} (process {process.pid} on {process.host})"
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names of the hosts on which ranks run."""
+        return sorted({process.host for process in self._processes})
+
+    # --- how a run ends ---
+
+    def end(self, error: Exception) -> Exception:
+        """Leaves word that this rank fails; returns the error that it is to end with: one rank tells, for all."""
+        if found := self._told():
+            return found
+        self._fail(error)
+        deadline = time.monotonic() + (SECONDS_TO_TELL if self.are_agreed else SECONDS_TO_AGREE)
+        goes_on = f"exchange/{self._num_exchanges + 1}"  # who is there already does not make this mistake
+        while self._silent("failed", goes_on) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        failed = self._failures()
+        if self.rank != min(failed) or not self._is_first_to_tell():
+            return self._told(seconds=SECONDS_TO_TELL) or _for_another(failed[min(failed)])
+        is_common = len(failed) == self.world_size and len({found["message"] for found in failed.values()}) == 1
+        if isinstance(error, FtkitError) and not is_common:
+            error.args = (f"{self._name(self.rank)}: {error}",)
+        return error
+
+    def lost(self, error: Exception) -> Exception:
+        """Returns what to end with when another rank cannot be reached: that one is named, unless it has told why.
+
+        Ranks on this host that hang are ended: what waits for them would wait for good.
+        """
+        if found := self._told(seconds=LOOKS_EVERY):
+            return found
+        self.store.set(f"alive/{self.rank}", "")
+        deadline = time.monotonic() + SECONDS_TO_TELL
+        while (missing := self._silent("alive", "failed")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if found := self._told():
+            return found
+        for rank in missing if self._processes else ():
+            self._processes[rank].end()
+        told = MachineError(
+            f"{self.named(missing)} was lost: it was killed, hangs, or cannot be reached any more"
+            if missing
+            else f"the ranks cannot reach one another any more ({_first_line(error)}). {HOW_TO_NAME_THE_NETWORK}"
+        )
+        self._fail(told)
+        if self._is_first_to_tell():
+            return told
+        return self._told(seconds=SECONDS_TO_TELL) or _for_another({"code": told.exit_code, "message": str(told)})
+
+    def _fail(self, error: Exception) -> None:
+        code = error.exit_code if isinstance(error, FtkitError) else 1
+        self.store.set(f"failed/{self.rank}", json.dumps({"code": code, "message": str(error)}))
+
+    def _failures(self) -> dict[int, dict[str, Any]]:
+        """Returns rank -> exit code and message of those that have failed."""
+        ranks = [rank for rank in range(self.world_size) if self.store.check([f"failed/{rank}"])]
+        return {rank: json.loads(self.store.get(f"failed/{rank}")) for rank in ranks}
+
+    def _is_first_to_tell(self) -> bool:
+        self.has_told = self.store.compare_set("teller", "", str(self.rank)) == str(self.rank).encode()
+        return self.has_told
+
+    def _told(self, *, seconds: float = 0.0) -> FtkitError | None:
+        """Returns the error of a rank for which another one tells; None where none has told within so many seconds."""
+        deadline = time.monotonic() + seconds
+        while not self.store.check(["teller"]):
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(0.05)
+        return _for_another(json.loads(self.store.get(f"failed/{int(self.store.get('teller'))}")))
+
+
+def _for_another(found: Mapping[str, Any]) -> FtkitError:
+    """Returns the error of a rank for which another one tells.
+
+    Args:
+        found: exit code and message of the one that tells.
+    """
+    error = (Interrupted if found["code"] == Interrupted.exit_code else RunError)(found["message"])
+    error.exit_code, error.is_told_elsewhere = found["code"], True
+    return error
+
+
+def _meeting_point() -> str:
+    return f"{os.environ.get('MASTER_ADDR', '?')}:{os.environ.get('MASTER_PORT', '?')}"
+
+
+# --- this process's ranks ---
+
+
+class _Here:
+    """What this process knows of its ranks; a script may carry out several runs, one after another."""
+
+    num_runs = 0
+    ranks: Ranks | None = None
+
+
+def ranks() -> Ranks:
+    """Returns the ranks of the run that this process carries out; more than one was launched.
+
+    Raises:
+        MachineError: the place where they meet cannot be reached.
+    """
+    if _Here.ranks is None:
+        from torch import distributed
+
+        store, rank, world_size = _meet()
+        _Here.ranks = Ranks(distributed.PrefixStore(f"run-{_Here.num_runs}", store), rank, world_size)
+    return _Here.ranks
+
+
+@functools.cache
+def _meet() -> tuple[Store, int, int]:
+    from torch import distributed
+
+    try:
+        store, rank, world_size = next(distributed.rendezvous("env://", timeout=timedelta(seconds=DEFAULT_TIMEOUT)))
+    except (RuntimeError, ValueError) as error:
+        raise MachineError(
+            f"rank {os.environ.get('RANK', '?')} on {socket.gethostname()} cannot reach {_meeting_point()}, where the "
+            f"ranks meet ({_first_line(error)}). It is the address of rank 0 (--main-process-ip, MASTER_ADDR), which "
+            "every host must reach"
+        ) from None
+    # torchrun keeps its store when it restarts ranks, with the words and addresses of those that have ended.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return distributed.PrefixStore(f"ftkit/attempt-{attempt}", store), rank, world_size
+
+
+def _meeting_place() -> dict[str, Any]:
+    """Returns what `init_process_group` is told of where ranks meet; DeepSpeed calls it in its own way."""
+    from accelerate.utils import parse_flag_from_env
+    from torch import distributed
+
+    if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
+        return {}
+    store, rank, world_size = _meet()
+    return {"store": distributed.PrefixStore("group", store), "rank": rank, "world_size": world_size}
+
+
+def join(*, timeout: float, cpu: bool, backend: str | None) -> None:
+    """Starts the collective operations of all ranks, with a bound on how long one waits for another.
+
+    Args:
+        timeout: seconds.
+        cpu: whether CPUs compute.
+        backend: such as `gloo`; None for the one that suits the device.
+
+    Raises:
+        MachineError: the ranks cannot reach one another.
+    """
+    from accelerate import PartialState
+    from accelerate.utils import InitProcessGroupKwargs
+
+    ranks().timeout = timeout
+    ranks().meet()
+    try:
+        handler = InitProcessGroupKwargs(backend=backend, timeout=timedelta(seconds=timeout))
+        PartialState(cpu=cpu, **handler.to_kwargs(), **_meeting_place())
+    except RuntimeError as error:
+        raise MachineError(
+            f"the ranks on {', '.join(ranks().hosts)} have met, but cannot exchange tensors ({_first_line(error)}). "
+            f"{HOW_TO_NAME_THE_NETWORK}"
+        ) from None
+
+
+def wait_for_rank_0() -> None:
+    """Waits for what rank 0 does alone, such as saving and proving, which may take longer than a collective may."""
+    if num_launched() > 1:
+        here = ranks()
+        here.timeout = max(here.timeout, DEFAULT_TIMEOUT)
+        here.exchange(None)
+
+
+def give_weights(model: Any) -> None:
+    """Gives the trained weights and the buffers of rank 0 to the others; all ranks call this together."""
+    from torch import distributed
+
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.is_floating_point():  # what is quantized does not move
+            distributed.broadcast(tensor.detach(), src=0)
+
+
+@contextlib.contextmanager
+def ending_together() -> Iterator[None]:
+    """Lets one rank tell why the run ends, and all end with its exit code; a run of one process is left alone.
+
+    Raises:
+        FtkitError: as the block does; where another rank tells why, `is_told_elsewhere` is true.
+    """
+    if num_launched() == 1:
+        yield
+        return
+    _Here.num_runs, _Here.ranks = _Here.num_runs + 1, None
+    try:
+        yield
+    except Exception as error:
+        found = error
+        if not getattr(error, "is_told_elsewhere", False) and not ranks().has_told:
+            found = ranks().end(error)
+        if isinstance(found, FtkitError):
+            found.tells_for_all = not found.is_told_elsewhere
+        if found is error:
+            raise
+        raise found from None
+
+
+@contextlib.contextmanager
+def losses_told(interruption: Interruption) -> Iterator[None]:
+    """Turns the failure of a collective operation inside the block into an error that names the rank which was lost.
+
+    Args:
+        interruption: a launcher that loses a process ends the others by a signal; they tell first.
+
+    Raises:
+        MachineError: on the rank that tells.
+        FtkitError: on the others, with `is_told_elsewhere`.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if num_launched() == 1 or not _is_of_collective(error):
+            raise
+        with interruption.completing():
+            found = _lost(error)
+        raise found from None
+
+
+def _lost(error: RuntimeError) -> Exception:
+    try:
+        return ranks().lost(error)
+    except RuntimeError:
+        return MachineError(f"rank 0, or its host, cannot be reached any more at {_meeting_point()}")
+
+
+_OF_COLLECTIVES = (
+    *("gloo", "nccl", "processgroup", "pair closure", "connection closed", "connection reset", "broken pipe"),
+    "timed out waiting",
+)
+"""What errors of collective operations say, in small letters: gloo raises plain RuntimeErrors."""
+
+
+def _is_of_collective(error: RuntimeError) -> bool:
+    from torch.distributed import DistError
+
+    return isinstance(error, DistError) or any(words in str(error).lower() for words in _OF_COLLECTIVES)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

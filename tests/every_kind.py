@@ -1,0 +1,87 @@
+"""A small run of each kind. A new kind adds one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tiny
+import tiny_audio
+import tiny_images
+from runs import run_config, tagging_config, translation_config
+
+
+def _texts(folder: Path) -> dict[str, Any]:
+    return run_config(folder, tiny.make_checkpoint("bert", folder / "model"), **{"train.num_train_epochs": 2})
+
+
+def _tags(folder: Path) -> dict[str, Any]:
+    return tagging_config(folder, tiny.make_checkpoint("bert", folder / "model"))
+
+
+def _translation(folder: Path) -> dict[str, Any]:
+    beams = {"generation": {"num_beams": 2, "max_new_tokens": 8}}
+    return translation_config(folder, tiny.make_checkpoint("t5", folder / "model"), **beams)
+
+
+def _choices(folder: Path) -> dict[str, Any]:
+    row = {"question": "who won", "choices": ["our team", "the rain", "salt"], "label": 0}
+    return _of_rows(folder, "multiple-choice", row)
+
+
+def _ranking(folder: Path) -> dict[str, Any]:
+    return _of_rows(
+        folder, "text-ranking", {"query": "rain", "documents": ["cold rain", "a card"], "labels": [1.0, 0.0]}
+    )
+
+
+def _of_rows(folder: Path, task: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Returns the config of a run on seven equal rows."""
+    model = tiny.make_checkpoint("bert", folder / "model")
+    file = folder / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for _ in range(7)))
+    return {
+        "task": task,
+        "model": {"checkpoint": str(model)},
+        "data": {"train": str(file), "validation": str(file), "test": str(file)},
+        "train": {"num_train_epochs": 1, "per_device_train_batch_size": 2, "use_cpu": True},
+        "output_dir": str(folder / "run"),
+    }
+
+
+def _images(folder: Path) -> dict[str, Any]:
+    tiny_images.make_photos(folder / "photos" / "train", per_class=3)
+    tiny_images.make_photos(folder / "photos" / "test", per_class=1, seed=1)
+    return {
+        "task": "image-classification",
+        "model": {"checkpoint": str(tiny_images.make_checkpoint("vit", folder / "model"))},
+        "data": {"train": str(folder / "photos" / "train"), "test": str(folder / "photos" / "test")},
+        "train": {"num_train_epochs": 1, "per_device_train_batch_size": 4, "use_cpu": True},
+        "output_dir": str(folder / "run"),
+    }
+
+
+def _recordings(folder: Path) -> dict[str, Any]:
+    tiny_audio.write_tones(folder / "tones" / "train", 6)
+    tiny_audio.write_tones(folder / "tones" / "test", 3)
+    return {
+        "task": "audio-classification",
+        "model": {"checkpoint": str(tiny_audio.make_checkpoint("wav2vec2", folder / "model"))},
+        "data": {"train": str(folder / "tones" / "train"), "test": str(folder / "tones" / "test")},
+        "train": {"num_train_epochs": 1, "per_device_train_batch_size": 4, "use_cpu": True},
+        "output_dir": str(folder / "run"),
+    }
+
+
+EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "text-classification": _texts,
+    "token-classification": _tags,
+    "translation": _translation,
+    "multiple-choice": _choices,
+    "text-ranking": _ranking,
+    "image-classification": _images,
+    "audio-classification": _recordings,
+}
+"""Name -> makes checkpoint and data in a folder, and returns the config of a run on a CPU."""

@@ -1,0 +1,96 @@
+"""What ranks do in tests: `rank_jobs.py JOB FOLDER [...]` runs on each of several processes that were launched.
+
+Processes take seconds to start, so that a job puts several runs into one launch. What a rank finds it leaves in
+`FOLDER/found-RANK.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+RANK = int(os.environ.get("RANK", "0"))
+
+
+def launch(
+    job: str, folder: Path, *arguments: object, ranks: int = 2, restarts: int = 0, timeout: float = 240
+) -> subprocess.CompletedProcess[str]:
+    """Runs a job on several processes of this machine, by torchrun."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
+    command = [*launcher, f"--max_restarts={restarts}", __file__, job, folder, *arguments]
+    return subprocess.run(
+        [sys.executable, *map(str, command)], capture_output=True, text=True, timeout=timeout, cwd=folder
+    )
+
+
+def found_by(folder: Path, rank: int) -> dict[str, Any]:
+    """Returns what a rank has found."""
+    return json.loads((folder / f"found-{rank}.json").read_text())
+
+
+def outcome(config: Path, overrides: dict[str, Any] | None = None) -> list[Any]:
+    """Trains; returns the error's exit code, message and whether another rank tells it, or 0 and the metrics."""
+    import ftkit
+    from ftkit.errors import FtkitError
+
+    start = time.monotonic()
+    try:
+        metrics = ftkit.train(config, overrides).metrics
+        return [0, metrics["proof"] | {"num_processes": metrics["num_processes"]}]
+    except FtkitError as error:
+        return [error.exit_code, str(error), error.is_told_elsewhere, time.monotonic() - start]
+
+
+def every_kind(folder: Path) -> dict[str, Any]:
+    """Carries out a run of each config in a folder, then those that ranks may not begin."""
+    found = {path.stem: outcome(path) for path in sorted(folder.glob("*.yaml"))}
+    config, train = folder / "text-classification.yaml", folder / "shorter.csv"
+    where = folder / "host0" if RANK == 0 else folder / "host1"
+    where.mkdir()
+    os.chdir(where)
+    found["folders"] = outcome(config, {"output_dir": "run"})
+    os.chdir(folder)
+    new: dict[str, Any] = {"output_dir": "new"}
+    found["seeds"] = outcome(config, {**new, "train.seed": RANK})
+    found["rows"] = outcome(config, {**new, "data.train": str(train)} if RANK else new)
+    found["missing"] = outcome(config, {**new, "data.train": "missing.csv"} if RANK else new)
+    found["mistake"] = outcome(config, {**new, "data.train": "missing.csv"})
+    found["again"] = outcome(config)
+    return found
+
+
+def hang(folder: Path, config: str) -> dict[str, Any]:
+    """Trains; in the first attempt rank 1 stands still in the middle."""
+    from transformers import TrainerCallback
+
+    from ftkit.runs import steps
+
+    class Hang(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step == 4 and RANK == 1:
+                (folder / "stopped").write_text(str(time.time()))
+                os.kill(os.getpid(), signal.SIGSTOP)
+
+    if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        made = steps.callbacks
+        steps.callbacks = lambda *arguments: [*made(*arguments), Hang()]
+    found = outcome(Path(config))
+    if found[0]:
+        (folder / f"failed-{RANK}.json").write_text(json.dumps([*found, time.time()]))
+        sys.exit(found[0])
+    return {"run": found}
+
+
+def main(job: str, folder: str, *arguments: str) -> None:
+    found = globals()[job](Path(folder), *arguments)
+    (Path(folder) / f"found-{RANK}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
