@@ -21,6 +21,7 @@ KINDS: dict[str, str] = {
     "text-ranking": "ftkit.kinds.text_ranking:KIND",
     "image-classification": "ftkit.kinds.image_classification:KIND",
     "audio-classification": "ftkit.kinds.audio_classification:KIND",
+    "fill-mask": "ftkit.kinds.fill_mask:KIND",
 }
 """Name -> `module:KIND`, imported when it is first asked for."""
 

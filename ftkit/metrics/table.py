@@ -44,7 +44,7 @@ class MetricEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricGroup:
-    """What is computed of one shape of predictions. `MetricGroup(name="fill-mask")` is judged by its loss alone.
+    """What is computed of one shape of predictions. `MetricGroup(name="mine")` is judged by its loss alone.
 
     Attributes:
         name: of a classifier its problem type, else the kind that the group was made for.
@@ -68,6 +68,7 @@ class MetricGroup:
 _SINGLE, _MULTI, _REGRESSION = "single_label_classification", "multi_label_classification", "regression"
 _TAGS, _PLAIN_TAGS, _TRANSLATION = "token-classification", "plain-tags", "translation"
 _CHOICE, _RANKING = "multiple-choice", "text-ranking"
+_FILL_MASK = "fill-mask"
 
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
 _RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
@@ -165,6 +166,25 @@ METRICS: tuple[MetricEntry, ...] = (
     MetricEntry(name="mrr@10", reference="ftkit.metrics.ranking:Mrr", keys={_RANKING: ("mrr@10",)}),
     MetricEntry(name="map", reference="ftkit.metrics.ranking:MeanAveragePrecision", keys={_RANKING: ("map",)}),
     MetricEntry(name="recall@10", reference="ftkit.metrics.ranking:Recall", keys={_RANKING: ("recall@10",)}),
+    MetricEntry(
+        name="perplexity",
+        reference="ftkit.metrics.tokens:Perplexity",
+        keys={_FILL_MASK: ("perplexity",)},
+        inputs=("loss", "items"),
+        lower_is_better=("perplexity",),
+    ),
+    MetricEntry(
+        name="accuracy",
+        reference="ftkit.metrics.tokens:TokenAccuracy",
+        keys={_FILL_MASK: ("accuracy",)},
+        inputs=("num_first", "items"),
+    ),
+    MetricEntry(
+        name="top_5_accuracy",
+        reference="ftkit.metrics.tokens:TokenTop5Accuracy",
+        keys={_FILL_MASK: ("top_5_accuracy",)},
+        inputs=("num_in_5", "items"),
+    ),
 )
 """Every built-in metric."""
 
@@ -247,6 +267,12 @@ GROUPS: dict[str, MetricGroup] = {
             # What benchmarks of retrieval report (BEIR, arXiv 2104.08663); it reads graded relevance.
             primary="ndcg@10",
             gives={"predictions": "scores of candidates, lists", "references": "their relevances, lists"},
+        ),
+        MetricGroup(
+            name=_FILL_MASK,
+            defaults=("perplexity", "accuracy", "top_5_accuracy"),
+            # The loss in words that papers use; it says more than the hits while these are few.
+            primary="perplexity",
         ),
         MetricGroup(name="loss"),
     )

@@ -17,6 +17,7 @@ BLOCKS: dict[str, str] = {
     "choice-errors": "ftkit.report.blocks.choice_errors:BLOCK",
     "rank-histogram": "ftkit.report.blocks.rankings:HISTOGRAM",
     "ranking-errors": "ftkit.report.blocks.rankings:ERRORS",
+    "hard-texts": "ftkit.report.blocks.hard_texts:BLOCK",
 }
 """What the page shows of predictions: name -> where the `Block` is."""
 
@@ -30,6 +31,7 @@ READINGS: dict[str, str] = {
     "text": "ftkit.report.readings.text:READING",
     "choice": "ftkit.report.readings.choice:READING",
     "ranking": "ftkit.report.readings.ranking:READING",
+    "tokens": "ftkit.report.readings.tokens:READING",
 }
 """How predictions are told in words: name -> where the `Reading` is."""
 
@@ -41,5 +43,6 @@ USAGES: dict[str, str] = {
     "tag": "ftkit.report.usage.tag:USAGE",
     "write": "ftkit.report.usage.write:USAGE",
     "rank": "ftkit.report.usage.rank:USAGE",
+    "fill": "ftkit.report.usage.fill:USAGE",
 }
 """How a card's code uses a model: name -> where the `Usage` is."""

@@ -32,6 +32,7 @@ _METRIC_NAMES = {
     "mse": "Mean squared error",
     "ndcg@10": "NDCG@10",
     "pearson": "Pearson correlation",
+    "perplexity": "Perplexity",
     "precision": "Precision",
     "recall": "Recall",
     "recall@10": "Recall@10",
@@ -39,6 +40,7 @@ _METRIC_NAMES = {
     "roc_auc": "ROC AUC",
     "spearman": "Spearman correlation",
     "ter": "TER",
+    "top_5_accuracy": "Top-5 accuracy",
 }
 _AVERAGES = ("macro", "micro", "weighted")
 

@@ -23,10 +23,14 @@ NOT_FOR = {
     ("prompt", "token-classification"): {"encoder-decoder"},
     ("p-tuning", "token-classification"): {"encoder-decoder"},
     ("head-only", "translation"): {"decoder", "encoder-decoder"},
-    **{(method, "image-classification"): {"encoder"} for method in VIRTUAL_TOKENS},
+    **{(method, kind): {"encoder"} for kind in ("image-classification", "fill-mask") for method in VIRTUAL_TOKENS},
     **{(method, "audio-classification"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},
     # T5 stands for encoder-decoders here, and has no biases.
-    **{("bitfit", kind): {"encoder-decoder"} for kind in TABLE if find_kind(kind).reads == "text"},
+    **{
+        ("bitfit", kind): {"encoder-decoder"}
+        for kind, families in TABLE.items()
+        if find_kind(kind).reads == "text" and "encoder-decoder" in families
+    },
 }
 
 

@@ -77,6 +77,14 @@ def _translations(checkpoint: Any, folder: Path) -> Case:
     return Case(predictor, rows, texts, ("source is empty",) * 2)
 
 
+def _hidden(checkpoint: Any, folder: Path) -> Case:
+    model = saved("MaskedLM", checkpoint("bert"), folder / "model")
+    texts = ["my [MASK]", " ", "rain <mask>", "nothing is hidden"]
+    predictor = ftkit.load(model, task="fill-mask", columns={"id": "id"})
+    rows = jsonl(folder / "rows.jsonl", [{"text": text} for text in texts])
+    return Case(predictor, rows, texts, ("text is empty", "there is no [MASK] in the text"))
+
+
 def _images(checkpoint: Any, folder: Path) -> Case:
     base = tiny_images.make_checkpoint("vit", folder / "base")
     model = saved_medium("ImageClassification", base, folder / "model", tuple(tiny_images.COLOURS))
@@ -103,6 +111,7 @@ MAKERS = {
     "text-classification": _texts,
     "token-classification": _words,
     "translation": _translations,
+    "fill-mask": _hidden,
     "image-classification": _images,
     "audio-classification": _recordings,
 }

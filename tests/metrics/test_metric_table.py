@@ -31,7 +31,7 @@ from ftkit.types import PROBLEM_TYPES, LabelSpace, ProblemType
 SINGLE = GROUPS["single_label_classification"]
 MULTI = GROUPS["multi_label_classification"]
 REGRESSION = GROUPS["regression"]
-LOSS_ONLY = MetricGroup(name="fill-mask")
+LOSS_ONLY = MetricGroup(name="mine")
 
 
 @pytest.mark.parametrize("entry", METRICS, ids=lambda entry: f"{entry.name}-{next(iter(entry.keys))}")
@@ -112,9 +112,7 @@ def test_external_names_pass_unchecked() -> None:
 
 @pytest.mark.parametrize("name", [*EXTERNAL, "accuracy"])
 def test_what_is_judged_by_its_loss_alone_takes_no_metric(name: str) -> None:
-    with pytest.raises(
-        ConfigError, match=f"metrics: .*'{name}'.*fill-mask is judged by its loss alone: leave metrics"
-    ):
+    with pytest.raises(ConfigError, match=f"metrics: .*'{name}'.*mine is judged by its loss alone: leave metrics"):
         check_metric_names([name], LOSS_ONLY)
 
 

@@ -15,6 +15,7 @@ from ftkit.kinds.table import find_kind
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.recipe import Recipe
 from ftkit.report.usage.classify import ClassifyRecipe
+from ftkit.report.usage.fill import FillRecipe
 from ftkit.report.usage.hear import HearRecipe
 from ftkit.report.usage.rank import RankRecipe
 from ftkit.report.usage.see import SeeRecipe
@@ -386,6 +387,34 @@ def _iob2() -> Any:
     from seqeval.scheme import IOB2
 
     return IOB2
+
+
+def fill_mask_content(*, num_rows: int = 40, **changes: Any) -> ReportContent:
+    """A model that finds about half of the hidden tokens."""
+    generator = np.random.default_rng(6)
+    items = generator.integers(2, 12, num_rows)
+    losses = items * generator.uniform(0.5, 4.0, num_rows)
+    first = generator.binomial(items, 0.5)
+    measures = {"loss": losses, "items": items, "num_first": first, "num_in_5": generator.integers(first, items + 1)}
+    rows = Split("test", "test.txt", examples([None] * num_rows), "dd" * 32)
+    nothing = np.empty(0)
+    split = EvaluatedSplit(
+        "test", rows, nothing, nothing, measures={name: array.astype(float) for name, array in measures.items()}
+    )
+    totals = {name: float(array.sum()) for name, array in measures.items()}
+    return content(
+        [split],
+        label_names=(),
+        problem_type="fill-mask",
+        primary_metric="perplexity",
+        scores={
+            "test_loss": totals["loss"] / totals["items"],
+            "test_perplexity": float(np.exp(totals["loss"] / totals["items"])),
+            "test_accuracy": totals["num_first"] / totals["items"],
+            "test_top_5_accuracy": totals["num_in_5"] / totals["items"],
+        },
+        **{"kind": "fill-mask", "task_name": "fill-mask", "recipe": FillRecipe(max_length=128), **changes},
+    )
 
 
 def translation_content(*, num_rows: int = 40, **changes: Any) -> ReportContent:

@@ -55,7 +55,7 @@ class WordEncoder:
             CheckpointError: it has no token at all that could stand for a word that vanishes.
         """
         self.tokenizer, self.name = tokenizer, name
-        self.special = _special_tokens(tokenizer)
+        self.special = special_tokens(tokenizer)
         self.space = self._find_space()
         self.nothing = self._token_for_nothing()
         self._known: dict[str, tuple[int, ...]] = {}
@@ -105,7 +105,8 @@ class WordEncoder:
         )
 
 
-def _special_tokens(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
+    """Returns what a tokenizer puts around every text."""
     bare = tokenizer("the", add_special_tokens=False)["input_ids"]
     whole = tokenizer("the")["input_ids"]
     for start in range(len(whole) - len(bare) + 1):

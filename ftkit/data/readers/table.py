@@ -49,6 +49,7 @@ class Table:
         rows: may be iterated more than once; each time reads the source afresh.
         hint: why the columns may not be what the user expects, such as another delimiter; often empty.
         folder: where relative paths in the rows begin; None where there is no such place.
+        is_lines: whether rows are the lines of a plain text, which may be parts of something longer.
     """
 
     source: str
@@ -56,6 +57,7 @@ class Table:
     rows: Iterable[Row]
     hint: str = ""
     folder: Path | None = None
+    is_lines: bool = False
 
     def missing_column(self, column: str, *, role: str | None = None) -> DataError:
         """Returns the error for a column that the table does not have.

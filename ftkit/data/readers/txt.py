@@ -42,7 +42,7 @@ def read(path: Path, options: ReadOptions) -> Table:
                 yield from blank
                 blank.clear()
 
-    table = Table(str(path), (), RowStream(rows))
+    table = Table(str(path), (), RowStream(rows), is_lines=True)
     texts = (row for row in table.rows if any(row.values.values()))
     first = first_row(table.source, texts, empty="it has no line with text")
     return replace(table, columns=tuple(first.values))
