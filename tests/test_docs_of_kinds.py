@@ -69,3 +69,17 @@ def test_candidates_that_compete(place):
     assert len((place / "ranked.jsonl").read_text().splitlines()) == 12
     assert len((place / "chosen.jsonl").read_text().splitlines()) == 16
     assert '"baseline_bm25": 1.0' in (place / "ranking_scores.json").read_text()
+
+
+def test_a_domain_before_its_labels(place):
+    texts = {"card": "my card was declined today", "cash": "the machine gave me no cash", "pin": "I forgot my new pin"}
+    rows = [f"{text} {number},{label}" for number in range(4) for label, text in texts.items()]
+    folder = place / "data" / "banking77"
+    folder.mkdir(parents=True)
+    for name, lines in (("train", rows * 2), ("few", rows), ("test", rows)):
+        (folder / f"{name}.csv").write_text("\n".join(["text,category", *lines]) + "\n")
+    config = place / "task_configs" / "fill-mask__banking77__full.yaml"
+    config.write_text(config.read_text().replace("num_train_epochs: 6", "num_train_epochs: 1"))
+    run_blocks(ROOT / "docs" / "fill_mask.md", place)
+    for run in ("banking77-language", "banking77-few", "banking77-few-without"):
+        assert (place / "runs" / run / "all_results.json").is_file()
