@@ -23,6 +23,7 @@ NOT_FOR = {
     ("prompt", "token-classification"): {"encoder-decoder"},
     ("p-tuning", "token-classification"): {"encoder-decoder"},
     ("head-only", "translation"): {"decoder", "encoder-decoder"},
+    ("head-only", "fill-mask"): {"encoder"},
     **{(method, kind): {"encoder"} for kind in ("image-classification", "fill-mask") for method in VIRTUAL_TOKENS},
     **{(method, "audio-classification"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},
     # T5 stands for encoder-decoders here, and has no biases.
