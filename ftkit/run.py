@@ -271,6 +271,8 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         warn(warning)
     if process.is_main_process:
         saving.check_room_for(trained.model, directory.new_staging(), tuner=config.tuner)
+    if "validation" in to_score and adapter.objective.settles:
+        steps.settle(run, trained.model, adapter, to_score["validation"], limits)
     evaluated = {
         name: steps.evaluate_split(run, trained.model, adapter, name, split, limits)
         for name, split in to_score.items()
@@ -285,6 +287,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         **speedups.facts,
         **run.scorer.facts,
         "training_warnings": course,
+        **adapter.objective.resolved_options,
     }
     found = results.collect_results(numbers, run.splits, encoded, evaluated)
 

@@ -294,11 +294,28 @@ class Split(Generic[ExampleT]):
         return len(self.examples)
 
     def where(self, example: ExampleT) -> str:
-        """Returns `file, line N` for a message, or `folder, name` of a row that is a file."""
+        """Returns `file, line N` for a message; of a row without a line `file, id`, or `folder, name` of a file."""
         line: int = example.line  # type: ignore[attr-defined]
         if line:
             return f"{self.source}, line {line}"
+        if isinstance(example.id, str):  # type: ignore[attr-defined]
+            return f"{self.source}, {example.id}"  # type: ignore[attr-defined]
         return f"{self.source}, {example.summary() or f'id {example.id!r}'}"  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedAnswer:
+    """An answer that a model found in a text.
+
+    Attributes:
+        text: what it answers; empty for no answer.
+        best: what it would answer if it had to; empty where nothing can be an answer.
+        no_answer: the probability that there is none, against the best; equal answers may differ in it by rounding.
+    """
+
+    text: str
+    best: str
+    no_answer: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,15 @@ def translation_config(folder: Path, checkpoint: Path, **overrides: Any) -> dict
     return {"generation": {"num_beams": 1}, **config}
 
 
+def question_config(folder: Path, checkpoint: Path, **overrides: Any) -> dict[str, Any]:
+    """Returns a config for a run that answers six questions, two of which have no answer in their text."""
+    from questions import QUESTIONS, write_rows
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = write_rows(folder / "questions.jsonl", QUESTIONS)
+    return _config(folder, checkpoint, "question-answering", str(path), overrides)
+
+
 def _config(folder: Path, checkpoint: Path, task: str, file: str, overrides: dict[str, Any]) -> dict[str, Any]:
     """Returns a config that trains, validates and tests on the same few examples."""
     config = {

@@ -100,7 +100,7 @@ def make_checkpoint(
     import torch
     import transformers
 
-    recipe = (RECIPES | WRITERS)[model_type]
+    recipe = (RECIPES | WRITERS | OTHERS)[model_type]
     tokenizer = recipe.tokenizer()
     config = transformers.AutoConfig.for_model(
         recipe.config_type or model_type,
@@ -149,7 +149,7 @@ def _special_ids(model_type: str, tokenizer: PreTrainedTokenizerBase) -> dict[st
     """The ids that configs of this type state; few decoders state a pad id."""
     from transformers import AutoConfig
 
-    usual = AutoConfig.for_model((RECIPES | WRITERS)[model_type].config_type or model_type)
+    usual = AutoConfig.for_model((RECIPES | WRITERS | OTHERS)[model_type].config_type or model_type)
     ids = {f"{name}_id": getattr(tokenizer, f"{name}_id") for name in tokenizer.SPECIAL_TOKENS_ATTRIBUTES[:7]}
     # An encoder's text begins with [CLS] and ends with [SEP], whatever the config calls them.
     ids["bos_token_id"] = ids["cls_token_id"] if ids["bos_token_id"] is None else ids["bos_token_id"]
@@ -510,3 +510,15 @@ WRITERS: dict[str, Recipe] = {
     ),
 }
 """Checkpoints that translate and that transformers has no classifier for."""
+
+OTHERS: dict[str, Recipe] = {
+    "qwen3": Recipe(
+        _qwen2_tokenizer,
+        "Qwen3ForCausalLM",
+        {**_LLAMA_SIZES, "head_dim": HIDDEN // HEADS, "tie_word_embeddings": True},
+        ("attention_dropout",),
+        spare_rows=8,
+    ),
+    "mistral": Recipe(_llama_tokenizer, "MistralForCausalLM", _LLAMA_SIZES, ("attention_dropout",)),
+}
+"""Decoders that differ from the ones above where they are loaded with a head."""

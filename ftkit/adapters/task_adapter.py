@@ -268,6 +268,7 @@ class Objective(Protocol):
     Attributes:
         options: names of the options that it takes.
         one_pass: whether predicting is one forward pass of the model; else it is a search of many.
+        settles: whether something that predictions depend on, such as a threshold, is settled on validation.
         most_rows: rows that are predicted at once, at most; None where only their costs count.
         formats: in which a run's predictions are written; see ftkit.data.writers.
         is_measured: whether a model is judged by what adds up over rows, such as losses and hits of tokens, and not
@@ -281,6 +282,14 @@ class Objective(Protocol):
 
     @property
     def is_measured(self) -> bool: ...  # noqa: D102
+
+    @property
+    def settles(self) -> bool: ...  # noqa: D102
+
+    @property
+    def resolved_options(self) -> Mapping[str, Any]:
+        """Options that follow from what was settled on validation; saved with the run."""
+        ...
 
     @classmethod
     def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
@@ -352,6 +361,15 @@ class Objective(Protocol):
         """Returns the objective that scores the model while it is trained."""
         ...
 
+    def settle(self, arrays: Arrays, references: np.ndarray) -> None:
+        """Settles on the trained model's predictions of validation what later predictions depend on.
+
+        Args:
+            arrays: finished, of all examples.
+            references: what should have been predicted.
+        """
+        ...
+
     def recipe(self) -> Mapping[str, Any]:
         """Returns what a program without ftkit has to know to use the model; see `ftkit.report.recipe`."""
         ...
@@ -364,6 +382,16 @@ class ObjectiveBase:
     one_pass: ClassVar[bool] = True
     most_rows: ClassVar[int | None] = None
     formats: ClassVar[tuple[str, ...]] = ("jsonl",)
+
+    @property
+    def settles(self) -> bool:
+        """Nothing is settled on validation."""
+        return False
+
+    @property
+    def resolved_options(self) -> Mapping[str, Any]:
+        """Nothing."""
+        return {}
 
     @classmethod
     def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
@@ -394,6 +422,9 @@ class ObjectiveBase:
         """Returns itself."""
         return self
 
+    def settle(self, arrays: Arrays, references: np.ndarray) -> None:
+        """Settles nothing."""
+
 
 @dataclass(frozen=True)
 class TaskAdapter:
@@ -415,6 +446,11 @@ class TaskAdapter:
     def for_validation(self) -> TaskAdapter:
         """Returns the adapter that scores the model while it is trained."""
         return TaskAdapter(self.preprocessor, self.objective.for_validation())
+
+    @property
+    def resolved_options(self) -> dict[str, Any]:
+        """Options of both that follow from the checkpoint or the data; saved with the run."""
+        return {**self.preprocessor.resolved_options, **self.objective.resolved_options}
 
     def recipe(self) -> dict[str, Any]:
         """Returns what a program without ftkit has to be told."""

@@ -113,6 +113,13 @@ def predict_windows(
         yield start, stop, finished
 
 
+def predict_all(model: PreTrainedModel, adapter: TaskAdapter, encoded: Encoded, limits: BatchLimits) -> Arrays:
+    """Returns the finished arrays of all examples; on several processes all call this together."""
+    with evaluating(model):
+        parts = [arrays for _, _, arrays in predict_windows(model, adapter, encoded, limits, shared=True)]
+    return {name: join([part[name] for part in parts]) for name in parts[0]}
+
+
 def _check_are_numbers(arrays: Arrays, start: int) -> None:
     """Raises RunError if the model has computed NaN for an example; a prediction made of it would look like one."""
     for name in ("predictions", "scores", "confidences"):

@@ -29,6 +29,7 @@ from ftkit.inference.onnx_model import MODEL_FILE, OUTPUT, OnnxModel, require_pa
 from ftkit.inference.precision import merged
 from ftkit.inference.predictor import Predictor
 from ftkit.models.fingerprint import graph_fingerprint
+from ftkit.models.outputs import logits_of
 from ftkit.runs.files import EXPORT_FILE
 from ftkit.runs.open_run import open_run
 from ftkit.tuners.merge import check_can_be_merged
@@ -241,7 +242,7 @@ class _Logits(torch.nn.Module):
         self.model, self.names = model, names
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return self.model(**dict(zip(self.names, inputs, strict=True)), return_dict=True).logits
+        return logits_of(self.model(**dict(zip(self.names, inputs, strict=True)), return_dict=True))
 
 
 def write_graph(model: Any, adapter: TaskAdapter, sample: Split, path: Path) -> None:

@@ -15,6 +15,7 @@ from ftkit.errors import DataError, RunError, UserError
 from ftkit.inference.choices import Choices
 from ftkit.inference.predictor import Predictor
 from ftkit.models.fingerprint import weights_fingerprint
+from ftkit.models.outputs import logits_of
 from ftkit.report.merged import write_merged_report
 from ftkit.runs.files import REPORT_FILE, RESULTS_FILE
 from ftkit.runs.trained_adapter import open_trained_adapter
@@ -114,7 +115,7 @@ def _logits(predictor: Predictor, split: Split) -> list[np.ndarray]:
         for indices in cut(rows.costs, np.argsort(rows.costs, kind="stable"), limits):
             batch = preprocessor.collate(rows.rows.__getitems__(indices.tolist()), training=False, rngs=None)
             inputs = batch.to(predictor.model.device).inputs
-            found.append(predictor.model(**inputs).logits.float().cpu().numpy())
+            found.append(logits_of(predictor.model(**inputs)).float().cpu().numpy())
     return found
 
 

@@ -16,6 +16,7 @@ from ftkit.engine.evaluation import cost_batches, join
 from ftkit.engine.out_of_memory import computed_in_memory
 from ftkit.inference.base_weights import BaseWeights
 from ftkit.inference.shared_body import POOLER, Part, SharedBody, body_of
+from ftkit.models.outputs import logits_of
 from ftkit.tuners.low_rank import LowRankParts, plain_model
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def _strictest(jobs: Sequence[Job]) -> BatchLimits:
 @torch.inference_mode()
 def _logits(model: Any, batch: Batch) -> torch.Tensor:
     """Returns a model's outputs for a batch."""
-    return model(**batch.inputs).logits
+    return logits_of(model(**batch.inputs))
 
 
 @torch.inference_mode()

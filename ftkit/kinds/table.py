@@ -19,6 +19,7 @@ KINDS: dict[str, str] = {
     "translation": "ftkit.kinds.translation:KIND",
     "multiple-choice": "ftkit.kinds.multiple_choice:KIND",
     "text-ranking": "ftkit.kinds.text_ranking:KIND",
+    "question-answering": "ftkit.kinds.question_answering:KIND",
     "image-classification": "ftkit.kinds.image_classification:KIND",
     "audio-classification": "ftkit.kinds.audio_classification:KIND",
     "fill-mask": "ftkit.kinds.fill_mask:KIND",

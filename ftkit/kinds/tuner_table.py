@@ -10,6 +10,7 @@ from ftkit.errors import ConfigError
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.table import find_kind, kind_names
 from ftkit.models.loading import body_prefixes
+from ftkit.models.outputs import logits_of
 from ftkit.tuners.spec import METHODS, TunerSpec
 from ftkit.tuners.suits import check_suits
 from ftkit.types import FAMILIES, Family, Modality
@@ -83,10 +84,10 @@ def _tiny_model(kind: Kind, family: Family) -> tuple[PreTrainedModel, list[str]]
 
     model_type, sizes = _MODELS[kind.reads, family]
     config = transformers.AutoConfig.for_model(
-        model_type, **sizes, vocab_size=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, num_labels=3
+        model_type, **sizes, vocab_size=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, num_labels=2
     )
     model = getattr(transformers, kind.task_adapters[family].auto_class).from_config(config)
-    if not kind.predicts_from_labels:
+    if model.get_output_embeddings() is not None:  # it writes with what a checkpoint brings
         return model, []
     body = body_prefixes(model)
     return model, [name for name, _ in model.named_parameters() if not name.startswith(body)]
@@ -106,7 +107,7 @@ def _train_once(model: PreTrainedModel) -> None:
         "input_features": torch.ones(2, 8, 8),
     }
     names = _forward_names(model)
-    model(**{name: tensor for name, tensor in read.items() if name in names}).logits.sum().backward()
+    logits_of(model(**{name: tensor for name, tensor in read.items() if name in names})).sum().backward()
 
 
 def _forward_names(model: Any) -> set[str]:

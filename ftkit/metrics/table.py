@@ -69,11 +69,15 @@ _SINGLE, _MULTI, _REGRESSION = "single_label_classification", "multi_label_class
 _TAGS, _PLAIN_TAGS, _TRANSLATION = "token-classification", "plain-tags", "translation"
 _CHOICE, _RANKING = "multiple-choice", "text-ranking"
 _FILL_MASK = "fill-mask"
+_ANSWERS = "question-answering"
 
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
 _RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
 _F1 = ("f1", "f1_macro", "f1_micro", "f1_weighted")
 _ENTITY_KEYS = ("precision", "recall", "f1", "precision_macro", "recall_macro", "f1_macro")
+# Where questions have no answer; in the words of SQuAD's official script.
+_SQUAD_2_KEYS = ("HasAns_exact", "HasAns_f1", "NoAns_exact", "NoAns_f1", "best_exact", "best_f1")
+_SQUAD_KEYS = ("exact_match", "f1", *_SQUAD_2_KEYS, "best_exact_thresh", "best_f1_thresh")
 _LABEL_INPUTS = (*PAIR, "num_labels")
 _POSITIVE_INPUTS = (*_LABEL_INPUTS, "pos_label")
 
@@ -185,6 +189,12 @@ METRICS: tuple[MetricEntry, ...] = (
         keys={_FILL_MASK: ("top_5_accuracy",)},
         inputs=("num_in_5", "items"),
     ),
+    MetricEntry(
+        name="squad",
+        reference="ftkit.metrics.squad:Squad",
+        keys={_ANSWERS: _SQUAD_KEYS},
+        inputs=(*PAIR, "best_answers", "no_answer_probabilities", "words"),
+    ),
 )
 """Every built-in metric."""
 
@@ -273,6 +283,15 @@ GROUPS: dict[str, MetricGroup] = {
             defaults=("perplexity", "accuracy", "top_5_accuracy"),
             # The loss in words that papers use; it says more than the hits while these are few.
             primary="perplexity",
+        ),
+        MetricGroup(
+            name=_ANSWERS,
+            scorer="ftkit.metrics.answer_scorer:AnswerScorer",
+            arguments=("answer_language",),
+            defaults=("squad",),
+            # What papers report beside exact match; an answer that is a word too long counts in part.
+            primary="f1",
+            gives={"predictions": "texts, an empty one for no answer", "references": "lists of texts"},
         ),
         MetricGroup(name="loss"),
     )

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit.models.loading import LoadedModel, body_prefixes
+from ftkit.models.new_values import drawn_anew
 from ftkit.models.row_match import match_rows, saved_head
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 Tensors = dict[str, "torch.Tensor"]
 
@@ -46,7 +47,7 @@ def keep_known_rows(loaded: LoadedModel, spec: CheckpointSpec, labels: LabelSpac
     if match.is_identity:
         return loaded, told
     parameters = {name: parameter for name, parameter in loaded.model.named_parameters() if name in axes}
-    fresh = parameters if loaded.resized else _drawn_anew(parameters, loaded.model.config)
+    fresh = parameters if loaded.resized else drawn_anew(parameters, loaded.model.config)
     _set_values(parameters, HeadRows(match.rows, axes).placed(fresh, saved))
     return dataclasses.replace(loaded, new_parameters=loaded.new_parameters | axes.keys()), told
 
@@ -88,17 +89,6 @@ class HeadRows:
             if row is not None:
                 placed.select(axis, place).copy_(saved.select(axis, row))
         return placed
-
-
-def _drawn_anew(parameters: Mapping[str, torch.Tensor], config: PretrainedConfig) -> Tensors:
-    """Returns new values for output layers, as transformers draws them: normal weights, no biases."""
-    import torch
-
-    std = getattr(config.get_text_config(), "initializer_range", 0.02)
-    return {
-        name: torch.zeros_like(old) if old.ndim < 2 else torch.empty_like(old).normal_(std=std)
-        for name, old in parameters.items()
-    }
 
 
 def _set_values(parameters: Mapping[str, torch.Tensor], values: Tensors) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError
 from ftkit.models.embeddings import embed_added_tokens
-from ftkit.models.quantization import quantization_arguments
+from ftkit.models.quantization import quantization_arguments, settled_config
+from ftkit.models.renamed_bodies import load_renamed_body
 from ftkit.models.spec import CheckpointSpec
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ class LoadedModel:
 
 # Where transformers lists the model types that an auto class serves.
 _MODEL_TYPES = {
+    "AutoModel": "MODEL_MAPPING_NAMES",
     "AutoModelForSequenceClassification": "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
     "AutoModelForTokenClassification": "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
+    "AutoModelForQuestionAnswering": "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES",
     "AutoModelForImageClassification": "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES",
     "AutoModelForAudioClassification": "MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES",
     "AutoModelForMaskedLM": "MODEL_FOR_MASKED_LM_MAPPING_NAMES",
@@ -97,21 +100,14 @@ def load_with_head(
     Raises:
         CheckpointError: its weights cannot be read, or more than a head is missing.
     """
-    import torch
     import transformers
 
     loader: Any = getattr(transformers, auto_class)
     with loading_errors(spec):
-        model, report = loader.from_pretrained(
-            spec.path,
-            **spec.loading_arguments,
-            **quantization_arguments(spec, loader, **config),
-            dtype=torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # another number of labels: the head is new, and reported as such
-            **config,
-        )
+        if has_renamed_body(auto_class, spec):
+            model, report = load_renamed_body(loader, spec, settled_config(spec, **config))
+        else:
+            model, report = _load_whole(loader, spec, config)
     check_weights_are_numbers(model, spec)
     mismatched = {item[0] for item in report["mismatched_keys"]}
     new = _without_unused_mask(model, frozenset(report["missing_keys"]) | mismatched)
@@ -125,6 +121,37 @@ def load_with_head(
         if hasattr(stated, "use_cache"):
             stated.use_cache = False  # a head reads every text once: keys and values would be kept for nothing
     return LoadedModel(model, new | embed_added_tokens(model, tokenizer, spec.add_tokens), resized)
+
+
+def _load_whole(loader: Any, spec: CheckpointSpec, config: Mapping[str, Any]) -> tuple[PreTrainedModel, Any]:
+    """Returns a model as transformers loads it, and what the loading reports."""
+    import torch
+
+    return loader.from_pretrained(
+        spec.path,
+        **spec.loading_arguments,
+        **quantization_arguments(spec, loader, **config),
+        dtype=torch.float32,
+        use_safetensors=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # another number of labels: the head is new, and reported as such
+        **config,
+    )
+
+
+def has_renamed_body(auto_class: str, spec: CheckpointSpec) -> bool:
+    """Tells whether a checkpoint's body has another name than in the model that it is to become.
+
+    Args:
+        auto_class: such as `AutoModelForQuestionAnswering`.
+    """
+    import transformers
+
+    heads, bodies = (class_names(name, spec.model_type) for name in (auto_class, "AutoModel"))
+    if not heads or not bodies or heads[0] in spec.architectures:
+        return False
+    prefixes = {getattr(transformers, names[0]).base_model_prefix for names in (heads, bodies)}
+    return len(prefixes) > 1
 
 
 def check_weights_are_numbers(model: PreTrainedModel, spec: CheckpointSpec) -> None:

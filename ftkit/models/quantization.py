@@ -14,6 +14,7 @@ from ftkit.models.spec import CheckpointSpec, Quantization
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PretrainedConfig
 
 
 def check_quantization(bits: Quantization | None) -> str | None:
@@ -49,9 +50,9 @@ def quantization_arguments(spec: CheckpointSpec, auto_class: Any, **config: Any)
     if spec.quantization is None:
         return {}
     import torch
-    from transformers import AutoConfig, BitsAndBytesConfig
+    from transformers import BitsAndBytesConfig
 
-    settled = config.get("config") or AutoConfig.from_pretrained(spec.path, **spec.loading_arguments, **config)
+    settled = settled_config(spec, **config)
     with torch.device("meta"):
         outline = auto_class.from_config(settled)
     kept = outside_of_body(outline)
@@ -67,6 +68,13 @@ def quantization_arguments(spec: CheckpointSpec, auto_class: Any, **config: Any)
         settings = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=kept)
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
     return {"quantization_config": settings, "device_map": {"": str(device)}}
+
+
+def settled_config(spec: CheckpointSpec, **config: Any) -> PretrainedConfig:
+    """Returns a checkpoint's config with what it is to say besides, or the whole `config` where that is given."""
+    from transformers import AutoConfig
+
+    return config.get("config") or AutoConfig.from_pretrained(spec.path, **spec.loading_arguments, **config)
 
 
 def outside_of_body(model: torch.nn.Module) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError
+from ftkit.models.outputs import logits_of
 from ftkit.models.spec import CheckpointSpec
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def check_looks_ahead(model: PreTrainedModel, spec: CheckpointSpec) -> None:
     other = ids.clone()
     other[0, -1] = (ids[0, -1] + 1) % spec.vocab_size
     with torch.inference_mode():
-        one, two = (model(input_ids=tokens).logits[0, 0] for tokens in (ids, other))
+        one, two = (logits_of(model(input_ids=tokens))[0, 0] for tokens in (ids, other))
     model.train(was_training)
     if torch.equal(one, two):
         raise CheckpointError(

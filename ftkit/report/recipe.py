@@ -23,6 +23,7 @@ class Recipe(Values):
         num_virtual_tokens: before every text, by an adapter.
         quantization: of the base while the adapter was trained.
         trust_remote_code: the checkpoint brings its own Python code.
+        has_renamed_body: the auto class calls the body otherwise than the base of an adapter does.
     """
 
     usage: str
@@ -32,3 +33,4 @@ class Recipe(Values):
     num_virtual_tokens: int = 0
     quantization: Literal["4bit", "8bit"] | None = None
     trust_remote_code: bool = False
+    has_renamed_body: bool = False

@@ -18,6 +18,8 @@ BLOCKS: dict[str, str] = {
     "rank-histogram": "ftkit.report.blocks.rankings:HISTOGRAM",
     "ranking-errors": "ftkit.report.blocks.rankings:ERRORS",
     "hard-texts": "ftkit.report.blocks.hard_texts:BLOCK",
+    "no-answer-curve": "ftkit.report.blocks.no_answer_curve:BLOCK",
+    "answer-errors": "ftkit.report.blocks.answer_errors:BLOCK",
 }
 """What the page shows of predictions: name -> where the `Block` is."""
 
@@ -32,6 +34,7 @@ READINGS: dict[str, str] = {
     "choice": "ftkit.report.readings.choice:READING",
     "ranking": "ftkit.report.readings.ranking:READING",
     "tokens": "ftkit.report.readings.tokens:READING",
+    "answer": "ftkit.report.readings.answer:READING",
 }
 """How predictions are told in words: name -> where the `Reading` is."""
 
@@ -44,5 +47,6 @@ USAGES: dict[str, str] = {
     "write": "ftkit.report.usage.write:USAGE",
     "rank": "ftkit.report.usage.rank:USAGE",
     "fill": "ftkit.report.usage.fill:USAGE",
+    "answer": "ftkit.report.usage.answer:USAGE",
 }
 """How a card's code uses a model: name -> where the `Usage` is."""

@@ -127,7 +127,7 @@ class CheckedRun:
             family=self.spec.family,
             columns=dict(self.columns),
             max_length=adapter.preprocessor.max_length,
-            adapter_options={**self.adapter_options, **adapter.preprocessor.resolved_options},
+            adapter_options={**self.adapter_options, **adapter.resolved_options},
             prepared=self.task.prepare is not None,
             base=base,
             weights=weights,

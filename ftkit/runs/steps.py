@@ -215,6 +215,15 @@ def open_trackers(run: CheckedRun) -> Trackers:
     return trackers
 
 
+def settle(
+    run: CheckedRun, model: PreTrainedModel, adapter: TaskAdapter, encoded: EncodedToScore, limits: BatchLimits
+) -> None:
+    """Settles on validation, with the best weights, what predictions depend on; all processes call it together."""
+    arrays = evaluation.predict_all(model, adapter, encoded.inputs, limits)
+    references = adapter.objective.references(run.splits["validation"].examples)
+    adapter.objective.settle(arrays, references)
+
+
 def evaluate_split(
     run: CheckedRun,
     model: PreTrainedModel,

@@ -89,14 +89,22 @@ def adjust_prompted_model(model: Any) -> None:
         _count_positions(model)
 
 
+_PER_TOKEN = {"logits": 3, "start_logits": 2, "end_logits": 2}
+"""What outputs call logits of each token -> how many axes they have then."""
+
+
 def _drop_virtual_tokens(model: Any) -> None:
     """Makes the model return logits for real tokens only."""
     count = model.active_peft_config.num_virtual_tokens
 
     def drop(module: torch.nn.Module, args: Any, kwargs: dict[str, Any], outputs: Any) -> Any:
         ids = kwargs.get("decoder_input_ids", kwargs.get("input_ids"))
-        if ids is not None and outputs.logits.dim() == 3 and outputs.logits.shape[1] == ids.shape[1] + count:
-            outputs.logits = outputs.logits[:, count:]
+        for name, num_axes in _PER_TOKEN.items():
+            logits = getattr(outputs, name, None)
+            if ids is None or logits is None or logits.dim() != num_axes:
+                continue
+            if logits.shape[1] == ids.shape[1] + count:
+                setattr(outputs, name, logits[:, count:])
         return outputs
 
     model.register_forward_hook(drop, with_kwargs=True)

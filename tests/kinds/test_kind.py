@@ -34,6 +34,7 @@ INPUTS: dict[str, tuple[Any, Any]] = {
     "text-classification": ("my card\nis lost", 5),
     "token-classification": (["my", "card"], 5),
     "translation": ("my card", ["my", "card"]),
+    "question-answering": (("who left", "my card left"), ["who left"]),
     "image-classification": (png(), 5),
     "audio-classification": (b"card", 5),
     "fill-mask": ("my [MASK]\nis lost", ["my", "card"]),

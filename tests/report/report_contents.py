@@ -11,9 +11,11 @@ from PIL import Image
 
 from ftkit.data.audio import AudioExample
 from ftkit.data.images import ImageExample
+from ftkit.data.questions import Answer, QuestionExample
 from ftkit.kinds.table import find_kind
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.recipe import Recipe
+from ftkit.report.usage.answer import AnswerRecipe
 from ftkit.report.usage.classify import ClassifyRecipe
 from ftkit.report.usage.fill import FillRecipe
 from ftkit.report.usage.hear import HearRecipe
@@ -21,7 +23,15 @@ from ftkit.report.usage.rank import RankRecipe
 from ftkit.report.usage.see import SeeRecipe
 from ftkit.report.usage.tag import TagRecipe
 from ftkit.report.usage.write import WriteRecipe
-from ftkit.types import CandidatesExample, Label, Split, TextExample, TextToTextExample, TokenExample
+from ftkit.types import (
+    CandidatesExample,
+    Label,
+    PredictedAnswer,
+    Split,
+    TextExample,
+    TextToTextExample,
+    TokenExample,
+)
 
 INTENTS = (
     "account_access",
@@ -501,4 +511,56 @@ def _of_candidates(kind: str, split: EvaluatedSplit, metric: str, scores: dict[s
         kind=kind,
         task_name=kind,
         recipe=RankRecipe(max_length=128),
+    )
+
+
+def answer_content(*, num_rows: int = 40, **changes: Any) -> ReportContent:
+    """A model that takes a word too many now and then, and sometimes misses that there is no answer."""
+    from ftkit.metrics.scorer import make_scorer
+    from ftkit.metrics.table import GROUPS
+
+    generator = np.random.default_rng(6)
+    rows, predictions, references = [], np.empty(num_rows, object), np.empty(num_rows, object)
+    for row in range(num_rows):
+        context = f"{_TEXTS[row % len(_TEXTS)]} ({row})"
+        words, first = context.split(), row % 3
+        text = "" if row % 4 == 3 else " ".join(words[first : first + 2])
+        answers = (Answer(text, context.index(text)),) if text else ()
+        rows.append(
+            QuestionExample(id=f"q{row}", question=f"What is it about in {row}?", context=context, answers=answers)
+        )
+        best = " ".join(words[first : first + 2 + row % 2])
+        no_answer = float(np.clip(generator.normal(0.3 if text else 0.7, 0.15), 0, 1))
+        predictions[row] = PredictedAnswer("" if no_answer > 0.5 else best, best, no_answer)
+        references[row] = (text,) if text else ()
+    group = GROUPS["question-answering"]
+    scores = make_scorer(group.defaults, group).compute(predictions, references)
+    splits = [
+        EvaluatedSplit(
+            name,
+            Split(name, f"{name}.json", rows, "ee" * 32),
+            predictions,
+            references,
+            generator.uniform(0.3, 1, num_rows),
+        )
+        for name in ("validation", "test")
+    ]
+    config = CONFIG.format(checkpoint="google-bert/bert-base-cased", train="a.json", test="b.json", output_dir="r/x")
+    return content(
+        splits,
+        label_names=(),
+        problem_type="question-answering",
+        primary_metric="f1",
+        scores={
+            **{f"{prefix}_{key}": value for prefix in ("eval", "test") for key, value in scores.items()},
+            "test_loss": 1.2,
+            "no_answer_threshold": 0.5,
+        },
+        **{
+            "kind": "question-answering",
+            "task_name": "question-answering",
+            "config_yaml": config,
+            "recipe": AnswerRecipe(max_length=384, ids_before=(101,), ids_between=(102,), ids_after=(102,)),
+            **changes,
+        },
     )

@@ -45,6 +45,7 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "tags": contents.tagging_content,
     "plain tags": contents.plain_tagging_content,
     "written": contents.translation_content,
+    "answers": contents.answer_content,
     "images": contents.image_content,
     "recordings": contents.audio_content,
     "choices": contents.choice_content,

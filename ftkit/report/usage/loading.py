@@ -73,7 +73,8 @@ def load_lines(
     configs = [] if card.base.decoder is not None else ["AutoConfig"]
     # How it searches is the run's; its base brings settings of its own.
     search = "model.generation_config = GenerationConfig.from_pretrained(run)"
-    names = sorted([imports, processor.auto_class, *configs, *(["GenerationConfig"] * generates)])
+    bodies = ["AutoModel"] * card.recipe.has_renamed_body
+    names = sorted([imports, processor.auto_class, *configs, *bodies, *(["GenerationConfig"] * generates)])
     return [
         *(["from importlib.resources import files", ""] if _is_built_in(card.base) else []),
         "import torch",
@@ -119,7 +120,14 @@ def _base_model(card: Card, trust: str) -> list[str]:
         known = f"AutoConfig.from_pretrained(base{revision}{trust}).get_text_config().vocab_size"
         lines.append(f"config.get_text_config().vocab_size = {known}")
     arguments = f'config=config, dtype="float32"{revision}{trust}'
-    lines.append(f"model = {recipe.auto_class}.from_pretrained(base, {arguments})")
+    if recipe.has_renamed_body:
+        lines += [
+            f"model = {recipe.auto_class}.from_config(config{trust})",
+            "# Its body has another name in the base, by which from_pretrained would not find it: it would be random.",
+            f"setattr(model, model.base_model_prefix, AutoModel.from_pretrained(base, {arguments}))",
+        ]
+    else:
+        lines.append(f"model = {recipe.auto_class}.from_pretrained(base, {arguments})")
     if recipe.resizes_embeddings:
         lines.append("model.resize_token_embeddings(len(tokenizer))  # rows for the tokens that were added")
     return [*note, *lines]
