@@ -75,6 +75,22 @@ class RowCells:
         return None if found is None or found == "" else str(found)
 
 
+HUGE = 1_000_000  # characters
+
+
+def check_sizes(split: Split, problems: Problems) -> None:
+    """Tells of texts so long that they take seconds and gigabytes; most of them come of a quote that is not closed."""
+    for example in split.examples:
+        if example.size > HUGE:
+            problems.warn(
+                f"{split.name}: texts of more than {HUGE:,} characters, such as one of {example.size:,}: each million "
+                "can take a second and 0.2 GB to read, in each pass over the data",
+                where=split.where(example),
+                remedy="look for a quote that is not closed, or split them",
+                kind=f"{split.name}: huge texts",
+            )
+
+
 def check_cells(split: Split, problems: Problems) -> Split:
     """Reports the rows of which a cell could not be read, and returns the split without them."""
     readable = []

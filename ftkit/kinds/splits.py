@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ftkit.data.problems import Problems
 from ftkit.data.readers import ReadOptions, fingerprint, open_table
-from ftkit.data.row_cells import check_cells
+from ftkit.data.row_cells import check_cells, check_sizes
 from ftkit.data.spec import DataSpec, Source
 from ftkit.data.split import hold_out
 from ftkit.kinds.kind import Kind
@@ -42,6 +42,13 @@ def read_splits(kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, st
         if isinstance(source, float):
             splits["train"], splits[name] = _held_out(name, splits["train"], source, seed, kind)
     return {name: splits[name] for name in ("train", "validation", "test") if name in splits}
+
+
+def check_split_sizes(kind: Kind, splits: Mapping[str, Split], problems: Problems) -> None:
+    """Tells of rows whose text is far longer than texts are."""
+    if kind.reads == "text":  # of images and recordings, a size is one of files
+        for split in splits.values():
+            check_sizes(split, problems)
 
 
 def _held_out(name: str, train: Split, fraction: float, seed: int, kind: Kind) -> tuple[Split, Split]:

@@ -14,6 +14,8 @@ from ftkit.metrics.label_arrays import Array, label_arrays
 from ftkit.metrics.table import PAIR, SCORE_INPUTS, MetricGroup
 from ftkit.types import LabelSpace
 
+MANY_LABELS, FEW_ROWS = 1_000, 64
+
 
 class _LabelScorer(BaseScorer):
     """Computes the metrics of a label space, and of every label.
@@ -66,6 +68,11 @@ class _LabelScorer(BaseScorer):
         if array.shape[1:] != (len(self.labels),):
             raise DataError(f"scores have the shape {array.shape}; expected (N, {len(self.labels)}).")
         return array
+
+    @property
+    def _sample_rows(self) -> int:
+        """One row for each label that external metrics are tried on, and few where their scores would fill memory."""
+        return len(self.labels) if len(self.labels) <= MANY_LABELS else FEW_ROWS
 
     @property
     def _detail_keys(self) -> tuple[str, ...]:
@@ -159,8 +166,8 @@ class SingleLabelScorer(_LabelScorer):
         return {"positive_label": self.labels.names[self._pos_label]} if self._is_binary else {}
 
     def _sample(self) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
-        indices = np.arange(len(self.labels))
-        return indices, indices, np.eye(len(self.labels))
+        indices = np.arange(self._sample_rows)
+        return indices, indices, np.eye(self._sample_rows, len(self.labels))
 
 
 class MultiLabelScorer(_LabelScorer):
@@ -173,6 +180,6 @@ class MultiLabelScorer(_LabelScorer):
         return inputs | {name: inputs[name].astype(np.int64) for name in ("predictions", "references")}
 
     def _sample(self) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
-        scores = np.eye(len(self.labels))
+        scores = np.eye(self._sample_rows, len(self.labels))
         indicators = scores.astype(np.int64)
         return indicators, indicators, scores

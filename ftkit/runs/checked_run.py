@@ -15,7 +15,7 @@ from ftkit.data.check import Problems
 from ftkit.data.group_split import check_groups
 from ftkit.errors import ConfigError
 from ftkit.kinds.kind import Kind, Setting, Settings
-from ftkit.kinds.splits import read_splits
+from ftkit.kinds.splits import check_split_sizes, read_splits
 from ftkit.kinds.table import find_task, kind_of
 from ftkit.kinds.task import Task
 from ftkit.metrics.checks import (
@@ -34,6 +34,7 @@ from ftkit.models.quantization import check_quantization
 from ftkit.models.row_match import RowMatch, match_rows
 from ftkit.models.spec import CheckpointSpec
 from ftkit.runs.directory import RunDirectory
+from ftkit.runs.memory_needs import memory_warnings
 from ftkit.runs.trained_adapter import TrainedAdapter, check_base, open_trained_adapter
 from ftkit.tuners.suits import check_suits, check_trains
 from ftkit.types import LabelSpace, Split
@@ -177,6 +178,7 @@ def check_run(config: RunConfig) -> CheckedRun:
     config = config.model_copy(update={"data": data})
     labels = kind.labels(splits["train"], task, data)
     kind.check(splits, labels, task, data, problems)
+    check_split_sizes(kind, splits, problems)
     if "group" in columns:
         fraction = data.validation if isinstance(data.validation, float) else None
         check_groups(splits, columns["group"], fraction, problems)
@@ -202,6 +204,7 @@ def check_run(config: RunConfig) -> CheckedRun:
         warnings=(
             *quantization_warnings,
             *train_warnings(config.train, has_validation="validation" in splits),
+            *memory_warnings(splits, labels, keeps_scores=scorer.needs_scores),
             *problems.warnings,
         ),
         start_from=start_from,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ftkit.errors import DataError
+from ftkit.metrics import classification
 from ftkit.metrics.classification import F1, Accuracy, MatthewsCorrelation, Precision, Recall, RocAuc
 
 SEEDS = range(5)
@@ -165,6 +166,19 @@ def test_matthews_is_exact_beyond_64_bits() -> None:
     assert MatthewsCorrelation()._compute(predictions, references) == {
         "matthews_correlation": pytest.approx(0.8, rel=1e-12)
     }
+
+
+def test_matthews_of_many_labels_needs_no_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100,000 labels would have one of 80 GB."""
+    rng = np.random.default_rng(0)
+    references = rng.integers(0, 100_000, 5_000)
+    predictions = np.where(rng.random(5_000) < 0.5, references, rng.integers(0, 100_000, 5_000))
+    found = MatthewsCorrelation()._compute(predictions, references, num_labels=100_000)["matthews_correlation"]
+    assert found == pytest.approx((predictions == references).mean(), abs=1e-3)
+    few = MatthewsCorrelation()._compute(predictions % 50, references % 50, num_labels=50)
+    monkeypatch.setattr(classification, "MATRIX_LABELS", 2)
+    same = MatthewsCorrelation()._compute(predictions % 50, references % 50, num_labels=50)
+    assert same == {"matthews_correlation": pytest.approx(few["matthews_correlation"], rel=1e-12)}
 
 
 @pytest.mark.parametrize(("predictions", "references"), [([0, 0, 0], [0, 1, 1]), ([0, 1, 1], [0, 0, 0]), ([1], [1])])

@@ -20,7 +20,7 @@ from ftkit.adapters.task_adapter import (
 )
 from ftkit.errors import CheckpointError
 from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head
-from ftkit.types import LabelSpace
+from ftkit.types import LabelSpace, label_names
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +32,11 @@ _CLASSIFIERS = {
     "AutoModelForImageClassification": ("image classifier", "ViT, Swin, ConvNeXt and ResNet"),
     "AutoModelForAudioClassification": ("audio classifier", "wav2vec2, HuBERT, WavLM, AST and Whisper"),
 }
+
+
+# A row names every label with its score up to so many of them, and of more labels the likeliest: of 100,000 labels
+# the scores of 4,096 rows took 40 GB.
+MOST_SCORES, TOP_SCORES = 1_000, 100
 
 
 class LabelObjective(ObjectiveBase):
@@ -109,13 +114,14 @@ class LabelObjective(ObjectiveBase):
 
     def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float:
         """Returns the loss of the labels' shares or, of numbers, their variance."""
-        labels = label_array(examples, self.labels)
         if self.labels.problem_type == "regression":
-            return float(labels.var())
+            return float(label_array(examples, self.labels).var())
+        names = (name for example in examples for name in label_names(example))
+        counts_L = np.bincount([self.labels.index(name) for name in names], minlength=len(self.labels))
         options: Any = {"weights": self.class_weights, "label_smoothing": self.label_smoothing}
         if self.labels.problem_type == "single_label_classification":
-            return constant_cross_entropy(np.bincount(labels, minlength=len(self.labels)), **options)
-        return constant_binary_cross_entropy(labels.sum(axis=0), len(labels), **options)
+            return constant_cross_entropy(counts_L, **options)
+        return constant_binary_cross_entropy(counts_L, len(examples), **options)
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
         """Runs a batch through the model; see `reduce`."""
@@ -148,29 +154,35 @@ class LabelObjective(ObjectiveBase):
         return array.astype(np.float64) if array.dtype == np.float32 else array
 
     def decode(self, arrays: Arrays, examples: Sequence[Any]) -> list[Prediction]:
-        """Returns `label`, `score` and `scores` for each row; `score` alone is the number for regression."""
-        names = self.labels.names
+        """Returns `label`, `score` and `scores` for each row; `score` alone is the number for regression.
+
+        With more than 1,000 labels the place of `scores` is taken by `top_scores`, those of the 100 likeliest labels.
+        """
         if self.labels.problem_type == "regression":
             return [{"score": value} for value in arrays["predictions"].tolist()]
-        rows = zip(arrays["predictions"].tolist(), arrays["scores"].tolist(), strict=True)
+        return list(map(self._prediction, arrays["predictions"], arrays["scores"]))
+
+    def _prediction(self, predicted: np.ndarray, scores_L: np.ndarray) -> Prediction:
+        """Returns one row, from a label's index or yes and no for each label."""
+        names = self.labels.names
         if self.labels.problem_type == "multi_label_classification":
-            return [_multi_label_prediction(names, chosen, scores) for chosen, scores in rows]
-        return [
-            {"label": names[index], "score": scores[index], "scores": dict(zip(names, scores, strict=True))}
-            for index, scores in rows
-        ]
+            label: Any = [names[index] for index in np.flatnonzero(predicted)]
+            score = float(scores_L.max())
+        else:
+            label, score = names[predicted], float(scores_L[predicted])
+        if len(names) <= MOST_SCORES:
+            return {"label": label, "score": score, "scores": dict(zip(names, scores_L.tolist(), strict=True))}
+        top = np.argsort(-scores_L, kind="stable")[:TOP_SCORES]
+        return {"label": label, "score": score, "top_scores": {names[index]: float(scores_L[index]) for index in top}}
 
     def no_prediction(self) -> Prediction:
         """Returns a row without a label; each label has a score of None, so that all rows have the same columns."""
         if self.labels.problem_type == "regression":
             return {"score": None}
+        if len(self.labels) > MOST_SCORES:
+            return {"label": None, "score": None, "top_scores": None}
         return {"label": None, "score": None, "scores": dict.fromkeys(self.labels.names)}
 
     def recipe(self) -> dict[str, Any]:
         """Returns the class that loads the model."""
         return {"auto_class": self.auto_class}
-
-
-def _multi_label_prediction(names: Sequence[str], chosen: Sequence[bool], scores: Sequence[float]) -> Prediction:
-    labels = [name for name, yes in zip(names, chosen, strict=True) if yes]
-    return {"label": labels, "score": max(scores), "scores": dict(zip(names, scores, strict=True))}

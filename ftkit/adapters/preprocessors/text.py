@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftkit.adapters.label_column import label_array
+from ftkit.adapters.preprocessors.long_texts import LONG, beginning
 from ftkit.adapters.preprocessors.tokens import TokenPreprocessor, dataset_of, id_column, in_chunks
 from ftkit.adapters.task_adapter import Encoded
 from ftkit.types import TextExample
@@ -54,7 +55,28 @@ class TextPreprocessor(TokenPreprocessor):
         elif self.pair_joint is not None:
             texts = [self.pair_joint.join(pair) for pair in zip(texts, pairs or (), strict=True)]
             pairs = None
+        if self.max_length is not None:
+            texts, pairs = self._beginnings(texts, pairs, self.max_length)
         return self.processor(texts, pairs, truncation=self.max_length is not None, max_length=self.max_length)
+
+    def _beginnings(
+        self, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+    ) -> tuple[list[str], list[str] | None]:
+        """Returns texts without what is surely cut off; of a pair, where the other one is not long itself.
+
+        Which of two long texts has more tokens decides which of them keeps one more.
+        """
+        if pairs is None:
+            return [beginning(self.processor, text, max_length) for text in texts], None
+        # A character has up to four tokens, one for each of its bytes.
+        kept = [
+            (
+                one if len(other) > LONG else beginning(self.processor, one, max(max_length, 4 * len(other))),
+                other if len(one) > LONG else beginning(self.processor, other, max(max_length, 4 * len(one))),
+            )
+            for one, other in zip(texts, pairs, strict=True)
+        ]
+        return [one for one, _ in kept], [other for _, other in kept]
 
     @property
     def pair_joint(self) -> str | None:

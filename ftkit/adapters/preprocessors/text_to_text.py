@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftkit.adapters.preprocessors.languages import Languages
+from ftkit.adapters.preprocessors.long_texts import beginning
 from ftkit.adapters.preprocessors.prompts import Prompts, source_affixes
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, TokenPreprocessor, dataset_of, id_column, in_chunks
 from ftkit.adapters.task_adapter import Batch, Encoded, EncodedToScore
@@ -264,7 +265,10 @@ class EncoderDecoderPreprocessor(TextToTextPreprocessor):
 
     def _encode_sources(self, sources: Sequence[str]) -> list[tuple[Ids, bool]]:
         texts = [self.languages.prefix + self.prefix + text + self.suffix for text in sources]
-        whole, limit = self.processor(texts, verbose=False)["input_ids"], self.max_length
+        limit = self.max_length
+        if limit is not None:
+            texts = [beginning(self.processor, text, limit) for text in texts]
+        whole = self.processor(texts, verbose=False)["input_ids"]
         if limit is None:
             return [(ids, False) for ids in whole]
         return [
@@ -277,6 +281,8 @@ class EncoderDecoderPreprocessor(TextToTextPreprocessor):
 
     def _targets(self, targets: Sequence[str]) -> list[tuple[Ids, bool]]:
         limit = min(filter(None, (self.max_target_length, self.spec.max_target_positions)), default=None)
+        if limit is not None:
+            targets = [beginning(self.target_tokenizer, target, limit) for target in targets]
         written = target_ids(self.target_tokenizer, targets)
         return [_limited(self.languages.written(ids), limit) for ids in written]
 

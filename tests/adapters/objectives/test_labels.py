@@ -13,7 +13,9 @@ import torch
 from torch.nn import functional
 
 import tiny
+from ftkit.adapters.objectives.labels import LabelObjective
 from ftkit.adapters.task_adapter import Batch, TaskAdapter
+from ftkit.engine.evaluation import window_size
 from ftkit.errors import CheckpointError
 from ftkit.types import Label, LabelSpace, ProblemType
 
@@ -148,6 +150,34 @@ def test_predicts_several_labels(make_adapter: MakeAdapter) -> None:
     assert some["label"] == ["a", "c"]
     assert some["scores"] == {"a": pytest.approx(0.7310586), "b": pytest.approx(0.2689414), "c": 0.5}
     assert none["label"] == []
+
+
+MANY = LabelSpace(tuple(f"label {number}" for number in range(2_000)))
+
+
+@pytest.mark.parametrize("problem_type", ["single_label_classification", "multi_label_classification"])
+def test_of_many_labels_the_likeliest_have_scores(problem_type: ProblemType) -> None:
+    space = LabelSpace(MANY.names, problem_type)
+    objective = LabelObjective(SimpleNamespace(labels=space), "")  # type: ignore[arg-type]
+    logits = torch.linspace(-9, 1, 2_000)[torch.randperm(2_000)][None]
+    arrays = {name: tensor.numpy() for name, tensor in objective.reduce(SimpleNamespace(logits=logits)).items()}
+    (row,) = objective.decode(arrays, [None])
+    order = np.argsort(-logits[0].numpy())
+    assert list(row["top_scores"]) == [MANY.names[index] for index in order[:100]]
+    assert row["score"] == next(iter(row["top_scores"].values()))
+    assert "scores" not in row
+    assert row.keys() == objective.no_prediction().keys()
+    likely = [MANY.names[index] for index in np.flatnonzero(logits[0].numpy() >= 0)]
+    is_multi = problem_type == "multi_label_classification"
+    assert row["label"] == (likely if is_multi else MANY.names[order[0]])
+
+
+def test_windows_are_smaller_where_labels_are_many() -> None:
+    sizes = [
+        window_size(SimpleNamespace(labels=labels))  # type: ignore[arg-type]
+        for labels in (None, range(77), range(16_384), range(100_000), range(10**9))
+    ]
+    assert sizes == [4_096, 4_096, 4_096, 671, 64]
 
 
 def test_predicts_numbers(make_adapter: MakeAdapter) -> None:
