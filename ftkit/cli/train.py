@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ftkit.cli import options
+
+if TYPE_CHECKING:
+    from ftkit.cli.launcher import Launch
 
 
 def command(
@@ -15,11 +18,31 @@ def command(
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Such as train.learning_rate=1e-4.")
     ] = None,
     trust_remote_code: options.TrustRemoteCode = False,
+    num_processes: Annotated[
+        int | None, typer.Option(min=1, help="Train on several processes, of all machines together: one for each GPU.")
+    ] = None,
+    config_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A launch config of `accelerate config`; see scripts/accelerate."),
+    ] = None,
+    num_machines: Annotated[int | None, typer.Option(min=1, help="Machines on which this command is started.")] = None,
+    machine_rank: Annotated[int | None, typer.Option(min=0, help="Which of them this is, from 0.")] = None,
+    main_process_ip: Annotated[
+        str | None, typer.Option(metavar="HOST", help="Address of machine 0, where the ranks meet.")
+    ] = None,
+    main_process_port: Annotated[int | None, typer.Option(min=1, help="Port of it; 29500 if left out.")] = None,
 ) -> None:
     """Check, train, evaluate, save and prove one run.
 
-    `accelerate launch [...] -m ftkit train CONFIG` is the same run on several processes.
+    With --num-processes or --config-file it is carried out on several processes, by Accelerate's launcher; `accelerate
+    launch [...] -m ftkit train CONFIG` and torchrun start the same run.
     """
+    from ftkit.cli.launcher import Launch
+
+    asked = Launch(num_processes, config_file, num_machines, machine_rank, main_process_ip, main_process_port)
+    if asked.is_asked:
+        _launch(asked, config, overrides or [], trust_remote_code)
+        return
     from ftkit.engine.ranks import ending_together
     from ftkit.speedups.startup import collector_at_rest
 
@@ -44,3 +67,16 @@ def _train(config: str, overrides: list[str], trust_remote_code: bool) -> None:
     pushed = push_finished(loaded, result)
     if pushed is not None:
         say(f"  {'pushed':<11}{pushed.url} ({len(pushed.uploaded)} files)\n")
+
+
+def _launch(asked: Launch, config: str, overrides: list[str], trust_remote_code: bool) -> None:
+    """Starts this command on several processes; what is wrong with its config is told before."""
+    from ftkit.cli.launcher import launch
+    from ftkit.config.run_config import load_config, parse_overrides
+
+    asked.check()
+    loaded = load_config(config, parse_overrides(overrides))
+    trust = ["--trust-remote-code"] if trust_remote_code else []
+    code = launch(asked, ["train", config, *overrides, *trust], use_cpu=bool(loaded.train.use_cpu))
+    if code:
+        raise typer.Exit(code)

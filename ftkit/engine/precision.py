@@ -75,18 +75,17 @@ class Choice:
 
 
 def check_precision(train: TrainSpec, arguments: TrainingArguments) -> None:
-    """Refuses a precision that the launcher contradicts or the device does not have.
+    """Takes the config's precision where the launcher says another, and refuses one that the device does not have.
 
     Raises:
-        ConfigError: either.
+        ConfigError: the device does not have it.
     """
     stated = stated_precision(train)
     launched = _launched()
-    if stated is not None and launched not in (None, stated):
-        raise ConfigError(
-            f"train.precision: the config asks for {stated}, accelerate launch for mixed precision {launched}. "
-            "Say the same in both, or leave one out."
-        )
+    if stated is not None:
+        if launched not in (None, stated):
+            warn(f"precision: {stated}, as the config says, and not {launched}, as accelerate launch says")
+        arguments.mixed_precision = "no" if stated == "fp32" else stated
     if arguments.mixed_precision == "fp16" and arguments.device.type == "cpu":
         raise ConfigError("train.precision: fp16 needs a GPU. On a CPU say bf16, fp32 or auto.")
 

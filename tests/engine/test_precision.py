@@ -266,15 +266,12 @@ def configured(settings):
     return load_config({**config, "train": settings})
 
 
-def test_what_cannot_be_is_refused_before_anything_is_written(checkpoint, tmp_path, monkeypatch):
+def test_what_cannot_be_is_refused_before_anything_is_written(checkpoint, tmp_path):
     config = run_config(tmp_path, checkpoint("bert"), **{"train.precision": "fp16"})
     with pytest.raises(ConfigError, match=r"fp16 needs a GPU\. On a CPU say bf16"):
         ftkit.train(config)
     with pytest.raises(ConfigError, match="contradict"):
         ftkit.train(config, {"train.bf16": True})
-    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
-    with pytest.raises(ConfigError, match=r"the config asks for fp32, accelerate launch for mixed precision bf16"):
-        ftkit.train(config, {"train.precision": "fp32"})
     assert not (tmp_path / "run").exists()
 
 
@@ -332,6 +329,16 @@ def test_a_resumed_run_computes_as_it_began(checkpoint, tmp_path, has_bf16, monk
 
 def interrupt(*args, **kwargs):
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("launched", "stated"), [("bf16", "fp32"), ("fp16", "bf16")])
+def test_the_config_s_word_counts_and_not_the_launcher_s(tmp_path, monkeypatch, capsys, launched, stated):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
+    spec = configured({"precision": stated, "use_cpu": True}).train
+    arguments = training_arguments(spec, tmp_path, learning_rate=None, primary_metric="accuracy", has_validation=False)
+    check_precision(spec, arguments)
+    assert arguments.mixed_precision == ("no" if stated == "fp32" else stated)
+    assert capsys.readouterr().err.count(f"precision: {stated}, as the config says, and not {launched}") == 1
 
 
 @pytest.mark.parametrize(("first", "then", "computed"), [("bf16", "no", "bf16"), ("no", "bf16", "fp32")])

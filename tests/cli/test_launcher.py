@@ -1,0 +1,129 @@
+"""`ftkit train --num-processes` starts Accelerate's launcher: files for it, what is refused, and whole runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from every_kind import EVERY_KIND
+from ftkit.cli import launcher
+from ftkit.cli.launcher import Launch
+from ftkit.config import yaml
+from ftkit.errors import ConfigError, MachineError
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "scripts" / "accelerate").glob("*.yaml"))
+
+
+def test_there_is_a_file_for_each_way() -> None:
+    names = {path.stem for path in FILES}
+    assert names == {*("cpu", "one_gpu", "multi_gpu", "two_machines", "fsdp2", "deepspeed_zero2", "deepspeed_zero3")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_files_are_what_accelerate_takes(path: Path) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+    from accelerate.commands.launch import _validate_launch_command
+
+    config = load_config_from_file(str(path))
+    assert config.mixed_precision == "no", "what is computed in is said by the run's config"
+    where = {"num_machines": 2, "machine_rank": 1, "main_process_ip": "node0"} if "two" in path.stem else {}
+    arguments = launcher._arguments(Launch(config_file=str(path), **where), ["train", "run.yaml"], use_cpu=False)
+    arguments, _, _ = _validate_launch_command(arguments)
+    assert arguments.num_processes == config.num_processes
+    assert arguments.use_fsdp == ("fsdp" in path.stem)
+    assert arguments.use_deepspeed == ("deepspeed" in path.stem)
+    assert arguments.training_script_args == ["train", "run.yaml"]
+    assert "ftkit train" in path.read_text(), "it says how it is used"
+
+
+def test_a_file_for_cpus_makes_several_processes(tmp_path: Path) -> None:
+    text = "compute_environment: LOCAL_MACHINE\ndistributed_type: {}\nnum_processes: 2\nuse_cpu: true\n"
+    for kind in ("MULTI_CPU", "'NO'"):
+        (tmp_path / "launch.yaml").write_text(text.format(kind))
+        asked = Launch(config_file=str(tmp_path / "launch.yaml"))
+        assert launcher._arguments(asked, ["train", "run.yaml"], use_cpu=True).multi_gpu
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (Launch(config_file="missing.yaml"), "--config-file: there is no file missing.yaml"),
+        (Launch(num_machines=2, num_processes=4), "--num-machines 2: on each machine, say --machine-rank"),
+        (
+            Launch(num_machines=2, num_processes=3, machine_rank=0, main_process_ip="a"),
+            "--num-processes 3: .* cannot be shared out among 2",
+        ),
+    ],
+)
+def test_what_cannot_be_launched_is_told(asked: Launch, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        asked.check()
+
+
+def test_a_launched_process_launches_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    with pytest.raises(ConfigError, match="has been started by a launcher already"):
+        Launch(num_processes=2).check()
+
+
+@pytest.mark.parametrize(("codes", "code"), [((2, 2), 2), ((-15, 2), 2), ((1, -9), 1), ((75, 75), 75)])
+def test_the_code_is_that_of_the_rank_that_told(codes: tuple[int, int], code: int) -> None:
+    failures = {rank: SimpleNamespace(exitcode=found) for rank, found in enumerate(codes)}
+    assert launcher._exit_code(SimpleNamespace(failures=failures)) == code
+
+
+def test_ranks_that_were_killed_could_not_tell() -> None:
+    failures: Any = {1: SimpleNamespace(exitcode=-9)}
+    with pytest.raises(MachineError, match="The ranks were killed .rank 1 by signal 9"):
+        launcher._exit_code(SimpleNamespace(failures=failures))
+
+
+def test_one_process_needs_no_launcher() -> None:
+    assert not Launch().is_asked
+    assert not Launch(num_processes=1).is_asked
+    assert Launch(num_processes=2).is_asked
+
+
+def test_four_ranks_translate_seven_rows(tmp_path: Path) -> None:
+    config = EVERY_KIND["translation"](tmp_path / "data")
+    (tmp_path / "run.yaml").write_text(yaml.dump(config))
+    done = train(tmp_path, "--num-processes", 4, "train.num_train_epochs=1")
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = (Path(config["output_dir"]) / "predictions" / "test.jsonl").read_text().splitlines()
+    assert len(lines) == 8
+    for noise in ("find_unused_parameters", "were not passed", "c10d", "[rank", "Traceback"):
+        assert noise not in done.stderr
+
+
+def test_a_signal_to_the_command_saves_the_step(tmp_path: Path) -> None:
+    config = EVERY_KIND["text-classification"](tmp_path / "data")
+    config["train"] |= {"num_train_epochs": 2000, "eval_strategy": "no", "save_strategy": "steps", "save_steps": 4}
+    (tmp_path / "run.yaml").write_text(yaml.dump(config))
+    command = [sys.executable, "-m", "ftkit", "train", tmp_path / "run.yaml", "--num-processes", "2"]
+    with subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        checkpoints = Path(config["output_dir"]) / "checkpoints"
+        deadline = time.monotonic() + 200
+        while not [*checkpoints.glob("checkpoint-*/manifest.json")]:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        os.kill(process.pid, signal.SIGTERM)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 75, err
+    assert "which is saved. The same command goes on with the run." in err
+    assert err.strip().splitlines()[-1].startswith("error: Interrupted by SIGTERM")
+    assert "Traceback" not in err
+
+
+def train(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ftkit", "train", folder / "run.yaml", *arguments]
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300)
