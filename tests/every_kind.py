@@ -51,6 +51,10 @@ def _of_rows(folder: Path, task: str, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _masks(folder: Path) -> dict[str, Any]:
+    return _of_rows(folder, "fill-mask", {"text": "my card was lost on the train"})
+
+
 def _images(folder: Path) -> dict[str, Any]:
     tiny_images.make_photos(folder / "photos" / "train", per_class=3)
     tiny_images.make_photos(folder / "photos" / "test", per_class=1, seed=1)
@@ -81,6 +85,7 @@ EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "translation": _translation,
     "multiple-choice": _choices,
     "text-ranking": _ranking,
+    "fill-mask": _masks,
     "image-classification": _images,
     "audio-classification": _recordings,
 }

@@ -85,7 +85,6 @@ def launch(asked: Launch, command: Sequence[str], *, use_cpu: bool) -> int:
     Raises:
         ConfigError: Accelerate refuses what is asked for.
         MachineError: not all machines came, or all ranks were killed.
-        Interrupted: a signal ended the ranks.
     """
     from accelerate.commands.launch import launch_command
     from torch.distributed import DistError
@@ -100,8 +99,8 @@ def launch(asked: Launch, command: Sequence[str], *, use_cpu: bool) -> int:
         launch_command(arguments)
     except ChildFailedError as error:
         return _exit_code(error)
-    except SignalException as error:
-        raise Interrupted(f"Interrupted by {error.sigval.name}. The same command goes on with the run.") from None
+    except SignalException:
+        return Interrupted.exit_code  # a rank has told, unless none had begun
     except (DistError, RendezvousError) as error:
         reason = str(error).strip().splitlines()[0]
         raise MachineError(

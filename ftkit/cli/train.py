@@ -43,8 +43,10 @@ def command(
     if asked.is_asked:
         _launch(asked, config, overrides or [], trust_remote_code)
         return
-    from ftkit.engine.ranks import ending_together
+    from ftkit.engine.ranks import ending_together, warn_of_lonely_process
     from ftkit.speedups.startup import collector_at_rest
+
+    warn_of_lonely_process()
 
     with collector_at_rest(), ending_together():
         _train(config, overrides or [], trust_remote_code)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ftkit.console import note
-from ftkit.errors import FtkitError, Interrupted, MachineError, RunError
+from ftkit.console import note, warn
+from ftkit.errors import ConfigError, FtkitError, Interrupted, MachineError, RunError
 
 if TYPE_CHECKING:
     from torch.distributed import Store
@@ -40,6 +40,20 @@ HOW_TO_NAME_THE_NETWORK = (
 def num_launched() -> int:
     """Returns how many processes were launched for this run, whichever launcher it was."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def warn_of_lonely_process() -> None:
+    """Tells that `accelerate launch` was asked for several processes and has started one.
+
+    It does so where neither --multi_gpu nor a launch config says how, and of --cpu: it sets the address where ranks
+    meet, and no rank.
+    """
+    is_asked = {"ACCELERATE_MIXED_PRECISION", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+    if is_asked and "LOCAL_RANK" not in os.environ and num_launched() == 1:
+        warn(
+            "accelerate launch was asked for several processes and has started one, as it does with --cpu. To train "
+            "on N processes: ftkit train CONFIG --num-processes N, or accelerate launch --multi_gpu, on CPUs as well"
+        )
 
 
 @dataclass(frozen=True)
@@ -298,6 +312,17 @@ def _meeting_place() -> dict[str, Any]:
     return {"store": distributed.PrefixStore("group", store), "rank": rank, "world_size": world_size}
 
 
+def _check_devices() -> None:
+    import torch
+
+    num_devices, num_local = torch.accelerator.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if num_local > num_devices:
+        raise ConfigError(
+            f"{num_local} processes were launched on {socket.gethostname()}, which has {num_devices} GPUs. Launch as "
+            "many as there are, or say train.use_cpu: true."
+        )
+
+
 def join(*, timeout: float, cpu: bool, backend: str | None) -> None:
     """Starts the collective operations of all ranks, with a bound on how long one waits for another.
 
@@ -307,11 +332,14 @@ def join(*, timeout: float, cpu: bool, backend: str | None) -> None:
         backend: such as `gloo`; None for the one that suits the device.
 
     Raises:
+        ConfigError: there are fewer GPUs than processes.
         MachineError: the ranks cannot reach one another.
     """
     from accelerate import PartialState
     from accelerate.utils import InitProcessGroupKwargs
 
+    if not cpu:
+        _check_devices()
     ranks().timeout = timeout
     ranks().meet()
     try:

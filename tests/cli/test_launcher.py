@@ -17,6 +17,7 @@ from every_kind import EVERY_KIND
 from ftkit.cli import launcher
 from ftkit.cli.launcher import Launch
 from ftkit.config import yaml
+from ftkit.engine.ranks import warn_of_lonely_process
 from ftkit.errors import ConfigError, MachineError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,6 +92,23 @@ def test_one_process_needs_no_launcher() -> None:
     assert not Launch().is_asked
     assert not Launch(num_processes=1).is_asked
     assert Launch(num_processes=2).is_asked
+
+
+def test_one_process_where_several_were_asked_for_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from accelerate.commands.launch import launch_command_parser
+    from accelerate.utils.launch import prepare_simple_launcher_cmd_env
+
+    for count, is_told in ((2, True), (1, False)):
+        words = ["--cpu", "--num_processes", str(count), "--num_machines", "1", "--mixed_precision", "no"]
+        arguments = launch_command_parser().parse_args([*words, "--dynamo_backend", "no", "-m", "ftkit"])
+        arguments.use_cpu, arguments.num_cpu_threads_per_process = True, 1
+        with monkeypatch.context() as patch:
+            for name, value in prepare_simple_launcher_cmd_env(arguments)[1].items():
+                patch.setenv(name, value)
+            warn_of_lonely_process()
+        assert ("asked for several processes and has started one" in capsys.readouterr().err) == is_told
 
 
 def test_four_ranks_translate_seven_rows(tmp_path: Path) -> None:

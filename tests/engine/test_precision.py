@@ -13,6 +13,7 @@ import ftkit
 from ftkit.config.run_config import load_config
 from ftkit.config.train import stated_precision
 from ftkit.engine import checkpoints, precision
+from ftkit.engine.arguments import training_arguments
 from ftkit.engine.batching import StepSize
 from ftkit.errors import ConfigError
 from ftkit.types import LabelSpace
@@ -336,7 +337,7 @@ def test_the_config_s_word_counts_and_not_the_launcher_s(tmp_path, monkeypatch, 
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
     spec = configured({"precision": stated, "use_cpu": True}).train
     arguments = training_arguments(spec, tmp_path, learning_rate=None, primary_metric="accuracy", has_validation=False)
-    check_precision(spec, arguments)
+    precision.check_precision(spec, arguments)
     assert arguments.mixed_precision == ("no" if stated == "fp32" else stated)
     assert capsys.readouterr().err.count(f"precision: {stated}, as the config says, and not {launched}") == 1
 
