@@ -181,6 +181,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         return RunResult(directory.path, directory.results(), run.primary_metric)
 
     # From here on torch and transformers are needed.
+    from ftkit.adapters import encoding
     from ftkit.engine import evaluation, precision, training
     from ftkit.engine.freed_memory import release_memory
     from ftkit.engine.trackers import TrackerCallback, Trackers
@@ -197,10 +198,10 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     arguments, adapter = steps.start(run)
     process = arguments.distributed_state
     adapter.preprocessor.fit(run.splits["train"].examples)
-    rows = adapter.preprocessor.encode(run.splits["train"].examples, targets=True)
+    rows = encoding.encode(adapter.preprocessor, run.splits["train"].examples, targets=True)
     steps.check_same_steps(run, arguments, rows)
     to_score = {
-        name: adapter.preprocessor.encode_to_score(split.examples)
+        name: encoding.encode_to_score(adapter.preprocessor, split.examples)
         for name, split in run.splits.items()
         if name != "train"
     }

@@ -356,7 +356,11 @@ class LabelSpace:
 
 def label_names(example: Any) -> tuple[str, ...]:
     """Returns the names in an example's label; a number, and what has no label, have none."""
-    label = getattr(example, "label", None)
+    return names_in(getattr(example, "label", None))
+
+
+def names_in(label: Label | None) -> tuple[str, ...]:
+    """Returns the names in a label; a number has none."""
     return (label,) if isinstance(label, str) else label if isinstance(label, tuple) else ()
 
 

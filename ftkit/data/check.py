@@ -7,17 +7,20 @@ Each check takes one or more splits and records what it finds in a `Problems`; n
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from ftkit.data.cells import shown
+from ftkit.data.columns import at, column, contradicting_places, find, shared_places
 from ftkit.data.lookalikes import alike, appearance, differ_visibly, warn_of_lookalikes
 from ftkit.data.problems import MAX_PLACES, MAX_PROBLEMS, Problems
 from ftkit.errors import did_you_mean, name_list
-from ftkit.types import Label, LabelledExample, ProblemType, Split
+from ftkit.types import Label, ProblemType, Split
 
 __all__ = ["Problems", "Wording", "check_labels", "check_splits"]
 
@@ -119,50 +122,49 @@ def check_size(split: Split, problems: Problems) -> None:
 
 def check_texts(split: Split, problems: Problems) -> None:
     """A text that is empty or only white space teaches nothing and often is a damaged row."""
-    for example in split.examples:
-        for role, text in (("text", example.text), ("text_pair", example.text_pair)):
-            if text is not None and not text.strip():
-                problems.error(
-                    f"{split.name}: the {role} is empty",
-                    where=split.where(example),
-                    remedy="fill in the text, or delete the row",
-                )
+    for role in ("text", "text_pair"):
+        for example in find(split.examples, role, _is_blank):
+            problems.error(
+                f"{split.name}: the {role} is empty",
+                where=split.where(example),
+                remedy="fill in the text, or delete the row",
+            )
 
 
 def check_printed_texts(train: Split, problems: Problems) -> None:
     """Lists of words that were printed into a file are no texts that anybody writes to a model."""
-    printed = [row for row in train.examples if row.text.startswith(_PRINTED) and row.text.endswith("]")]
-    if len(printed) > MANY * len(train):
+    printed = map(_is_printed, column(train.examples, "text"))
+    found = Rows()
+    for place in itertools.compress(itertools.count(), printed):
+        found.add(place)
+    if found.count > MANY * len(train):
+        first = train.examples[found.places[0]]
         problems.warn(
-            f"train: {len(printed):,} of {len(train):,} texts look like printed lists, such as "
-            f"{shown(printed[0].text)}",
-            where=train.where(printed[0]),
+            f"train: {found.count:,} of {len(train):,} texts look like printed lists, such as {shown(first.text)}",
+            where=train.where(first),
             remedy='write the words as one text, such as " ".join(words); quotes and commas are read as they are now',
         )
 
 
 def check_labels_present(split: Split, problems: Problems) -> None:
     """Every row to train on or to score needs a label; an empty tuple is a multi-label row with no label."""
-    for example in split.examples:
-        if example.label is None or (isinstance(example.label, str) and not example.label.strip()):
-            problems.error(
-                f"{split.name}: the label is missing",
-                where=split.where(example),
-                remedy="fill in the label, or delete the row",
-            )
+    for example in find(split.examples, "label", _is_missing):
+        problems.error(
+            f"{split.name}: the label is missing",
+            where=split.where(example),
+            remedy="fill in the label, or delete the row",
+        )
 
 
 def check_numbers(split: Split, problems: Problems) -> None:
     """Regression labels are finite numbers."""
-    for example in split.examples:
-        label = example.label
-        if label is not None and label != "" and not _is_finite_number(label):
-            problems.error(
-                f"{split.name}: the label {shown(label)} is not a finite number, as regression needs",
-                where=split.where(example),
-                remedy="write a number such as 3.5, delete the row, or remove data.problem_type: regression",
-                kind=f"{split.name}: not a number",
-            )
+    for example in find(split.examples, "label", _is_no_number):
+        problems.error(
+            f"{split.name}: the label {shown(example.label)} is not a finite number, as regression needs",
+            where=split.where(example),
+            remedy="write a number such as 3.5, delete the row, or remove data.problem_type: regression",
+            kind=f"{split.name}: not a number",
+        )
 
 
 def check_label_names(
@@ -203,7 +205,7 @@ def check_single_labels(train: Split, declared: Sequence[str] | None, problems: 
         problems.error(
             f"the labels look like measurements, not classes: {name_list(fractions, limit=3)} "
             f"among {len(rows_by_label)} different numbers",
-            where=train.where(rows_by_label[fractions[0]][0]),
+            where=train.where(rows_by_label[fractions[0]].first(train)),
             remedy="data.problem_type: regression; or, if they are classes, list all names under data.labels",
         )
 
@@ -218,37 +220,30 @@ def check_separators(train: Split, problems: Problems) -> None:
         if any(counts[part] > 1 for name in joined for part in parts[name]):
             problems.warn(
                 f"train: labels such as {joined[0]!r} look like several names between {separator!r}",
-                where=train.where(rows_by_label[joined[0]][0]),
+                where=train.where(rows_by_label[joined[0]].first(train)),
                 remedy=f'if they are: data.label_separator: "{separator}"; if not, list all names under data.labels',
             )
 
 
 def check_leaks(train: Split, others: Iterable[Split], problems: Problems, wording: Wording = TEXTS) -> None:
     """An input that is both trained on and scored makes the score too good."""
-    seen = {example.key() for example in train.examples}
     for split in others:
-        shared = [example for example in split.examples if example.key() in seen]
-        if shared:
+        shared = shared_places(split.examples, train.examples)
+        if len(shared):
             problems.warn(
                 f"leak: {len(shared):,} of {len(split):,} {wording.many} of {split.name} are also in train, "
-                f"{wording.alike}{_places(split, shared)}",
+                f"{wording.alike}{_places(split, shared[:MAX_PLACES].tolist(), len(shared))}",
                 remedy=f"remove them from train or from {split.name}; its scores are too good with them",
             )
 
 
 def check_contradictions(train: Split, problems: Problems, wording: Wording = TEXTS) -> None:
     """The same input with two labels: at least one of the rows is wrong."""
-    first: dict[Hashable, LabelledExample] = {}
-    contradictions: dict[Hashable, LabelledExample] = {}
-    for example in train.examples:
-        key = example.key()
-        if first.setdefault(key, example).label != example.label:
-            contradictions.setdefault(key, example)
-    if contradictions:
-        num = len(contradictions)
+    places = contradicting_places(train.examples, "label")
+    if num := len(places):
         problems.warn(
             f"{num:,} {f'{wording.one} has' if num == 1 else f'{wording.many} have'} different labels in different "
-            f"rows of train{_places(train, list(contradictions.values()))}",
+            f"rows of train{_places(train, places[:MAX_PLACES].tolist(), num)}",
             remedy=f"keep one label for each {wording.one}",
         )
 
@@ -259,13 +254,51 @@ def _labels_of(label: Label | None) -> tuple[str, ...]:
     return label if isinstance(label, tuple) else (str(label),)
 
 
-def _rows_by_label(split: Split) -> dict[str, list[LabelledExample]]:
-    rows: defaultdict[str, list[LabelledExample]] = defaultdict(list)
-    for example in split.examples:
-        for name in _labels_of(example.label):
+@dataclass
+class Rows:
+    """How many rows there are of a sort, and the first of them.
+
+    Attributes:
+        places: where these stand among the examples, at most `MAX_PLACES`.
+    """
+
+    count: int = 0
+    places: list[int] = field(default_factory=list)
+
+    def add(self, place: int) -> None:
+        """Counts a row."""
+        self.count += 1
+        if len(self.places) < MAX_PLACES:
+            self.places.append(place)
+
+    def first(self, split: Split) -> Any:
+        """Returns the first of these rows as an example."""
+        return split.examples[self.places[0]]
+
+    def told(self) -> Iterator[tuple[int, int]]:
+        """Yields the first places, each with the number of rows to count there: the last counts for all others."""
+        for number, place in enumerate(self.places, 1):
+            yield (1 if number < len(self.places) else self.count - number + 1), place
+
+    @classmethod
+    def joined(cls, parts: Iterable[Rows]) -> Rows:
+        """Returns rows of several sorts as those of one."""
+        parts = list(parts)
+        places = sorted(place for part in parts for place in part.places)
+        return cls(sum(part.count for part in parts), places[:MAX_PLACES])
+
+
+def _rows_by_label(split: Split) -> dict[str, Rows]:
+    rows: dict[str, Rows] = {}
+    for place, label in enumerate(column(split.examples, "label")):
+        found = rows.get(label) if type(label) is str else None
+        if found is not None:  # most rows
+            found.add(place)
+            continue
+        for name in _labels_of(label):
             if name.strip():
-                rows[name].append(example)
-    return dict(rows)
+                rows.setdefault(name, Rows()).add(place)
+    return rows
 
 
 def _check_unknown_labels(split: Split, known: Sequence[str], whose: str, problems: Problems) -> None:
@@ -274,12 +307,13 @@ def _check_unknown_labels(split: Split, known: Sequence[str], whose: str, proble
     for number, (name, rows) in enumerate(unknown.items()):
         # Only for problems that will be listed: comparing spellings is slow, and all labels may be wrong.
         suggestion = _suggestion(name, known) if number < MAX_PROBLEMS else ""
-        for example in rows:
+        for times, place in rows.told():
             problems.error(
                 f"{split.name}: the label {name!r} is not {whose}.{suggestion}",
-                where=split.where(example),
+                where=split.where(split.examples[place]),
                 remedy="correct the label, or list all names under data.labels",
                 kind=f"{split.name}: unknown label {name!r}",
+                times=times,
             )
 
 
@@ -290,42 +324,56 @@ def _suggestion(name: str, known: Sequence[str]) -> str:
     return f" It looks like {same!r}, but it is {name!a}, not {same!a}."
 
 
-def _check_rare_labels(train: Split, rows_by_label: dict[str, list[LabelledExample]], problems: Problems) -> None:
+def _check_rare_labels(train: Split, rows_by_label: Mapping[str, Rows], problems: Problems) -> None:
     for name, rows in rows_by_label.items():
-        if len(rows) < MIN_EXAMPLES_PER_LABEL:
+        if rows.count < MIN_EXAMPLES_PER_LABEL:
             problems.warn(
                 f"labels with a single example in train, such as {name!r}",
-                where=train.where(rows[0]),
+                where=train.where(rows.first(train)),
                 remedy="add examples, or merge the label into another",
                 kind="rare label",
             )
 
 
-def _check_spelling(
-    train: Split, rows_by_label: dict[str, list[LabelledExample]], known: Sequence[str], problems: Problems
-) -> None:
+def _check_spelling(train: Split, rows_by_label: Mapping[str, Rows], known: Sequence[str], problems: Problems) -> None:
     """Warns of names that a person would read as one."""
     for names in alike([*known, *rows_by_label]):
-        rows = {name: rows_by_label.get(name, []) for name in names}
-        rarest = min((name for name in names if rows[name]), key=lambda name: len(rows[name]), default=None)
-        counts = {name: len(found) for name, found in rows.items()}
-        warn_of_lookalikes(counts, problems, places="" if rarest is None else _places(train, rows[rarest]))
+        rows = {name: rows_by_label.get(name, Rows()) for name in names}
+        rarest = min((found for found in rows.values() if found.count), key=lambda found: found.count, default=None)
+        counts = {name: found.count for name, found in rows.items()}
+        places = "" if rarest is None else _places(train, rarest.places, rarest.count)
+        warn_of_lookalikes(counts, problems, places=places)
 
 
 def _report_mixed_labels(
-    train: Split, rows_by_label: dict[str, list[LabelledExample]], numbers: set[str], problems: Problems
+    train: Split, rows_by_label: Mapping[str, Rows], numbers: set[str], problems: Problems
 ) -> None:
-    words = rows_by_label.keys() - numbers
-    rows_with_number = [row for row in train.examples if row.label in numbers]
-    rows_with_word = [row for row in train.examples if row.label in words]
-    minority = min(rows_with_number, rows_with_word, key=len)
-    share = len(rows_with_number) / (len(rows_with_number) + len(rows_with_word))
+    with_number = Rows.joined(rows for name, rows in rows_by_label.items() if name in numbers)
+    with_word = Rows.joined(rows for name, rows in rows_by_label.items() if name not in numbers)
+    minority = min(with_number, with_word, key=lambda rows: rows.count)
+    share = with_number.count / (with_number.count + with_word.count)
     problems.error(
-        f"the label column mixes numbers and words: {len(rows_with_number):,} rows have a number "
-        f"({share:.0%}), such as {str(rows_with_number[0].label)!r}; {len(rows_with_word):,} have a word, "
-        f"such as {str(rows_with_word[0].label)!r}{_places(train, minority)}",
+        f"the label column mixes numbers and words: {with_number.count:,} rows have a number "
+        f"({share:.0%}), such as {str(with_number.first(train).label)!r}; {with_word.count:,} have a word, "
+        f"such as {str(with_word.first(train).label)!r}{_places(train, minority.places, minority.count)}",
         remedy="fix these rows, or, if the labels are right, list all names under data.labels",
     )
+
+
+def _is_blank(text: str | None) -> bool:
+    return text is not None and not text.strip()
+
+
+def _is_printed(text: str) -> bool:
+    return text.startswith(_PRINTED) and text.endswith("]")
+
+
+def _is_missing(label: Label | None) -> bool:
+    return label is None or (isinstance(label, str) and not label.strip())
+
+
+def _is_no_number(label: Label | None) -> bool:
+    return label is not None and label != "" and not _is_finite_number(label)
 
 
 def _is_finite_number(label: object) -> bool:
@@ -337,10 +385,16 @@ def _is_finite_number(label: object) -> bool:
         return False
 
 
-def _places(split: Split, rows: Sequence[LabelledExample]) -> str:
-    shown = rows[:MAX_PLACES]
-    more = f" (+{len(rows) - MAX_PLACES:,} more)" if len(rows) > MAX_PLACES else ""
-    if all(row.line for row in shown):
-        lines = ", ".join(str(row.line) for row in shown)
-        return f"; {split.source}, {'line' if len(rows) == 1 else 'lines'} {lines}{more}"
-    return f"; {split.source}, {', '.join(row.summary() for row in shown)}{more}"
+def _places(split: Split, places: Sequence[int], count: int) -> str:
+    """Returns where rows are.
+
+    Args:
+        places: of the first `MAX_PLACES` of them.
+        count: of all.
+    """
+    rows = at(split.examples, places)
+    more = f" (+{count - len(rows):,} more)" if count > len(rows) else ""
+    if all(row.line for row in rows):
+        lines = ", ".join(str(row.line) for row in rows)
+        return f"; {split.source}, {'line' if count == 1 else 'lines'} {lines}{more}"
+    return f"; {split.source}, {', '.join(row.summary() for row in rows)}{more}"

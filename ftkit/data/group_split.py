@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ftkit.data import columns
 from ftkit.data.problems import Problems
 from ftkit.errors import DataError, name_list
 from ftkit.types import Split
@@ -12,15 +13,17 @@ from ftkit.types import Split
 if TYPE_CHECKING:
     import numpy as np
 
+    from ftkit.data.row_names import RowNames
+
 FAR_FROM_FRACTION = 0.5
 """A share that differs from the fraction by half of it or more is told: groups are too large or too few."""
 
 
 def grouped_draw(
-    examples: Sequence[Any],
+    groups: Sequence[str | None],
     fraction: float,
-    draws: Sequence[float],
-    names: Sequence[Collection[str]],
+    draws: np.ndarray,
+    names: RowNames,
     *,
     name: str = "validation",
 ) -> set[int]:
@@ -35,13 +38,14 @@ def grouped_draw(
     out (2 of 10 rows), and every other group would lead away from 0.2.
 
     Args:
+        groups: of each example.
         draws: a random number for each example; the order of the groups comes from their first examples' numbers.
         names: of the labels of each example.
 
     Raises:
         DataError: there is one group only, or every group holds all examples of some label.
     """
-    members = _members(examples)
+    members = _members(groups)
     counts_GL = _label_counts(names, list(members.values()))
     totals_L = counts_GL.sum(axis=0)
     order = sorted(range(len(members)), key=lambda group: draws[list(members.values())[group][0]])
@@ -73,26 +77,26 @@ def _distance(held_L: np.ndarray, totals_L: np.ndarray, fraction: float) -> floa
     return float(squares_L[0] + (squares_L[1:].mean() if len(squares_L) > 1 else 0.0))
 
 
-def _members(examples: Sequence[Any]) -> dict[Any, list[int]]:
+def _members(groups: Sequence[str | None]) -> dict[Any, list[int]]:
     """Returns group -> positions of its examples, in the order of their first examples."""
     members: dict[Any, list[int]] = {}
-    for position, example in enumerate(examples):
+    for position, group in enumerate(groups):
         # A tuple cannot be a group's name, which is text.
-        members.setdefault((position,) if example.group is None else example.group, []).append(position)
+        members.setdefault((position,) if group is None else group, []).append(position)
     return members
 
 
-def _label_counts(names: Sequence[Collection[str]], groups: Sequence[Sequence[int]]) -> np.ndarray:
+def _label_counts(names: RowNames, groups: Sequence[Sequence[int]]) -> np.ndarray:
     """Returns the examples of each group, in all and by label: (G, 1 + L)."""
     import numpy as np  # only here: it would make every command that reads data slower to start
 
-    columns: dict[str, int] = {}
+    places: dict[int, int] = {}
     cells: list[tuple[int, int]] = []
     for group, positions in enumerate(groups):
         for position in positions:
-            labels = names[position]
-            cells += [(group, 0), *((group, columns.setdefault(label, len(columns) + 1)) for label in labels)]
-    counts = np.zeros((len(groups), len(columns) + 1), np.int64)
+            labels = names[position].tolist()
+            cells += [(group, 0), *((group, places.setdefault(label, len(places) + 1)) for label in labels)]
+    counts = np.zeros((len(groups), len(places) + 1), np.int64)
     np.add.at(counts, tuple(np.array(cells).T), 1)
     return counts
 
@@ -117,13 +121,12 @@ def check_groups(splits: Mapping[str, Split], column: str, fraction: float | Non
     train = splits.get("train")
     if train is None:
         return
-    for example in train.examples:
-        if example.group is None:
-            problems.error(
-                f"train: the group is missing (column {column!r})",
-                where=train.where(example),
-                remedy="fill it in, correct data.group, or leave data.group out",
-            )
+    for example in columns.find(train.examples, "group", _is_missing):
+        problems.error(
+            f"train: the group is missing (column {column!r})",
+            where=train.where(example),
+            remedy="fill it in, correct data.group, or leave data.group out",
+        )
     if fraction is not None and "validation" in splits:
         _check_share(train, splits["validation"], fraction, problems)
     for split in splits.values():
@@ -134,7 +137,7 @@ def check_groups(splits: Mapping[str, Split], column: str, fraction: float | Non
 def _check_share(train: Split, validation: Split, fraction: float, problems: Problems) -> None:
     share = len(validation) / (len(train) + len(validation))
     if abs(share - fraction) >= FAR_FROM_FRACTION * fraction:
-        num_groups = len({example.group for example in validation.examples})
+        num_groups = len(set(columns.column(validation.examples, "group")))
         problems.warn(
             f"validation holds {share:.1%} of train instead of {fraction:.1%}: groups stay whole, and it is "
             f"{num_groups:,} of them",
@@ -143,8 +146,8 @@ def _check_share(train: Split, validation: Split, fraction: float, problems: Pro
 
 
 def _check_shared_groups(train: Split, split: Split, column: str, problems: Problems) -> None:
-    trained_on = {example.group for example in train.examples} - {None}
-    shared = [example for example in split.examples if example.group in trained_on]
+    trained_on = set(columns.column(train.examples, "group")) - {None}
+    shared = list(columns.find(split.examples, "group", trained_on.__contains__))
     if shared:
         names = list(dict.fromkeys(str(example.group) for example in shared))
         problems.warn(
@@ -153,3 +156,7 @@ def _check_shared_groups(train: Split, split: Split, column: str, problems: Prob
             where=split.where(shared[0]),
             remedy=f"remove them from train or from {split.name}; its scores tell nothing of another {column}",
         )
+
+
+def _is_missing(group: str | None) -> bool:
+    return group is None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+from ftkit.data.hashes import hash_of
 from ftkit.data.language_guess import base_language, closest, is_rather
 from ftkit.data.problems import Problems
 from ftkit.types import Split, TextToTextExample
@@ -132,16 +133,17 @@ def _is_another_language(split: Split, side: str, language: str, problems: Probl
 
 def check_leaks(train: Split, others: Sequence[Split], problems: Problems) -> None:
     """A pair that is both trained on and scored makes the score too good."""
-    seen = {(example.source, target) for example in train.examples for target in example.targets}
     for split in others:
-        shared = [
-            example
-            for example in split.examples
-            if any((example.source, target) in seen for target in example.targets)
-        ]
+        scored = {pair for example in split.examples for pair in _pair_hashes(example)}
+        seen = {pair for example in train.examples for pair in _pair_hashes(example) if pair in scored}
+        shared = [example for example in split.examples if not seen.isdisjoint(_pair_hashes(example))]
         if shared:
             problems.warn(
                 f"leak: {len(shared):,} of {len(split):,} pairs of {split.name} are also in train, word for word",
                 where=split.where(shared[0]),
                 remedy=f"remove them from train or from {split.name}; its scores are too good with them",
             )
+
+
+def _pair_hashes(example: TextToTextExample) -> Iterator[int]:
+    return (hash_of((example.source, target)) for target in example.targets)

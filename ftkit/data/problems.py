@@ -20,8 +20,8 @@ class _Problem:
     count: int = 0
     places: list[str] = field(default_factory=list)
 
-    def add(self, where: str | None) -> None:
-        self.count += 1
+    def add(self, where: str | None, times: int = 1) -> None:
+        self.count += times
         if where is not None and len(self.places) < MAX_PLACES:
             self.places.append(where)
 
@@ -54,7 +54,13 @@ class Problems:
         return bool(self._errors)
 
     def error(
-        self, message: str, *, where: str | None = None, remedy: str | None = None, kind: str | None = None
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        remedy: str | None = None,
+        kind: str | None = None,
+        times: int = 1,
     ) -> None:
         """Records something that stops the run.
 
@@ -63,8 +69,9 @@ class Problems:
             where: file and line.
             remedy: what the user can do about it.
             kind: problems of one kind are one entry, shown by its first message; default: the message.
+            times: of how many rows it is told at once.
         """
-        self._errors.setdefault(kind or message, _Problem(message, remedy)).add(where)
+        self._errors.setdefault(kind or message, _Problem(message, remedy)).add(where, times)
 
     def warn(
         self, message: str, *, where: str | None = None, remedy: str | None = None, kind: str | None = None

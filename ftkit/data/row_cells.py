@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ftkit.data.cells import WrongCell, name_or_number, text_of
+from ftkit.data.columns import column, find, taken
 from ftkit.data.problems import Problems
 from ftkit.errors import name_list
 from ftkit.types import CellError, Split
@@ -93,16 +94,19 @@ def check_sizes(split: Split, problems: Problems) -> None:
 
 def check_cells(split: Split, problems: Problems) -> Split:
     """Reports the rows of which a cell could not be read, and returns the split without them."""
-    readable = []
-    for example in split.examples:
-        errors: tuple[CellError, ...] = getattr(example, "cell_errors", ())
-        for error in errors:
+    bad = 0
+    for example in find(split.examples, "cell_errors", bool):
+        bad += 1
+        for error in example.cell_errors:
             problems.error(
                 f"{split.name}: {error.message}",
                 where=split.where(example),
                 remedy=error.remedy,
                 kind=f"{split.name}: {error.kind}",
             )
-        if not errors:
-            readable.append(example)
-    return split if len(readable) == len(split) else dataclasses.replace(split, examples=readable)
+    if not bad:
+        return split
+    import numpy as np
+
+    is_readable = np.fromiter((not errors for errors in column(split.examples, "cell_errors")), bool, len(split))
+    return dataclasses.replace(split, examples=taken(split.examples, np.flatnonzero(is_readable)))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
+from ftkit.data.columns import column, taken
 from ftkit.data.group_split import grouped_draw
+from ftkit.data.row_names import RowNames
 from ftkit.errors import DataError
-from ftkit.types import ExampleT, label_names
+from ftkit.types import ExampleT, label_names, names_in
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def hold_out(
@@ -20,7 +24,7 @@ def hold_out(
     *,
     name: str = "validation",
     names_of: Callable[[ExampleT], Iterable[str]] = label_names,
-) -> tuple[list[ExampleT], list[ExampleT]]:
+) -> tuple[Sequence[ExampleT], Sequence[ExampleT]]:
     """Splits examples in two, with each label in both parts in about the same share.
 
     Examples with one label are stratified by it; numbers (regression), sets of labels and tagged sentences are drawn
@@ -47,67 +51,76 @@ def hold_out(
         DataError: there are too few examples to hold any out.
     """
     assert 0 < fraction < 1, f"the fraction is validated with the config; got {fraction}"
+    import numpy as np  # only here: it would make every command that reads data slower to start
+
     generator = random.Random(seed)
-    draws = [generator.random() for _ in examples]
-    names = [tuple(dict.fromkeys(names_of(example))) for example in examples]
-    if any(getattr(example, "group", None) is not None for example in examples):
-        held_out = grouped_draw(examples, fraction, draws, names, name=name)
+    draws = np.fromiter((generator.random() for _ in range(len(examples))), float, len(examples))
+    names = RowNames(_names(examples, names_of))
+    if any(group is not None for group in column(examples, "group")):
+        held_out = list(grouped_draw(list(column(examples, "group")), fraction, draws, names, name=name))
     else:
-        held_out = _stratified_draw(examples, fraction, draws, names, name)
-    return (
-        [example for position, example in enumerate(examples) if position not in held_out],
-        [example for position, example in enumerate(examples) if position in held_out],
-    )
+        held_out = _stratified_draw(_strata(examples), fraction, draws, names, name)
+    is_held_out = np.zeros(len(examples), bool)
+    is_held_out[held_out] = True
+    return taken(examples, np.flatnonzero(~is_held_out)), taken(examples, np.flatnonzero(is_held_out))
 
 
-def _stratified_draw(
-    examples: Sequence[Any],
-    fraction: float,
-    draws: Sequence[float],
-    names: Sequence[Collection[str]],
-    name: str,
-) -> set[int]:
+def _names(examples: Sequence[ExampleT], names_of: Callable[[ExampleT], Iterable[str]]) -> Iterator[Iterable[str]]:
+    if names_of is label_names:  # what has nothing but a label need not be an example
+        return map(names_in, column(examples, "label"))
+    return map(names_of, examples)
+
+
+def _strata(examples: Sequence[Any]) -> np.ndarray:
+    """Returns a number for each example that those share which have the same one label, (N,)."""
+    import numpy as np
+
+    numbers: dict[str | None, int] = {}
+    labels = (label if isinstance(label, str) else None for label in column(examples, "label"))
+    return np.fromiter((numbers.setdefault(label, len(numbers)) for label in labels), np.int32, len(examples))
+
+
+def _stratified_draw(strata: np.ndarray, fraction: float, draws: np.ndarray, names: RowNames, name: str) -> list[int]:
     """Returns the positions to hold out, of every label its share.
 
     Raises:
         DataError: there are too few examples to hold any out.
     """
-    strata: dict[str | None, list[int]] = {}
-    for position, example in enumerate(examples):
-        label = getattr(example, "label", None)
-        label = label if isinstance(label, str) else None
-        strata.setdefault(label, []).append(position)
-    for members in strata.values():
-        members.sort(key=draws.__getitem__)
-    num_held_out = max(1, math.floor(len(examples) * fraction + 0.5))
-    held_out: set[int] = set()
-    in_train = Counter(label for labels in names for label in labels)
-    quotas = _quotas(list(strata.values()), fraction, num_held_out, draws)
-    for members, quota in zip(strata.values(), quotas, strict=True):
-        held_out.update(_taken(members, quota, names, in_train))
+    import numpy as np
+
+    by_stratum = np.lexsort((draws, strata))
+    members = np.split(by_stratum, np.flatnonzero(np.diff(strata[by_stratum])) + 1) if len(strata) else []
+    num_held_out = max(1, math.floor(len(strata) * fraction + 0.5))
+    held_out: list[int] = []
+    in_train = names.counts()
+    num_names = len(in_train)
+    quotas = _quotas(members, fraction, num_held_out, draws)
+    for stratum, quota in zip(members, quotas, strict=True):
+        held_out.extend(_taken(stratum, quota, names, in_train))
     if not held_out:
-        raise _nothing_to_hold_out(len(examples), len(in_train), fraction, name)
+        raise _nothing_to_hold_out(len(strata), num_names, fraction, name)
     return held_out
 
 
-def _taken(
-    members: Sequence[int], quota: int, names: Sequence[Collection[str]], in_train: Counter[str]
-) -> Iterator[int]:
+def _taken(members: np.ndarray, quota: int, names: RowNames, in_train: np.ndarray) -> Iterator[int]:
     """Yields the first members that train can spare, as many as the quota.
 
     Example: of rows in turn with the names {a}, {a, rare}, {a} and {a}, and a quota of 2: the first and the third.
 
     Args:
-        in_train: name -> the examples that train has of it; those that are yielded are subtracted.
+        in_train: the examples that train has of each name; those that are yielded are subtracted.
     """
     for position in members:
-        if quota and all(in_train[label] > 1 for label in names[position]):
+        if not quota:
+            return
+        found = names[position]
+        if (in_train[found] > 1).all():
             quota -= 1
-            in_train.subtract(names[position])
-            yield position
+            in_train[found] -= 1
+            yield int(position)
 
 
-def _quotas(strata: list[list[int]], fraction: float, total: int, draws: Sequence[float]) -> list[int]:
+def _quotas(strata: Sequence[np.ndarray], fraction: float, total: int, draws: np.ndarray) -> list[int]:
     """Returns how many members of each stratum to hold out: its share, by the largest remainder method.
 
     Ties are broken by the strata's own random draws, so that no label is preferred for coming first.

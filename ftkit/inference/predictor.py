@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit.adapters.encoding import encode_to_score
 from ftkit.adapters.task_adapter import Prediction
 from ftkit.console import warn
 from ftkit.data.check import Problems
@@ -20,6 +21,7 @@ from ftkit.inference.choices import Choices
 from ftkit.inference.input_rows import INPUTS, InputRows, OnBadRow, Window, check_is_list, check_on_bad_row, made
 from ftkit.inference.opening import Tasks, named_base, open_model
 from ftkit.inference.windows import one_ahead, windows
+from ftkit.kinds.large import examples_of
 from ftkit.kinds.splits import read_options, read_splits
 from ftkit.metrics.scorer import make_scorer
 from ftkit.models.quantization import move
@@ -151,8 +153,9 @@ class Predictor:
         self._check_label_columns()
         table = open_table(source, read_options(self.config.data))
         columns, task = self._facts.columns, self.tasks.reader
-        examples = self.kind.read(table, task, columns, self.config.data, with_labels=True)
-        split = Split("test", table.source, list(examples), fingerprint(source))
+        digest = fingerprint(source)
+        examples = examples_of(self.kind, task, table, columns, self.config.data, source, fingerprint=digest)
+        split = Split("test", table.source, examples, digest)
         if self._facts.is_plain:
             from ftkit.inference.plain_checkpoint import with_named_labels
 
@@ -208,7 +211,7 @@ class Predictor:
         problems = Problems()
         self.kind.check_scores({split.name: split}, scorer, problems)
         problems.raise_if_any()
-        rows = self.adapter.preprocessor.encode_to_score(split.examples)
+        rows = encode_to_score(self.adapter.preprocessor, split.examples)
         outcome = evaluate(self.model, self.adapter, split, rows, scorer, self.limits, autocast=self._autocast)
         cut = truncation_warnings({split.source: rows.inputs}, self.adapter.preprocessor)
         for sentence in [*cut, *cut_off_warnings({split.source: outcome})]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from ftkit.data import columns as of_examples
 from ftkit.data.cells import WrongCell
 from ftkit.data.check import Problems
 from ftkit.data.label_cells import LabelCells
@@ -84,7 +85,7 @@ def labels_of(train: Split, task: Task, data: LabelledData) -> LabelSpace:
     declared = declared_labels(task, data)
     if declared is not None:
         return LabelSpace(declared, problem_type)
-    labels = (example.label for example in train.examples if example.label is not None)
+    labels = {label for label in of_examples.column(train.examples, "label") if label is not None}
     if problem_type == "multi_label_classification":
         return LabelSpace(tuple(natural_sort(name for names in labels for name in names)), problem_type)
     return LabelSpace(tuple(natural_sort(str(label) for label in labels)), problem_type)
@@ -121,16 +122,20 @@ def check_known_labels(split: Split, labels: LabelSpace, problems: Problems) -> 
     """Reports labels of rows to be scored that a finished run cannot predict."""
     if labels.problem_type == "regression":
         return
-    for example in split.examples:
-        names = example.label if isinstance(example.label, tuple) else (example.label,)
-        for name in names:
-            if name is not None and name not in labels:
+    known = frozenset(labels.names)
+    for example in of_examples.find(split.examples, "label", lambda label: not known.issuperset(_names_in(label))):
+        for name in _names_in(example.label):
+            if name not in labels:
                 problems.error(
                     f"the label {name!r} is none that the run knows.{did_you_mean(str(name), labels.names)}",
                     where=split.where(example),
                     remedy=f"its labels are {name_list(labels.names)}",
                     kind=f"unknown label {name}",
                 )
+
+
+def _names_in(label: Label | None) -> tuple[Any, ...]:
+    return () if label is None else label if isinstance(label, tuple) else (label,)
 
 
 def adapter_options(train: Split, labels: LabelSpace, data: LabelledData, settings: Settings) -> dict[str, Any]:
@@ -153,8 +158,8 @@ def _weights(train: Split, labels: LabelSpace, setting: str | Mapping[str, float
     if isinstance(setting, Mapping):
         return given_weights(setting, labels, noun="label")
     counts = dict.fromkeys(labels.names, 0)
-    for example in train.examples:
-        for name in example.label if isinstance(example.label, tuple) else (str(example.label),):
+    for label in of_examples.column(train.examples, "label"):
+        for name in label if isinstance(label, tuple) else (str(label),):
             counts[name] += 1
     return [_balanced(count, len(train), labels) for count in counts.values()]
 

@@ -10,6 +10,7 @@ from ftkit.data.row_cells import check_cells, check_sizes
 from ftkit.data.spec import DataSpec, Source
 from ftkit.data.split import hold_out
 from ftkit.kinds.kind import Kind
+from ftkit.kinds.large import examples_of
 from ftkit.kinds.task import Task
 from ftkit.types import Split
 
@@ -62,8 +63,9 @@ def _held_out(name: str, train: Split, fraction: float, seed: int, kind: Kind) -
 
 def _read(name: str, source: Source, kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, str]) -> Split:
     table = open_table(source, read_options(spec))
-    examples = kind.read(table, task, columns, spec, with_labels=True)
-    return Split(name, table.source, list(examples), fingerprint(source))
+    digest = fingerprint(source)
+    examples = examples_of(kind, task, table, columns, spec, source, fingerprint=digest)
+    return Split(name, table.source, examples, digest)
 
 
 def read_options(data: DataSpec) -> ReadOptions:

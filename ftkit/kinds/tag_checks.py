@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ftkit.data.check import Problems, check_size
+from ftkit.data.columns import shared_places
 from ftkit.data.lookalikes import alike, warn_of_lookalikes
 from ftkit.errors import did_you_mean, name_list
 from ftkit.kinds.task import Task
 from ftkit.tag_schemes import OUTSIDE, entity_type, parse
-from ftkit.types import LabelSpace, Split, TokenExample
+from ftkit.types import LabelSpace, Split
 
 
 def check(splits: Mapping[str, Split], labels: LabelSpace, task: Task, data: Any, problems: Problems) -> None:
@@ -89,17 +90,11 @@ def _check_types(train: Split, labels: LabelSpace, problems: Problems) -> None:
 
 def _check_leaks(train: Split, others: Sequence[Split], problems: Problems) -> None:
     """A sentence that is both trained on and scored makes the score too good."""
-    seen = {example.key() for example in train.examples if _has_words(example)}
     for split in others:
-        shared = [example for example in split.examples if _has_words(example) and example.key() in seen]
-        if shared:
+        shared = shared_places(split.examples, train.examples)
+        if len(shared):
             problems.warn(
                 f"leak: {len(shared):,} of {len(split):,} sentences of {split.name} are also in train, word for word",
-                where=split.where(shared[0]),
+                where=split.where(split.examples[int(shared[0])]),
                 remedy=f"remove them from train or from {split.name}; its scores are too good with them",
             )
-
-
-def _has_words(example: TokenExample) -> bool:
-    """Tells whether all words are texts; others were reported, and may have no key."""
-    return all(isinstance(word, str) for word in example.words)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ftkit.data.cells import shown
 from ftkit.data.check import Problems
+from ftkit.data.columns import collected
 from ftkit.data.label_cells import MAX_NAME
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.task import Task
@@ -81,8 +82,8 @@ def _refuse_scheme_keys(data: Any) -> None:
 
 
 def _with_tags(split: Split, tags_for: Callable[[TokenExample], Tags | None]) -> Split:
-    examples = [dataclasses.replace(example, tags=tags_for(example)) for example in split.examples]
-    return dataclasses.replace(split, examples=examples)
+    examples = (dataclasses.replace(example, tags=tags_for(example)) for example in split.examples)
+    return dataclasses.replace(split, examples=collected(split.examples, examples))
 
 
 # --- what a row says -> tag names -----------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pydantic import Field
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.cells import WrongCell, single, text_of
 from ftkit.data.check import Problems, check_size
+from ftkit.data.columns import collected, find
 from ftkit.data.parallel_check import check_empty, check_pairs
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
@@ -163,12 +164,13 @@ def normalize(
 ) -> tuple[Mapping[str, Split], TranslationData]:
     """Makes a training example of each target, where rows have several; rows to be scored keep them together."""
     train = splits.get("train")
-    several = [] if train is None else [example for example in train.examples if example.other_targets]
+    several = [] if train is None else list(find(train.examples, "other_targets", bool))
     if train is None or not several:
         return splits, data
-    examples = [
-        replace(example, target=target, other_targets=()) for example in train.examples for target in example.targets
-    ]
+    examples = collected(
+        train.examples,
+        (replace(row, target=target, other_targets=()) for row in train.examples for target in row.targets),
+    )
     problems.warn(
         f"train: {len(several):,} of {len(train):,} rows have several targets; each is an example of its own, "
         f"{len(examples):,} in all",
@@ -209,7 +211,7 @@ def check_scores(splits: Mapping[str, Split], scorer: Scorer, problems: Problems
     """Reports rows with several references where a metric takes one."""
     names = scorer.one_reference_only if isinstance(scorer, TextScorer) else ()
     for split in splits.values():
-        several = [example for example in split.examples if example.other_targets]
+        several = list(find(split.examples, "other_targets", bool))
         if several and names:
             problems.error(
                 f"{split.name}: {len(several):,} of {len(split):,} rows have several references, and these metrics "

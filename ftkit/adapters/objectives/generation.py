@@ -10,7 +10,7 @@ import numpy as np
 
 from ftkit.adapters.constant_loss import constant_cross_entropy
 from ftkit.adapters.preprocessors.text_to_text import TextToTextPreprocessor
-from ftkit.adapters.preprocessors.tokens import NO_LOSS
+from ftkit.adapters.preprocessors.tokens import NO_LOSS, count_labels
 from ftkit.adapters.task_adapter import Arrays, Batch, Encoded, ObjectiveBase, Prediction, Tensors
 from ftkit.models.encoder_decoder import sides
 from ftkit.models.generation import GenerationSpec
@@ -95,7 +95,7 @@ class GenerationObjective(ObjectiveBase):
 
     def count_items(self, encoded: Encoded) -> int:
         """Returns the number of target tokens."""
-        return len(_target_tokens(encoded))
+        return count_labels(encoded)
 
     def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float:
         """Returns the loss of the tokens' shares among all targets, whatever the source and the words before."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from ftkit.adapters.constant_loss import constant_cross_entropy
 from ftkit.adapters.objectives.legal_paths import LegalPaths
-from ftkit.adapters.preprocessors.tokens import NO_LOSS
+from ftkit.adapters.preprocessors.tokens import count_labels
 from ftkit.adapters.task_adapter import (
     Arrays,
     Batch,
@@ -101,7 +101,7 @@ class TagObjective(ObjectiveBase):
 
     def count_items(self, encoded: Encoded) -> int:
         """Returns the number of words: each bears one term of the loss."""
-        return sum(label != NO_LOSS for labels in encoded.rows["labels"] for label in labels)
+        return count_labels(encoded)
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Returns each row's cross-entropy, summed over its words: (B,)."""

@@ -15,7 +15,14 @@ import pyarrow as pa
 
 from ftkit.adapters.label_column import label_array
 from ftkit.adapters.preprocessors.long_texts import LONG, beginning
-from ftkit.adapters.preprocessors.tokens import TokenPreprocessor, dataset_of, id_column, in_chunks
+from ftkit.adapters.preprocessors.tokens import (
+    Tokenized,
+    TokenPreprocessor,
+    dataset_of,
+    id_column,
+    in_chunks,
+    tokenized,
+)
 from ftkit.adapters.task_adapter import Encoded
 from ftkit.types import TextExample
 
@@ -40,14 +47,16 @@ class TextPreprocessor(TokenPreprocessor):
         for chunk in in_chunks(examples):
             encoding = self._tokenize(chunk)
             num_cut += sum(bool(row.overflowing) for row in encoding.encodings)
-            columns = {name: id_column(encoding[name]) for name in self._model_inputs(encoding)}
+            columns = {"input_ids": id_column(encoding.ids)}
+            if encoding.type_ids is not None:
+                columns["token_type_ids"] = id_column(encoding.type_ids)
             if targets:
                 columns["labels"] = self._label_column(chunk)
-            lengths.extend(len(ids) for ids in encoding["input_ids"])
+            lengths.extend(map(len, encoding.ids))
             chunks.append(pa.table(columns))
         return Encoded(dataset_of(pa.concat_tables(chunks)), np.asarray(lengths, np.int64), cut={"input": num_cut})
 
-    def _tokenize(self, examples: Sequence[TextExample]) -> Any:
+    def _tokenize(self, examples: Sequence[TextExample]) -> Tokenized:
         texts: list[str] = [example.text for example in examples]
         pairs: list[str] | None = [example.text_pair or "" for example in examples]
         if examples[0].text_pair is None:
@@ -57,7 +66,7 @@ class TextPreprocessor(TokenPreprocessor):
             pairs = None
         if self.max_length is not None:
             texts, pairs = self._beginnings(texts, pairs, self.max_length)
-        return self.processor(texts, pairs, truncation=self.max_length is not None, max_length=self.max_length)
+        return tokenized(self.processor, texts, pairs, self.max_length)
 
     def _beginnings(
         self, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
@@ -89,9 +98,6 @@ class TextPreprocessor(TokenPreprocessor):
         added = [self.processor.num_special_tokens_to_add(pair=is_pair) for is_pair in (False, True)]
         return None if added[1] > added[0] else self.joins_pairs_with
 
-    def _model_inputs(self, encoding: Mapping[str, Any]) -> list[str]:
-        return [name for name in ("input_ids", "token_type_ids") if name in encoding]
-
     def _label_column(self, examples: Sequence[TextExample]) -> pa.Array:
         assert self.labels is not None
         array = label_array(examples, self.labels)
@@ -111,30 +117,28 @@ class DecoderTextPreprocessor(TextPreprocessor):
 
     joins_pairs_with = "\n"
 
-    def _tokenize(self, examples: Sequence[TextExample]) -> Any:
+    def _tokenize(self, examples: Sequence[TextExample]) -> Tokenized:
         encoding = super()._tokenize(examples)
         end = self.processor.eos_token_id
         nothing = self.processor.pad_token_id if end is None else end
-        encoding["input_ids"] = [ids or [nothing] for ids in encoding["input_ids"]]
+        encoding.ids = [ids or [nothing] for ids in encoding.ids]
         return encoding
 
 
 class EncoderDecoderTextPreprocessor(TextPreprocessor):
     """T5, BART ...: the last end-of-sequence token is pooled, and every row must hold equally many."""
 
-    def _tokenize(self, examples: Sequence[TextExample]) -> Any:
+    def _tokenize(self, examples: Sequence[TextExample]) -> Tokenized:
         # A literal "</s>" in a text would move the pooled position. Asking the tokenizer to read it as plain text is
         # not enough: SentencePiece vocabularies hold it as a piece like any other.
         encoding = super()._tokenize(examples)
         end, unknown = self.processor.eos_token_id, self.processor.unk_token_id
-        encoding["input_ids"] = [
+        encoding.ids = [
             [
                 unknown if id_ == end and not added else id_
                 for id_, added in zip(row.ids, row.special_tokens_mask, strict=True)
             ]
             for row in encoding.encodings
         ]
+        encoding.type_ids = None
         return encoding
-
-    def _model_inputs(self, encoding: Mapping[str, Any]) -> list[str]:
-        return ["input_ids"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from ftkit.adapters.columns import attention_mask, pad_columns
-from ftkit.adapters.task_adapter import Batch, PreprocessorBase
+from ftkit.adapters.task_adapter import Batch, Encoded, PreprocessorBase
 from ftkit.models.spec import CheckpointSpec
 from ftkit.models.tokenizers import load_tokenizer, max_input_length
 from ftkit.types import LabelSpace
@@ -17,6 +18,7 @@ from ftkit.types import LabelSpace
 T = TypeVar("T")
 
 NO_LOSS = -100
+COUNT_CHUNK = 10_000  # rows looked at at once
 ENCODE_CHUNK = 2_000  # texts handed to the tokenizer at once: it works on all cores within a chunk
 
 
@@ -64,6 +66,40 @@ class TokenPreprocessor(PreprocessorBase):
         )
 
 
+@dataclass
+class Tokenized:
+    """Texts as token ids.
+
+    Attributes:
+        ids: of each text.
+        type_ids: which of two texts each token belongs to; None where the model does not read it.
+        encodings: of the tokenizers library, where more is asked for.
+    """
+
+    ids: list[list[int]]
+    type_ids: list[list[int]] | None
+    encodings: Sequence[Any]
+
+
+def tokenized(processor: Any, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int | None) -> Tokenized:
+    """Returns what a tokenizer of the tokenizers library makes of texts, or pairs of them.
+
+    It is what `processor(texts, pairs)` gives, in two thirds of the time: that call prepares offsets, masks and
+    dictionaries for each text. It is made for the first text, which sets the tokenizer up, and decides: where its ids
+    are others than those of the library, as a tokenizer with code of its own may have, it is made for all texts.
+    """
+    options: Any = {"truncation": max_length is not None, "max_length": max_length}
+    one = processor(texts[:1], None if pairs is None else pairs[:1], **options)
+    whole = texts if pairs is None else list(zip(texts, pairs, strict=True))
+    encodings = processor.backend_tokenizer.encode_batch_fast(whole)
+    names = {"input_ids": "ids", "token_type_ids": "type_ids"}
+    if any(list(one[name][0]) != getattr(encodings[0], names[name]) for name in names if name in one):
+        encoding = processor(texts, pairs, **options)
+        return Tokenized(encoding["input_ids"], encoding.get("token_type_ids"), encoding.encodings)
+    type_ids = [row.type_ids for row in encodings] if "token_type_ids" in one else None
+    return Tokenized([row.ids for row in encodings], type_ids, encodings)
+
+
 def in_chunks(examples: Sequence[T], size: int = ENCODE_CHUNK) -> Iterator[Sequence[T]]:
     """Yields slices of a sequence."""
     for start in range(0, len(examples), size):
@@ -73,11 +109,26 @@ def in_chunks(examples: Sequence[T], size: int = ENCODE_CHUNK) -> Iterator[Seque
 def dataset_of(table: pa.Table) -> Any:
     """Returns a table as a datasets.Dataset in memory."""
     from datasets import Dataset
+    from datasets.fingerprint import generate_random_fingerprint
     from datasets.table import InMemoryTable
 
-    return Dataset(InMemoryTable(table))
+    # Without a fingerprint, it would be computed from the whole table, pickled.
+    return Dataset(InMemoryTable(table), fingerprint=generate_random_fingerprint())
 
 
 def id_column(rows: Sequence[Sequence[int]]) -> pa.Array:
     """Returns lists of token ids, or of positions, as a column."""
     return pa.array(rows, pa.list_(pa.int32()))
+
+
+def count_labels(encoded: Encoded) -> int:
+    """Returns how many positions of all rows bear a loss.
+
+    Example: `labels` [[-100, 5, 7], [-100, 6]] are 3.
+
+    Args:
+        encoded: with a column `labels` of lists of numbers.
+    """
+    batches = encoded.rows.with_format("arrow").iter(batch_size=COUNT_CHUNK)
+    columns = (part for batch in batches for part in batch["labels"].chunks)
+    return sum(int((part.flatten().to_numpy() != NO_LOSS).sum()) for part in columns)

@@ -25,6 +25,7 @@ __all__ = [
     "Table",
     "fingerprint",
     "has_reader",
+    "num_bytes",
     "open_table",
     "path_of",
     "resolve",
@@ -110,6 +111,23 @@ def fingerprint(source: Source) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def num_bytes(source: Source) -> int:
+    """Returns about how much a source holds: the size of its files, or of the table that `datasets` made of them."""
+    if isinstance(source, HubSource):
+        from ftkit.data.readers import hub
+
+        return hub.num_bytes(source)
+    if isinstance(source, ParallelSource):
+        return num_bytes(source.source) + num_bytes(source.target)
+    path = path_of(source)
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+    return path.stat().st_size * (_UNPACKED if is_compressed(path) or path.suffix in COMPRESSED_WITHIN else 1)
+
+
+_UNPACKED = 4  # times as large are texts that were compressed, about
 
 
 def resolve(source: str) -> Path:

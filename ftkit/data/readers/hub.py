@@ -38,6 +38,14 @@ def fingerprint(source: HubSource) -> str:
     return _load(source)._fingerprint
 
 
+def num_bytes(source: HubSource) -> int:
+    """Returns how large the split is as a table."""
+    if saved_dataset.is_saved(Path(source.hub)):
+        folder = saved_dataset.split_folder(Path(source.hub), source.split)
+        return sum(file.stat().st_size for file in folder.iterdir())
+    return _load(source).data.nbytes
+
+
 def _load(source: HubSource) -> datasets.Dataset:
     import datasets
 

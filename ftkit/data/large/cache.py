@@ -1,0 +1,99 @@
+"""Folders that are made once and used by every process: the ranks of a run, and later runs on the same data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ftkit.console import note
+from ftkit.errors import MachineError
+from ftkit.machine_faults import is_full, told
+
+
+class CachedFolder:
+    """A folder in the cache; one that nobody else could use is deleted with this object.
+
+    Attributes:
+        path: where it lies.
+    """
+
+    def __init__(self, path: Path, *, is_private: bool = False) -> None:
+        self.path = path
+        if is_private:
+            weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+
+
+def cache_root() -> Path:
+    """Returns the folder in the cache of `datasets` where large data are kept (HF_DATASETS_CACHE)."""
+    from datasets import config
+
+    return Path(config.HF_DATASETS_CACHE) / "ftkit"
+
+
+def key_of(**facts: Any) -> str:
+    """Returns a name for what follows from some facts, all plain values."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def cached(name: str, key: str | None, make: Callable[[Path], None]) -> CachedFolder:
+    """Returns a folder with what `make` writes into it, once for each key.
+
+    Of several processes that ask for it at once, one makes it and the others wait. Half of a folder is never used.
+
+    Args:
+        name: what it holds, for people who look into the cache.
+        key: what it follows from; None: it is made for this process alone.
+        make: writes into an empty folder.
+
+    Raises:
+        MachineError: the disk of the cache is full.
+    """
+    from filelock import FileLock
+
+    root = cache_root()
+    root.mkdir(parents=True, exist_ok=True)
+    if key is None:
+        path = Path(tempfile.mkdtemp(dir=root, prefix=f"{name}-private-"))
+        folder = CachedFolder(path, is_private=True)
+        _made(path, make)
+        return folder
+    path = root / f"{name}-{key}"
+    if not path.is_dir():
+        with FileLock(f"{path}.lock"):
+            if not path.is_dir():
+                _make(root, path, make)
+    elif name == EXAMPLES:
+        note(f"the rows that were read before are used again ({path})")
+    return CachedFolder(path)
+
+
+EXAMPLES, ROWS = "examples", "rows"
+"""What folders hold: examples as they were read, and rows of a model's inputs."""
+
+
+def _make(root: Path, path: Path, make: Callable[[Path], None]) -> None:
+    beside = Path(tempfile.mkdtemp(dir=root, prefix=f"{path.name}-part-"))
+    try:
+        _made(beside, make)
+        beside.rename(path)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def _made(folder: Path, make: Callable[[Path], None]) -> None:
+    try:
+        make(folder)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        cause = told(error, folder) or str(error)
+        raise MachineError(
+            cause, "Large data are kept on disk while they are used; HF_DATASETS_CACHE says in which folder."
+        ) from None
