@@ -1,6 +1,7 @@
 """Examples -> rows, as a preprocessor makes them: of many examples by several processes, onto disk, and only once.
 
-An example's rows depend on it alone, so chunks of examples are encoded apart from one another and joined.
+An example's rows depend on it alone, so chunks of examples are encoded apart from one another and joined. A
+preprocessor of which this is not true says so: `joins_examples`.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def encode_to_score(preprocessor: Preprocessor, examples: Sequence[Any]) -> Enco
 def _are_kept(preprocessor: Preprocessor, examples: Sequence[Any]) -> bool:
     from datasets import Dataset
 
-    if not hasattr(examples, "fingerprint") or not len(examples):
+    if not hasattr(examples, "fingerprint") or not len(examples) or getattr(preprocessor, "joins_examples", False):
         return False
     return isinstance(preprocessor.encode(examples[:1], targets=False).rows, Dataset)
 

@@ -169,12 +169,14 @@ class Preprocessor(Protocol):
         cut_meanings: what may be cut off -> the end of a sentence about the rows that lost some of it.
         processor: transformers' own, saved with checkpoints and runs.
         max_length: positions of the longest input; None for no limit.
+        joins_examples: whether rows hold parts of several examples, so that those of some examples follow from others.
         padding: column of the inputs -> the value that fills it up in a batch.
     """
 
     version: ClassVar[int]
     options: ClassVar[tuple[str, ...]]
     cut_meanings: ClassVar[Mapping[str, str]]
+    joins_examples: ClassVar[bool]
     spec: CheckpointSpec
     labels: LabelSpace | None
     max_length: int | None
@@ -233,6 +235,7 @@ class PreprocessorBase:
 
     options: ClassVar[tuple[str, ...]] = ()
     cut_meanings: ClassVar[Mapping[str, str]] = {}
+    joins_examples: ClassVar[bool] = False
     processor: Any
 
     @property

@@ -109,7 +109,7 @@ def measure(data: Path, place: Path, arguments: argparse.Namespace) -> dict[str,
 
 
 def _cpu_seconds() -> float:
-    """Returns what the finished run took of all cores together: less than the clock tells on a machine that is busy."""
+    """Returns what the finished run took of all cores together, which a busy machine changes less than the clock."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

@@ -19,7 +19,7 @@ from ftkit.adapters.preprocessors.text import (
     EncoderDecoderTextPreprocessor,
     TextPreprocessor,
 )
-from ftkit.adapters.preprocessors.tokens import dataset_of, id_column, in_chunks
+from ftkit.adapters.preprocessors.tokens import dataset_of, in_chunks
 from ftkit.adapters.task_adapter import Batch, Encoded
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, TextExample
@@ -69,14 +69,11 @@ class CandidatesPreprocessor(TextPreprocessor):
             encoding = self._tokenize([_pair(*pair) for example in chunk for pair in example.pairs])
             starts = np.cumsum([0, *(len(example.candidates) for example in chunk)])
             offsets = pa.array(starts, pa.int32())
-            columns = {
-                name: pa.ListArray.from_arrays(offsets, id_column(encoding[name]))
-                for name in self._model_inputs(encoding)
-            }
+            columns = {name: pa.ListArray.from_arrays(offsets, ids) for name, ids in encoding.columns.items()}
             columns[COUNT] = pa.array(np.diff(starts))
             if targets:
                 columns["labels"] = pa.array([example.relevances for example in chunk], pa.list_(pa.float32()))
-            lengths = np.array([len(ids) for ids in encoding["input_ids"]])
+            lengths = np.array([len(ids) for ids in encoding.ids])
             costs.extend((np.maximum.reduceat(lengths, starts[:-1]) * np.diff(starts)).tolist())
             is_cut = [bool(row.overflowing) for row in encoding.encodings]
             num_cut += int(np.logical_or.reduceat(is_cut, starts[:-1]).sum())

@@ -19,7 +19,6 @@ from ftkit.adapters.preprocessors.tokens import (
     Tokenized,
     TokenPreprocessor,
     dataset_of,
-    id_column,
     in_chunks,
     tokenized,
 )
@@ -47,9 +46,7 @@ class TextPreprocessor(TokenPreprocessor):
         for chunk in in_chunks(examples):
             encoding = self._tokenize(chunk)
             num_cut += sum(bool(row.overflowing) for row in encoding.encodings)
-            columns = {"input_ids": id_column(encoding.ids)}
-            if encoding.type_ids is not None:
-                columns["token_type_ids"] = id_column(encoding.type_ids)
+            columns = encoding.columns
             if targets:
                 columns["labels"] = self._label_column(chunk)
             lengths.extend(map(len, encoding.ids))

@@ -80,6 +80,12 @@ class Tokenized:
     type_ids: list[list[int]] | None
     encodings: Sequence[Any]
 
+    @property
+    def columns(self) -> dict[str, pa.Array]:
+        """What the model reads, by the names that it has for it."""
+        types = {} if self.type_ids is None else {"token_type_ids": id_column(self.type_ids)}
+        return {"input_ids": id_column(self.ids), **types}
+
 
 def tokenized(processor: Any, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int | None) -> Tokenized:
     """Returns what a tokenizer of the tokenizers library makes of texts, or pairs of them.
