@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import contextlib
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -48,6 +49,12 @@ def command(
             help="In csv, put an apostrophe before texts that a spreadsheet would run, such as =1+1.",
         ),
     ] = True,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Keep rows where a call is interrupted, and go on behind the last whole one next time."
+        ),
+    ] = False,
     num_beams: options.NumBeams = None,
     max_new_tokens: options.MaxNewTokens = None,
     task: options.Task = None,
@@ -72,14 +79,19 @@ def command(
         )
 
     roles = options.role_columns(columns)
-    from ftkit.console import note
+    from ftkit.console import is_main_process, note
     from ftkit.data.outputs import check_output
-    from ftkit.data.writers import open_writer
+    from ftkit.data.resumable import resumable_writer
+    from ftkit.data.writers import Unwritten, Writer, open_writer
+    from ftkit.progress import each
     from ftkit.speedups.startup import collector_at_rest
 
     source = None if input is None else options.data_source(input)
     check_output(output, sources=[source], run=run)
+    if resume:
+        _check_resumable(source, output, format, on_bad_row)
     with collector_at_rest():
+        from ftkit.engine.evaluation import agreed
         from ftkit.inference.load import load
 
         predictor = load(
@@ -98,20 +110,35 @@ def command(
             base=base,
             trust_remote_code=trust_remote_code,
         )
-    if source is not None:
-        rows = predictor.predict_source(source, on_bad_row=on_bad_row)
-    else:
-        texts = text or []
-        inputs = list(zip(texts, text_pair, strict=True)) if text_pair else texts
-        rows = iter(predictor.predict(inputs, on_bad_row=on_bad_row))
     columns_at_end = ("error",) if on_bad_row == "empty" else ()
-    with open_writer(output, format, columns=columns_at_end, spreadsheet_safe=spreadsheet_safe) as writer:
+    with contextlib.ExitStack() as stack:
+        num_done = 0
+        writer: Writer = Unwritten()
+        if resume and output is not None and is_main_process():
+            facts = _facts(predictor, source, precision, num_beams, max_new_tokens, roles, on_bad_row)
+            writer, num_done = stack.enter_context(resumable_writer(output, facts))
+        elif is_main_process():
+            writer = stack.enter_context(
+                open_writer(output, format, columns=columns_at_end, spreadsheet_safe=spreadsheet_safe)
+            )
+        if source is not None:
+            num_done = agreed(num_done)
+            rows = each(
+                predictor.predict_source(source, on_bad_row=on_bad_row, num_done=num_done), f"predicting {source}"
+            )
+        else:
+            texts = text or []
+            inputs = list(zip(texts, text_pair, strict=True)) if text_pair else texts
+            rows = iter(predictor.predict(inputs, on_bad_row=on_bad_row))
+        if num_done:
+            note(f"going on behind the {num_done:,} rows that are there")
         count = num_bad = 0
         for count, row in enumerate(rows, 1):  # noqa: B007
             writer.write(row)
             num_bad += "error" in row
-        if count == num_bad:
+        if count == num_bad and not num_done:
             raise DataError(f"No row of {input or 'the texts'} can be predicted; see the warning above.")
+        count += num_done
     if made_safe := writer.num_made_safe:
         note(
             f"An apostrophe was put before {made_safe:,} texts that a spreadsheet would run; --no-spreadsheet-safe "
@@ -119,3 +146,39 @@ def command(
         )
     if output is not None:
         note(f"{count:,} predictions written to {output}")
+
+
+def _check_resumable(source: Any, output: str | None, format: str | None, on_bad_row: str) -> None:
+    """Refuses what cannot be gone on with, before a model is loaded.
+
+    Raises:
+        UserError: there is no file to read or to add to, or its rows do not say which ones of the input they are.
+    """
+    from ftkit.data.resumable import check_resumable
+    from ftkit.errors import UserError
+
+    if source is None or output is None or output == "-":
+        raise UserError("--resume needs --input and --output: the rows that are there are those of a file.")
+    if on_bad_row == "skip":
+        raise UserError(
+            "--resume: with --on-bad-row skip nobody can tell how many rows of the input are done. Use empty: such "
+            "rows say what is wrong with them."
+        )
+    if format not in (None, "jsonl"):
+        raise UserError(f"--resume: rows are added to JSON lines only, got --format {format}. Leave --format out.")
+    check_resumable(output)
+
+
+def _facts(predictor: Any, source: Any, *options_: Any) -> dict[str, Any]:
+    """Returns what predictions follow from."""
+    from ftkit.data.readers import fingerprint
+    from ftkit.models.fingerprint import folder_fingerprint, graph_fingerprint
+    from ftkit.version import __version__
+
+    return {
+        "input": fingerprint(source),
+        "run": folder_fingerprint(predictor.folder) + graph_fingerprint(predictor.folder),
+        "options": repr(options_),
+        "data": predictor.config.data.model_dump(mode="json"),
+        "ftkit": __version__,
+    }

@@ -31,6 +31,15 @@ class Writer(Protocol):
         """Writes one row."""
 
 
+class Unwritten:
+    """Takes rows that another process writes."""
+
+    num_made_safe = 0
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Does nothing."""
+
+
 _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -192,6 +193,22 @@ def join(parts: Sequence[np.ndarray]) -> np.ndarray:
     rows = np.empty(sum(map(len, parts)), object)
     rows[:] = [row for part in parts for row in part]
     return rows
+
+
+def is_shared() -> bool:
+    """Tells whether a launcher has started several processes, which share the work."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def agreed(number: int) -> int:
+    """Returns what the main process says, on all of them."""
+    if not is_shared():
+        return number
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    PartialState()
+    return int(broadcast_object_list([number])[0])
 
 
 def share_of(batches: list[np.ndarray]) -> list[np.ndarray]:

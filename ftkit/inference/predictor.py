@@ -5,6 +5,7 @@ A fine-tuned checkpoint that ftkit did not make is loaded in the same way; see `
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from ftkit.kinds.large import examples_of
 from ftkit.kinds.splits import read_options, read_splits
 from ftkit.metrics.scorer import make_scorer
 from ftkit.models.quantization import move
+from ftkit.progress import progress
 from ftkit.runs.baselines import baseline_scores
 from ftkit.runs.loading import batch_limits, load_model, load_task_adapter, pick_device
 from ftkit.runs.results import cut_off_warnings, truncation_warnings
@@ -121,15 +123,20 @@ class Predictor:
         predictions = self._predict_examples(examples, INPUTS, on_bad_row)
         return [{name: value for name, value in row.items() if name != "id"} for row in predictions]
 
-    def predict_source(self, source: Source, *, on_bad_row: OnBadRow = "empty") -> Iterator[Prediction]:
+    def predict_source(
+        self, source: Source, *, on_bad_row: OnBadRow = "empty", num_done: int = 0
+    ) -> Iterator[Prediction]:
         """Predicts a file or Hub split row by row, in its order and in constant memory, each with its `id`.
 
         Args:
             on_bad_row: what becomes of a row that cannot be predicted; see `predict`. They are counted in a warning.
+            num_done: rows at the beginning that are passed over.
+
+        On several processes all call this together and get the same rows; each computes a share of them.
         """
         check_on_bad_row(on_bad_row)
         name, examples = self.read(source)
-        yield from self._predict_examples(examples, name, on_bad_row)
+        yield from self._predict_examples(itertools.islice(examples, num_done, None), name, on_bad_row)
 
     def read(self, source: Source) -> tuple[str, Iterator[Any]]:
         """Opens a file or Hub split; returns the name that messages show, and its rows as examples to predict."""
@@ -212,7 +219,17 @@ class Predictor:
         self.kind.check_scores({split.name: split}, scorer, problems)
         problems.raise_if_any()
         rows = encode_to_score(self.adapter.preprocessor, split.examples)
-        outcome = evaluate(self.model, self.adapter, split, rows, scorer, self.limits, autocast=self._autocast)
+        with progress(f"scoring {split.source}", len(split)) as advance:
+            outcome = evaluate(
+                self.model,
+                self.adapter,
+                split,
+                rows,
+                scorer,
+                self.limits,
+                on_window=lambda examples, arrays: advance(len(examples)),
+                autocast=self._autocast,
+            )
         cut = truncation_warnings({split.source: rows.inputs}, self.adapter.preprocessor)
         for sentence in [*cut, *cut_off_warnings({split.source: outcome})]:
             warn(sentence)
@@ -257,14 +274,14 @@ class Predictor:
         rows.tell()
 
     def _predict_window(self, window: Window) -> list[Prediction]:
-        from ftkit.engine.evaluation import predict_windows
+        from ftkit.engine.evaluation import is_shared, predict_windows
 
         if window.encoded is None:
             return []
         found: list[Prediction] = []
         good, model = window.good, self.model
         for start, stop, arrays in predict_windows(
-            model, self.adapter, window.encoded, self.limits, autocast=self._autocast
+            model, self.adapter, window.encoded, self.limits, shared=is_shared(), autocast=self._autocast
         ):
             found += self.adapter.objective.decode(arrays, good[start:stop])
         return found

@@ -40,6 +40,11 @@ def source_fingerprint(spec: CheckpointSpec) -> str | None:
     folder = Path(spec.path)
     if not folder.is_dir():
         return spec.commit
+    return folder_fingerprint(folder)
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """Returns a digest of the weights, config and processor in a folder."""
     files = {file for pattern in MODEL_FILES for file in folder.glob(pattern) if file.is_file()}
     return _digest(sorted(files))
 
