@@ -1,4 +1,4 @@
-"""A small run of each kind. A new kind adds one."""
+"""A small run of each kind, which several ranks carry out. A new kind adds one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import tiny
 import tiny_audio
 import tiny_images
-from runs import run_config, tagging_config, translation_config
+from runs import question_config, run_config, tagging_config, translation_config
 
 
 def _texts(folder: Path) -> dict[str, Any]:
@@ -51,6 +51,10 @@ def _of_rows(folder: Path, task: str, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _questions(folder: Path) -> dict[str, Any]:
+    return question_config(folder, tiny.make_checkpoint("bert", folder / "model"))
+
+
 def _masks(folder: Path) -> dict[str, Any]:
     return _of_rows(folder, "fill-mask", {"text": "my card was lost on the train"})
 
@@ -85,6 +89,7 @@ EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "translation": _translation,
     "multiple-choice": _choices,
     "text-ranking": _ranking,
+    "question-answering": _questions,
     "fill-mask": _masks,
     "image-classification": _images,
     "audio-classification": _recordings,
