@@ -147,29 +147,33 @@ def execute(config: RunConfig) -> RunResult:
         RunError: the run started and could not finish; its checkpoints are sound.
         Interrupted: a signal asked the run to end; it has been saved.
     """
-    from ftkit.engine.interruption import Interruption
+    from ftkit.engine.interruption import Interruption, interruption_behind
     from ftkit.engine.memory_errors import running_out_told
     from ftkit.engine.ranks import losses_told
     from ftkit.runs.faults import faults_told
 
-    with Interruption().listening() as interruption:
-        # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing written.
-        run = _possible_run(config)
-        if num_launched() > 1:
-            from ftkit.runs.agreement import agree
+    try:
+        with Interruption().listening() as interruption:
+            # Check: directory, task, checkpoint, data, labels, the way to the Hub. No weights are read, nothing
+            # written.
+            run = _possible_run(config)
+            if num_launched() > 1:
+                from ftkit.runs.agreement import agree
 
-            agree(run)
-        try:
+                agree(run)
             with (
+                run.directory.lock,
+                run.directory.withdrawn_on_failure(),
                 faults_told(run.directory),
                 running_out_told(),
                 losses_told(interruption),
-                run.directory.withdrawn_on_failure(),
-                run.directory.lock,
             ):
                 return _carry_out(config, run, interruption)
-        except Interrupted as error:
-            raise Interrupted(f"{error} The same command goes on with the run.") from None
+    except Exception as error:
+        found = interruption_behind(error)
+        if found is None:
+            raise
+        raise Interrupted(f"{found} The same command goes on with the run.") from None
 
 
 def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -> RunResult:
@@ -264,6 +268,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
             max_skipped_steps=config.train.max_skipped_steps,
             name_rows=steps.row_names(run.splits["train"], rows),
             interruption=interruption,
+            check_folder=directory.check_is_there,
             callbacks=[*steps.callbacks(config, directory, model), TrackerCallback(trackers)],
             resume_from=training.resume_point(directory.checkpoints) if directory.continues else None,
         )
@@ -295,6 +300,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     # Save, load again from disk and compare, report; only then is it a finished run.
     example = None
     if process.is_main_process:
+        directory.check_is_there()
         staging = directory.staging
         saving.save_model(trained.model, adapter, staging, tuner=config.tuner, spec=run.spec)
         if config.tuner.is_full:
@@ -315,6 +321,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
             limits=limits,
         )
         content = report_content(run, trained, adapter, evaluated, found, [*warnings, *course, *told])
+        directory.check_is_there()
         example = shown_example(write_report(staging, content).card)
         with interruption.completing():
             directory.publish(found)

@@ -1,185 +1,271 @@
-"""Kills runs at random moments and starts them again by the same command, until all of them have ended.
+"""Kills, interrupts, races and starves small runs, starts each again by the same command, and compares the end.
 
-    python scripts/soak.py --kills 100 --seed 0
+    python scripts/soak.py --kills 100 --signals 100 --starts 20 --space 60 --launchers 20
 
-Each run is killed again and again, wherever it is: before its first step, in a step, while it saves, evaluates, or is
-published. What it ends with must be what a run ends with that was left alone: weights, predictions and results to the
-last bit. Runs are forked from one process that has imported everything, so that a start costs no seconds.
+A run that was troubled must end with what a run ends with that was left alone: weights, predictions and results to the
+last bit. `--ranks 2` trains on two processes. Runs are forked from one process that has imported everything, so that a
+start costs no seconds; each of them is the command `ftkit train CONFIG`, with its exit code and what it writes.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
+import contextlib
 import json
 import os
 import random
+import resource
 import signal
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-DEMO = {"train": "ftkit:support/train.csv", "validation": 0.2, "test": "ftkit:support/test.csv"}
-TRAIN = {"num_train_epochs": 3, "learning_rate": 1e-3, "per_device_train_batch_size": 32, "precision": "fp32"}
-CONFIG: dict[str, Any] = {
-    "task": "text-classification",
-    "model": {"checkpoint": "ftkit:bert"},
-    "data": {**DEMO, "columns": {"text": "text", "label": "intent"}},
-    "train": {**TRAIN, "use_cpu": True},
-}
-VARIANTS: Mapping[str, dict[str, Any]] = {
-    "epochs": {},
-    "steps": {"train": {"save_strategy": "steps", "eval_strategy": "steps", "eval_steps": 4, "save_steps": 4}},
-    "early": {"train": {"num_train_epochs": 12, "early_stopping_patience": 1}},
-    "lora": {"tuner": {"method": "lora", "rank": 4}},
-    "accumulation": {"train": {"gradient_accumulation_steps": 3, "logging_steps": 1}},
-}
-"""Name -> what differs from CONFIG."""
+from soak_runs import (
+    FAILED,
+    INTERRUPTED,
+    MOST_SECONDS,
+    REFUSED,
+    SIGNALS,
+    VARIANTS,
+    Outcome,
+    Place,
+    Start,
+    Whole,
+    met_at,
+    prepare,
+)
 
-TIMES = ("_runtime", "_per_second", "_seconds", "seconds")
+BLOCK = 4096  # bytes; what a run writes to the screen takes less
 
 
-@dataclass
-class Outcome:
-    """What came of killing one run.
-
-    Attributes:
-        kills: where each kill met it: before training, at a step, or after the last.
-        differences: files and results that are not those of the run that was left alone.
-    """
-
-    kills: list[str] = field(default_factory=list)
-    differences: list[str] = field(default_factory=list)
-
-
-def soak(variant: str, folder: Path, *, kills: int, rng: random.Random) -> Outcome:
-    """Kills a run so many times, and compares what it ends with."""
-    whole, killed, outcome = folder / f"{variant}-whole", folder / f"{variant}-killed", Outcome()
-    started = time.monotonic()
-    _check(_wait(_start(variant, whole)), whole)
-    seconds = time.monotonic() - started
-    while True:
-        process = _start(variant, killed)
-        if len(outcome.kills) == kills:
-            _check(_wait(process), killed)
-            break
-        time.sleep(rng.uniform(0, seconds))
-        os.kill(process, signal.SIGKILL)
-        if _wait(process) == 0:
-            _remove(killed)  # it was quicker: once more from the start
+def kill(whole: Whole, folder: Path, variant: str, *, ranks: int, count: int, rng: random.Random) -> Outcome:
+    """Kills a run so many times, wherever it is."""
+    outcome, place = Outcome(), Place.of(folder, variant, "killed", ranks)
+    while len(outcome.trials) < count:
+        start = Start(place)
+        time.sleep(rng.uniform(0, whole.seconds))
+        start.send(signal.SIGKILL)
+        if not any(start.wait()):
+            place.remove()  # it was quicker: once more from the start
             continue
-        outcome.kills.append(_where(killed))
-        if (killed / "all_results.json").is_file():
-            _compare(whole, killed, outcome)
-            _remove(killed)
-    _compare(whole, killed, outcome)
+        outcome.trials.append(met_at(place.run))
+        if place.is_finished:
+            outcome.compare(whole.place, place)
+            place.remove()
+    place.finish()
+    outcome.compare(whole.place, place)
     return outcome
 
 
-def _start(variant: str, output_dir: Path) -> int:
-    """Forks a run and returns its process id."""
-    sys.stdout.flush()
-    process = os.fork()
-    if process:
-        return process
-    try:
-        quiet = os.open(output_dir.with_suffix(".log"), os.O_CREAT | os.O_APPEND | os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
-        import ftkit
-
-        changes = VARIANTS[variant]
-        config = {**CONFIG, **changes, "train": {**CONFIG["train"], **changes.get("train", {})}}
-        ftkit.train({**config, "output_dir": str(output_dir)})
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
-
-
-def _wait(process: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+def interrupt(whole: Whole, folder: Path, variant: str, *, ranks: int, count: int, rng: random.Random) -> Outcome:
+    """Sends a run so many signals, once or twice, wherever it is."""
+    outcome, place = Outcome(), Place.of(folder, variant, "interrupted", ranks)
+    while len(outcome.trials) < count:
+        start, number, is_twice = Start(place), rng.choice(SIGNALS), rng.random() < 0.4
+        time.sleep(rng.uniform(0, whole.seconds))
+        start.send(number)
+        if is_twice:
+            time.sleep(rng.uniform(0, 0.3))
+            start.send(number)
+        codes = start.wait(within=MOST_SECONDS)
+        # Before it listens, and by a second signal, a process ends as the system ends it.
+        outcome.check(codes, [0, INTERRUPTED, -number, 128 + number], start)
+        if INTERRUPTED in codes and "The same command goes on with the run" not in start.said():
+            outcome.problems.append(f"{INTERRUPTED} without the way on:\n{start.said()[-2000:]}")
+        name = {0: "finished", INTERRUPTED: "in order"}.get(codes[0], "at once")
+        outcome.trials.append(f"{number.name} {'twice' if is_twice else 'once'}, {name}")
+        if place.is_finished:
+            outcome.compare(whole.place, place)
+            place.remove()
+    place.finish()
+    outcome.compare(whole.place, place)
+    return outcome
 
 
-def _check(code: int, run: Path) -> None:
-    if code:
-        raise SystemExit(f"{run.name} ended with {code}:\n{run.with_suffix('.log').read_text()[-3000:]}")
-
-
-def _where(run: Path) -> str:
-    """Returns where a kill has met a run, as far as its files tell."""
-    if (run / "all_results.json").is_file():
-        return "finished"
-    saved = sorted(run.glob("checkpoints/checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))
-    if not saved:
-        return "before the first checkpoint"
-    staging = run / ".unfinished"  # made after the last checkpoint; an earlier kill may have left it
-    if staging.is_dir() and staging.stat().st_mtime >= saved[-1].stat().st_mtime:
-        return "scoring and publishing"
-    return "between checkpoints"
-
-
-def _compare(whole: Path, killed: Path, outcome: Outcome) -> None:
-    names = {
-        path.relative_to(run) for run in (whole, killed) for path in run.rglob("*") if _counts(path.relative_to(run))
+def race(whole: Whole, folder: Path, variant: str, *, ranks: int, count: int, rng: random.Random) -> Outcome:
+    """Starts two commands at once, so many times: one of them trains, and what they leave is one whole run."""
+    outcome, other = Outcome(), Whole.of(folder, variant, ranks, seed=7)
+    wholes = {
+        json.loads((found.place.run / "all_results.json").read_text())["seed"]: found for found in (whole, other)
     }
-    for name in sorted(names):
-        one, other = (_digest(run / name) for run in (whole, killed))
-        if one != other:
-            outcome.differences.append(str(name))
-    results = [json.loads((run / "all_results.json").read_text()) for run in (whole, killed)]
-    for key in sorted(results[0].keys() | results[1].keys()):
-        if not key.endswith(TIMES) and results[0].get(key) != results[1].get(key) and key != "environment":
-            outcome.differences.append(f"{key}: {results[0].get(key)} and {results[1].get(key)}")
+    for trial in range(count):
+        name, arguments, seeds = WAYS[trial % len(WAYS)]
+        starts = []
+        for index, train in enumerate(seeds):
+            place = Place.of(folder, variant, "raced", ranks, stem=f"raced-{index}", **train)
+            starts.append(Start(place, *arguments[index]))
+            time.sleep(rng.choice((0.0, rng.uniform(0, 0.1), rng.uniform(0, whole.seconds))))
+        codes = [max(start.wait()) for start in starts]
+        for code, start in zip(codes, starts, strict=True):
+            outcome.check([code], [0, REFUSED], start)
+        if 0 not in codes:
+            outcome.problems.append("neither of two trained:\n" + "\n".join(start.said() for start in starts))
+            continue
+        seed = json.loads((place.run / "all_results.json").read_text())["seed"]
+        outcome.compare(wholes[seed].place, place)
+        outcome.trials.append(f"{name}: {'both ended well' if codes == [0, 0] else 'one was refused'}")
+        place.remove()
+    return outcome
 
 
-def _counts(name: Path) -> bool:
-    return (name.suffix == ".safetensors" and name.parts[0] != "checkpoints") or name.parts[0] == "predictions"
+WAYS: Sequence[tuple[str, Sequence[Sequence[str]], Sequence[dict[str, Any]]]] = (
+    ("the same command", ((), ()), ({}, {})),
+    ("two seeds", ((), ()), ({}, {"seed": 7})),
+    ("both overwrite", (("overwrite=true",), ("overwrite=true",)), ({}, {"seed": 7})),
+    ("one resumes", ((), ("resume=true",)), ({}, {})),
+)
+"""How two commands are started at once: a name, their overrides, and what their configs have in `train`."""
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+def starve(whole: Whole, folder: Path, variant: str, *, ranks: int, count: int, rng: random.Random) -> Outcome:
+    """Limits the sizes of files so that each in turn is too large, and the size of a disk, so many times each."""
+    outcome = Outcome()
+    sizes = [path.stat().st_size for path in whole.place.run.rglob("*") if path.is_file()]
+    place = Place.of(folder, variant, "limited", ranks)
+    for limit in _sample([size - 1 for size in sizes if size > BLOCK], count, rng):  # the screen is a file, too
+
+        def limited(limit: int = limit) -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        _starved(Start(place, before=limited), f"files of {limit:,} bytes", outcome)
+        place.finish()
+        outcome.compare(whole.place, place)
+        place.remove()
+    with small_disk(folder / "disk") as resize:
+        if resize is None:
+            print("no small disk can be mounted here: only the sizes of files were limited", flush=True)
+            return outcome
+        place = Place(folder / "disk" / "run", folder / f"{variant}-on-disk", whole.place.config, ranks)
+        for share in _sample([number / 16 for number in range(1, 20)], count, rng):
+            resize(max(int(sum(sizes) * share), 4 * BLOCK))
+            _starved(Start(place), f"a disk of {share:.0%} of what the run takes", outcome)
+            resize(8 * sum(sizes))
+            place.finish()
+            outcome.compare(whole.place, place)
+            place.remove()
+    return outcome
 
 
-def _remove(run: Path) -> None:
-    import shutil
+def _starved(start: Start, of: str, outcome: Outcome) -> None:
+    """Notes how a run ended that had too little room."""
+    codes, place = start.wait(), start.place
+    outcome.check(codes, [0, FAILED, REFUSED], start)
+    outcome.trials.append({0: "enough", FAILED: "told", REFUSED: "told before it began"}.get(codes[0], str(codes[0])))
+    half = [path for path in place.run.glob("checkpoints/checkpoint-*") if not (path / "manifest.json").is_file()]
+    if half or (any(codes) and "error: " not in start.said()):
+        outcome.problems.append(f"{of}: {half or 'no message'}:\n{start.said()[-2000:]}")
 
-    shutil.rmtree(run, ignore_errors=True)
+
+def _sample(values: Sequence[Any], count: int, rng: random.Random) -> list[Any]:
+    different = sorted(set(values))
+    return sorted(rng.sample(different, min(count, len(different))))
 
 
-def prepare() -> Callable[..., Outcome]:
-    """Imports what runs need before they are forked, on one thread, as a fork keeps no others."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import torch
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[Callable[[int], None] | None]:
+    """Mounts a disk whose size the yielded function sets; yields None where nobody may mount one."""
+    folder.mkdir()
 
-    torch.set_num_threads(1)
-    import peft  # noqa: F401
+    def mount(options: str) -> bool:
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+        try:
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        except FileNotFoundError:
+            return False
 
-    return soak
+    if not mount("size=64m"):
+        yield None
+        return
+    try:
+        yield lambda size: None if mount(f"remount,size={size}") else sys.exit(f"{folder} cannot be made smaller")
+    finally:
+        subprocess.run(["umount", str(folder)], check=False)
+
+
+def orphan(whole: Whole, folder: Path, variant: str, *, ranks: int, count: int, rng: random.Random) -> Outcome:
+    """Kills the launcher of a run so many times: its workers save and end by themselves."""
+    outcome, place = Outcome(), Place.of(folder, variant, "orphaned", ranks)
+    while len(outcome.trials) < count:
+        lives, lived = os.pipe()  # its other end is closed when the last worker has ended
+        launcher = os.fork()
+        if not launcher:
+            os.setpgid(0, 0)
+            os.environ["ACCELERATE_MIXED_PRECISION"] = "no"  # as `accelerate launch` sets it
+            Start(place).wait()
+            os._exit(0)
+        os.close(lived)
+        time.sleep(rng.uniform(0, whole.seconds))
+        os.kill(launcher, signal.SIGKILL)
+        os.waitpid(launcher, 0)
+        os.set_blocking(lives, False)
+        if not _closed(lives, within=MOST_SECONDS):
+            os.killpg(launcher, signal.SIGKILL)
+            outcome.problems.append("workers whose launcher was killed trained on")
+        os.close(lives)
+        said = place.log.read_text(errors="replace")
+        if "Traceback" in said:
+            outcome.problems.append(f"a traceback:\n{said[-2000:]}")
+        outcome.trials.append("finished" if place.is_finished else met_at(place.run))
+        if place.is_finished:
+            outcome.compare(whole.place, place)
+            place.remove()
+    place.finish()
+    outcome.compare(whole.place, place)
+    return outcome
+
+
+def _closed(pipe: int, *, within: float) -> bool:
+    """Tells whether nobody holds the other end of a pipe any more, after so many seconds at most."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        try:
+            return os.read(pipe, 1) == b""
+        except BlockingIOError:
+            time.sleep(0.01)
+    return False
+
+
+TROUBLES: Mapping[str, Callable[..., Outcome]] = {
+    "kills": kill,
+    "signals": interrupt,
+    "starts": race,
+    "space": starve,
+    "launchers": orphan,
+}
 
 
 def main() -> None:
-    """Kills runs of every variant and says what came of it."""
+    """Troubles runs of every variant, and says what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--kills", type=int, default=100, help="in all")
+    parser.add_argument("--kills", type=int, default=0, help="SIGKILLs, in all")
+    parser.add_argument("--signals", type=int, default=0, help="signals, once or twice each, in all")
+    parser.add_argument("--starts", type=int, default=0, help="pairs of commands that are started at once, in all")
+    parser.add_argument("--space", type=int, default=0, help="limits of file sizes, and sizes of a disk, in all")
+    parser.add_argument("--launchers", type=int, default=0, help="launchers that are killed, in all")
+    parser.add_argument("--ranks", type=int, default=1, help="processes of each run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     given = parser.parse_args()
-    run, rng, failed = prepare(), random.Random(given.seed), False
-    with tempfile.TemporaryDirectory() as folder:
-        for index, variant in enumerate(given.variants):
-            share = given.kills * (index + 1) // len(given.variants) - given.kills * index // len(given.variants)
-            outcome = run(variant, Path(folder), kills=share, rng=rng)
-            failed |= bool(outcome.differences)
-            counts = {where: outcome.kills.count(where) for where in sorted(set(outcome.kills))}
-            print(f"{variant}: {share} kills ({counts}); differences: {outcome.differences or 'none'}", flush=True)
-    sys.exit(int(failed))
+    if not any(getattr(given, name) for name in TROUBLES):
+        parser.error(f"say how many of what: {', '.join(f'--{name}' for name in TROUBLES)}")
+    prepare()
+    rng, has_failed, variants = random.Random(given.seed), False, given.variants
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for index, variant in enumerate(variants):
+            whole = Whole.of(folder, variant, given.ranks)
+            for name, trouble in TROUBLES.items():
+                wanted = getattr(given, name)
+                count = wanted * (index + 1) // len(variants) - wanted * index // len(variants)
+                if count:
+                    outcome = trouble(whole, folder, variant, ranks=given.ranks, count=count, rng=rng)
+                    has_failed |= bool(outcome.problems)
+                    print(f"{variant}, {name}: {outcome.told()}", flush=True)
+    sys.exit(int(has_failed))
 
 
 if __name__ == "__main__":

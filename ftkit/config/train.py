@@ -46,6 +46,7 @@ MANAGED: Mapping[str, str] = {
     "gradient_checkpointing": "say activation_checkpointing",
     "gradient_checkpointing_kwargs": "say activation_checkpointing_kwargs",
     "save_only_model": "a checkpoint without its optimizer cannot be gone on from exactly",
+    "enable_jit_checkpoint": "a run saves its step whenever a signal asks it to end",
     "auto_find_batch_size": "bound a batch with max_tokens_per_batch",
     "trackio_static_space_id": "freeze a Space with Trackio's own `trackio sync`",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,9 +23,14 @@ PREFIX = "checkpoint-"
 _PICKLES = (".pt", ".pth")
 
 
-def write_manifest(folder: Path) -> None:
-    """Seals a checkpoint: records size and SHA-256 of each of its files."""
+def write_manifest(folder: Path, *, check_folder: Callable[[], None] = lambda: None) -> None:
+    """Seals a checkpoint: records size and SHA-256 of each of its files.
+
+    Args:
+        check_folder: called when they are known; raises where the folder is no longer this run's.
+    """
     files = {str(path.relative_to(folder)): _digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    check_folder()
     atomic_write_json(folder / MANIFEST, files)
 
 

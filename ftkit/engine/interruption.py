@@ -67,7 +67,12 @@ class Interruption:
 
     @contextlib.contextmanager
     def completing(self) -> Iterator[None]:
-        """Lets the block come to its end; as the run is finished then, a signal meanwhile ends nothing."""
+        """Lets the block come to its end; as the run is finished then, a signal meanwhile ends nothing.
+
+        A signal that came before ends the run here: code that it was raised in may have taken it for an error of its
+        own, such as a metric that cannot be computed.
+        """
+        self.heed()
         self._is_noted += 1
         try:
             yield
@@ -81,6 +86,7 @@ class Interruption:
         try:
             self.heed()
             yield
+            self.heed()  # where the block has taken the signal for an error of its own, and gone on without a result
         finally:
             self._is_noted = was
 
@@ -118,6 +124,13 @@ class Interruption:
             # Not by way of a stream, which may be in the middle of a write.
             os.write(2, f"\n{self.reason}: finishing and saving what has begun; once more stops at once\n".encode())
         self.heed()
+
+
+def interruption_behind(error: BaseException | None) -> Interrupted | None:
+    """Returns the interruption that an error is, or that code took for a fault of its own and raised it for."""
+    while error is not None and not isinstance(error, Interrupted):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class Agreement:

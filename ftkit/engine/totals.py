@@ -17,7 +17,7 @@ class Totals:
 
     Attributes:
         logged_loss: sum of the losses of the steps up to the last logged one, averaged over ranks.
-        unlogged_loss: likewise of those after it.
+        unlogged_losses: sum of the losses of those after it, of each rank.
         last_logged_step: the step up to which losses have been logged.
         skipped_steps: steps that were left out since their loss or gradient was not finite.
         evaluation_is_due: whether the run was interrupted in the middle of an evaluation.
@@ -26,7 +26,7 @@ class Totals:
     """
 
     logged_loss: float = 0.0
-    unlogged_loss: float = 0.0
+    unlogged_losses: tuple[float, ...] = (0.0,)
     last_logged_step: int = 0
     skipped_steps: int = 0
     evaluation_is_due: bool = False
@@ -47,7 +47,8 @@ class Totals:
         if not path.is_file():
             return None
         values = read_json_object(path)
-        names = {field.name for field in fields(cls)}
-        if not values.keys() <= names or not all(isinstance(value, (int, float)) for value in values.values()):
+        losses = values.pop("unlogged_losses", None)
+        is_known = values.keys() <= {field.name for field in fields(cls)} and isinstance(losses, list) and losses
+        if not is_known or not all(isinstance(value, (int, float)) for value in (*values.values(), *losses)):
             raise ValueError("it does not hold what ftkit wrote")
-        return cls(**values)
+        return cls(**values, unlogged_losses=tuple(losses))

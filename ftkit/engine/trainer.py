@@ -57,6 +57,8 @@ class FtkitTrainer(Trainer):
         max_skipped_steps: steps whose loss or gradient is not finite that are left out before the run ends.
         name_rows: says where training rows stand, for messages.
         interruption: says whether the run is asked to end; it then ends after a step that is saved.
+        check_folder: called before a checkpoint is begun, and before it is sealed, on the rank that writes; raises
+            where the folder is no longer this run's.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class FtkitTrainer(Trainer):
         max_skipped_steps: int = 0,
         name_rows: NameRows | None = None,
         interruption: Interruption | None = None,
+        check_folder: Callable[[], None] = lambda: None,
         callbacks: list[TrainerCallback],
     ) -> None:
         super().__init__(
@@ -90,6 +93,7 @@ class FtkitTrainer(Trainer):
         self.model_accepts_loss_kwargs = False
         self.adapter, self.encoded, self.size = adapter, train, size
         self.evaluate_model, self.num_checkpoints = evaluate_model, save_total_limit
+        self.check_folder = check_folder
         self.guard = FiniteGuard(
             max_skipped_steps=max_skipped_steps,
             looks_before_steps=max_skipped_steps > 0 or args.device.type == "cpu",
@@ -263,23 +267,35 @@ class FtkitTrainer(Trainer):
         """Logs, and has the guard look: the device is synchronised then anyway."""
         self.guard.check()
         if "train_loss" in logs and self.counts_all_losses:
-            # transformers divides by the steps since the run was resumed, and forgets the losses before.
-            # What has not been logged yet, it has not averaged over ranks.
-            total = torch.tensor(self._total_loss_scalar, device=self.args.device)
-            logs["train_loss"] = self.accelerator.reduce(total, "mean").item() / max(self.state.global_step, 1)
+            # transformers divides by the steps since the run was resumed, and forgets the losses before; of those
+            # after the last log it takes this rank's alone.
+            others = 0.0
+            if self.args.world_size > 1:
+                unlogged = self._unlogged_losses()
+                others = sum(unlogged) / len(unlogged) - self._tr_loss.item()
+            logs["train_loss"] = (self._total_loss_scalar + others) / max(self.state.global_step, 1)
         super().log(logs, start_time)
 
     def totals(self) -> Totals:
         """Returns what the steps so far add up to; all ranks call this together."""
-        unlogged = self.accelerator.reduce(self._tr_loss.detach().clone(), reduction="mean")
         return Totals(
             logged_loss=self._total_loss_scalar,
-            unlogged_loss=unlogged.item(),
+            unlogged_losses=self._unlogged_losses(),
             last_logged_step=self._globalstep_last_logged,
             skipped_steps=self.guard.num_skipped,
             max_positions_at_once=self.steps.limit or 0,
             evaluation_is_due=self.evaluation_is_due,
         )
+
+    def _unlogged_losses(self) -> tuple[float, ...]:
+        """Returns the sum of the losses since the last log, of each rank."""
+        return tuple(self.accelerator.gather(self._tr_loss.detach().reshape(1)).tolist())
+
+    def store_flos(self) -> None:
+        """Adds up the operations of all ranks, as whole numbers: sums in float32 depend on when they are taken."""
+        count = torch.tensor(int(self.current_flos), device=self.args.device, dtype=torch.int64)
+        self.state.total_flos += int(self.accelerator.reduce(count, reduction="sum"))
+        self.current_flos = 0
 
     def restore_totals(self, totals: Totals | None, checkpoint: Path) -> None:
         """Goes on from the totals of a checkpoint, once the loop has set its own to zero.
@@ -290,7 +306,8 @@ class FtkitTrainer(Trainer):
         if totals is None:
             return
         self._total_loss_scalar, self._globalstep_last_logged = totals.logged_loss, totals.last_logged_step
-        self._tr_loss.fill_(totals.unlogged_loss)
+        losses, ranks = totals.unlogged_losses, self.args.world_size
+        self._tr_loss.fill_(losses[self.args.process_index] if len(losses) == ranks else sum(losses) / len(losses))
         self.guard.num_skipped = totals.skipped_steps
         if not is_sharded(self.args):  # its ranks must make equally many passes
             self.steps.limit = totals.max_positions_at_once or None
@@ -368,6 +385,7 @@ class FtkitTrainer(Trainer):
         run_folder = Path(self._get_output_dir(trial))
         folder = run_folder / f"{checkpoints.PREFIX}{step}"
         if self.args.should_save:
+            self.check_folder()
             os.stat(run_folder)  # what follows would make it anew, with nothing else of the run in it
             checkpoints.delete(folder)  # a damaged one that was passed over when the run was resumed
             keeping: Any = {"keep": self.num_checkpoints, "best": self.state.best_model_checkpoint}
@@ -377,12 +395,18 @@ class FtkitTrainer(Trainer):
             self._write_checkpoint(model, trial, folder)
         except Exception:
             if self.args.should_save:
-                checkpoints.delete(folder)  # half of it takes room, and is of no use
+                self._delete_half(folder)
             raise
         if self.args.should_save:
             checkpoints.rotate(run_folder, keep=self.num_checkpoints, best=self.state.best_model_checkpoint)
         self.last_saved_step = step
         self.accelerator.wait_for_everyone()
+
+    def _delete_half(self, folder: Path) -> None:
+        """Deletes a checkpoint that could not be saved: it takes room, and is of no use; not that of another run."""
+        with contextlib.suppress(Exception):
+            self.check_folder()
+            checkpoints.delete(folder)
 
     def _keep_checkpoint(self, folder: Path) -> None:
         """Leaves the checkpoint that the run goes on from as it is: it is whole, and may be the only one."""
@@ -402,6 +426,7 @@ class FtkitTrainer(Trainer):
             # Pickled arguments can hold what should not travel, and nothing reads them.
             (folder / "training_args.bin").unlink(missing_ok=True)
             save_training_state(self.accelerator.unwrap_model(model, keep_torch_compile=False), folder)
+            self.check_folder()
             totals.save(folder)
             GlobalBatch.of(self.plan).save(folder)
-            checkpoints.write_manifest(folder)
+            checkpoints.write_manifest(folder, check_folder=self.check_folder)

@@ -110,6 +110,7 @@ def train(
     max_skipped_steps: int = 0,
     name_rows: NameRows | None = None,
     interruption: Interruption | None = None,
+    check_folder: Callable[[], None] = lambda: None,
     callbacks: Sequence[TrainerCallback] = (),
     resume_from: Path | None = None,
 ) -> Trained:
@@ -123,6 +124,7 @@ def train(
         max_skipped_steps: steps whose loss or gradient is not finite that are left out before the run ends.
         name_rows: says where training rows stand, for messages.
         interruption: says whether the run is asked to end; it then ends after a step that is saved.
+        check_folder: raises where the folder of the checkpoints is no longer this run's.
         resume_from: a whole checkpoint.
 
     Raises:
@@ -144,6 +146,7 @@ def train(
         max_skipped_steps=max_skipped_steps,
         name_rows=name_rows,
         interruption=interruption,
+        check_folder=check_folder,
         callbacks=[progress, *callbacks],
     )
     if resume_from is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from ftkit.config.run_config import RunConfig, load_config
 from ftkit.console import is_main_process, note
 from ftkit.data.cells import shown
 from ftkit.data.files import atomic_write_json, atomic_write_text
-from ftkit.errors import ConfigError, Interrupted, name_list
+from ftkit.errors import ConfigError, Interrupted, MachineError, name_list
 from ftkit.json_file import read_json, read_json_object
 from ftkit.paths import check_can_make, user_path
 from ftkit.runs.files import (
@@ -69,6 +70,7 @@ class RunDirectory:
         self.work = replacement if replaces or continues_replacing else self.path
         self.is_finished = not replaces and (self.work / RESULTS_FILE).is_file()
         self.is_started = False
+        self._token = secrets.token_hex(4)
         self._before: set[Path] | None = None  # what lay there when the run was started by this process
         self.continues = not replaces and not self.is_finished and any(self.checkpoints.glob("checkpoint-*"))
 
@@ -79,8 +81,8 @@ class RunDirectory:
 
     @property
     def staging(self) -> Path:
-        """Where results are put together until they have been proven."""
-        return self.work / STAGING
+        """Where results are put together until they have been proven: a name that no other process gives."""
+        return self.work / f"{STAGING}-{self._token}"
 
     @property
     def _holds_run(self) -> bool:
@@ -190,12 +192,24 @@ class RunDirectory:
     def check_is_there(self) -> None:
         """Makes sure that what has been started here is still here, and not the run of another process.
 
+        A process that was suspended, and wakes after another has taken the folder over, learns it here.
+
         Raises:
             FileNotFoundError: something removed it.
         """
         for path in (self.path, self.checkpoints):
             os.stat(path)
         self.lock.check_is_held()
+
+    @property
+    def _is_taken_over(self) -> bool:
+        try:
+            self.lock.check_is_held()
+        except MachineError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return False
 
     @contextlib.contextmanager
     def withdrawn_on_failure(self) -> Iterator[None]:
@@ -208,8 +222,8 @@ class RunDirectory:
         except Interrupted:
             raise
         except Exception:
-            is_empty = not any(self.checkpoints.glob("checkpoint-*")) and not self.staging.exists()
-            if self._before is not None and is_empty:
+            is_empty = not any(self.checkpoints.glob("checkpoint-*")) and not any(self.work.glob(f"{STAGING}*"))
+            if self._before is not None and is_empty and not self._is_taken_over:
                 self._withdraw(self._before)
             raise
 
@@ -269,8 +283,14 @@ class RunDirectory:
         return read_json(self.path / RESULTS_FILE)
 
     def new_staging(self) -> Path:
-        """Returns an empty staging folder inside the run."""
-        shutil.rmtree(self.staging, ignore_errors=True)
+        """Returns an empty staging folder inside the run.
+
+        Raises:
+            FileNotFoundError: the run was removed, or another process has taken it over.
+        """
+        self.check_is_there()
+        for left in self.work.glob(f"{STAGING}*"):
+            shutil.rmtree(left, ignore_errors=True)
         self.staging.mkdir()
         (self.staging / STAGING_MARK).touch()
         return self.staging
@@ -281,8 +301,10 @@ class RunDirectory:
         From then on a run that replaces another is sure to take its place; see `replace`.
 
         Raises:
-            FileNotFoundError: the staged files were removed, and what is there now is a part of them.
+            FileNotFoundError: the staged files were removed, and what is there now is a part of them; or another
+                process has taken the run over.
         """
+        self.check_is_there()
         (self.staging / STAGING_MARK).unlink()
         staged = [file.relative_to(self.staging) for file in sorted(self.staging.rglob("*")) if file.is_file()]
         write_manifest(self.work, map(Path.as_posix, staged))

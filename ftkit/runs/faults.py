@@ -48,10 +48,23 @@ def _cause(error: Exception, directory: RunDirectory) -> str | None:
     """Returns what the machine refused; None where that is not why a run ends."""
     if isinstance(error, MachineError):
         return error.cause
+    if directory.is_started and (lost := _what_is_lost(directory)) is not None:
+        return lost
     if isinstance(error, UserError):  # a file that could not be written is the user's mistake only before a run
         cause = error.__cause__
         return told(cause, directory.work) if isinstance(cause, OSError) else None
     return None if isinstance(error, RunError) else told(error, directory.work)
+
+
+def _what_is_lost(directory: RunDirectory) -> str | None:
+    """Returns what has become of a run's folder that was removed or taken over; None where it is as it was."""
+    try:
+        directory.check_is_there()
+    except MachineError as error:
+        return error.cause
+    except OSError as error:
+        return told(error, directory.work)
+    return None
 
 
 def _own_words(error: DataError) -> str:

@@ -22,7 +22,7 @@ KNOWN_FILES = (*MODEL_FILES, EXPORT_FILE, CONFIG_FILE, RESULTS_FILE, *REPORT_FIL
 """All that a finished run may hold; `*` stays within one folder."""
 
 OWN_ENTRIES = (
-    *(CONFIG_FILE, RESULTS_FILE, STAGING),
+    *(CONFIG_FILE, RESULTS_FILE, f"{STAGING}*"),
     *(f"{CHECKPOINTS}/checkpoint-*", f"{CHECKPOINTS}/*.json", f"{CHECKPOINTS}/*.yaml", "tensorboard/events.out.*"),
     *(".*.????????.tmp", f"{CHECKPOINTS}/.*.????????.tmp"),  # of a file that was being written when a run was killed
     MANIFEST_FILE,  # last, as it tells what else there is

@@ -8,15 +8,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from ftkit.console import warn
 from ftkit.data.files import atomic_write_json
-from ftkit.errors import ConfigError
+from ftkit.errors import ConfigError, MachineError
 from ftkit.json_file import read_json_object
 from ftkit.machine_faults import told
 from ftkit.runs.files import CHECKPOINTS, LOCK_FILE, OWNER_FILE
@@ -28,6 +30,7 @@ class RunLock:
     def __init__(self) -> None:
         self._lock: FileLock | None = None
         self._file: os.stat_result | None = None
+        self._owner: tuple[Path, dict[str, Any]] | None = None
 
     def __enter__(self) -> RunLock:
         return self
@@ -39,6 +42,7 @@ class RunLock:
         """Gives the lock back; does nothing where it was not taken."""
         if self._lock is not None:
             self._lock.release()
+        self._lock = self._owner = None
 
     def take(self, folder: Path) -> None:
         """Takes the lock of a run directory, which is made where there is none.
@@ -57,25 +61,37 @@ class RunLock:
             if told(error, folder) is not None:
                 raise  # not only a lock cannot be written there
             warn(
-                f"{folder} cannot be locked ({error}): nothing keeps a second process from training there. File "
-                "systems over a network may lack locks."
+                f"{folder} cannot be locked ({error}): a second process that trains there takes it over. File systems "
+                "over a network may lack locks."
             )
-            return
-        self._lock, self._file = lock, os.stat(lock.lock_file)
+        else:
+            self._lock, self._file = lock, os.stat(lock.lock_file)
         owner = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        atomic_write_json(folder / CHECKPOINTS / OWNER_FILE, owner)
+        owner["token"] = secrets.token_hex(8)
+        self._owner = folder / CHECKPOINTS / OWNER_FILE, owner
+        atomic_write_json(*self._owner)
 
     def check_is_held(self) -> None:
-        """Makes sure that the file which is locked still lies where others look for it; does nothing without a lock.
+        """Makes sure that the file which is locked still lies where others look for it, and names this process.
+
+        Nothing happens before the lock has been asked for.
 
         Raises:
-            FileNotFoundError: it was removed, and another process may train there by now.
+            MachineError: another process has taken the folder over.
+            FileNotFoundError: the file was removed, and another process may train there by now.
         """
-        if self._lock is None or self._file is None:
+        if self._owner is None:
             return
-        path = self._lock.lock_file
-        if not os.path.samestat(os.stat(path), self._file):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        path, owner = self._owner
+        if read_json_object(path) != owner:
+            raise MachineError(
+                f"another run trains into {path.parent.parent} by now ({_owner(path)}), and this one writes nothing "
+                "more. Wait for it, or choose another output_dir"
+            )
+        if self._lock is not None and self._file is not None:
+            locked = self._lock.lock_file
+            if not os.path.samestat(os.stat(locked), self._file):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), locked)
 
 
 def check_is_free(folder: Path) -> None:
@@ -96,11 +112,14 @@ def check_is_free(folder: Path) -> None:
 
 
 def _refusal(folder: Path) -> str:
-    owner = {}
-    with contextlib.suppress(OSError, ValueError):
-        owner = read_json_object(folder / CHECKPOINTS / OWNER_FILE)
-    who = "process {pid} on {host}, since {since}".format_map({"pid": "?", "host": "?", "since": "?", **owner})
     return (
-        f"output_dir: {folder} is being trained into by another run ({who}). Wait for it or stop it, and repeat the "
-        "command; or choose another output_dir."
+        f"output_dir: {folder} is being trained into by another run ({_owner(folder / CHECKPOINTS / OWNER_FILE)}). "
+        "Wait for it or stop it, and repeat the command; or choose another output_dir."
     )
+
+
+def _owner(path: Path) -> str:
+    owner: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        owner = read_json_object(path)
+    return "process {pid} on {host}, since {since}".format_map({"pid": "?", "host": "?", "since": "?", **owner})

@@ -256,6 +256,7 @@ def _score(
     split, folder = run.splits[name], run.directory.staging / PREDICTIONS
     if not is_main_process() or adapter.objective.is_measured:
         return evaluation.evaluate(model, adapter, split, encoded, run.scorer, limits)
+    run.directory.check_is_there()
     with contextlib.ExitStack() as stack:
         formats = adapter.objective.formats
         writers = [stack.enter_context(open_writer(folder / f"{name}.{format}")) for format in formats]

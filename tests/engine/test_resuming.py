@@ -192,7 +192,7 @@ def test_evaluations_without_improvement(scores: Sequence[float | None], count: 
 
 
 def test_totals_survive_the_way_to_disk(tmp_path: Path) -> None:
-    total = Totals(logged_loss=0.1 + 0.2, unlogged_loss=1 / 3, last_logged_step=7)
+    total = Totals(logged_loss=0.1 + 0.2, unlogged_losses=(1 / 3, 0.1), last_logged_step=7)
     total.save(tmp_path)
     assert Totals.load(tmp_path) == total
     assert Totals.load(tmp_path / "nowhere") is None

@@ -40,7 +40,7 @@ STEPS = {
     "train.eval_strategy": "steps",
     "train.eval_steps": 1,
 }
-_TEMPORARY = re.compile(r"[0-9a-f]{8}\.tmp$")
+_RANDOM = re.compile(r"(?<=[.-])[0-9a-f]{8}(?=\.tmp$|/|$)")  # a part of names
 _LIKE_OTHERS = re.compile(  # written by the same function as its neighbours
     r"owner|base\.json|config\.yaml|tokenizer_config|test\.jsonl|report\.html|README|predictions$|\.begun|rename"
 )
@@ -64,7 +64,7 @@ class FullDisk:
         reads = event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR)
         if reads or (event == "os.mkdir" and Path(path).is_dir()):
             return
-        name = f"{event} {_TEMPORARY.sub('tmp', str(Path(path).relative_to(self.folder)))}"
+        name = f"{event} {_RANDOM.sub('x', str(Path(path).relative_to(self.folder)))}"
         name = re.sub(r"checkpoint-\d+", "checkpoint-N", name)
         if name not in self.refused and not self.leaves_out.search(name):
             self.refused.append(name)

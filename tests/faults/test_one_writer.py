@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,4 +106,55 @@ def test_a_file_system_without_locks_is_told(
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     with RunLock() as lock:
         lock.take(tmp_path)
-    assert "cannot be locked (No locks available): nothing keeps a second process" in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert "cannot be locked (No locks available): a second process that trains there takes it over" in told
+        lock.check_is_held()
+        with RunLock() as second:
+            second.take(tmp_path)
+            second.check_is_held()
+            with pytest.raises(ftkit.RunError, match="by now .process .*and this one writes nothing more"):
+                lock.check_is_held()
+
+
+# What a process is about to do when it is suspended -> what it calls then. Each is called once the run has begun.
+MOMENTS = {
+    "a step": "ftkit.engine.checkpoints.rotate",
+    "a save": "ftkit.engine.trainer.save_training_state",
+    "an evaluation": "ftkit.engine.evaluation.evaluate",
+    "the last scores": "ftkit.runs.saving.check_room_for",
+    "saving": "ftkit.runs.results.collect_results",
+    "the proof": "ftkit.runs.proof.prove",
+    "the report": "ftkit.report.gathered.report_content",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_process_that_wakes_after_another_took_over_writes_nothing_more(
+    checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Its folder was removed, and the second of the two trains into one of that name."""
+    steps = {"save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1, "max_steps": 3}
+    config = run_config(tmp_path, checkpoint("bert"), **{f"train.{key}": value for key, value in steps.items()})
+    module, _, name = MOMENTS[moment].rpartition(".")
+    own, folder, seen, locks = getattr(importlib.import_module(module), name), tmp_path / "run", {}, []
+
+    def sleep_first(*arguments: Any, **options: Any) -> Any:
+        if not seen:
+            shutil.rmtree(folder)
+            second = RunDirectory(config_of(folder))
+            locks.append(second.lock)
+            second.start(config_of(folder), {"train": "1"})
+            second.new_staging()
+            seen.update(contents(folder))
+        return own(*arguments, **options)
+
+    monkeypatch.setattr(MOMENTS[moment], sleep_first)
+    with pytest.raises(ftkit.RunError, match=r"[Aa]nother run trains into .*run by now|gone"):
+        ftkit.train(config)
+    with locks[0] as lock:
+        lock.check_is_held()
+    assert contents(folder) == seen
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
