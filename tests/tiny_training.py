@@ -85,7 +85,7 @@ class TinyRuns:
                 arguments,
                 SIZE,
                 evaluate_model=evaluate if scores else None,
-                save_total_limit=9,
+                save_total_limit=settings.get("save_total_limit", 9),
                 primary_metric="accuracy",
                 early_stopping_patience=patience,
                 interruption=interruption,

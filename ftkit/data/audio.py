@@ -28,6 +28,9 @@ FILE_SIZE = 1_000
 
 BLOCK_FRAMES = 1 << 18  # frames decoded at once where a whole recording is measured: 1 MB for each channel
 
+MIN_RATE, MAX_RATE = 100, 1_000_000
+"""Frames a second. A file of a few kilobytes may say one, and become gigabytes at the rate that a model reads."""
+
 _CUT_WAV = re.compile(r"^\s*data\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 _STREAMED = 0x7FFF_0000  # bytes; programs that write to a pipe do not know the size and write a placeholder above this
 
@@ -228,7 +231,7 @@ def read_audio(example: AudioExample, rate: int, *, offset: float = 0.0, seconds
         stop = last if seconds is None else min(start + math.ceil(seconds * info.rate), last)
         with _decoding():
             file.seek(start)
-            samples_TC = file.read(stop - start, dtype="float32", always_2d=True)
+            samples_TC = _read_frames(file, stop - start)
     samples_T = samples_TC[:, 0] if info.channels == 1 else samples_TC.mean(axis=1)
     return resample(samples_T, info.rate, rate)
 
@@ -290,7 +293,25 @@ def _stamp(source: str | bytes) -> Hashable:
 
 
 def _info(file: Any) -> AudioInfo:
+    if not MIN_RATE <= file.samplerate <= MAX_RATE:
+        raise AudioError(
+            f"says in its header that a second has {file.samplerate:,} samples; recordings have {MIN_RATE:,} to "
+            f"{MAX_RATE:,}"
+        )
     return AudioInfo(file.samplerate, file.channels, file.frames)
+
+
+def _read_frames(file: Any, count: int) -> np.ndarray:
+    """Reads so many frames, or those that there are: memory is taken for samples, not for what a header promises.
+
+    Returns:
+        Samples, float32, (T, C).
+    """
+    blocks = [np.empty((0, file.channels), np.float32)]
+    while count and len(block := file.read(min(BLOCK_FRAMES, count), dtype="float32", always_2d=True)):
+        blocks.append(block)
+        count -= len(block)
+    return blocks[1] if len(blocks) == 2 else np.concatenate(blocks)
 
 
 @contextmanager

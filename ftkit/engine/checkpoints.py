@@ -221,7 +221,10 @@ def _size(folder: Path) -> int:
 
 
 def delete(folder: Path) -> None:
-    """Deletes a checkpoint, whole or not; nothing happens where there is none."""
+    """Deletes a checkpoint, whole or not; nothing happens where there is none. Of a link, nothing behind it goes."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
     # The manifest goes first: a folder that is half deleted must not look whole.
     (folder / MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)

@@ -263,9 +263,22 @@ class FtkitTrainer(Trainer):
         self.state.best_global_step = self.state.global_step
         return True
 
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains; see transformers.Trainer."""
+        self._began = time.monotonic()
+        return super().train(*args, **kwargs)
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Logs, and has the guard look: the device is synchronised then anyway."""
         self.guard.check()
+        if "train_runtime" in logs:
+            # transformers reads the clock of the day, which may be set back meanwhile.
+            seconds = max(time.monotonic() - self._began, 1e-4)
+            num_steps = self.state.global_step - max(self.resumed_step, 0)
+            logs |= {
+                "train_runtime": round(seconds, 4),
+                "train_steps_per_second": round(num_steps / seconds, 3),
+            }
         if "train_loss" in logs and self.counts_all_losses:
             # transformers divides by the steps since the run was resumed, and forgets the losses before; of those
             # after the last log it takes this rank's alone.

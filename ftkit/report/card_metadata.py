@@ -85,7 +85,7 @@ def _dataset(split: EvaluatedSplit, hub: Mapping[str, str] | None, input_name: s
     if hub is None:
         name = source_name(split.split.source) or split.name
         format = ("" if " | " in name else PurePath(name).suffix[1:]) or _FOLDERS.get(input_name, "text")
-        return {"dataset_type": format, "dataset_name": name, "dataset_split": split.name}
+        return {"dataset_type": one_line(format), "dataset_name": one_line(name), "dataset_split": split.name}
     return {
         "dataset_type": hub["hub"],
         "dataset_name": hub["hub"],

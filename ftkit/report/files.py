@@ -12,7 +12,7 @@ from ftkit.report.card_merge import merge_cards
 from ftkit.report.content import ReportContent
 from ftkit.report.page import page_html, page_values
 from ftkit.report.saved import Report, read_report, write_report_file
-from ftkit.runs.files import CARD_FILE, PAGE_FILE
+from ftkit.runs.files import CARD_FILE, PAGE_FILE, REPORT_FILES
 
 
 def write_report(folder: Path, content: ReportContent) -> Report:
@@ -55,6 +55,12 @@ def rebuild(folder: str | Path) -> None:
     folder = user_path(folder)
     saved = read_report(folder)
     report = with_card(saved, folder.absolute().name)
+    for file in REPORT_FILES:
+        if (folder / file).is_symlink():
+            raise UserError(
+                f"{folder / file} is a link, and a report is not written through it: it leads out of the run. "
+                "Remove the link; nothing was written."
+            )
     # The card before the report: if this stops between them, the next time finds the card as it would write it.
     atomic_write_text(folder / PAGE_FILE, page_of(report))
     atomic_write_text(folder / CARD_FILE, merged_card(folder, saved, report.generated_card))

@@ -43,7 +43,16 @@ _HIDDEN = (REPLACEMENT, READY, MOVING, f"{CHECKPOINTS}/{LOCK_FILE}", f"{CHECKPOI
 
 def is_replaced(folder: Path) -> bool:
     """Tells whether a whole new run is about to take, or is taking, the place of the one in a folder."""
-    return (folder / READY).is_dir() or (folder / MOVING).is_dir() or (folder / REPLACEMENT / RESULTS_FILE).is_file()
+    return _is_own(folder / READY) or _is_own(folder / MOVING) or _is_whole(folder / REPLACEMENT)
+
+
+def _is_own(folder: Path) -> bool:
+    """Tells whether a folder lies where it seems to: a run may come from anybody, and a link in it lead anywhere."""
+    return folder.is_dir() and not folder.is_symlink()
+
+
+def _is_whole(folder: Path) -> bool:
+    return _is_own(folder) and (folder / RESULTS_FILE).is_file()
 
 
 def finish_replacement(folder: Path) -> None:
@@ -56,9 +65,9 @@ def finish_replacement(folder: Path) -> None:
         return
     try:
         _finish_moving(folder)
-        if (folder / REPLACEMENT / RESULTS_FILE).is_file():
+        if _is_whole(folder / REPLACEMENT):
             _rename(folder / REPLACEMENT, folder / READY)
-        if (folder / READY).is_dir():
+        if _is_own(folder / READY):
             _park_old_run(folder)
             _rename(folder / READY, folder / MOVING)
         _finish_moving(folder)
@@ -157,6 +166,8 @@ def _park_old_run(folder: Path) -> None:
 
 
 def _finish_moving(folder: Path) -> None:
+    if not _is_own(folder / MOVING):
+        return
     _move_into(folder / MOVING, folder)
     shutil.rmtree(folder / MOVING, ignore_errors=True)
 
@@ -171,7 +182,7 @@ def _move_into(source: Path, target: Path) -> None:
         place = target / entry.name
         if entry.name == _PARKED:
             continue
-        if entry.is_dir() and place.is_dir() and not place.is_symlink():
+        if _is_own(entry) and _is_own(place):
             _move_into(entry, place)
             continue
         # In this order: what another process has moved by now is no longer in `source`.

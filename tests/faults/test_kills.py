@@ -1,4 +1,4 @@
-"""A run that is killed at random moments ends as one that was left alone; `scripts/soak.py` kills a hundred times."""
+"""A run that is troubled at random moments ends as one that was left alone; `scripts/soak.py` does so hundreds of times."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SOAK = Path(__file__).resolve().parents[2] / "scripts" / "soak.py"
 
+SAMPLES = {
+    "one process": ({"kills": 2, "starts": 1, "space": 1, "launchers": 1}, 1),
+    "two processes": ({"signals": 2, "kills": 1}, 2),
+}
+"""What is done to a run, how often, and on how many processes."""
 
-def test_a_few_kills_make_no_difference() -> None:
-    command = [sys.executable, str(SOAK), "--kills", "3", "--seed", "7", "--variants", "steps"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_few_troubles_make_no_difference(name: str) -> None:
+    counts, ranks = SAMPLES[name]
+    troubles = [word for trouble, count in counts.items() for word in (f"--{trouble}", str(count))]
+    command = [sys.executable, str(SOAK), *troubles, "--ranks", str(ranks), "--seed", "7", "--variants", "short"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
     assert found.returncode == 0, found.stdout + found.stderr
-    assert found.stdout.startswith("steps: 3 kills (")
-    assert found.stdout.endswith("differences: none\n")
+    for trouble in counts:
+        assert f"short, {trouble}: " in found.stdout
+    assert found.stdout.count("problems: none\n") == len(counts)

@@ -127,6 +127,7 @@ def test_a_kill_at_any_moment_leaves_the_old_run_or_the_new_one(tmp_path, killed
         folder = tmp_path / f"run-{moment}"
         shutil.copytree(before, folder)
         directory = RunDirectory(config_for(folder, overwrite=True))
+        next(directory.work.glob(".unfinished*")).rename(directory.staging)
         killed_at.seen, killed_at.armed = 0, moment
         try:
             directory.publish({"run": "new"})

@@ -38,6 +38,8 @@ def _rows(path: Path) -> Iterator[Row]:
     parser.StartElementHandler = lambda name, attributes: units.start(name, attributes, parser.CurrentLineNumber)
     parser.EndElementHandler = units.end
     parser.CharacterDataHandler = units.text
+    parser.EntityDeclHandler = lambda name, *_: _refuse_entity(path, name, parser.CurrentLineNumber)
+    parser.SkippedEntityHandler = lambda name, *_: _refuse_entity(path, name, parser.CurrentLineNumber)
     with open_binary(path) as file:
         try:
             while chunk := file.read(_CHUNK_BYTES):
@@ -52,6 +54,18 @@ def _rows(path: Path) -> Iterator[Row]:
     yield from units.take()
     if not units.is_tmx:
         raise DataError(f"{path} is no TMX: its outermost element is not <tmx>.")
+
+
+def _refuse_entity(path: Path, name: str, line: int) -> None:
+    """Refuses what stands for another text, or for another file.
+
+    A few of them within one another stand for more than a memory holds, and one that is declared elsewhere for a text
+    that nobody sees here.
+    """
+    raise DataError(
+        f"{path}, line {line}: the entity {name!r}. Entities are not read, apart from XML's own (&amp; &lt; &gt; "
+        "&quot; &apos;) and numbers (&#233;).\nFix: write the text itself, and remove the declaration."
+    )
 
 
 class _Units:

@@ -107,10 +107,28 @@ def _opened(path: Path) -> Iterator[Any]:
         book.close()
 
 
+_START_BYTES = 4096  # a declaration stands before the first element; libraries' own begin within 100
+
+
+def _declares_types(start: bytes) -> bool:
+    """Tells whether XML has a document type, in an encoding of one or of two bytes."""
+    return b"<!DOCTYPE" in start or any("<!DOCTYPE".encode(code) in start for code in ("utf-16-le", "utf-16-be"))
+
+
 def _check_size(path: Path) -> None:
-    """Refuses a workbook that is made to fill a memory: it is a zip, and its texts are held at once."""
+    """Refuses a workbook that is made to fill a memory: it is a zip, and its texts are held at once.
+
+    Of XML, a spreadsheet writes no document types, which declare texts that stand for many others.
+    """
     with zipfile.ZipFile(path) as file:
         size = sum(entry.file_size for entry in file.infolist())
+        for entry in file.infolist():
+            with file.open(entry) as part:
+                if _declares_types(part.read(_START_BYTES)):
+                    raise DataError(
+                        f"{path}: {entry.filename} in it begins with a document type (DTD), which no spreadsheet "
+                        "writes.\nFix: if you trust it, open it in a spreadsheet and save the sheet as .csv in UTF-8."
+                    )
     if size > max(FREE_BYTES, MAX_RATIO * path.stat().st_size):
         raise DataError(
             f"{path} unpacks to {size:,} bytes, more than {MAX_RATIO} times its size.\n"
