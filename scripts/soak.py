@@ -63,7 +63,7 @@ def kill(whole: Whole, folder: Path, variant: str, *, ranks: int, count: int, rn
 
 def interrupt(whole: Whole, folder: Path, variant: str, *, ranks: int, count: int, rng: random.Random) -> Outcome:
     """Sends a run so many signals, once or twice, wherever it is."""
-    outcome, place = Outcome(), Place.of(folder, variant, "interrupted", ranks)
+    outcome, place, slowest = Outcome(), Place.of(folder, variant, "interrupted", ranks), 0.0
     while len(outcome.trials) < count:
         start, number, is_twice = Start(place), rng.choice(SIGNALS), rng.random() < 0.4
         time.sleep(rng.uniform(0, whole.seconds))
@@ -71,7 +71,9 @@ def interrupt(whole: Whole, folder: Path, variant: str, *, ranks: int, count: in
         if is_twice:
             time.sleep(rng.uniform(0, 0.3))
             start.send(number)
+        sent = time.monotonic()
         codes = start.wait(within=MOST_SECONDS)
+        slowest = max(slowest, time.monotonic() - sent)
         # Before it listens, and by a second signal, a process ends as the system ends it.
         outcome.check(codes, [0, INTERRUPTED, -number, 128 + number], start)
         if INTERRUPTED in codes and "The same command goes on with the run" not in start.said():
@@ -83,6 +85,7 @@ def interrupt(whole: Whole, folder: Path, variant: str, *, ranks: int, count: in
             place.remove()
     place.finish()
     outcome.compare(whole.place, place)
+    print(f"{variant}: the slowest end took {slowest:.1f} s", flush=True)
     return outcome
 
 

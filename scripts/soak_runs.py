@@ -40,7 +40,7 @@ VARIANTS: Mapping[str, dict[str, Any]] = {
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 TIMES = ("_runtime", "_per_second", "_seconds", "seconds")
 INTERRUPTED, REFUSED, FAILED = 75, 2, 1  # exit codes
-MOST_SECONDS = 60  # after which a run that was asked to end has not ended "in order"
+MOST_SECONDS = 120  # after which a run that was asked to end has not ended "in order"
 
 
 @dataclass
@@ -165,7 +165,7 @@ class Start:
                     ended[process] = os.waitstatus_to_exitcode(found[1])
             if time.monotonic() > until:
                 self.send(signal.SIGKILL)
-                raise SystemExit(f"{self.place.name} did not end within {within:.0f} seconds:\n{self.said()}")
+                raise SystemExit(f"{self.place.run.name} did not end within {within:.0f} seconds:\n{self.said()}")
             time.sleep(0.005)
         return [ended[process] for process in self.processes]
 

@@ -1,4 +1,4 @@
-"""A run that is troubled at random moments ends as one that was left alone; `scripts/soak.py` does so hundreds of times."""
+"""A run that is troubled at random moments ends as one that was left alone; see `scripts/soak.py`."""
 
 from __future__ import annotations
 

@@ -183,7 +183,9 @@ OBEYED = "\x1b]0;owned\x07\x1b[2J\u202e<script>alert(1)</script>|`x`\u2066"
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def test_names_and_texts_are_not_obeyed_by_a_terminal(checkpoint, tmp_path: Path, command: Command) -> None:
+def test_names_and_texts_are_not_obeyed_by_a_terminal(
+    checkpoint, tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Labels, texts, ids, columns and file names hold what a terminal obeys, in what succeeds and in what fails."""
     config = run_config(tmp_path, checkpoint("bert"), **{"train.max_steps": 1})
     rows = [
@@ -198,6 +200,7 @@ def test_names_and_texts_are_not_obeyed_by_a_terminal(checkpoint, tmp_path: Path
     run, wrong = tmp_path / "run", tmp_path / "wrong.jsonl"
     wrong.write_text(json.dumps({OBEYED: None, "topic": f"{OBEYED}?"}) + "\n")
     codes = {}
+    capsys.readouterr()  # of the checkpoint that was made
     for arguments in (
         ("check", tmp_path / "config.yaml"),
         ("train", tmp_path / "config.yaml"),
