@@ -33,6 +33,11 @@ class TaskAdapterSpec:
     usage: str = "load"
     refuses: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def has_own_head(self) -> bool:
+        """Whether the class that a checkpoint was saved as tells its kind; a language model serves several."""
+        return not self.auto_class.endswith("LM")
+
     def check_checkpoint(self, spec: CheckpointSpec) -> None:
         """Refuses a checkpoint for which transformers has no model of the auto class; nothing is read for it.
 

@@ -217,8 +217,9 @@ def _known_kind(
     halves = [
         (kind.name, spec)
         for kind in map(find_kind, kind_names())
-        if kind.predicts_from_labels and reads(checkpoint.reads, kind.reads)
+        if reads(checkpoint.reads, kind.reads)
         for spec in kind.task_adapters.values()
+        if spec.has_own_head
     ]
     if peft_config is not None and peft_config.get("task_type") is not None:
         task_type = peft_config["task_type"]

@@ -21,7 +21,7 @@ from ftkit.errors import DataError
 from ftkit.kinds.answer_checks import check, check_inputs, with_placed_answers
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.probes import probe_text
-from ftkit.kinds.refusals import NO_PREFIX, no_virtual_tokens
+from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.task import Task
 from ftkit.metrics.answers import LANGUAGES_WITHOUT_SPACES
 from ftkit.metrics.table import GROUPS
@@ -187,17 +187,21 @@ def lengthened(example: QuestionExample, length: int) -> QuestionExample:
     return replace(example, context=" ".join([example.context] * ceil(length / max(len(example.context.split()), 1))))
 
 
-def _task_adapter(preprocessor: str, refuses: Mapping[str, str]) -> TaskAdapterSpec:
+def _task_adapter(preprocessor: str, refuses: Mapping[str, str], peft_task: str | None) -> TaskAdapterSpec:
     return TaskAdapterSpec(
         preprocessor=f"ftkit.adapters.preprocessors.question_context:{preprocessor}",
         objective="ftkit.adapters.objectives.spans:SpanObjective",
         auto_class="AutoModelForQuestionAnswering",
         usage="answer",
-        peft_task="QUESTION_ANS",
+        peft_task=peft_task,
         refuses=refuses,
     )
 
 
+# peft's class for question answering leaves out token types, by which BERT tells question and text apart: its plain
+# class passes on all that it is given, but has no virtual tokens.
+_QUESTION_ANS = "QUESTION_ANS"
+_WITH_TOKEN_TYPES = no_virtual_tokens("peft's class for question answering does not pass on token types")
 _NO_VIRTUAL_TOKENS = no_virtual_tokens("peft has no virtual tokens for encoder-decoders that mark spans")
 
 KIND = Kind(
@@ -222,9 +226,9 @@ KIND = Kind(
     adapter_options=adapter_options,
     of_plain_checkpoint=of_plain_checkpoint,
     task_adapters={
-        "encoder": _task_adapter("QuestionContextPreprocessor", NO_PREFIX),
-        "decoder": _task_adapter("DecoderQuestionContextPreprocessor", {}),
-        "encoder-decoder": _task_adapter("QuestionContextPreprocessor", _NO_VIRTUAL_TOKENS),
+        "encoder": _task_adapter("QuestionContextPreprocessor", _WITH_TOKEN_TYPES, None),
+        "decoder": _task_adapter("DecoderQuestionContextPreprocessor", {}, _QUESTION_ANS),
+        "encoder-decoder": _task_adapter("QuestionContextPreprocessor", _NO_VIRTUAL_TOKENS, _QUESTION_ANS),
     },
     metrics=GROUPS["question-answering"],
     reading=lambda group: "answer",

@@ -17,12 +17,13 @@ import ftkit
 import tiny
 import tiny_audio
 import tiny_images
-from runs import run_config, tagging_config, translation_config
+from runs import question_config, run_config, tagging_config, translation_config
 
 Checkpoint = Callable[[str], Path]
 Cases = dict[str, tuple[Callable[..., dict[str, Any]], str, dict[str, Any]]]
 LORA = {"tuner": {"method": "lora", "rank": 4}}
 IO = {"data.tag_scheme": "IO"}  # in which every sequence of tags is legal, so that the likeliest tags are predicted
+LEARNT = {"train.num_train_epochs": 6}  # so that it answers
 PROMPT = {"data.prompt_template": "{source} =>"}
 
 
@@ -78,6 +79,9 @@ FULL: Cases = {
     "affixes": (translation_config, "t5", {"data.prompt_template": "turn {source} round"}),
     "decoder": (translation_config, "gpt2", PROMPT),
     "joined": (_joined, "bert", {}),
+    "answers": (question_config, "bert", LEARNT),
+    "decoder-answers": (question_config, "gpt2", {}),
+    "t5-answers": (question_config, "t5", {"data.no_answer_threshold": 1.0}),
 }
 ADAPTERS: Cases = {
     "lora": (run_config, "bert", LORA),
@@ -89,6 +93,8 @@ ADAPTERS: Cases = {
     "lora-joined": (_joined, "bert", LORA),
     "lora-tokens": (_with_tokens, "bert", LORA),
     "lora-tokens-t5": (_with_tokens, "tight-t5", LORA),
+    "lora-answers": (question_config, "bert", LORA),
+    "lora-llama-answers": (question_config, "llama", LORA | LEARNT),
     "head-only": (run_config, "bert", {"tuner": {"method": "head-only"}}),
     "prompt": (run_config, "bert", {"tuner": {"method": "prompt"}}),
     "prompt-tags": (tagging_config, "bert", IO | {"tuner": {"method": "prompt"}}),
@@ -166,6 +172,8 @@ def _difference(run: Path, printed: str) -> str | None:
     value = ast.literal_eval(printed) if printed[0] in "[{-0123456789" else printed.removesuffix("\n")
     if "prediction" in expected:
         is_same = " ".join(printed.splitlines()).strip() == expected["prediction"]
+    elif "answer" in expected:
+        is_same = printed.removesuffix("\n") == expected["answer"]
     elif "tags" in expected:
         is_same = value == expected["tags"]
     elif isinstance(value, dict):

@@ -228,7 +228,10 @@ class SpanObjective(ObjectiveBase):
         return PredictedAnswer("" if self._is_silent(found) else best, best, found.no_answer)
 
     def settle(self, arrays: Arrays, references: np.ndarray) -> None:
-        """Takes the threshold with the best F1, if questions without an answer are among those of validation."""
+        """Takes the threshold with the best F1, if questions without an answer are among those of validation.
+
+        Every threshold up to the next probability gives that F1; the middle is likeliest to serve other questions.
+        """
         has_answer = [bool(texts) for texts in references]
         if all(has_answer):
             return
@@ -237,7 +240,9 @@ class SpanObjective(ObjectiveBase):
         pairs = zip(answers, references, strict=True)
         f1 = [score_answer(answer, texts, words, version=2).f1 for answer, texts in pairs]
         added = gains(f1, [bool(answer) for answer in answers], has_answer)
-        self.threshold = best_threshold(probabilities, added, has_answer.count(False)).threshold
+        lowest = best_threshold(probabilities, added, has_answer.count(False)).threshold
+        above = min((value for value in probabilities if value > lowest), default=1.0)
+        self.threshold = (lowest + above) / 2
 
     def references(self, examples: Sequence[QuestionExample]) -> np.ndarray:
         """Returns the texts of all answers of each question, (N,) of tuples."""
@@ -294,7 +299,9 @@ def _spans(arrays: Mapping[str, np.ndarray], row: int, starts: Sequence[int], en
     """Returns the spans of one window in characters of its text."""
     tokens = zip(arrays["span_starts"][row].tolist(), arrays["span_ends"][row].tolist(), strict=True)
     pairs = zip(arrays["logits"][row].tolist(), tokens, strict=True)
-    found = [Span(starts[first], ends[last], logit) for logit, (first, last) in pairs if logit != -math.inf]
+    # What is NaN is so outside of the text, too, where it is no span of it.
+    inside = [(logit, first, last) for logit, (first, last) in pairs if first >= 0 and last < len(ends)]
+    found = [Span(starts[first], ends[last], logit) for logit, first, last in inside if logit != -math.inf]
     return [span for span in found if span.start < span.end]
 
 
