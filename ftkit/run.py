@@ -292,6 +292,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         **choice.facts,
         **speedups.facts,
         **run.scorer.facts,
+        **adapter.objective.facts(trained.model),
         "training_warnings": course,
         **adapter.objective.resolved_options,
     }

@@ -83,3 +83,25 @@ def test_a_domain_before_its_labels(place):
     run_blocks(ROOT / "docs" / "fill_mask.md", place)
     for run in ("banking77-language", "banking77-few", "banking77-few-without"):
         assert (place / "runs" / run / "all_results.json").is_file()
+
+
+def test_summaries_of_a_chat_model(place):
+    import json
+
+    import tiny
+
+    rows = [
+        {"paper_id": f"p{n}", "source": [f"The rain will not stop {n}.", "It is cold."], "target": ["no sun"]}
+        for n in range(6)
+    ]
+    (place / "data" / "scitldr").mkdir(parents=True)
+    for name in ("train", "dev", "test"):
+        (place / "data" / "scitldr" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    folder = tiny.make_checkpoint("llama", place / "chat", sizes={"max_position_embeddings": 512})
+    (folder / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    config = place / "task_configs" / "summarization__scitldr__lora.yaml"
+    text = config.read_text().replace("HuggingFaceTB/SmolLM2-135M-Instruct", "chat")
+    config.write_text(text.replace("num_beams: 4", "num_beams: 1\n  max_new_tokens: 4"))
+    run_blocks(ROOT / "docs" / "summarization.md", place)
+    assert len((place / "summaries.txt").read_text().splitlines()) == 6
+    assert "baseline_lead_1" in (place / "scores.json").read_text()

@@ -303,6 +303,10 @@ class Objective(Protocol):
         """Loads the checkpoint with the head that the task needs."""
         ...
 
+    def facts(self, model: PreTrainedModel) -> Mapping[str, Any]:
+        """Returns what results have to name of how a trained model predicts, such as the settings of a search."""
+        ...
+
     def warnings(self, loaded: LoadedModel) -> list[str]:
         """Returns what a user should know of a model that is to be trained, such as an unexpected new head."""
         ...
@@ -408,6 +412,10 @@ class ObjectiveBase:
     def measure(self, outputs: Any, batch: Batch) -> Tensors:
         """Returns the loss alone."""
         return {"loss": self.loss(outputs, batch)}  # type: ignore[attr-defined]
+
+    def facts(self, model: PreTrainedModel) -> Mapping[str, Any]:
+        """Returns nothing."""
+        return {}
 
     def warnings(self, loaded: LoadedModel) -> list[str]:
         """Returns nothing: that a head is new is what is to be expected."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import statistics
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+import numpy as np
+
+from ftkit.data.columns import collected, column, find
 from ftkit.data.problems import Problems
 from ftkit.data.readers import Table
 from ftkit.errors import ConfigError
@@ -63,12 +65,12 @@ def check_documents(split: Split, documents: Documents | None, problems: Problem
     Args:
         documents: as the config says it.
     """
-    lines = [example.line for example in split.examples]
-    if documents is not None or len(lines) < 2 or not split.source.endswith(".txt"):
+    if documents is not None or len(split) < 2 or not split.source.endswith(".txt"):
         return
-    ends = [place for place, (one, other) in enumerate(itertools.pairwise(lines)) if other != one + 1]
-    sizes = [stop - start for start, stop in itertools.pairwise([-1, *ends, len(lines) - 1])]
-    if len(sizes) > 1 and statistics.median(sizes) > 1:
+    lines = np.fromiter(column(split.examples, "line"), np.int64, len(split))
+    ends = np.flatnonzero(np.diff(lines) != 1)
+    sizes = np.diff([-1, *ends, len(lines) - 1])
+    if len(sizes) > 1 and np.median(sizes) > 1:
         problems.warn(
             f"{split.name}: each of its {len(lines):,} lines is read as a document of its own, but blank lines part "
             f"them into {len(sizes):,} groups of lines",
@@ -79,12 +81,16 @@ def check_documents(split: Split, documents: Documents | None, problems: Problem
 
 def without_empty(split: Split, problems: Problems) -> Split:
     """Returns a split without documents that hold no text, and warns of them: there is nothing in them to learn."""
-    kept = [example for example in split.examples if example.text.strip()]
-    if len(kept) == len(split):
+    empty = next(find(split.examples, "text", _is_empty), None)
+    if empty is None:
         return split
-    empty = next(example for example in split.examples if not example.text.strip())
+    kept = collected(split.examples, (example for example in split.examples if not _is_empty(example.text)))
     problems.warn(
         f"{split.name}: {len(split) - len(kept):,} of {len(split):,} rows hold no text and are left out",
         where=split.where(empty),
     )
     return dataclasses.replace(split, examples=kept)
+
+
+def _is_empty(text: str) -> bool:
+    return not text.strip()

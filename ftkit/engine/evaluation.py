@@ -6,7 +6,7 @@ import contextlib
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ class Evaluation:
         references: the expected ones, in the same shape.
         confidences: probability of what was predicted, (N,), for single labels; else None.
         measures: what a model is judged by instead, by name, added up over the rows of each example, (N,).
+        traits: those of the metrics that describe predictions and are no scores, such as how long they are.
     """
 
     metrics: dict[str, Any]
@@ -45,6 +46,7 @@ class Evaluation:
     references: np.ndarray
     confidences: np.ndarray | None = None
     measures: Arrays = field(default_factory=dict)
+    traits: Mapping[str, float | None] = field(default_factory=dict)
 
 
 WINDOW = 4_096  # examples sorted by length at a time: enough for little padding, few enough to hold in memory

@@ -235,6 +235,7 @@ class Predictor:
             warn(sentence)
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
         beside = baseline_scores(self.kind, scorer, self.primary_metric, None, split, outcome.references)
+        beside |= self.kind.traits(split, outcome.predictions)
         return {**outcome.metrics, **beside, **scorer.facts, "samples": len(split), "data": data}
 
     @property

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.check import Problems, check_leaks
+from ftkit.data.columns import find
 from ftkit.data.documents import Documents, check_documents, document_rows, without_empty
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
@@ -86,11 +87,10 @@ def check(splits: Mapping[str, Split], labels: None, task: Task, data: FillMaskD
 
 def check_inputs(split: Split, problems: Problems) -> None:
     """Reports rows that cannot be predicted: those without a text; the preprocessor looks for what is hidden."""
-    for example in split.examples:
-        if not example.text.strip():
-            problems.error(
-                f"{split.name}: the text is empty", where=split.where(example), remedy="write a text with [MASK] in it"
-            )
+    for example in find(split.examples, "text", lambda text: not text.strip()):
+        problems.error(
+            f"{split.name}: the text is empty", where=split.where(example), remedy="write a text with [MASK] in it"
+        )
 
 
 def input_example(position: int, item: Any) -> TextExample:

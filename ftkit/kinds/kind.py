@@ -93,6 +93,11 @@ def no_labels(train: Split, task: Task, data: Any) -> None:
     """Returns nothing: what is predicted is not chosen from labels."""
 
 
+def no_traits(split: Split, predictions: Any) -> dict[str, float | None]:
+    """Returns nothing: the scores say all."""
+    return {}
+
+
 def no_baselines(train: Split | None, split: Split) -> dict[str, Any]:
     """Returns nothing: no simple method is known that a score has to beat."""
     return {}
@@ -159,6 +164,8 @@ class Kind:
             such a row.
         baselines: training rows (None where they are not known), rows that are scored -> what simple methods predict
             for these, by their names, in the form of `Objective.references`; a score stands beside theirs.
+        traits: rows that were scored, what was predicted for them -> numbers that describe the predictions and are no
+            scores, such as how long they are.
         reading: name of a metric group -> how the report tells answers in words; see ftkit.report.table.
         blocks: name of a metric group -> what the report shows of predictions, in order; see ftkit.report.table.
     """
@@ -186,6 +193,7 @@ class Kind:
     task_adapters: Mapping[Family, TaskAdapterSpec]
     metrics: MetricGroup | Callable[[Task, Any], MetricGroup]
     baselines: Callable[[Split | None, Split], Mapping[str, Any]] = no_baselines
+    traits: Callable[[Split, Any], Mapping[str, float | None]] = no_traits
     reading: Callable[[str], str] = lambda group: "any"
     blocks: Callable[[str], tuple[str, ...]] = lambda group: ()
 

@@ -22,6 +22,7 @@ KINDS: dict[str, str] = {
     "question-answering": "ftkit.kinds.question_answering:KIND",
     "image-classification": "ftkit.kinds.image_classification:KIND",
     "audio-classification": "ftkit.kinds.audio_classification:KIND",
+    "summarization": "ftkit.kinds.summarization:KIND",
     "fill-mask": "ftkit.kinds.fill_mask:KIND",
 }
 """Name -> `module:KIND`, imported when it is first asked for."""

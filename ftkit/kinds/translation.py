@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
 
-from ftkit.adapters.spec import TaskAdapterSpec
-from ftkit.data.cells import WrongCell, single, text_of
 from ftkit.data.check import Problems, check_size
-from ftkit.data.columns import collected, find
 from ftkit.data.parallel_check import check_empty, check_pairs
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import TextDataSpec
 from ftkit.errors import DataError, name_list
+from ftkit.kinds import written
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_smoothing
-from ftkit.kinds.probes import probe_text
 from ftkit.kinds.task import Task
-from ftkit.metrics.scorer import Scorer
 from ftkit.metrics.table import GROUPS
-from ftkit.metrics.text_scorer import TextScorer
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split, TextToTextExample
-
-# Where neither generation_config.json nor a table of positions says how long texts may be.
-LONGEST_TEXT = 512
-
-NO_TARGET: tuple[str, ...] = ("",)  # reported as empty
 
 TRANSLATION = "translation"  # the column of {"en": ..., "de": ...}, as datasets on the Hub have it
 
@@ -84,7 +73,7 @@ def read_examples(
         pair = prepared.get(TRANSLATION)
         cells = RowCells({**prepared, **pair} if isinstance(pair, Mapping) else prepared, columns)
         source = cells.text("source")
-        targets = cells.read("target", _targets, NO_TARGET) if with_labels else ()
+        targets = cells.read("target", _targets, written.NO_TARGET) if with_labels else ()
         yield TextToTextExample(
             id=cells.id(position),
             source=source,
@@ -97,17 +86,7 @@ def read_examples(
 
 
 def _targets(cell: Any) -> tuple[str, ...]:
-    """Returns the translations in a cell, each once: several are references of equal standing.
-
-    Raises:
-        WrongCell: it is no text, and no list of texts.
-    """
-    cell = single(cell)
-    items = cell if isinstance(cell, (list, tuple)) else [cell]
-    if any(isinstance(item, (list, tuple)) for item in items):
-        raise WrongCell("holds a list in a list", 'write the texts in one flat list, such as ["a", "b"]', cell=cell)
-    texts = [text_of(item) for item in items]
-    return tuple(dict.fromkeys(text for text in texts if text.strip())) or NO_TARGET
+    return written.targets_of(cell, written.flat_text)
 
 
 def _found_columns(
@@ -159,37 +138,6 @@ def _missing_side(table: Table, column: str, role: str, available: Sequence[str]
     return table.missing_column(column, role=role)
 
 
-def normalize(
-    splits: Mapping[str, Split], task: Task, data: TranslationData, problems: Problems
-) -> tuple[Mapping[str, Split], TranslationData]:
-    """Makes a training example of each target, where rows have several; rows to be scored keep them together."""
-    train = splits.get("train")
-    several = [] if train is None else list(find(train.examples, "other_targets", bool))
-    if train is None or not several:
-        return splits, data
-    examples = collected(
-        train.examples,
-        (replace(row, target=target, other_targets=()) for row in train.examples for target in row.targets),
-    )
-    problems.warn(
-        f"train: {len(several):,} of {len(train):,} rows have several targets; each is an example of its own, "
-        f"{len(examples):,} in all",
-        where=train.where(several[0]),
-    )
-    return {**splits, "train": replace(train, examples=examples)}, data
-
-
-def input_example(position: int, item: Any) -> TextToTextExample:
-    """Returns an input of `Predictor.predict` as an example: a text.
-
-    Raises:
-        DataError: it is none.
-    """
-    if isinstance(item, str):
-        return TextToTextExample(id=position, source=item, line=position)
-    raise DataError(f"inputs, item {position}: expected a text, got {item!r}.")
-
-
 # --- checks -------------------------------------------------------------------------------------------------
 
 
@@ -205,20 +153,6 @@ def check(splits: Mapping[str, Split], labels: None, task: Task, data: Translati
     for split in splits.values():
         check_size(split, problems)
     check_pairs(splits, data.source_lang, data.target_lang, problems)
-
-
-def check_scores(splits: Mapping[str, Split], scorer: Scorer, problems: Problems) -> None:
-    """Reports rows with several references where a metric takes one."""
-    names = scorer.one_reference_only if isinstance(scorer, TextScorer) else ()
-    for split in splits.values():
-        several = list(find(split.examples, "other_targets", bool))
-        if several and names:
-            problems.error(
-                f"{split.name}: {len(several):,} of {len(split):,} rows have several references, and these metrics "
-                f"take one: {name_list(names)}",
-                where=split.where(several[0]),
-                remedy="leave these metrics out, or keep one reference in each row",
-            )
 
 
 # --- adapter and people -------------------------------------------------------------------------------------
@@ -241,55 +175,14 @@ def adapter_options(train: Split, labels: None, data: TranslationData, settings:
     }
 
 
-# --- the kind -----------------------------------------------------------------------------------------------
-
-
 def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: TranslationData, where: str) -> Plain:
-    """Returns what a model that writes texts is made with: the search and limits of its generation_config.json."""
-    stated = _generation_config(spec)
-    beams = getattr(stated, "num_beams", None) or 1
+    """Returns what a translator is made with."""
     options = {
         "source_lang": data.source_lang,
         "target_lang": data.target_lang,
         "prompt_template": data.prompt_template,
-        "max_new_tokens": _longest_text(stated, spec),
-        "generation": {"num_beams": beams, "validation_num_beams": beams},
     }
-    return Plain(labels=None, options=options)
-
-
-def _generation_config(spec: CheckpointSpec) -> Any:
-    from transformers import GenerationConfig
-
-    try:
-        return GenerationConfig.from_pretrained(spec.path, revision=spec.revision or "main")
-    except (OSError, ValueError):
-        return None
-
-
-def _longest_text(stated: Any, spec: CheckpointSpec) -> int:
-    """Returns how many tokens are written at most: as stated, else as many as the model has positions for."""
-    if getattr(stated, "max_new_tokens", None):
-        return int(stated.max_new_tokens)
-    if getattr(stated, "max_length", None) and spec.family == "encoder-decoder":
-        return max(int(stated.max_length) - 1, 1)  # the token that the decoder starts with is counted too
-    return min(filter(None, (spec.max_target_positions, LONGEST_TEXT)))
-
-
-def probe(position: int) -> TextToTextExample:
-    """Returns a made-up pair: a text, and the same text to write."""
-    text = probe_text(position)
-    return TextToTextExample(id=position, source=text, target=text, line=position)
-
-
-def _task_adapter(preprocessor: str, objective: str, auto_class: str, peft_task: str) -> TaskAdapterSpec:
-    return TaskAdapterSpec(
-        preprocessor=f"ftkit.adapters.preprocessors.text_to_text:{preprocessor}",
-        objective=f"ftkit.adapters.objectives.generation:{objective}",
-        auto_class=auto_class,
-        usage="write",
-        peft_task=peft_task,
-    )
+    return written.plain_writer(labels, spec, options)
 
 
 KIND = Kind(
@@ -302,20 +195,15 @@ KIND = Kind(
     data=TranslationData,
     settings=frozenset({"generation", "label_smoothing"}),
     read=read_examples,
-    normalize=normalize,
+    normalize=written.normalize,
     check=check,
-    check_scores=check_scores,
+    check_scores=written.check_scores,
     check_inputs=check_empty,
-    input_example=input_example,
-    probe=probe,
+    input_example=written.input_example,
+    probe=written.probe,
     adapter_options=adapter_options,
     of_plain_checkpoint=of_plain_checkpoint,
-    task_adapters={
-        "decoder": _task_adapter("DecoderPreprocessor", "DecoderGeneration", "AutoModelForCausalLM", "CAUSAL_LM"),
-        "encoder-decoder": _task_adapter(
-            "EncoderDecoderPreprocessor", "EncoderDecoderGeneration", "AutoModelForSeq2SeqLM", "SEQ_2_SEQ_LM"
-        ),
-    },
+    task_adapters=written.TASK_ADAPTERS,
     metrics=GROUPS["translation"],
     reading=lambda group: "text",
     blocks=lambda group: ("text-errors",),

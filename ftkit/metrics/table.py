@@ -68,8 +68,9 @@ class MetricGroup:
 _SINGLE, _MULTI, _REGRESSION = "single_label_classification", "multi_label_classification", "regression"
 _TAGS, _PLAIN_TAGS, _TRANSLATION = "token-classification", "plain-tags", "translation"
 _CHOICE, _RANKING = "multiple-choice", "text-ranking"
-_FILL_MASK = "fill-mask"
 _ANSWERS = "question-answering"
+_FILL_MASK, _SUMMARIZATION = "fill-mask", "summarization"
+_ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
 _RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
@@ -148,14 +149,14 @@ METRICS: tuple[MetricEntry, ...] = (
     MetricEntry(
         name="bleu",
         reference="ftkit.metrics.texts:Bleu",
-        keys={_TRANSLATION: ("bleu",)},
+        keys={_TRANSLATION: ("bleu",), _SUMMARIZATION: ("bleu",)},
         inputs=(*PAIR, "tokenizer"),
         details=("bleu_signature",),
     ),
     MetricEntry(
         name="chrf++",
         reference="ftkit.metrics.texts:ChrfPlusPlus",
-        keys={_TRANSLATION: ("chrf++",)},
+        keys={_TRANSLATION: ("chrf++",), _SUMMARIZATION: ("chrf++",)},
         details=("chrf++_signature",),
     ),
     MetricEntry(
@@ -170,6 +171,13 @@ METRICS: tuple[MetricEntry, ...] = (
     MetricEntry(name="mrr@10", reference="ftkit.metrics.ranking:Mrr", keys={_RANKING: ("mrr@10",)}),
     MetricEntry(name="map", reference="ftkit.metrics.ranking:MeanAveragePrecision", keys={_RANKING: ("map",)}),
     MetricEntry(name="recall@10", reference="ftkit.metrics.ranking:Recall", keys={_RANKING: ("recall@10",)}),
+    MetricEntry(
+        name="rouge",
+        reference="ftkit.metrics.texts:Rouge",
+        keys={_SUMMARIZATION: _ROUGE},
+        inputs=(*PAIR, "rouge_references"),
+        details=("rouge_signature",),
+    ),
     MetricEntry(
         name="perplexity",
         reference="ftkit.metrics.tokens:Perplexity",
@@ -277,6 +285,15 @@ GROUPS: dict[str, MetricGroup] = {
             # What benchmarks of retrieval report (BEIR, arXiv 2104.08663); it reads graded relevance.
             primary="ndcg@10",
             gives={"predictions": "scores of candidates, lists", "references": "their relevances, lists"},
+        ),
+        MetricGroup(
+            name=_SUMMARIZATION,
+            scorer="ftkit.metrics.text_scorer:TextScorer",
+            arguments=("rouge_references",),
+            defaults=("rouge",),
+            # The one of the four that reads the order of words, whatever the number of sentences.
+            primary="rougeL",
+            gives={"predictions": "texts", "references": "texts, or lists of one text each"},
         ),
         MetricGroup(
             name=_FILL_MASK,

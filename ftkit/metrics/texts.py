@@ -1,4 +1,4 @@
-"""sacreBLEU's metrics as `evaluate.Metric` classes: `Bleu`, `ChrfPlusPlus` and `Ter`."""
+"""Metrics of written texts as `evaluate.Metric` classes: `Bleu`, `ChrfPlusPlus`, `Ter` and `Rouge`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import ClassVar
 import datasets
 
 from ftkit.metrics.array_metric import ArrayMetric, Scores
-from ftkit.metrics.translation import reference_streams, sacrebleu_metric
+from ftkit.metrics.rouge import References, mean_scores, rouge, signature
+from ftkit.metrics.translation import reference_streams, sacrebleu_metric, texts_of
 
 _TEXT = datasets.Value("string")
 
@@ -60,3 +61,23 @@ class Ter(_TextMetric):
     key = "ter"
     description_text = "Translation edit rate: 0 is a perfect match."
     citation_text = "Snover et al. (2006), 2006.amta-papers.25."
+
+
+class Rouge(ArrayMetric):
+    """F-scores of n-grams and of longest common subsequences; the mean over rows."""
+
+    description_text = "ROUGE-1, -2, -L and -Lsum, from 0 to 1."
+    citation_text = "Lin (2004), W04-1013."
+    inputs_text = _TextMetric.inputs_text
+    input_features = _TextMetric.input_features
+
+    def _compute(
+        self,
+        predictions: Sequence[str],
+        references: Sequence[str | tuple[str, ...]],
+        rouge_references: References = "max",
+    ) -> Scores:
+        self.notes = {}
+        self.details = {"rouge_signature": signature(rouge_references)}
+        pairs = zip(predictions, references, strict=True)
+        return self._finite(mean_scores([rouge(text, texts_of(ours), rouge_references) for text, ours in pairs]))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import importlib.resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError, did_you_mean, name_list
 from ftkit.foreign_code import TRUST_IN_CONFIG, check_adapter_config, check_model_config
 from ftkit.json_file import read_json
 from ftkit.models import encoder_decoder
+from ftkit.models.generation import KEPT_SETTINGS
 from ftkit.models.modality import modality_of
 from ftkit.models.repository import Repository, commit_of, file_names, with_revision
 from ftkit.models.spec import Attention, CheckpointSpec, ModelSpec
@@ -75,6 +76,7 @@ def _spec(model: ModelSpec, path: str, commit: str | None, config: PretrainedCon
         decoder_start_token_id=getattr(config, "decoder_start_token_id", None),
         max_target_positions=_max_positions(writes) if config.is_encoder_decoder else None,
         prefixes=_prefixes(config),
+        searches=_searches(config),
         add_tokens=model.add_tokens or (),
         trust_key=trust_key,
         commit=commit,
@@ -105,6 +107,11 @@ def _joined(model: ModelSpec, decoder: str, trust_key: str) -> CheckpointSpec:
 def _prefixes(config: PretrainedConfig) -> dict[str, str]:
     tasks = getattr(config, "task_specific_params", None) or {}
     return {name: str(values["prefix"]) for name, values in tasks.items() if values.get("prefix")}
+
+
+def _searches(config: PretrainedConfig) -> dict[str, dict[str, Any]]:
+    tasks = getattr(config, "task_specific_params", None) or {}
+    return {name: {key: values[key] for key in KEPT_SETTINGS if key in values} for name, values in tasks.items()}
 
 
 def _attention(model: ModelSpec, config: PretrainedConfig) -> Attention:

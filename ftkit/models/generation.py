@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+KEPT_SETTINGS = ("length_penalty", "no_repeat_ngram_size")
+"""What of a checkpoint's own search is kept, where the config of a run says nothing."""
+
 
 class GenerationSpec(BaseModel):
     """Settings of the search. Nothing is sampled: the same input gives the same text."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError
 from ftkit.models.embeddings import embed_added_tokens
 from ftkit.models.encoder_decoder import join
-from ftkit.models.generation import GenerationSpec
+from ftkit.models.generation import KEPT_SETTINGS, GenerationSpec
 from ftkit.models.loading import LoadedModel, check_weights_are_numbers, has_auto_model, loading_errors
 from ftkit.models.quantization import quantization_arguments
 from ftkit.models.spec import CheckpointSpec
@@ -91,8 +92,13 @@ def generation_config(
     pad_token_id: int,
     eos_token_id: int,
     special: dict[str, int],
+    of_task: Mapping[str, Any] | None = None,
 ) -> GenerationConfig:
-    """Returns the checkpoint's own generation config with the search of the run, made exact: nothing is sampled."""
+    """Returns the checkpoint's own generation config with the search of the run, made exact: nothing is sampled.
+
+    Args:
+        of_task: settings that the checkpoint's config states for the task, as T5's does.
+    """
     config = copy.deepcopy(model.generation_config)
     ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
     values: dict[str, Any] = {
@@ -110,9 +116,11 @@ def generation_config(
     }
     if len(values["eos_token_id"]) == 1:
         values["eos_token_id"] = eos_token_id
-    for name in ("length_penalty", "no_repeat_ngram_size"):
+    for name in KEPT_SETTINGS:
         if getattr(search, name) is not None:
             values[name] = getattr(search, name)
+        elif name in (of_task or {}):
+            values[name] = (of_task or {})[name]
     for name, value in values.items():
         setattr(config, name, value)
     config._from_model_config = False

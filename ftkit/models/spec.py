@@ -62,6 +62,7 @@ class CheckpointSpec:
         decoder_start_token_id: what the decoder of an encoder-decoder reads first.
         max_target_positions: tokens that it can write at once; None when it has no fixed limit.
         prefixes: what T5 reads before a source, by task, such as `translation_en_to_de`.
+        searches: settings of the search that its config states for a task, such as `no_repeat_ngram_size`.
         decoder: the checkpoint that writes, where two are joined into one model.
         processor_path: where the processor lies, if not with the weights: an adapter's run keeps its own.
         add_tokens: tokens to be added to its tokenizer, whose embeddings are new.
@@ -83,6 +84,7 @@ class CheckpointSpec:
     decoder_start_token_id: int | None = None
     max_target_positions: int | None = None
     prefixes: Mapping[str, str] = field(default_factory=dict)
+    searches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     decoder: CheckpointSpec | None = None
     processor_path: str | None = None
     quantization: Quantization | None = None

@@ -26,6 +26,7 @@ class EvaluatedSplit:
         references: what was expected, in the same shape.
         confidences: probability of the predicted label (N,), single label only; None where there is none.
         measures: what each row adds to the totals that a model is judged by instead, name -> (N,).
+        traits: names of those results that describe predictions and are no scores.
     """
 
     name: str
@@ -34,6 +35,7 @@ class EvaluatedSplit:
     references: np.ndarray
     confidences: np.ndarray | None = None
     measures: Mapping[str, np.ndarray] = field(default_factory=dict)
+    traits: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         num_rows = 0 if self.measures else len(self.split)
@@ -133,8 +135,9 @@ class ReportContent:
         return {name: scores[name] for name in sorted(kept, key=lambda name: ranks.get(name, 1))}
 
     def own_scores(self, split: EvaluatedSplit) -> dict[str, float | None]:
-        """Returns the scores of a split that are the model's, and not those of simple methods beside it."""
-        return {name: value for name, value in self.scores(split).items() if not name.startswith(BASELINE)}
+        """Returns the scores of a split that are the model's: neither simple methods' beside it, nor traits."""
+        scores = self.scores(split).items()
+        return {name: value for name, value in scores if not name.startswith(BASELINE) and name not in split.traits}
 
     @property
     def positive_label(self) -> str | None:

@@ -46,7 +46,13 @@ def report_content(
         log_history=trained.log_history,
         evaluated=[
             EvaluatedSplit(
-                name, run.splits[name], found.predictions, found.references, found.confidences, found.measures
+                name,
+                run.splits[name],
+                found.predictions,
+                found.references,
+                found.confidences,
+                found.measures,
+                frozenset(found.traits),
             )
             for name, found in evaluated.items()
         ],

@@ -166,6 +166,8 @@ def _facts(content: ReportContent) -> Iterator[tuple[str, str]]:
     padding = number(results.get("padding_share"))
     if padding is not None:
         yield "Padding", f"{percent_text(padding)} of the tokens in training batches"
+    if results.get("generation"):
+        yield "Search", value_text(results["generation"])
     if content.best_epoch is not None:
         yield "Best epoch", f"{content.best_epoch:g}, by {content.metric_name(content.primary_metric)} on validation"
 

@@ -17,6 +17,8 @@ BLOCKS: dict[str, str] = {
     "choice-errors": "ftkit.report.blocks.choice_errors:BLOCK",
     "rank-histogram": "ftkit.report.blocks.rankings:HISTOGRAM",
     "ranking-errors": "ftkit.report.blocks.rankings:ERRORS",
+    "summary-errors": "ftkit.report.blocks.summaries:ERRORS",
+    "summary-lengths": "ftkit.report.blocks.summaries:LENGTHS",
     "hard-texts": "ftkit.report.blocks.hard_texts:BLOCK",
     "no-answer-curve": "ftkit.report.blocks.no_answer_curve:BLOCK",
     "answer-errors": "ftkit.report.blocks.answer_errors:BLOCK",
@@ -35,6 +37,7 @@ READINGS: dict[str, str] = {
     "ranking": "ftkit.report.readings.ranking:READING",
     "tokens": "ftkit.report.readings.tokens:READING",
     "answer": "ftkit.report.readings.answer:READING",
+    "summary": "ftkit.report.readings.summary:READING",
 }
 """How predictions are told in words: name -> where the `Reading` is."""
 

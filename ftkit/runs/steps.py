@@ -232,12 +232,13 @@ def evaluate_split(
     encoded: EncodedToScore,
     limits: BatchLimits,
 ) -> Evaluation:
-    """Scores one split, and simple methods beside the model; writes what was predicted, as `_score` says."""
+    """Scores one split, and simple methods beside the model, and describes what was predicted; see `_score`."""
     found = _score(run, model, adapter, name, encoded, limits)
     beside = baseline_scores(
         run.kind, run.scorer, run.primary_metric, run.splits["train"], run.splits[name], found.references
     )
-    return dataclasses.replace(found, metrics={**found.metrics, **beside})
+    traits = run.kind.traits(run.splits[name], found.predictions)
+    return dataclasses.replace(found, metrics={**found.metrics, **beside, **traits}, traits=traits)
 
 
 def _score(

@@ -25,7 +25,7 @@ NOT_FOR = {
     ("prefix", "question-answering"): {"encoder", "encoder-decoder"},
     ("prompt", "question-answering"): {"encoder", "encoder-decoder"},
     ("p-tuning", "question-answering"): {"encoder", "encoder-decoder"},
-    ("head-only", "translation"): {"decoder", "encoder-decoder"},
+    **{("head-only", kind): {"decoder", "encoder-decoder"} for kind in ("translation", "summarization")},
     ("head-only", "fill-mask"): {"encoder"},
     **{(method, kind): {"encoder"} for kind in ("image-classification", "fill-mask") for method in VIRTUAL_TOKENS},
     **{(method, "audio-classification"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},

@@ -77,6 +77,14 @@ def _translations(checkpoint: Any, folder: Path) -> Case:
     return Case(predictor, rows, texts, ("source is empty",) * 2)
 
 
+def _summaries(checkpoint: Any, folder: Path) -> Case:
+    model = saved("Seq2SeqLM", checkpoint("marian"), folder / "model")
+    texts = ["my card", "", "rain today", "  "]
+    predictor = ftkit.load(model, task="summarization", max_new_tokens=4, columns={"id": "id"})
+    rows = jsonl(folder / "rows.jsonl", [{"text": text} for text in texts])
+    return Case(predictor, rows, texts, ("source is empty",) * 2)
+
+
 def _hidden(checkpoint: Any, folder: Path) -> Case:
     model = saved("MaskedLM", checkpoint("bert"), folder / "model")
     texts = ["my [MASK]", " ", "rain <mask>", "nothing is hidden"]
@@ -112,6 +120,7 @@ MAKERS = {
     "token-classification": _words,
     "translation": _translations,
     "fill-mask": _hidden,
+    "summarization": _summaries,
     "image-classification": _images,
     "audio-classification": _recordings,
 }

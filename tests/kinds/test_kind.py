@@ -37,6 +37,7 @@ INPUTS: dict[str, tuple[Any, Any]] = {
     "question-answering": (("who left", "my card left"), ["who left"]),
     "image-classification": (png(), 5),
     "audio-classification": (b"card", 5),
+    "summarization": ("my card", ["my", "card"]),
     "fill-mask": ("my [MASK]\nis lost", ["my", "card"]),
 }
 """An input that can be predicted, and one that cannot."""

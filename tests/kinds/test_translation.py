@@ -14,7 +14,8 @@ from ftkit.data.readers import ReadOptions, open_table
 from ftkit.errors import ConfigError, DataError
 from ftkit.kinds.kind import Settings
 from ftkit.kinds.splits import read_options
-from ftkit.kinds.translation import KIND, LONGEST_TEXT, TranslationData
+from ftkit.kinds.translation import KIND, TranslationData
+from ftkit.kinds.written import LONGEST_TEXT
 from ftkit.metrics.scorer import make_scorer
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.spec import ModelSpec

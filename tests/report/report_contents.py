@@ -427,6 +427,43 @@ def fill_mask_content(*, num_rows: int = 40, **changes: Any) -> ReportContent:
     )
 
 
+def summary_content(*, num_rows: int = 30, **changes: Any) -> ReportContent:
+    """A model that writes the first half of its text; its ROUGE is computed from its summaries."""
+    from ftkit.metrics.rouge import mean_scores, rouge, signature
+
+    texts = [f"{_TEXTS[row % len(_TEXTS)]} {_TEXTS[(row + 1) % len(_TEXTS)]} ({row})" for row in range(num_rows)]
+    references = [
+        (text[: len(text) // 3], text[len(text) // 2 :]) if row % 3 else text[:40] for row, text in enumerate(texts)
+    ]
+    predictions = [text[: len(text) // 2] for text in texts]
+    rows = [TextToTextExample(id=row, source=text, target=text[:40], line=row + 1) for row, text in enumerate(texts)]
+    arrays = np.array(predictions, dtype=object), np.empty(num_rows, dtype=object)
+    arrays[1][:] = references
+    split = EvaluatedSplit("test", Split("test", "test.jsonl", rows, "ab" * 32), *arrays)
+    pairs = zip(predictions, references, strict=True)
+    scores = mean_scores([rouge(text, (ours,) if isinstance(ours, str) else ours) for text, ours in pairs])
+    return content(
+        [split],
+        label_names=(),
+        problem_type="summarization",
+        primary_metric="rougeL",
+        scores={
+            **{f"test_{key}": value for key, value in scores.items()},
+            "test_rouge_signature": signature("max"),
+            "test_baseline_lead_1": 0.31,
+            "test_novel_bigrams": 0.12,
+            "test_loss": 2.1,
+        },
+        **{
+            "kind": "summarization",
+            "task_name": "summarization",
+            "family": "encoder-decoder",
+            "recipe": WriteRecipe(auto_class="AutoModelForSeq2SeqLM", before="summarize: ", max_length=512),
+            **changes,
+        },
+    )
+
+
 def translation_content(*, num_rows: int = 40, **changes: Any) -> ReportContent:
     """A model that leaves out or repeats a word now and then; its BLEU is sacreBLEU's own."""
     from sacrebleu.metrics.bleu import BLEU

@@ -13,7 +13,7 @@ from ftkit.adapters.preprocessors.text_to_text import TextToTextPreprocessor
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, count_labels
 from ftkit.adapters.task_adapter import Arrays, Batch, Encoded, ObjectiveBase, Prediction, Tensors
 from ftkit.models.encoder_decoder import sides
-from ftkit.models.generation import GenerationSpec
+from ftkit.models.generation import KEPT_SETTINGS, GenerationSpec
 from ftkit.models.generator_loading import check_can_generate, generation_config, load_generator
 from ftkit.models.loading import LoadedModel
 from ftkit.types import TextToTextExample
@@ -83,6 +83,7 @@ class GenerationObjective(ObjectiveBase):
             pad_token_id=reads.target_tokenizer.pad_token_id,
             eos_token_id=reads.end_id,
             special=self._special_generation_ids(),
+            of_task=reads.spec.searches.get(reads.pretrained_task or ""),
         )
         for config in (model.config, *sides(model.config)):
             config.use_cache = False  # of use to generate only, and the generation config asks for it there
@@ -90,6 +91,13 @@ class GenerationObjective(ObjectiveBase):
 
     def _special_generation_ids(self) -> dict[str, int]:
         return {}
+
+    def facts(self, model: PreTrainedModel) -> dict[str, Any]:
+        """Returns how the final scores' texts are searched for, the checkpoint's own settings included."""
+        config = model.generation_config
+        kept = {name: getattr(config, name, None) for name in ("max_new_tokens", *KEPT_SETTINGS)}
+        kept |= {"length_penalty": None} if self.num_beams == 1 else {}  # it means something to beams alone
+        return {"generation": {"num_beams": self.num_beams, **{key: value for key, value in kept.items() if value}}}
 
     # --- outputs -> losses and predictions ---
 

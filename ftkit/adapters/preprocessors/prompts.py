@@ -15,6 +15,7 @@ SOURCE = "{source}"
 PLACEHOLDERS = ("source", "source_lang", "target_lang")
 # What a chat model is asked without a template of the user's own.
 CHAT_REQUEST = "Translate from {source_lang} to {target_lang}. Answer with the translation alone.\n\n{source}"
+TEMPLATE_OF_LANGUAGES, TEMPLATE = "{source_lang}: {source}\\n{target_lang}:", "{source}\\nTL;DR:"  # in messages
 
 
 def fill_languages(template: str, source_lang: str | None, target_lang: str | None) -> str:
@@ -35,15 +36,22 @@ def fill_languages(template: str, source_lang: str | None, target_lang: str | No
 
 
 def source_affixes(
-    template: str | None, spec: CheckpointSpec, source_lang: str | None, target_lang: str | None
+    template: str | None,
+    spec: CheckpointSpec,
+    source_lang: str | None,
+    target_lang: str | None,
+    pretrained_task: str | None = None,
 ) -> tuple[str, str]:
     """Returns what an encoder-decoder reads before and after a source.
 
     T5 was pretrained with prefixes such as `translate English to German: `, and its config says them; without a
     template of the user's own they are used.
+
+    Args:
+        pretrained_task: what a checkpoint's config calls the task, such as summarization; None for translation.
     """
     if template is None:
-        return spec.prefixes.get(f"translation_{source_lang}_to_{target_lang}", ""), ""
+        return spec.prefixes.get(pretrained_task or f"translation_{source_lang}_to_{target_lang}", ""), ""
     before, _, after = fill_languages(template, source_lang, target_lang).partition(SOURCE)
     return before, after
 
@@ -63,8 +71,12 @@ class Prompts:
         template: str | None,
         source_lang: str | None,
         target_lang: str | None,
+        request: str | None = None,
     ) -> None:
-        """Takes the user's template, else the tokenizer's chat template.
+        """Takes the user's template, else the tokenizer's chat template around a request.
+
+        Args:
+            request: what a chat model is asked; None for a translation.
 
         Raises:
             ConfigError: there is neither, or the template cannot be used.
@@ -78,7 +90,7 @@ class Prompts:
         self.tokenizer, self.end_id = tokenizer, tokenizer.eos_token_id
         self.is_chat = template is None
         if template is None:
-            template = _chat_template(tokenizer, spec, source_lang, target_lang)
+            template = _chat_template(tokenizer, spec, source_lang, target_lang, request or CHAT_REQUEST)
         filled = fill_languages(template, source_lang, target_lang)
         stripped = filled.rstrip(" ")
         self.before, _, self.after = stripped.partition(SOURCE)
@@ -117,23 +129,28 @@ class Prompts:
 
 
 def _chat_template(
-    tokenizer: PreTrainedTokenizerBase, spec: CheckpointSpec, source_lang: str | None, target_lang: str | None
+    tokenizer: PreTrainedTokenizerBase,
+    spec: CheckpointSpec,
+    source_lang: str | None,
+    target_lang: str | None,
+    request: str,
 ) -> str:
     """Returns the tokenizer's chat template around a request, as text."""
+    names_languages = "{source_lang}" in request
     if not tokenizer.chat_template:
+        what, example = ("translation", TEMPLATE_OF_LANGUAGES) if names_languages else ("target", TEMPLATE)
         raise ConfigError(
             f"data.prompt_template is missing: {spec.name!r} is a decoder without a chat template, so it has to be "
-            "told where a source ends and its translation begins.\n"
-            'Fix: for example  data.prompt_template: "{source_lang}: {source}\\n{target_lang}:"'
+            f'told where a source ends and its {what} begins.\nFix: for example  data.prompt_template: "{example}"'
         )
-    if source_lang is None or target_lang is None:
+    if names_languages and (source_lang is None or target_lang is None):
         raise ConfigError(
             f"data.source_lang and data.target_lang are missing: {spec.name!r} is asked to translate from the one to "
             "the other, in words that it knows, such as English and German."
         )
     from jinja2 import TemplateError
 
-    messages = [{"role": "user", "content": CHAT_REQUEST}]
+    messages = [{"role": "user", "content": request}]
     try:
         return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
     except (TemplateError, TypeError) as error:  # it runs in a sandbox, which refuses what reaches for Python

@@ -57,12 +57,14 @@ class TextToTextPreprocessor(TokenPreprocessor):
             train unless it was set.
         longest_source: tokens of train's longest source, without what stands around sources; None where the user set
             how much is written, whatever is read.
+        pretrained_task: what a checkpoint's config calls the task, where it was pretrained for it and says how.
+        chat_request: what a chat model is asked, with {source} where the text goes.
     """
 
     version: ClassVar[int] = 3
     options: ClassVar[tuple[str, ...]] = (
         *("max_target_length", "source_lang", "target_lang", "prompt_template"),
-        *("max_new_tokens", "longest_source", "generation"),
+        *("max_new_tokens", "longest_source", "generation", "pretrained_task", "chat_request"),
     )
     cut_meanings: ClassVar[Mapping[str, str]] = {
         "source": "longer than the model reads and was cut",
@@ -82,8 +84,11 @@ class TextToTextPreprocessor(TokenPreprocessor):
         max_new_tokens: int | None = None,
         longest_source: int | None = None,
         generation: Mapping[str, Any] | None = None,
+        pretrained_task: str | None = None,
+        chat_request: str | None = None,
     ) -> None:
         super().__init__(spec, labels, max_length=max_length)
+        self.pretrained_task, self.chat_request = pretrained_task, chat_request
         self.target_tokenizer = load_target_tokenizer(spec, self.processor)
         self.max_target_length = max_target_length
         self.source_lang, self.target_lang = source_lang, target_lang
@@ -242,7 +247,9 @@ class EncoderDecoderPreprocessor(TextToTextPreprocessor):
         self.languages = Languages(
             self.processor, self.target_tokenizer, self.spec, self.source_lang, self.target_lang
         )
-        self.prefix, self.suffix = source_affixes(prompt_template, self.spec, self.source_lang, self.target_lang)
+        self.prefix, self.suffix = source_affixes(
+            prompt_template, self.spec, self.source_lang, self.target_lang, self.pretrained_task
+        )
 
     @property
     def end_id(self) -> int:
@@ -300,7 +307,9 @@ class DecoderPreprocessor(TextToTextPreprocessor):
     """GPT-2, Llama, Qwen ...: the source stands in a prompt, and the model goes on writing."""
 
     def _prepare(self, prompt_template: str | None) -> None:
-        self.prompts = Prompts(self.processor, self.spec, prompt_template, self.source_lang, self.target_lang)
+        self.prompts = Prompts(
+            self.processor, self.spec, prompt_template, self.source_lang, self.target_lang, self.chat_request
+        )
 
     @property
     def end_id(self) -> int:
