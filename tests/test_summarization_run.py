@@ -68,7 +68,7 @@ def test_the_first_sentences_stand_beside_them_and_an_unbeaten_one_is_told(finis
     card = (finished.output_dir / "README.md").read_text()
     assert "A summarization model that writes summaries" in card
     assert "lead 1" in card
-    assert "F1|case:lower|stem:no" in card
+    assert r"F1\|case:lower\|stem:no" in card
     assert "novel_bigrams" not in card.partition("\n# ")[0], "it is no score"
     page = (finished.output_dir / "report.html").read_text()
     assert "num_beams: 2" in page

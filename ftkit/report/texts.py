@@ -31,10 +31,12 @@ _METRIC_NAMES = {
     "mrr@10": "MRR@10",
     "mse": "Mean squared error",
     "ndcg@10": "NDCG@10",
+    "novel_bigrams": "New pairs of words",
     "pearson": "Pearson correlation",
     "perplexity": "Perplexity",
     "precision": "Precision",
     "recall": "Recall",
+    "reference_words": "Words of a reference",
     "recall@10": "Recall@10",
     "rmse": "Root mean squared error",
     "roc_auc": "ROC AUC",
@@ -45,6 +47,7 @@ _METRIC_NAMES = {
     "spearman": "Spearman correlation",
     "ter": "TER",
     "top_5_accuracy": "Top-5 accuracy",
+    "words": "Words of a summary",
 }
 _AVERAGES = ("macro", "micro", "weighted")
 
