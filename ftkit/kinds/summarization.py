@@ -112,7 +112,9 @@ def running_text(cell: Any) -> str:
     listed = printed_list(cell) if isinstance(cell, str) else cell
     if not isinstance(listed, (list, tuple)):
         return text_of(cell)
-    return " ".join(text for item in listed if (text := written.flat_text(item).strip()))
+    if any(isinstance(item, (list, tuple)) for item in listed):
+        raise written.list_in_list(cell)
+    return " ".join(text for item in listed if (text := text_of(item).strip()))
 
 
 def _reader(data: SummarizationData) -> Any:

@@ -73,7 +73,7 @@ def read_examples(
         pair = prepared.get(TRANSLATION)
         cells = RowCells({**prepared, **pair} if isinstance(pair, Mapping) else prepared, columns)
         source = cells.text("source")
-        targets = cells.read("target", _targets, written.NO_TARGET) if with_labels else ()
+        targets = cells.read("target", written.targets_of, written.NO_TARGET) if with_labels else ()
         yield TextToTextExample(
             id=cells.id(position),
             source=source,
@@ -83,10 +83,6 @@ def read_examples(
             group=cells.group(),
             cell_errors=cells.errors,
         )
-
-
-def _targets(cell: Any) -> tuple[str, ...]:
-    return written.targets_of(cell, written.flat_text)
 
 
 def _found_columns(

@@ -28,30 +28,26 @@ NO_TARGET: tuple[str, ...] = ("",)  # reported as empty
 # --- rows -> examples ---------------------------------------------------------------------------------------
 
 
-def targets_of(cell: Any, text: Callable[[Any], str] = text_of) -> tuple[str, ...]:
+def targets_of(cell: Any, text: Callable[[Any], str] | None = None) -> tuple[str, ...]:
     """Returns the texts in a cell, each once: several are references of equal standing.
 
     Args:
-        text: reads one of them.
+        text: reads one of them; None where a list in the list is none.
 
     Raises:
         WrongCell: it is no text, and no list of texts.
     """
     cell = single(cell)
     items = cell if isinstance(cell, (list, tuple)) else [cell]
-    texts = [text(item) for item in items]
+    if text is None and any(isinstance(item, (list, tuple)) for item in items):
+        raise list_in_list(cell)
+    texts = [(text or text_of)(item) for item in items]
     return tuple(dict.fromkeys(found for found in texts if found.strip())) or NO_TARGET
 
 
-def flat_text(cell: Any) -> str:
-    """Returns one of several texts.
-
-    Raises:
-        WrongCell: it is a list.
-    """
-    if isinstance(cell, (list, tuple)):
-        raise WrongCell("holds a list in a list", 'write the texts in one flat list, such as ["a", "b"]', cell=[cell])
-    return text_of(cell)
+def list_in_list(cell: Any) -> WrongCell:
+    """Returns the error of a list that holds another one."""
+    return WrongCell("holds a list in a list", 'write the texts in one flat list, such as ["a", "b"]', cell=cell)
 
 
 def normalize(
