@@ -20,6 +20,7 @@ from ftkit.data.files import atomic_folder, free_folder
 from ftkit.errors import ConfigError, UserError, name_list
 from ftkit.hub_access import Access, check_access, files_at, hub_errors, is_same, read_file
 from ftkit.json_file import read_json
+from ftkit.machine_faults import check_room
 from ftkit.models.repository import (
     Repository,
     bars_on_terminals,
@@ -171,8 +172,10 @@ def pull(repo_id: str, out: str | Path, *, revision: str | None = None) -> Path:
         raise UserError(f"{repo_id} names the revision {given!r}, --revision {revision!r}. Say one.")
     check_repository_id(id)
     source = fetch(Repository(id, revision or given or None))
+    names = safe_names(source)
+    check_room(target.parent, sum((source / name).stat().st_size for name in names), f"a copy of {repo_id}")
     with atomic_folder(target) as staging:
-        for name in safe_names(source):
+        for name in names:
             (staging / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, staging / name)
     return target

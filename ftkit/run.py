@@ -13,6 +13,7 @@ from ftkit.console import is_main_process, note, warn
 from ftkit.data.files import atomic_write_text
 from ftkit.engine.ranks import ending_together, num_launched, wait_for_rank_0
 from ftkit.errors import FtkitError, HubError, Interrupted
+from ftkit.models.checkpoint import check_weights_are_whole
 from ftkit.models.fingerprint import weights_fingerprint
 from ftkit.runs.checked_run import CheckedRun, check_run
 from ftkit.runs.trained_adapter import base_facts
@@ -95,13 +96,16 @@ def check(config: RunConfig) -> CheckedRun:
         HubError: the Hub cannot be reached, or refuses what is to be pushed.
     """
     run = _possible_run(config)
+    check_weights_are_whole(run.spec)
     from ftkit.engine.process_state import process_state_kept
     from ftkit.runs import steps
+    from ftkit.speedups.table import check_speedups_suit
 
     with process_state_kept():
         _, adapter = steps.start(run)
         steps.encode_longest(run, adapter)
         steps.check_tuned_layers(run)
+        check_speedups_suit(config.train, run.spec, run.task_adapter_spec.auto_class)
     if run.directory.continues or run.directory.is_finished:
         run.directory.check_same_data(run.fingerprints)
         run.directory.check_same_weights(run.weight_fingerprints())

@@ -28,6 +28,7 @@ from ftkit.inference.choices import Choices
 from ftkit.inference.onnx_model import MODEL_FILE, OUTPUT, OnnxModel, require_packages
 from ftkit.inference.precision import merged
 from ftkit.inference.predictor import Predictor
+from ftkit.machine_faults import check_room
 from ftkit.models.fingerprint import graph_fingerprint
 from ftkit.models.outputs import logits_of
 from ftkit.runs.files import EXPORT_FILE
@@ -90,6 +91,7 @@ def export_run(
     _check_is_one_pass(predictor)
     sample = _sample(predictor, data)
     expected = _predictions(predictor.model, predictor.adapter, sample)
+    check_room(target.parent, sum(weight.nbytes for weight in predictor.model.parameters()), "the exported model")
     with atomic_folder(target) as folder:
         _write_inputs_and_outputs(predictor, folder)
         model = merged(predictor.model, predictor.config)

@@ -14,6 +14,7 @@ from ftkit.data.spec import Source
 from ftkit.errors import DataError, RunError, UserError
 from ftkit.inference.choices import Choices
 from ftkit.inference.predictor import Predictor
+from ftkit.machine_faults import check_room
 from ftkit.models.fingerprint import weights_fingerprint
 from ftkit.models.outputs import logits_of
 from ftkit.report.merged import write_merged_report
@@ -132,6 +133,7 @@ def _write(predictor: Predictor, target: Path, report: Mapping[str, Any], run: P
     """
     facts = predictor.config.run
     assert facts is not None
+    check_room(target.parent, sum(weight.nbytes for weight in predictor.model.parameters()), "the merged model")
     with atomic_folder(target) as staging:
         predictor.model.save_pretrained(staging)
         predictor.adapter.preprocessor.save(staging)

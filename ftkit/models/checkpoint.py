@@ -252,6 +252,35 @@ def check_weights(folder: Path) -> None:
     )
 
 
+def check_weights_are_whole(spec: CheckpointSpec) -> None:
+    """Refuses a local checkpoint whose files of weights are cut short or damaged, as far as their headers tell.
+
+    Raises:
+        CheckpointError: naming the file.
+    """
+    folders = [Path(part.path) for part in (spec, spec.decoder) if part is not None]
+    for path in (path for folder in folders for path in sorted(folder.glob("model*.safetensors"))):
+        _check_is_whole(path)
+
+
+def _check_is_whole(path: Path) -> None:
+    """Refuses a safetensors file whose header is damaged, or does not fit its length; no weight is read.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except (OSError, SafetensorError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(
+            f"model.checkpoint: {path} is damaged ({reason}). Check that it is complete, or copy it again."
+        ) from None
+
+
 def _check_weights_on_hub(repository: Repository) -> None:
     """Refuses a repository that holds only an adapter: transformers would load its base with the adapter on it.
 

@@ -86,6 +86,28 @@ def model_without_weights(auto_class: str, spec: CheckpointSpec) -> PreTrainedMo
         return None
 
 
+def small_model_like(auto_class: str, spec: CheckpointSpec) -> PreTrainedModel | None:
+    """Returns a model of two random layers and few tokens, else as a checkpoint's config describes it, to try things.
+
+    None of two checkpoints that are joined, and of configs that cannot be changed so.
+    """
+    import torch
+    import transformers
+
+    if spec.decoder is not None:
+        return None
+    try:
+        config = transformers.AutoConfig.from_pretrained(spec.path, **spec.loading_arguments)
+        text = config.get_text_config()
+        text.num_hidden_layers, text.vocab_size, text.pad_token_id = 2, 32, 0
+        if getattr(text, "layer_types", None):
+            text.layer_types = text.layer_types[:2]
+        with torch.random.fork_rng(devices=[]):
+            return getattr(transformers, auto_class).from_config(config, trust_remote_code=spec.trust_remote_code)
+    except Exception:  # models raise what they like; loading tells what is wrong
+        return None
+
+
 def load_with_head(
     auto_class: str, spec: CheckpointSpec, *, tokenizer: PreTrainedTokenizerBase | None = None, **config: Any
 ) -> LoadedModel:

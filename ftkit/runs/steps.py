@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import heapq
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from ftkit.engine.loss_course import loss_warning
 from ftkit.engine.step_plan import plan_steps
 from ftkit.engine.trackers import IDS_FILE, Trackers, base_name, flat_config
 from ftkit.engine.training import Trained
+from ftkit.machine_faults import check_room
 from ftkit.models.loading import LoadedModel
 from ftkit.runs.baselines import baseline_scores
 from ftkit.runs.checked_run import CheckedRun
@@ -241,6 +243,12 @@ def evaluate_split(
     return dataclasses.replace(found, metrics={**found.metrics, **beside, **traits}, traits=traits)
 
 
+def _predictions_bytes(adapter: TaskAdapter, num_rows: int) -> int:
+    """Returns about how many bytes predictions take at least: their keys, and a number for each."""
+    row = json.dumps(adapter.objective.no_prediction())
+    return num_rows * (len(row) + 16 * row.count("null"))
+
+
 def _score(
     run: CheckedRun,
     model: PreTrainedModel,
@@ -258,6 +266,7 @@ def _score(
     if not is_main_process() or adapter.objective.is_measured:
         return evaluation.evaluate(model, adapter, split, encoded, run.scorer, limits)
     run.directory.check_is_there()
+    check_room(folder, _predictions_bytes(adapter, len(split)), f"the predictions of {name}")
     with contextlib.ExitStack() as stack:
         formats = adapter.objective.formats
         writers = [stack.enter_context(open_writer(folder / f"{name}.{format}")) for format in formats]

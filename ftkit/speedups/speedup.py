@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ftkit.adapters.task_adapter import Encoded, TaskAdapter
 from ftkit.config.train import TrainSpec
 from ftkit.engine.batching import StepSize
+from ftkit.models.spec import CheckpointSpec
 from ftkit.tuners.spec import TunerSpec
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Speedup:
         applies: whether a workload can use it and gains by it.
         apply: attaches it; None where the model turns out not to allow it.
         check: refuses settings before anything is loaded: its own key, or variables of the environment.
+        check_checkpoint: refuses a checkpoint for which the config insists in vain, before its weights are loaded, as
+            far as that can be told.
     """
 
     key: str
@@ -68,3 +71,4 @@ class Speedup:
     applies: Callable[[Workload], bool]
     apply: Callable[[Workload], Applied | None]
     check: Callable[[TrainSpec, TunerSpec], None] = lambda train, tuner: None
+    check_checkpoint: Callable[[TrainSpec, CheckpointSpec, str], None] = lambda train, spec, auto_class: None

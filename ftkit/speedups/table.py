@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.adapters.task_adapter import Encoded, TaskAdapter
 from ftkit.config.train import TrainSpec
 from ftkit.engine.batching import StepSize
+from ftkit.models.spec import CheckpointSpec
 from ftkit.speedups.speedup import Applied, Moment, Speedup, Workload
 from ftkit.tuners.spec import TunerSpec
 
@@ -39,6 +40,19 @@ def check_speedups(train: TrainSpec, tuner: TunerSpec) -> None:
     """
     for speedup in speedups():
         speedup.check(train, tuner)
+
+
+def check_speedups_suit(train: TrainSpec, spec: CheckpointSpec, auto_class: str) -> None:
+    """Refuses a checkpoint for which the config insists on a speed-up in vain; no weight is read.
+
+    Args:
+        auto_class: of the model that would be trained.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    for speedup in speedups():
+        speedup.check_checkpoint(train, spec, auto_class)
 
 
 class Speedups:

@@ -29,6 +29,8 @@ from ftkit.engine.arguments import is_sharded
 from ftkit.engine.current_batch import computing
 from ftkit.engine.evaluation import evaluating
 from ftkit.errors import ConfigError, name_list
+from ftkit.models.loading import small_model_like
+from ftkit.models.spec import CheckpointSpec
 from ftkit.speedups.speedup import Applied, Speedup, Workload
 from ftkit.speedups.token_rows import Rows, TokenMask, current_rows
 from ftkit.speedups.unpadded_attention import attend
@@ -266,6 +268,27 @@ def check(train: TrainSpec, tuner: TunerSpec) -> None:
         raise ConfigError(f"train.unpad: {reason}")
 
 
+def check_checkpoint(train: TrainSpec, spec: CheckpointSpec, auto_class: str) -> None:
+    """Refuses a checkpoint whose padding cannot be left out, if that was asked for: a small model like it is tried.
+
+    Raises:
+        ConfigError: its padding cannot be left out.
+    """
+    if train.unpad is not True:
+        return
+    _check_reads_text(spec)
+    model = small_model_like(auto_class, spec)
+    if model is not None:
+        unpad(model)
+
+
+def _check_reads_text(spec: CheckpointSpec) -> None:
+    if spec.reads != "text":
+        raise ConfigError(
+            f"train.unpad: {spec.name!r} reads {spec.reads}, and padding is left out of texts only. Leave the key out."
+        )
+
+
 def applies(workload: Workload) -> bool:
     """Tells whether padding is left out: as the config says, else on a CPU, where a row has one output.
 
@@ -290,16 +313,13 @@ def apply(workload: Workload) -> Applied | None:
         ConfigError: the config insists.
     """
     if workload.train.unpad is True:
-        if workload.adapter.spec.reads != "text":
-            spec = workload.adapter.spec
-            raise ConfigError(
-                f"train.unpad: {spec.name!r} reads {spec.reads}, and padding is left out of texts only. Leave the key "
-                "out."
-            )
+        _check_reads_text(workload.adapter.spec)
         unpad(workload.model)
     elif try_to_unpad(workload.model) is not None:
         return None
     return Applied(padding_is_free=True, facts={"padding_share": 0.0})
 
 
-SPEEDUP = Speedup(key="train.unpad", moment="loaded", applies=applies, apply=apply, check=check)
+SPEEDUP = Speedup(
+    key="train.unpad", moment="loaded", applies=applies, apply=apply, check=check, check_checkpoint=check_checkpoint
+)

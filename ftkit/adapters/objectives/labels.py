@@ -172,7 +172,8 @@ class LabelObjective(ObjectiveBase):
             label, score = names[predicted], float(scores_L[predicted])
         if len(names) <= MOST_SCORES:
             return {"label": label, "score": score, "scores": dict(zip(names, scores_L.tolist(), strict=True))}
-        top = np.argsort(-scores_L, kind="stable")[:TOP_SCORES]
+        top = np.argpartition(-scores_L, TOP_SCORES)[:TOP_SCORES]
+        top = top[np.lexsort((top, -scores_L[top]))]
         return {"label": label, "score": score, "top_scores": {names[index]: float(scores_L[index]) for index in top}}
 
     def no_prediction(self) -> Prediction:
