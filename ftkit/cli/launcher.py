@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ftkit.console import note
 from ftkit.errors import ConfigError, Interrupted, MachineError
 from ftkit.paths import user_path
 
 SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"  # passed on to the ranks; a launcher by itself lets SIGUSR1 kill it
 SECONDS_TO_SAVE = 300  # that ranks have after a signal; torchrun's 30 are less than large checkpoints take
+SECONDS_TO_COME = 600  # of other machines: a scheduler starts them at about the same time
 DEFAULT_PORT = 29500
 
 
@@ -75,12 +77,13 @@ class Launch:
             )
 
 
-def launch(asked: Launch, command: Sequence[str], *, use_cpu: bool) -> int:
+def launch(asked: Launch, command: Sequence[str], *, use_cpu: bool, timeout: int | None = None) -> int:
     """Starts a command on several processes; returns its exit code when all have ended.
 
     Args:
         command: of ftkit, such as `["train", "run.yaml"]`.
         use_cpu: whether GPUs are left alone.
+        timeout: seconds that other machines are waited for.
 
     Raises:
         ConfigError: Accelerate refuses what is asked for.
@@ -93,6 +96,11 @@ def launch(asked: Launch, command: Sequence[str], *, use_cpu: bool) -> int:
     from torch.distributed.elastic.rendezvous import RendezvousError
 
     arguments = _arguments(asked, command, use_cpu=use_cpu)
+    machines, place = asked.num_machines or 1, f"{arguments.main_process_ip}:{arguments.main_process_port}"
+    if machines > 1:
+        seconds = timeout or SECONDS_TO_COME
+        arguments.rdzv_conf = f"timeout={seconds}"
+        note(f"machine {asked.machine_rank} of {machines}: the others have {seconds} s to come to {place}")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # every rank would print the same warnings of c10d
     logging.disable(logging.CRITICAL)
     try:
@@ -104,9 +112,8 @@ def launch(asked: Launch, command: Sequence[str], *, use_cpu: bool) -> int:
     except (DistError, RendezvousError) as error:
         reason = str(error).strip().splitlines()[0]
         raise MachineError(
-            f"not all of {arguments.num_machines} machines came to {arguments.main_process_ip}:"
-            f"{arguments.main_process_port} ({reason}). Start the command on each, with its own --machine-rank, and "
-            "look whether each reaches that address"
+            f"not all of {machines} machines came to {place} ({reason}). Start the command on each, with its own "
+            "--machine-rank, and look whether each reaches that address"
         ) from None
     except (ValueError, AssertionError, ConnectionError, ImportError) as error:
         raise ConfigError(f"accelerate refuses this launch: {str(error).strip()}") from None

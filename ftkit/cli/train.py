@@ -79,6 +79,7 @@ def _launch(asked: Launch, config: str, overrides: list[str], trust_remote_code:
     asked.check()
     loaded = load_config(config, parse_overrides(overrides))
     trust = ["--trust-remote-code"] if trust_remote_code else []
-    code = launch(asked, ["train", config, *overrides, *trust], use_cpu=bool(loaded.train.use_cpu))
+    command, train = ["train", config, *overrides, *trust], loaded.train
+    code = launch(asked, command, use_cpu=bool(train.use_cpu), timeout=train.ddp_timeout)
     if code:
         raise typer.Exit(code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -140,6 +141,20 @@ def test_a_signal_to_the_command_saves_the_step(tmp_path: Path) -> None:
     assert "which is saved. The same command goes on with the run." in err
     assert err.strip().splitlines()[-1].startswith("error: Interrupted by SIGTERM")
     assert "Traceback" not in err
+
+
+def test_a_machine_that_does_not_come_is_waited_for_until_the_timeout(tmp_path: Path) -> None:
+    config = EVERY_KIND["translation"](tmp_path / "data")
+    (tmp_path / "run.yaml").write_text(yaml.dump(config))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    where = ["--num-machines", 2, "--machine-rank", 0, "--main-process-ip", "127.0.0.1", "--main-process-port", port]
+    done = train(tmp_path, "--num-processes", 2, *where, "train.ddp_timeout=3")
+    assert done.returncode == 1, done.stderr[-3000:]
+    assert "the others have 3 s to come to 127.0.0.1" in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("error: Not all of 2 machines came to 127.0.0.1")
+    assert not Path(config["output_dir"]).exists()
 
 
 def train(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
