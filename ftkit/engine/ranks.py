@@ -222,6 +222,14 @@ class Ranks:
             return told
         return self._told(seconds=SECONDS_TO_TELL) or _for_another({"code": told.exit_code, "message": str(told)})
 
+    def leave(self) -> None:
+        """Says that this rank asks nothing more; rank 0, with which the store may end, waits for the others."""
+        with contextlib.suppress(RuntimeError):  # the store has ended
+            self.store.set(f"left/{self.rank}", "")
+            deadline = time.monotonic() + SECONDS_TO_TELL
+            while self.rank == 0 and self._silent("left") and time.monotonic() < deadline:
+                time.sleep(0.05)
+
     def _fail(self, error: Exception) -> None:
         code = error.exit_code if isinstance(error, FtkitError) else 1
         self.store.set(f"failed/{self.rank}", json.dumps({"code": code, "message": str(error)}))
@@ -385,12 +393,16 @@ def ending_together() -> Iterator[None]:
     except Exception as error:
         found = error
         if not getattr(error, "is_told_elsewhere", False) and not ranks().has_told:
-            found = ranks().end(error)
+            with contextlib.suppress(RuntimeError):  # the store has ended with rank 0
+                found = ranks().end(error)
         if isinstance(found, FtkitError):
             found.tells_for_all = not found.is_told_elsewhere
         if found is error:
             raise
         raise found from None
+    finally:
+        if _Here.ranks is not None:
+            _Here.ranks.leave()
 
 
 @contextlib.contextmanager
