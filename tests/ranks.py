@@ -34,7 +34,7 @@ IMPORTED += ("sklearn.metrics", "scipy.stats", "matplotlib.backends.backend_agg"
 """What a run imports, before processes are forked."""
 
 
-def run_on_ranks(folder: Path, jobs: Sequence[tuple[int, Sequence[Mapping[str, Any]]]], *, timeout: int = 480) -> None:
+def run_on_ranks(folder: Path, jobs: Sequence[tuple[int, Sequence[Mapping[str, Any]]]], *, timeout: int = 900) -> None:
     """Carries out configs on as many ranks as is said, one job after another, in a fresh process.
 
     Args:

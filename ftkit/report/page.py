@@ -168,6 +168,12 @@ def _facts(content: ReportContent) -> Iterator[tuple[str, str]]:
         yield "Padding", f"{percent_text(padding)} of the tokens in training batches"
     if results.get("generation"):
         yield "Search", value_text(results["generation"])
+    processes, spread = (number(results.get(key)) for key in ("num_processes", "rank_spread"))
+    if processes is not None and processes > 1 and spread is not None:
+        yield (
+            "Processes",
+            f"{count_text(processes)}; the busiest has {percent_text(spread)} more tokens than their mean",
+        )
     if content.best_epoch is not None:
         yield "Best epoch", f"{content.best_epoch:g}, by {content.metric_name(content.primary_metric)} on validation"
 
