@@ -13,7 +13,6 @@ import importlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import traceback
@@ -32,6 +31,10 @@ IMPORTED = (
 )
 IMPORTED += ("sklearn.metrics", "scipy.stats", "matplotlib.backends.backend_agg", "matplotlib.figure", "evaluate")
 """What a run imports, before processes are forked."""
+
+
+MEETING = {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
+"""Where ranks meet, in the words of torchrun: at a store that is there already."""
 
 
 def run_on_ranks(folder: Path, jobs: Sequence[tuple[int, Sequence[Mapping[str, Any]]]], *, timeout: int = 900) -> None:
@@ -55,9 +58,12 @@ def run_on_ranks(folder: Path, jobs: Sequence[tuple[int, Sequence[Mapping[str, A
 def _main(jobs_file: str) -> int:
     for name in IMPORTED:
         importlib.import_module(name)
+    from torch.distributed import TCPStore
+
     for job in json.loads(Path(jobs_file).read_text()):
-        port = _free_port()
-        ranks = {_fork(rank, job["num_ranks"], port, job["configs"]) for rank in range(job["num_ranks"])}
+        # Where ranks meet is open until the last has ended, as with torchrun; rank 0 may be the first.
+        store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        ranks = {_fork(rank, job["num_ranks"], store.port, job["configs"]) for rank in range(job["num_ranks"])}
         while ranks:
             process, status = os.wait()
             ranks.remove(process)
@@ -77,7 +83,7 @@ def _fork(rank: int, num_ranks: int, port: int, configs: Sequence[str]) -> int:
         if num_ranks > 1:
             names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_PORT")
             values = (rank, rank, num_ranks, num_ranks, port)
-            os.environ |= dict(zip(names, map(str, values), strict=True)) | {"MASTER_ADDR": "127.0.0.1"}
+            os.environ |= dict(zip(names, map(str, values), strict=True)) | MEETING
         import ftkit
 
         for config in configs:
@@ -90,12 +96,6 @@ def _fork(rank: int, num_ranks: int, port: int, configs: Sequence[str]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
-
-
-def _free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return asked.getsockname()[1]
 
 
 if __name__ == "__main__":
