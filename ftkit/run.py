@@ -209,11 +209,13 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     rows = encoding.encode(adapter.preprocessor, run.splits["train"].examples, targets=True)
     steps.check_same_steps(run, arguments, rows)
     to_score = {
-        name: encoding.encode_to_score(adapter.preprocessor, split.examples)
+        name: encoding.encode_to_score(
+            adapter.preprocessor, split.examples, all_predicted=run.scorer.reads_predictions
+        )
         for name, split in run.splits.items()
         if name != "train"
     }
-    encoded = {"train": rows, **{name: split.inputs for name, split in to_score.items()}}
+    encoded = {"train": rows, **{name: split.told for name, split in to_score.items()}}
 
     # Build: the checkpoint, with the head that the task needs; the tuner freezes what is to stay.
     speedups = Speedups(config.train, config.tuner, arguments, adapter, rows)
@@ -243,7 +245,8 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     def validate() -> dict[str, Any]:
         quick, split = adapter.for_validation(), run.splits["validation"]
         with precision.full_precision(model):
-            return evaluation.evaluate(model, quick, split, to_score["validation"], run.scorer, limits).metrics
+            found = to_score["validation"]
+            return evaluation.evaluate(model, quick, split, found, run.scorer, limits, to_be_read=False).metrics
 
     size = training.step_size(config.train, arguments, padding_is_free=speedups.padding_is_free)
     choice = precision.choose_precision(

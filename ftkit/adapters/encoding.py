@@ -43,10 +43,12 @@ def encode(preprocessor: Preprocessor, examples: Sequence[Any], *, targets: bool
     return what.encoded()["inputs"]
 
 
-def encode_to_score(preprocessor: Preprocessor, examples: Sequence[Any]) -> EncodedToScore:
+def encode_to_score(
+    preprocessor: Preprocessor, examples: Sequence[Any], *, all_predicted: bool = True
+) -> EncodedToScore:
     """Returns `preprocessor.encode_to_score(examples)`; of examples that lie on disk, the rows do so too."""
     if not _are_kept(preprocessor, examples):
-        return preprocessor.encode_to_score(examples)
+        return preprocessor.encode_to_score(examples, all_predicted=all_predicted)
     found = _What(preprocessor, examples, "to score").encoded()
     return EncodedToScore(found["inputs"], found.get("targets"))
 

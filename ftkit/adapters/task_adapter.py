@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -27,6 +27,18 @@ Tensors = dict[str, "torch.Tensor"]
 Arrays = dict[str, np.ndarray]
 
 
+class Packs(NamedTuple):
+    """Rows that hold several examples each.
+
+    Attributes:
+        examples: of each row, (R,) of indices.
+        num_examples: N; some may have no row.
+    """
+
+    examples: Sequence[Sequence[int]]
+    num_examples: int
+
+
 @dataclass(frozen=True)
 class Encoded:
     """Examples as rows, in their order.
@@ -37,16 +49,28 @@ class Encoded:
         first_rows: where an example may take several rows (a long document read in windows), the first row of
             each example and, last, the number of rows: (N + 1,). None: one row each.
         cut: what was cut off -> the number of examples that lost some of it; see `Preprocessor.cut_meanings`.
+        packs: where rows hold several examples each, which; only to be trained on.
     """
 
     rows: Any
     costs: np.ndarray
     first_rows: np.ndarray | None = None
     cut: Mapping[str, int] = field(default_factory=dict)
+    packs: Packs | None = None
 
     def __len__(self) -> int:
         """Number of examples."""
+        if self.packs is not None:
+            return self.packs.num_examples
         return len(self.costs) if self.first_rows is None else len(self.first_rows) - 1
+
+    def examples_of(self, row: int) -> Sequence[int]:
+        """Returns the indices of the examples that a row holds something of."""
+        if self.packs is not None:
+            return self.packs.examples[row]
+        if self.first_rows is None:
+            return [row]
+        return [int(np.searchsorted(self.first_rows, row, side="right")) - 1]
 
     @property
     def num_rows(self) -> int:
@@ -68,14 +92,22 @@ class EncodedToScore:
         inputs: what is predicted from.
         targets: rows whose loss is computed by itself, where nothing of the targets may be seen in prediction; None
             where `inputs` bear the labels.
+        chosen: which examples are predicted, where a model is judged by the loss of all and some predictions are only
+            to be read; None: all.
     """
 
     inputs: Encoded
     targets: Encoded | None = None
+    chosen: Sequence[int] | None = None
 
     def __len__(self) -> int:
         """Number of examples."""
-        return len(self.inputs)
+        return len(self.told)
+
+    @property
+    def told(self) -> Encoded:
+        """The rows of all examples, of which results say how many there are and what was cut."""
+        return self.inputs if self.chosen is None or self.targets is None else self.targets
 
 
 @dataclass
@@ -157,6 +189,17 @@ def _changed(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
     return change(value) if hasattr(value, "to") else value
 
 
+class Piece(NamedTuple):
+    """A piece of a row as a person reads it.
+
+    Attributes:
+        bears_loss: whether the model learns to write or to label it.
+    """
+
+    text: str
+    bears_loss: bool
+
+
 class Preprocessor(Protocol):
     """Turns examples into rows and rows into batches, and owns the processor: a tokenizer, an image processor ...
 
@@ -202,8 +245,13 @@ class Preprocessor(Protocol):
         """
         ...
 
-    def encode_to_score(self, examples: Sequence[Any]) -> EncodedToScore:
-        """Turns labelled examples into rows to predict and to compute the loss of."""
+    def encode_to_score(self, examples: Sequence[Any], *, all_predicted: bool = True) -> EncodedToScore:
+        """Turns labelled examples into rows to predict and to compute the loss of.
+
+        Args:
+            all_predicted: a metric reads predictions. Without, what is judged by measures predicts only what people
+                are to read.
+        """
         ...
 
     def collate(
@@ -215,6 +263,10 @@ class Preprocessor(Protocol):
             rngs: what is drawn from for each row in training; equal generators give equal rows, whatever stands
                 beside them.
         """
+        ...
+
+    def pieces(self, row: Mapping[str, Any]) -> Sequence[Piece] | None:
+        """Returns a row of training data piece by piece, for people; None where it has nothing to be read."""
         ...
 
     def use_processor(self, processor: Any) -> None:
@@ -246,9 +298,13 @@ class PreprocessorBase:
     def fit(self, examples: Sequence[Any]) -> None:
         """Reads nothing off the training examples."""
 
-    def encode_to_score(self, examples: Sequence[Any]) -> EncodedToScore:
+    def encode_to_score(self, examples: Sequence[Any], *, all_predicted: bool = True) -> EncodedToScore:
         """Returns the training rows: nothing of a target can be seen in what the model reads."""
         return EncodedToScore(self.encode(examples, targets=True))  # type: ignore[attr-defined]
+
+    def pieces(self, row: Mapping[str, Any]) -> Sequence[Piece] | None:
+        """Returns nothing: what is read are no texts."""
+        return None
 
     def use_processor(self, processor: Any) -> None:
         """Takes an equal processor for its own."""
@@ -276,6 +332,7 @@ class Objective(Protocol):
         formats: in which a run's predictions are written; see ftkit.data.writers.
         is_measured: whether a model is judged by what adds up over rows, such as losses and hits of tokens, and not
             by predictions; see `measure`.
+        talks: whether it answers conversations; see `stream`.
     """
 
     options: ClassVar[tuple[str, ...]]
@@ -293,6 +350,9 @@ class Objective(Protocol):
     def resolved_options(self) -> Mapping[str, Any]:
         """Options that follow from what was settled on validation; saved with the run."""
         ...
+
+    @property
+    def talks(self) -> bool: ...  # noqa: D102
 
     @classmethod
     def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
@@ -360,6 +420,10 @@ class Objective(Protocol):
         """Turns finished arrays into what people read, one object an example."""
         ...
 
+    def stream(self, model: PreTrainedModel, batch: Batch, on_text: Callable[[str], None]) -> Prediction:
+        """Predicts a batch of one conversation, and tells its answer piece by piece while it is written."""
+        ...
+
     def no_prediction(self) -> Prediction:
         """Returns an object like those of `decode` for a row that cannot be predicted: None in every place."""
         ...
@@ -399,6 +463,15 @@ class ObjectiveBase:
     def resolved_options(self) -> Mapping[str, Any]:
         """Nothing."""
         return {}
+
+    @property
+    def talks(self) -> bool:
+        """Answers no conversations."""
+        return False
+
+    def stream(self, model: PreTrainedModel, batch: Batch, on_text: Callable[[str], None]) -> Prediction:
+        """Is not asked of what does not talk."""
+        raise NotImplementedError
 
     @classmethod
     def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from ftkit import console
 from ftkit.cli import (
+    chat,
     check,
     env,
     evaluate,
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, check, evaluate, predict, push, pull, report, merge, export, new, tasks, schema, env):
+for verb in (train, check, evaluate, predict, chat, push, pull, report, merge, export, new, tasks, schema, env):
     app.command(name=verb.__name__.rpartition(".")[2])(verb.command)
 
 

@@ -14,6 +14,10 @@ def command(
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Such as data.test=null.")
     ] = None,
+    show: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Print the first N rows of train token by token, and which are learnt."),
+    ] = 0,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Check config, checkpoint and data without reading weights or writing anything."""
@@ -40,4 +44,9 @@ def command(
         more = f" (+{len(plan.labels) - 12} more)" if len(plan.labels) > 12 else ""
         say(f"labels      {len(plan.labels)}: {names}{more}")
     say(f"metrics     {', '.join(plan.metrics)}; the best checkpoint by {plan.primary_metric}")
+    if show:
+        from ftkit.cli.pieces import print_rows
+        from ftkit.runs.learnt_pieces import learnt_pieces
+
+        print_rows(learnt_pieces(plan, show))
     say("The run is possible; nothing was written.")

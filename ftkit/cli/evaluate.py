@@ -30,6 +30,8 @@ def command(
     source_lang: options.SourceLang = None,
     target_lang: options.TargetLang = None,
     prompt_template: options.PromptTemplate = None,
+    chat_template: options.ChatTemplate = None,
+    documents: options.Documents = None,
     base: options.Base = None,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
@@ -60,6 +62,8 @@ def command(
             source_lang=source_lang,
             target_lang=target_lang,
             prompt_template=options.prompt_text(prompt_template),
+            chat_template=chat_template,
+            documents=documents,
             base=base,
             trust_remote_code=trust_remote_code,
         )

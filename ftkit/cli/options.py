@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -50,6 +50,14 @@ TargetLang = Annotated[str | None, typer.Option(help="Likewise: the language it 
 PromptTemplate = Annotated[
     str | None, typer.Option(help="Likewise: what a decoder reads, with {source} where the text goes.")
 ]
+ChatTemplate = Annotated[
+    str | None,
+    typer.Option(help="Likewise: how a conversation becomes a text: chatml, plain, or a file of Jinja."),
+]
+Documents = Annotated[
+    Literal["line", "blank_line", "file"] | None,
+    typer.Option(help="What a document is in a file of plain text; line if left out."),
+]
 Base = Annotated[
     str | None,
     typer.Option(
@@ -70,6 +78,8 @@ PARAMETERS_OF_KEYS: Mapping[str, tuple[str, ...]] = {
     "data.source_lang": ("source_lang",),
     "data.target_lang": ("target_lang",),
     "data.prompt_template": ("prompt_template",),
+    "data.chat_template": ("chat_template",),
+    "data.documents": ("documents",),
     "data.train": ("input", "data"),
     "generation.max_new_tokens": ("max_new_tokens",),
     "generation.num_beams": ("num_beams",),

@@ -65,6 +65,7 @@ def command(
     source_lang: options.SourceLang = None,
     target_lang: options.TargetLang = None,
     prompt_template: options.PromptTemplate = None,
+    chat_template: options.ChatTemplate = None,
     base: options.Base = None,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
@@ -107,6 +108,7 @@ def command(
             source_lang=source_lang,
             target_lang=target_lang,
             prompt_template=options.prompt_text(prompt_template),
+            chat_template=chat_template,
             base=base,
             trust_remote_code=trust_remote_code,
         )

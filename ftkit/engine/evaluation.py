@@ -7,7 +7,7 @@ import functools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +39,7 @@ class Evaluation:
         confidences: probability of what was predicted, (N,), for single labels; else None.
         measures: what a model is judged by instead, by name, added up over the rows of each example, (N,).
         traits: those of the metrics that describe predictions and are no scores, such as how long they are.
+        chosen: of a model that is judged by measures, the rows that were predicted all the same; None: none was.
     """
 
     metrics: dict[str, Any]
@@ -47,7 +48,11 @@ class Evaluation:
     confidences: np.ndarray | None = None
     measures: Arrays = field(default_factory=dict)
     traits: Mapping[str, float | None] = field(default_factory=dict)
+    chosen: Sequence[int] | None = None
 
+
+OnWindow = Callable[[Sequence[Any], Arrays], None]
+"""Called with the examples of a window, and what was predicted of them."""
 
 WINDOW = 4_096  # examples sorted by length at a time: enough for little padding, few enough to hold in memory
 WINDOW_BYTES, FEWEST = 256 << 20, 64  # of the scores of so many labels that a window is smaller; its fewest examples
@@ -319,8 +324,9 @@ def evaluate(
     scorer: Scorer,
     limits: BatchLimits,
     *,
-    on_window: Callable[[Sequence[Any], Arrays], None] | None = None,
+    on_window: OnWindow | None = None,
     autocast: torch.dtype | None = None,
+    to_be_read: bool = True,
 ) -> Evaluation:
     """Scores a model on labelled examples; of each it keeps the prediction, and scores only where a metric asks.
 
@@ -330,18 +336,16 @@ def evaluate(
         encoded: the rows of the split.
         on_window: called with each window's examples and their arrays, in order; not where nothing is predicted.
         autocast: what is computed in, where it is not the type of the weights.
+        to_be_read: predict also what no metric reads, for people.
     """
     objective, rows = adapter.objective, encoded.inputs
+    computing: Any = {"limits": limits, "autocast": autocast}
     if objective.is_measured:
-        return _evaluate_measures(model, adapter, split, encoded, scorer, limits, autocast)
-    keep = {"predictions", "loss", "confidences", "cut_off"} | ({"scores"} if scorer.needs_scores else set())
-    kept: list[Arrays] = []
-    with evaluating(model):
-        for start, stop, arrays in predict_windows(model, adapter, rows, limits, shared=True, autocast=autocast):
-            kept.append({name: array for name, array in arrays.items() if name in keep})
-            if on_window is not None:
-                on_window(split.examples[start:stop], arrays)
-    found = {name: join([part[name] for part in kept]) for name in kept[0]}
+        measured = _evaluate_measures(model, adapter, split, encoded, scorer, **computing)
+        if not encoded.chosen or not (to_be_read or scorer.reads_predictions):
+            return measured
+        return _with_predictions(measured, model, adapter, split, encoded, scorer, on_window, **computing)
+    found = _predictions(model, adapter, split.examples, rows, scorer, on_window, **computing)
     references = objective.references(split.examples)
     metrics = scorer.compute(found["predictions"], references, found.get("scores"))
     if encoded.targets is not None:
@@ -354,12 +358,58 @@ def evaluate(
     return Evaluation(metrics, found["predictions"], references, found.get("confidences"))
 
 
+def _predictions(
+    model: PreTrainedModel,
+    adapter: TaskAdapter,
+    examples: Sequence[Any],
+    rows: Encoded,
+    scorer: Scorer,
+    on_window: OnWindow | None,
+    *,
+    limits: BatchLimits,
+    autocast: torch.dtype | None,
+) -> Arrays:
+    """Returns what is kept of the predictions of all examples."""
+    keep = {"predictions", "loss", "confidences", "cut_off"} | ({"scores"} if scorer.needs_scores else set())
+    kept: list[Arrays] = []
+    with evaluating(model):
+        for start, stop, arrays in predict_windows(model, adapter, rows, limits, shared=True, autocast=autocast):
+            kept.append({name: array for name, array in arrays.items() if name in keep})
+            if on_window is not None:
+                on_window(examples[start:stop], arrays)
+    return {name: join([part[name] for part in kept]) for name in kept[0]}
+
+
+def _with_predictions(
+    measured: Evaluation,
+    model: PreTrainedModel,
+    adapter: TaskAdapter,
+    split: Split,
+    encoded: EncodedToScore,
+    scorer: Scorer,
+    on_window: OnWindow | None,
+    **computing: Any,
+) -> Evaluation:
+    """Returns an evaluation with the predictions of those rows that were chosen, scored where a metric reads them."""
+    chosen = encoded.chosen or ()
+    examples = [split.examples[place] for place in chosen]
+    found = _predictions(model, adapter, examples, encoded.inputs, scorer, on_window, **computing)
+    references = adapter.objective.references(examples)
+    metrics = dict(measured.metrics)
+    if scorer.reads_predictions:
+        metrics |= scorer.compute(found["predictions"], references, found.get("scores"))
+    if "cut_off" in found:
+        metrics["cut_off_share"] = float(found["cut_off"].mean())
+    return replace(measured, metrics=metrics, predictions=found["predictions"], references=references, chosen=chosen)
+
+
 def _evaluate_measures(
     model: PreTrainedModel,
     adapter: TaskAdapter,
     split: Split,
     encoded: EncodedToScore,
     scorer: Scorer,
+    *,
     limits: BatchLimits,
     autocast: torch.dtype | None,
 ) -> Evaluation:

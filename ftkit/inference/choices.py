@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from ftkit.config.run_config import RunConfig
-from ftkit.errors import ConfigError, UserError
+from ftkit.data.documents import Documents
+from ftkit.errors import ConfigError, UserError, did_you_mean, name_list
 from ftkit.kinds.kind import Kind
 
-OF_PLAIN_CHECKPOINTS = ("source_lang", "target_lang", "prompt_template")
+OF_PLAIN_CHECKPOINTS = ("source_lang", "target_lang", "prompt_template", "chat_template")
 """Choices that say what a checkpoint which ftkit did not make was trained for."""
 
 
@@ -29,6 +30,8 @@ class Choices:
         source_lang: of a checkpoint that is no run: the language of the sources.
         target_lang: likewise, of the translations.
         prompt_template: likewise, what a decoder reads.
+        chat_template: likewise, how a conversation becomes a text.
+        documents: what a document is in a file of plain text.
         base: folder or Hub id of a trained adapter's base, where it is not where the run knows it.
         trust_remote_code: whether code may run that the run or checkpoint asks for.
     """
@@ -43,17 +46,25 @@ class Choices:
     source_lang: str | None = None
     target_lang: str | None = None
     prompt_template: str | None = None
+    chat_template: str | None = None
+    documents: str | None = None
     base: str | None = None
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise ConfigError(f"data.delimiter: expected one character, such as ';', got {self.delimiter!r}.")
+        known = get_args(Documents)
+        if self.documents is not None and self.documents not in known:
+            raise ConfigError(
+                f"data.documents: there is no {self.documents!r}.{did_you_mean(self.documents, known)} There is "
+                f"{name_list(known)}."
+            )
 
     @property
     def data(self) -> dict[str, Any]:
         """Returns the keys of a config's `data` section that were given."""
-        names = ("encoding", "delimiter", "header", "positive_label", *OF_PLAIN_CHECKPOINTS)
+        names = ("encoding", "delimiter", "header", "positive_label", "documents", *OF_PLAIN_CHECKPOINTS)
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def data_of(self, kind: Kind) -> dict[str, Any]:

@@ -32,6 +32,8 @@ def load(
     source_lang: str | None = None,
     target_lang: str | None = None,
     prompt_template: str | None = None,
+    chat_template: str | None = None,
+    documents: str | None = None,
     base: str | Path | None = None,
     trust_remote_code: bool = False,
 ) -> Predictor:
@@ -57,6 +59,8 @@ def load(
         source_lang: of a checkpoint that ftkit did not make: the language that it translates from.
         target_lang: likewise: the language that it translates to.
         prompt_template: likewise: what a decoder reads, with `{source}` where the text goes.
+        chat_template: likewise: how a conversation becomes a text; see docs/text_generation.md.
+        documents: what a document is in files of plain text: `line`, `blank_line` or `file`.
         base: of a trained adapter, the folder or Hub id of its base, where that has moved.
         trust_remote_code: whether code may run that the run or checkpoint asks for.
 
@@ -77,6 +81,8 @@ def load(
         source_lang=source_lang,
         target_lang=target_lang,
         prompt_template=prompt_template,
+        chat_template=chat_template,
+        documents=documents,
         base=None if base is None else str(base),
         trust_remote_code=trust_remote_code,
     )

@@ -218,7 +218,8 @@ class Predictor:
         problems = Problems()
         self.kind.check_scores({split.name: split}, scorer, problems)
         problems.raise_if_any()
-        rows = encode_to_score(self.adapter.preprocessor, split.examples)
+        reads = scorer.reads_predictions
+        rows = encode_to_score(self.adapter.preprocessor, split.examples, all_predicted=reads)
         with progress(f"scoring {split.source}", len(split)) as advance:
             outcome = evaluate(
                 self.model,
@@ -229,8 +230,9 @@ class Predictor:
                 self.limits,
                 on_window=lambda examples, arrays: advance(len(examples)),
                 autocast=self._autocast,
+                to_be_read=False,
             )
-        cut = truncation_warnings({split.source: rows.inputs}, self.adapter.preprocessor)
+        cut = truncation_warnings({split.source: rows.told}, self.adapter.preprocessor)
         for sentence in [*cut, *cut_off_warnings({split.source: outcome})]:
             warn(sentence)
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}

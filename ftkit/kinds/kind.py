@@ -139,6 +139,7 @@ class Kind:
         roles: role of a column -> what it is; see `Role`.
         data: the `data` section of its configs: DataSpec with the kind's own keys, refused in every other kind.
         settings: what of the config outside of `data` it takes.
+        generation: keys of `generation` -> the kind's own defaults.
         read: rows of a table -> examples.
         names_of: an example as it was read -> the names of its labels, or of the entity types in it: when examples are
             held out of train, train keeps one of every name.
@@ -175,6 +176,7 @@ class Kind:
     roles: Mapping[str, Role]
     data: type[DataSpec]
     settings: frozenset[Setting] = frozenset()
+    generation: Mapping[str, Any] = field(default_factory=dict)
     read: Read
     names_of: Callable[[Any], Iterable[str]] = label_names
     normalize: Callable[[Splits, Task, Any, Problems], tuple[Splits, Any]] = unchanged

@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     "multiple-choice": "ftkit.kinds.multiple_choice:KIND",
     "text-ranking": "ftkit.kinds.text_ranking:KIND",
     "question-answering": "ftkit.kinds.question_answering:KIND",
+    "text-generation": "ftkit.kinds.text_generation:KIND",
     "image-classification": "ftkit.kinds.image_classification:KIND",
     "audio-classification": "ftkit.kinds.audio_classification:KIND",
     "summarization": "ftkit.kinds.summarization:KIND",

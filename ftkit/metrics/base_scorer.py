@@ -27,6 +27,8 @@ class BaseScorer:
     (`_sample`). It may add details of its own (`_details`, under `_detail_keys`).
     """
 
+    reads_predictions = True
+
     def __init__(self, names: Sequence[str], group: MetricGroup) -> None:
         """Checks the names and loads external metrics.
 
@@ -51,7 +53,13 @@ class BaseScorer:
 
         A value is a float, or None where it is not defined, with the reason in `notes`.
         """
-        return self._computed(self._inputs(predictions, references, scores))
+        inputs = self._inputs(predictions, references, scores)
+        result = self._computed(inputs)
+        if self._external:
+            offered = self._offered(inputs)
+            for metric in self._external:
+                merge(result, metric.name, self._compute_external(metric, offered))
+        return result
 
     def compute_totals(self, totals: Mapping[str, float]) -> dict[str, Any]:
         """Returns the value of every metric of a model that is judged by what adds up over rows.
@@ -64,14 +72,9 @@ class BaseScorer:
     def _computed(self, inputs: Inputs) -> dict[str, Any]:
         self.notes = {}
         result: dict[str, Any] = {}
-        for name, entry in self._built_in.items():
+        for name, entry in self._entries(inputs).items():
             result |= self._compute_built_in(name, entry, inputs)
-        result |= self._details(inputs)
-        if self._external:
-            offered = self._offered(inputs)
-            for metric in self._external:
-                merge(result, metric.name, self._compute_external(metric, offered))
-        return result
+        return result | self._details(inputs)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -111,6 +114,10 @@ class BaseScorer:
         return ()
 
     # --- metrics ---
+
+    def _entries(self, inputs: Inputs) -> Mapping[str, MetricEntry]:
+        """Returns the built-in metrics that are computed from these inputs: all."""
+        return self._built_in
 
     def _compute_built_in(self, name: str, entry: MetricEntry, inputs: Inputs) -> dict[str, Any]:
         metric = self._metrics.get(name)

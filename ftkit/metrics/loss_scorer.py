@@ -10,5 +10,7 @@ from ftkit.metrics.base_scorer import BaseScorer, Inputs
 class LossScorer(BaseScorer):
     """Reads totals alone: `compute_totals`. An evaluation adds the loss itself to what a scorer finds."""
 
+    reads_predictions = False
+
     def _inputs(self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None) -> Inputs:
         return {}  # nothing is predicted

@@ -18,6 +18,7 @@ class Scorer(Protocol):
         names: the metrics, as given.
         keys: the keys whose values `compute` returns, without details such as `per_label` or `bleu_signature`.
         needs_scores: whether `compute` must be given probabilities.
+        reads_predictions: whether `compute` tells more than totals do; see `compute_totals`.
         facts: what the values depend on and results name beside them, such as the positive label.
         notes: key -> why its value in the last result is None, or means little.
     """
@@ -25,6 +26,7 @@ class Scorer(Protocol):
     names: tuple[str, ...]
     keys: tuple[str, ...]
     needs_scores: bool
+    reads_predictions: bool
     notes: dict[str, str]
 
     @property

@@ -71,6 +71,7 @@ _CHOICE, _RANKING = "multiple-choice", "text-ranking"
 _ANSWERS = "question-answering"
 _FILL_MASK, _SUMMARIZATION = "fill-mask", "summarization"
 _ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+_NEXT_TOKENS = "text-generation"
 
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
 _RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
@@ -156,7 +157,7 @@ METRICS: tuple[MetricEntry, ...] = (
     MetricEntry(
         name="chrf++",
         reference="ftkit.metrics.texts:ChrfPlusPlus",
-        keys={_TRANSLATION: ("chrf++",), _SUMMARIZATION: ("chrf++",)},
+        keys=dict.fromkeys((_TRANSLATION, _SUMMARIZATION, _NEXT_TOKENS), ("chrf++",)),
         details=("chrf++_signature",),
     ),
     MetricEntry(
@@ -174,14 +175,14 @@ METRICS: tuple[MetricEntry, ...] = (
     MetricEntry(
         name="rouge",
         reference="ftkit.metrics.texts:Rouge",
-        keys={_SUMMARIZATION: _ROUGE},
+        keys={_SUMMARIZATION: _ROUGE, _NEXT_TOKENS: _ROUGE},
         inputs=(*PAIR, "rouge_references"),
         details=("rouge_signature",),
     ),
     MetricEntry(
         name="perplexity",
         reference="ftkit.metrics.tokens:Perplexity",
-        keys={_FILL_MASK: ("perplexity",)},
+        keys={_FILL_MASK: ("perplexity",), _NEXT_TOKENS: ("perplexity",)},
         inputs=("loss", "items"),
         lower_is_better=("perplexity",),
     ),
@@ -203,6 +204,20 @@ METRICS: tuple[MetricEntry, ...] = (
         keys={_ANSWERS: _SQUAD_KEYS},
         inputs=(*PAIR, "best_answers", "no_answer_probabilities", "words"),
     ),
+    MetricEntry(
+        name="bits_per_byte",
+        reference="ftkit.metrics.tokens:BitsPerByte",
+        keys={_NEXT_TOKENS: ("bits_per_byte",)},
+        inputs=("loss", "bytes"),
+        lower_is_better=("bits_per_byte",),
+    ),
+    MetricEntry(
+        name="token_accuracy",
+        reference="ftkit.metrics.tokens:NextTokenAccuracy",
+        keys={_NEXT_TOKENS: ("token_accuracy",)},
+        inputs=("num_first", "items"),
+    ),
+    MetricEntry(name="exact_match", reference="ftkit.metrics.texts:ExactMatch", keys={_NEXT_TOKENS: ("exact_match",)}),
 )
 """Every built-in metric."""
 
@@ -309,6 +324,14 @@ GROUPS: dict[str, MetricGroup] = {
             # What papers report beside exact match; an answer that is a word too long counts in part.
             primary="f1",
             gives={"predictions": "texts, an empty one for no answer", "references": "lists of texts"},
+        ),
+        MetricGroup(
+            name=_NEXT_TOKENS,
+            scorer="ftkit.metrics.next_token_scorer:NextTokenScorer",
+            defaults=("perplexity", "bits_per_byte", "token_accuracy"),
+            # What is trained on: metrics that read answers have to be asked for, and take long.
+            primary="loss",
+            gives={"predictions": "texts", "references": "texts"},
         ),
         MetricGroup(name="loss"),
     )

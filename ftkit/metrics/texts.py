@@ -55,6 +55,23 @@ class ChrfPlusPlus(_TextMetric):
     citation_text = "Popovic (2017), W17-4770."
 
 
+class ExactMatch(ArrayMetric):
+    """The share of texts that are exactly what was expected, white space at their ends aside."""
+
+    description_text = "From 0 to 1."
+    citation_text = "Rajpurkar et al. (2016), D16-1264."
+    inputs_text = _TextMetric.inputs_text
+    input_features = _TextMetric.input_features
+
+    def _compute(self, predictions: Sequence[str], references: Sequence[str | tuple[str, ...]]) -> Scores:
+        self.notes = {}
+        if not predictions:
+            return self._undefined(("exact_match",), "there are no rows")
+        pairs = zip(predictions, references, strict=True)
+        hits = sum(text.strip() in map(str.strip, texts_of(expected)) for text, expected in pairs)
+        return {"exact_match": hits / len(predictions)}
+
+
 class Ter(_TextMetric):
     """Edits per word of the reference; lower is better."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import datasets
 
@@ -34,10 +35,32 @@ class TokenAccuracy(ArrayMetric):
     citation_text = "Devlin et al. (2019), N19-1423."
     inputs_text = _TOTALS
     input_features = (datasets.Features({"num_first": _NUMBER, "items": _NUMBER}),)
+    key: ClassVar[str] = "accuracy"
 
     def _compute(self, num_first: float, items: float) -> Scores:
         self.notes = {}
-        return {"accuracy": num_first / items}
+        return {self.key: num_first / items}
+
+
+class NextTokenAccuracy(TokenAccuracy):
+    """The same where answers have an accuracy of their own."""
+
+    key = "token_accuracy"
+
+
+class BitsPerByte(ArrayMetric):
+    """The loss by what is read rather than by tokens: models with other vocabularies can be compared by it."""
+
+    description_text = "loss / ln 2 / bytes: the bits that a byte of text takes when it is coded by the model."
+    citation_text = "Gao et al. (2020), arXiv 2101.00027, section 3.1."
+    inputs_text = _TOTALS
+    input_features = (datasets.Features({"loss": _NUMBER, "bytes": _NUMBER}),)
+
+    def _compute(self, loss: float, bytes: float) -> Scores:
+        self.notes = {}
+        if not bytes:
+            return self._undefined(("bits_per_byte",), "no text bears loss")
+        return self._finite({"bits_per_byte": loss / math.log(2) / bytes})
 
 
 class TokenTop5Accuracy(ArrayMetric):

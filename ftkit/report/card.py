@@ -179,7 +179,7 @@ def _example(content: ReportContent) -> dict[str, Any] | None:
     if not with_rows:
         return None
     split, reading = with_rows[-1], find_reading(content.reading)
-    examples = split.split.examples[:_MAX_SEARCH]
+    examples = split.predicted_examples[:_MAX_SEARCH]
     row = next((row for row, example in enumerate(examples) if 0 < len(example.summary()) <= _MAX_EXAMPLE), 0)
     expected, predicted = reading.answers(content, split, row)
     return {

@@ -27,6 +27,7 @@ class EvaluatedSplit:
         confidences: probability of the predicted label (N,), single label only; None where there is none.
         measures: what each row adds to the totals that a model is judged by instead, name -> (N,).
         traits: names of those results that describe predictions and are no scores.
+        chosen: the rows that were predicted all the same; None: none.
     """
 
     name: str
@@ -36,15 +37,23 @@ class EvaluatedSplit:
     confidences: np.ndarray | None = None
     measures: Mapping[str, np.ndarray] = field(default_factory=dict)
     traits: frozenset[str] = frozenset()
+    chosen: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        num_rows = 0 if self.measures else len(self.split)
+        num_rows = len(self.predicted_examples)
         assert self.predictions.shape == self.references.shape, "one prediction for each reference"
         assert len(self.predictions) == num_rows, f"{len(self.predictions)} predictions for {num_rows} rows"
         assert self.confidences is None or self.confidences.shape == (num_rows,), "one confidence a row"
 
     def __len__(self) -> int:
         return len(self.split)
+
+    @property
+    def predicted_examples(self) -> Sequence[Any]:
+        """The examples that the predictions are of, in their order."""
+        if not self.measures:
+            return self.split.examples
+        return [self.split.examples[place] for place in self.chosen or ()]
 
     @property
     def prefix(self) -> str:

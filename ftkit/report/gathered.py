@@ -53,6 +53,7 @@ def report_content(
                 found.confidences,
                 found.measures,
                 frozenset(found.traits),
+                found.chosen,
             )
             for name, found in evaluated.items()
         ],

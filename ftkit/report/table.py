@@ -22,6 +22,7 @@ BLOCKS: dict[str, str] = {
     "hard-texts": "ftkit.report.blocks.hard_texts:BLOCK",
     "no-answer-curve": "ftkit.report.blocks.no_answer_curve:BLOCK",
     "answer-errors": "ftkit.report.blocks.answer_errors:BLOCK",
+    "answers": "ftkit.report.blocks.answers:BLOCK",
 }
 """What the page shows of predictions: name -> where the `Block` is."""
 
@@ -38,6 +39,7 @@ READINGS: dict[str, str] = {
     "tokens": "ftkit.report.readings.tokens:READING",
     "answer": "ftkit.report.readings.answer:READING",
     "summary": "ftkit.report.readings.summary:READING",
+    "reply": "ftkit.report.readings.reply:READING",
 }
 """How predictions are told in words: name -> where the `Reading` is."""
 
@@ -51,5 +53,6 @@ USAGES: dict[str, str] = {
     "rank": "ftkit.report.usage.rank:USAGE",
     "fill": "ftkit.report.usage.fill:USAGE",
     "answer": "ftkit.report.usage.answer:USAGE",
+    "chat": "ftkit.report.usage.chat:USAGE",
 }
 """How a card's code uses a model: name -> where the `Usage` is."""

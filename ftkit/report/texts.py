@@ -17,6 +17,7 @@ MAX_TEXT, MAX_LABEL = 200, 60
 
 _METRIC_NAMES = {
     "accuracy": "Accuracy",
+    "bits_per_byte": "Bits per byte",
     "bleu": "BLEU",
     "chrf++": "chrF++",
     "f1": "F1",
@@ -48,6 +49,7 @@ _METRIC_NAMES = {
     "ter": "TER",
     "top_5_accuracy": "Top-5 accuracy",
     "words": "Words of a summary",
+    "token_accuracy": "Token accuracy",
 }
 _AVERAGES = ("macro", "micro", "weighted")
 

@@ -237,7 +237,8 @@ def _settings_given(config: RunConfig) -> dict[Setting, str]:
 
 
 def _settings(config: RunConfig, kind: Kind) -> Settings:
-    generation = config.generation or GenerationSpec()
+    given = {} if config.generation is None else config.generation.model_dump(exclude_unset=True)
+    generation = GenerationSpec(**{**kind.generation, **given})
     return Settings(
         class_weights=config.train.class_weights,
         label_smoothing=config.train.label_smoothing_factor or 0.0,

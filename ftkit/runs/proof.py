@@ -78,9 +78,11 @@ def prove(
             f"(at most {TOLERANCE:g} is allowed). The run was not finished; what was saved is in that folder."
         )
     reproduced = {name: _reproduced(loaded, reloaded, folder, scored, limits) for name, scored in published.items()}
+    written = found.get("cut_off")
     return {
         "reloaded_from_disk": True,
         "rows": len(sample),
+        **({} if written is None else {"texts_written": len(written), "texts_ended": int((~written).sum())}),
         "same_predictions": same,
         "max_difference": difference,
         "tolerance": TOLERANCE,
@@ -157,14 +159,20 @@ def _is_same(one: Any, other: Any) -> bool:
 def _outputs(model: PreTrainedModel, adapter: TaskAdapter, sample: Split, limits: BatchLimits) -> Arrays:
     from ftkit.engine.evaluation import evaluating, mean_loss, predict_windows, row_measures
 
-    encoded = adapter.preprocessor.encode_to_score(sample.examples)
-    if adapter.objective.is_measured:
+    encoded = adapter.preprocessor.encode_to_score(sample.examples, all_predicted=False)
+    measured = adapter.objective.is_measured
+    losses = np.empty(0)
+    if measured:
         rows = encoded.inputs if encoded.targets is None else encoded.targets
         measures = row_measures(model, adapter, rows, limits)
-        return {"predictions": measures["loss"] / np.maximum(measures["items"], 1)}
+        losses = measures["loss"] / np.maximum(measures["items"], 1)
+        if not encoded.chosen:
+            return {"predictions": losses}
     with evaluating(model):
         arrays = next(predict_windows(model, adapter, encoded.inputs, limits))[2]
-    if encoded.targets is not None:
+    if measured:
+        arrays["loss"] = losses
+    elif encoded.targets is not None:
         # Equal texts can hide small differences; the loss cannot.
         arrays["loss"] = np.array([mean_loss(model, adapter, encoded.targets, limits)])
     return {name: _flat(array) for name, array in arrays.items()}

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ftkit.adapters.task_adapter import Encoded, EncodedToScore, TaskAdapter
@@ -178,12 +177,11 @@ def callbacks(config: RunConfig, directory: RunDirectory, model: Any) -> list[Tr
 def row_names(split: Split, encoded: Encoded) -> Callable[[Sequence[int]], list[str]]:
     """Returns what says where rows stand: `file, line N (id)`, of the examples that they are rows of."""
 
-    def name(rows: Sequence[int]) -> list[str]:
-        first_rows = encoded.first_rows
-        found = rows if first_rows is None else np.searchsorted(first_rows, rows, side="right") - 1
-        return [f"{split.where(split.examples[index])} (id {split.examples[index].id})" for index in found]
+    def name(index: int) -> str:
+        example = split.examples[index]
+        return f"{split.where(example)} (id {example.id})"
 
-    return name
+    return lambda rows: ["; ".join(map(name, encoded.examples_of(row))) for row in rows]
 
 
 def open_trackers(run: CheckedRun) -> Trackers:
@@ -260,10 +258,10 @@ def _score(
     """Scores one split and writes `predictions/<split>.jsonl`, a row for each input row, in input order.
 
     Where texts are written they also go to `predictions/<split>.txt`, one a line, as other scorers read them. A model
-    that is judged by measures predicts nothing here.
+    that is judged by measures predicts no more than what people are to read.
     """
     split, folder = run.splits[name], run.directory.staging / PREDICTIONS
-    if not is_main_process() or adapter.objective.is_measured:
+    if not is_main_process() or (adapter.objective.is_measured and not encoded.chosen):
         return evaluation.evaluate(model, adapter, split, encoded, run.scorer, limits)
     run.directory.check_is_there()
     check_room(folder, _predictions_bytes(adapter, len(split)), f"the predictions of {name}")

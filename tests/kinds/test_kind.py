@@ -35,6 +35,7 @@ INPUTS: dict[str, tuple[Any, Any]] = {
     "token-classification": (["my", "card"], 5),
     "translation": ("my card", ["my", "card"]),
     "question-answering": (("who left", "my card left"), ["who left"]),
+    "text-generation": ("my card", 5),
     "image-classification": (png(), 5),
     "audio-classification": (b"card", 5),
     "summarization": ("my card", ["my", "card"]),

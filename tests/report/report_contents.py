@@ -10,12 +10,14 @@ import numpy as np
 from PIL import Image
 
 from ftkit.data.audio import AudioExample
+from ftkit.data.conversations import ConversationExample, answer_turn, user_turn
 from ftkit.data.images import ImageExample
 from ftkit.data.questions import Answer, QuestionExample
 from ftkit.kinds.table import find_kind
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.recipe import Recipe
 from ftkit.report.usage.answer import AnswerRecipe
+from ftkit.report.usage.chat import ChatRecipe
 from ftkit.report.usage.classify import ClassifyRecipe
 from ftkit.report.usage.fill import FillRecipe
 from ftkit.report.usage.hear import HearRecipe
@@ -598,6 +600,43 @@ def answer_content(*, num_rows: int = 40, **changes: Any) -> ReportContent:
             "task_name": "question-answering",
             "config_yaml": config,
             "recipe": AnswerRecipe(max_length=384, ids_before=(101,), ids_between=(102,), ids_after=(102,)),
+            **changes,
+        },
+    )
+
+
+def chat_content(num_rows: int = 40, **changes: Any) -> ReportContent:
+    """Returns a run that answers conversations: it is judged by measures, and some of its answers are shown."""
+    chosen = range(0, num_rows, 8)
+    examples = [
+        ConversationExample(id=row, messages=(user_turn(text), answer_turn(text[::-1])), line=row + 1)
+        for row, text in enumerate(f"{_TEXTS[row % len(_TEXTS)]} ({row})" for row in range(num_rows))
+    ]
+    references = np.array([examples[row].answer for row in chosen], dtype=object)
+    split = EvaluatedSplit(
+        "test",
+        Split("test", "test.jsonl", examples, "aa" * 32),
+        np.array([text[:-3] for text in references], dtype=object),
+        references,
+        measures={
+            "loss": np.full(num_rows, 12.5),
+            "items": np.full(num_rows, 10.0),
+            "num_first": np.full(num_rows, 7.0),
+        },
+        chosen=chosen,
+    )
+    scores = {"test_loss": 1.25, "test_perplexity": 3.4903, "test_token_accuracy": 0.7}
+    return content(
+        [split],
+        label_names=(),
+        problem_type="text-generation",
+        primary_metric="loss",
+        scores=scores,
+        **{
+            "kind": "text-generation",
+            "task_name": "text-generation",
+            "family": "decoder",
+            "recipe": ChatRecipe(max_length=512),
             **changes,
         },
     )

@@ -46,6 +46,7 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "plain tags": contents.plain_tagging_content,
     "written": contents.translation_content,
     "answers": contents.answer_content,
+    "replies": contents.chat_content,
     "images": contents.image_content,
     "recordings": contents.audio_content,
     "choices": contents.choice_content,

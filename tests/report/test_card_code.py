@@ -17,6 +17,8 @@ import ftkit
 import tiny
 import tiny_audio
 import tiny_images
+from chats import TALKS
+from ftkit.data.conversations import answer_turn, user_turn
 from runs import question_config, run_config, tagging_config, translation_config
 
 Checkpoint = Callable[[str], Path]
@@ -52,6 +54,27 @@ def _table(folder: Path, checkpoint: Path, row: Callable[..., dict[str, Any]], o
     }
 
 
+def _chat(folder: Path, checkpoint: Path, **overrides: Any) -> dict[str, Any]:
+    return _answered(
+        folder, checkpoint, lambda asked, said: {"messages": [user_turn(asked), answer_turn(said)]}, overrides
+    )
+
+
+def _prompts(folder: Path, checkpoint: Path, **overrides: Any) -> dict[str, Any]:
+    return _answered(folder, checkpoint, lambda asked, said: {"prompt": asked, "completion": f" {said}"}, overrides)
+
+
+def _answered(folder: Path, checkpoint: Path, row: Callable[..., dict[str, Any]], overrides: Any) -> dict[str, Any]:
+    config = translation_config(folder, checkpoint, **{"task": "text-generation", **overrides})
+    (folder / "talks.jsonl").write_text("".join(json.dumps(row(*talk)) + "\n" for talk in TALKS))
+    rows = str(folder / "talks.jsonl")
+    generation = {"max_new_tokens": 8}
+    return config | {
+        "data": {"train": rows, "validation": rows, "test": rows, "chat_template": "plain"},
+        "generation": generation,
+    }
+
+
 def _with_tokens(folder: Path, checkpoint: Path, **overrides: Any) -> dict[str, Any]:
     config = run_config(folder, checkpoint, **overrides)
     test = folder / "test.csv"
@@ -82,6 +105,8 @@ FULL: Cases = {
     "answers": (question_config, "bert", LEARNT),
     "decoder-answers": (question_config, "gpt2", {}),
     "t5-answers": (question_config, "t5", {"data.no_answer_threshold": 1.0}),
+    "chat": (_chat, "llama", {}),
+    "prompts": (_prompts, "gpt2", {}),
 }
 ADAPTERS: Cases = {
     "lora": (run_config, "bert", LORA),
@@ -91,6 +116,8 @@ ADAPTERS: Cases = {
     "lora-marian": (translation_config, "marian", LORA),
     "lora-decoder": (translation_config, "gpt2", PROMPT | LORA),
     "lora-joined": (_joined, "bert", LORA),
+    "lora-chat": (_chat, "llama", LORA),
+    "lora-prompts": (_prompts, "gpt2", LORA),
     "lora-tokens": (_with_tokens, "bert", LORA),
     "lora-tokens-t5": (_with_tokens, "tight-t5", LORA),
     "lora-answers": (question_config, "bert", LORA),

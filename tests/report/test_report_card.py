@@ -20,6 +20,7 @@ CONTENTS = {
     "regression": contents.regression_content,
     "tags": contents.tagging_content,
     "written": contents.translation_content,
+    "answers": contents.chat_content,
 }
 
 

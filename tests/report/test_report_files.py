@@ -28,6 +28,7 @@ CONTENTS = {
     "regression": contents.regression_content,
     "tags": contents.tagging_content,
     "written": contents.translation_content,
+    "answers": contents.chat_content,
     "no evaluation": lambda: dataclasses.replace(
         contents.single_label_content(), evaluated=(), log_history=(), results={}
     ),

@@ -16,7 +16,6 @@ from ftkit.models.encoder_decoder import sides
 from ftkit.models.generation import KEPT_SETTINGS, GenerationSpec
 from ftkit.models.generator_loading import check_can_generate, generation_config, load_generator
 from ftkit.models.loading import LoadedModel
-from ftkit.types import TextToTextExample
 
 if TYPE_CHECKING:
     import torch
@@ -153,10 +152,11 @@ class GenerationObjective(ObjectiveBase):
             parts.append(self._written(model, inputs, config))
         return self._joined(parts, torch.cat(places).argsort())
 
-    def _written(self, model: Any, inputs: Tensors, config: Any) -> Tensors:
+    def _written(self, model: Any, inputs: Tensors, config: Any, *, streamer: Any = None) -> Tensors:
         import torch
 
-        written_BT = model.generate(**inputs, generation_config=config)[:, self._num_given(inputs) :]
+        written_BT = model.generate(**inputs, generation_config=config, streamer=streamer)
+        written_BT = written_BT[:, self._num_given(inputs) :]
         ends = torch.as_tensor(config.eos_token_id, device=written_BT.device).reshape(-1)
         return {"predictions": written_BT, "cut_off": ~torch.isin(written_BT, ends).any(dim=1)}
 
@@ -183,14 +183,14 @@ class GenerationObjective(ObjectiveBase):
         predictions[:] = [" ".join(text.splitlines()).strip() for text in texts]
         return {"predictions": predictions, "cut_off": arrays["cut_off"]}
 
-    def references(self, examples: Sequence[TextToTextExample]) -> np.ndarray:
+    def references(self, examples: Sequence[Any]) -> np.ndarray:
         """Returns the targets, (N,) of str; a row with several has a tuple of them."""
         targets = np.empty(len(examples), object)
         for position, example in enumerate(examples):
             targets[position] = example.targets if example.other_targets else example.target
         return targets
 
-    def decode(self, arrays: Arrays, examples: Sequence[TextToTextExample]) -> list[Prediction]:
+    def decode(self, arrays: Arrays, examples: Sequence[Any]) -> list[Prediction]:
         """Returns `prediction` of each example, and whether it was `cut_off`; an empty source has an empty one."""
         rows = zip(arrays["predictions"], arrays["cut_off"].tolist(), examples, strict=True)
         return [

@@ -144,7 +144,7 @@ class QuestionContextPreprocessor(TokenPreprocessor):
         """
         return self._encode(examples, targets=targets, for_training=targets)
 
-    def encode_to_score(self, examples: Sequence[QuestionExample]) -> EncodedToScore:
+    def encode_to_score(self, examples: Sequence[QuestionExample], *, all_predicted: bool = True) -> EncodedToScore:
         """Returns rows to predict that have labels too: the windows are those of a text whose answer nobody knows."""
         return EncodedToScore(self._encode(examples, targets=True, for_training=False))
 

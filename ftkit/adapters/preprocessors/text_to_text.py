@@ -185,7 +185,7 @@ class TextToTextPreprocessor(TokenPreprocessor):
             return self._target_rows(list(self._pairs(examples)))
         return self._source_rows(list(self._sources(examples)))
 
-    def encode_to_score(self, examples: Sequence[TextToTextExample]) -> EncodedToScore:
+    def encode_to_score(self, examples: Sequence[TextToTextExample], *, all_predicted: bool = True) -> EncodedToScore:
         """Returns the sources to write from, and the pairs for the loss; each text is tokenized once."""
         pairs = list(self._pairs(examples))
         return EncodedToScore(

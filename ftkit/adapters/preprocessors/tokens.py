@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftkit.adapters.columns import attention_mask, pad_columns
-from ftkit.adapters.task_adapter import Batch, Encoded, PreprocessorBase
+from ftkit.adapters.task_adapter import Batch, Encoded, Piece, PreprocessorBase
 from ftkit.models.spec import CheckpointSpec
 from ftkit.models.tokenizers import load_tokenizer, max_input_length
 from ftkit.types import LabelSpace
@@ -41,6 +41,26 @@ class TokenPreprocessor(PreprocessorBase):
     def padding(self) -> Mapping[str, int]:
         """Column -> padding value."""
         return {"input_ids": self.processor.pad_token_id, "token_type_ids": 0}
+
+    def pieces(self, row: Mapping[str, Any]) -> Sequence[Piece] | None:
+        """Returns a row's tokens, and whether each bears loss; None where what is learnt is not of its tokens.
+
+        Example: the tokens " Paris" and "<|im_end|>" of an answer, each with True.
+        """
+        labels, ids = row.get("labels"), row["input_ids"]
+        if not isinstance(labels, list) or len(labels) != len(ids):
+            return None
+        names = self.processor.convert_ids_to_tokens(ids)
+        texts = map(self._shown, ids, names)
+        return [Piece(text, label != NO_LOSS) for text, label in zip(texts, labels, strict=True)]
+
+    def _shown(self, id_: int, name: str) -> str:
+        """Returns a token as a person reads it; a piece of a character as the tokenizer spells it."""
+        text = self.processor.decode([id_])
+        if not text or "\ufffd" in text:
+            return name
+        begins_word = name.startswith("▁") and not text.startswith(" ")  # decoders drop the space before a text
+        return f" {text}" if begins_word else text
 
     def collate(
         self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
