@@ -8,7 +8,7 @@ import pytest
 
 from ftkit.config.run_config import load_config
 from ftkit.data.large.table import ExampleTable
-from ftkit.errors import DataError
+from ftkit.errors import DataError, MachineError
 from ftkit.kinds import large
 from ftkit.kinds.splits import read_splits
 from ftkit.kinds.table import find_task, kind_of
@@ -96,6 +96,25 @@ def test_a_file_is_read_once_and_anew_where_it_changed(
     folders = [run.splits["train"].examples.folder for run in (one, two, changed)]  # type: ignore[attr-defined]
     assert folders[0] == folders[1] != folders[2]
     assert len(changed.splits["train"]) == 70
+
+
+def test_a_cache_that_cannot_be_written_is_one_message(
+    checkpoint: Any, tmp_path: Path, on_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "file"))
+    with pytest.raises(MachineError, match=r"file/ftkit(.|\n)*HF_DATASETS_CACHE says in which folder"):
+        checked(tmp_path / "run", checkpoint("bert"), rows())
+
+
+def test_what_a_killed_process_left_is_removed(checkpoint: Any, tmp_path: Path, on_disk: Path) -> None:
+    first = checked(tmp_path / "run", checkpoint("bert"), rows()).splits["train"].examples.folder  # type: ignore[attr-defined]
+    left = first.with_name(f"{first.name}-part-x")
+    first.rename(left)
+    again = checked(tmp_path / "run", checkpoint("bert"), rows()).splits["train"].examples.folder  # type: ignore[attr-defined]
+    assert again == first
+    assert again.is_dir()
+    assert not left.exists()
 
 
 def test_what_a_users_code_prepares_is_read_anew_and_removed(tmp_path: Path, on_disk: Path) -> None:

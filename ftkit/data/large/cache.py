@@ -56,8 +56,7 @@ def cached(name: str, key: str | None, make: Callable[[Path], None]) -> CachedFo
     """
     from filelock import FileLock
 
-    root = cache_root()
-    root.mkdir(parents=True, exist_ok=True)
+    root = _made_root()
     if key is None:
         path = Path(tempfile.mkdtemp(dir=root, prefix=f"{name}-private-"))
         folder = CachedFolder(path, is_private=True)
@@ -77,7 +76,25 @@ EXAMPLES, ROWS = "examples", "rows"
 """What folders hold: examples as they were read, and rows of a model's inputs."""
 
 
+def _made_root() -> Path:
+    """Returns the folder of the cache, which can be written.
+
+    Raises:
+        MachineError: it cannot.
+    """
+    root = cache_root()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            return root
+    except OSError as error:
+        cause = told(OSError(error.errno, error.strerror), root) or f"{root}: {error.strerror}"
+        raise MachineError(cause, _WHY) from None
+
+
 def _make(root: Path, path: Path, make: Callable[[Path], None]) -> None:
+    for left in root.glob(f"{path.name}-part-*"):  # of a process that was killed: nobody else makes it now
+        shutil.rmtree(left, ignore_errors=True)
     beside = Path(tempfile.mkdtemp(dir=root, prefix=f"{path.name}-part-"))
     try:
         _made(beside, make)
@@ -94,6 +111,7 @@ def _made(folder: Path, make: Callable[[Path], None]) -> None:
         if not is_full(error):
             raise
         cause = told(error, folder) or str(error)
-        raise MachineError(
-            cause, "Large data are kept on disk while they are used; HF_DATASETS_CACHE says in which folder."
-        ) from None
+        raise MachineError(cause, _WHY) from None
+
+
+_WHY = "Large data are kept on disk while they are used; HF_DATASETS_CACHE says in which folder."
