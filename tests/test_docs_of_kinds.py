@@ -1,5 +1,7 @@
 """The docs of kinds: every command in them is run, on made-up data in the place of the real."""
 
+import json
+
 import pytest
 
 from documents import ROOT, place, run_blocks
@@ -105,3 +107,18 @@ def test_summaries_of_a_chat_model(place):
     run_blocks(ROOT / "docs" / "summarization.md", place)
     assert len((place / "summaries.txt").read_text().splitlines()) == 6
     assert "baseline_lead_1" in (place / "scores.json").read_text()
+
+
+def test_answers_of_a_small_encoder(place, checkpoint):
+    from questions import QUESTIONS, squad_json
+
+    folder = place / "data" / "xquad"
+    folder.mkdir(parents=True, exist_ok=True)
+    answered = [row for row in QUESTIONS if row[2]]
+    for name in ("en_train", "en_test", "de", "zh"):
+        (folder / f"{name}.json").write_text(json.dumps(squad_json(answered)))
+    config = place / "task_configs" / "question-answering__xquad__full.yaml"
+    text = config.read_text().replace("sentence-transformers/all-MiniLM-L6-v2", str(checkpoint("bert")))
+    config.write_text(text.replace("num_train_epochs: 3", "num_train_epochs: 1"))
+    run_blocks(ROOT / "docs" / "question_answering.md", place)
+    assert len((place / "answers.jsonl").read_text().splitlines()) == len(answered)
