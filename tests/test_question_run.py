@@ -70,6 +70,12 @@ def test_commands(run: Any, tmp_path: Path, command: Command) -> None:
     code, out, err = command("evaluate", run.output_dir, "--data", squad)
     assert code == 0, err
     assert json.loads(out)["best_exact"] == 100
+    code, out, err = command("evaluate", run.output_dir, "--data", squad, "--answer-language", "zh")
+    assert code == 0, err
+    assert json.loads(out)["answer_language"] == "zh"
+    code, _, err = command("evaluate", run.output_dir, "--data", squad, "--answer-language", "de")
+    assert code == 2
+    assert "--answer-language: 'de' is none of" in err
     output = tmp_path / "out.jsonl"
     code, _, err = command("predict", run.output_dir, "--input", squad, "--output", output)
     assert code == 0, err
@@ -152,6 +158,9 @@ def test_a_plain_checkpoint_tells_by_its_head_that_it_answers(run: Any, tmp_path
     AutoTokenizer.from_pretrained(run.output_dir).save_pretrained(folder)
     found = ftkit.load(folder).predict(as_inputs()[:1])
     assert found[0]["answer"] == "our team"
+    assert "no_answer_score" not in found[0]
+    silent = ftkit.load(folder, no_answer=True).predict(as_inputs())
+    assert [row["answer"] for row in silent] == [answer for *_, answer in QUESTIONS]
 
 
 def test_real_answers_stand_where_they_say(real_data: Path) -> None:

@@ -32,6 +32,8 @@ def command(
     prompt_template: options.PromptTemplate = None,
     chat_template: options.ChatTemplate = None,
     documents: options.Documents = None,
+    no_answer: options.NoAnswer = False,
+    answer_language: options.AnswerLanguage = None,
     base: options.Base = None,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
@@ -64,6 +66,8 @@ def command(
             prompt_template=options.prompt_text(prompt_template),
             chat_template=chat_template,
             documents=documents,
+            no_answer=no_answer or None,
+            answer_language=answer_language,
             base=base,
             trust_remote_code=trust_remote_code,
         )

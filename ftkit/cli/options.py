@@ -58,6 +58,14 @@ Documents = Annotated[
     Literal["line", "blank_line", "file"] | None,
     typer.Option(help="What a document is in a file of plain text; line if left out."),
 ]
+NoAnswer = Annotated[
+    bool,
+    typer.Option("--no-answer", help="Likewise: it learnt to say that a text does not answer a question (SQuAD 2)."),
+]
+AnswerLanguage = Annotated[
+    str | None,
+    typer.Option(help="Of answers in a language without spaces, such as zh: characters are compared, not words."),
+]
 Base = Annotated[
     str | None,
     typer.Option(
@@ -80,6 +88,8 @@ PARAMETERS_OF_KEYS: Mapping[str, tuple[str, ...]] = {
     "data.prompt_template": ("prompt_template",),
     "data.chat_template": ("chat_template",),
     "data.documents": ("documents",),
+    "data.no_answer": ("no_answer",),
+    "data.answer_language": ("answer_language",),
     "data.train": ("input", "data"),
     "generation.max_new_tokens": ("max_new_tokens",),
     "generation.num_beams": ("num_beams",),

@@ -66,6 +66,7 @@ def command(
     target_lang: options.TargetLang = None,
     prompt_template: options.PromptTemplate = None,
     chat_template: options.ChatTemplate = None,
+    no_answer: options.NoAnswer = False,
     base: options.Base = None,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
@@ -109,6 +110,7 @@ def command(
             target_lang=target_lang,
             prompt_template=options.prompt_text(prompt_template),
             chat_template=chat_template,
+            no_answer=no_answer or None,
             base=base,
             trust_remote_code=trust_remote_code,
         )

@@ -11,7 +11,7 @@ from ftkit.data.documents import Documents
 from ftkit.errors import ConfigError, UserError, did_you_mean, name_list
 from ftkit.kinds.kind import Kind
 
-OF_PLAIN_CHECKPOINTS = ("source_lang", "target_lang", "prompt_template", "chat_template")
+OF_PLAIN_CHECKPOINTS = ("source_lang", "target_lang", "prompt_template", "chat_template", "no_answer")
 """Choices that say what a checkpoint which ftkit did not make was trained for."""
 
 
@@ -32,6 +32,8 @@ class Choices:
         prompt_template: likewise, what a decoder reads.
         chat_template: likewise, how a conversation becomes a text.
         documents: what a document is in a file of plain text.
+        no_answer: likewise, whether it learnt to say that a text does not answer a question.
+        answer_language: the language without spaces, such as zh, whose characters a score of answers compares.
         base: folder or Hub id of a trained adapter's base, where it is not where the run knows it.
         trust_remote_code: whether code may run that the run or checkpoint asks for.
     """
@@ -48,6 +50,8 @@ class Choices:
     prompt_template: str | None = None
     chat_template: str | None = None
     documents: str | None = None
+    no_answer: bool | None = None
+    answer_language: str | None = None
     base: str | None = None
     trust_remote_code: bool = False
 
@@ -64,7 +68,8 @@ class Choices:
     @property
     def data(self) -> dict[str, Any]:
         """Returns the keys of a config's `data` section that were given."""
-        names = ("encoding", "delimiter", "header", "positive_label", "documents", *OF_PLAIN_CHECKPOINTS)
+        own = ("positive_label", "documents", "answer_language")
+        names = ("encoding", "delimiter", "header", *own, *OF_PLAIN_CHECKPOINTS)
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def data_of(self, kind: Kind) -> dict[str, Any]:

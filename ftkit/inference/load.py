@@ -34,6 +34,8 @@ def load(
     prompt_template: str | None = None,
     chat_template: str | None = None,
     documents: str | None = None,
+    no_answer: bool | None = None,
+    answer_language: str | None = None,
     base: str | Path | None = None,
     trust_remote_code: bool = False,
 ) -> Predictor:
@@ -61,6 +63,8 @@ def load(
         prompt_template: likewise: what a decoder reads, with `{source}` where the text goes.
         chat_template: likewise: how a conversation becomes a text; see docs/text_generation.md.
         documents: what a document is in files of plain text: `line`, `blank_line` or `file`.
+        no_answer: likewise: whether it learnt to say that a text does not answer a question, as on SQuAD 2.
+        answer_language: of answers in a language without spaces, such as zh: `evaluate` compares characters.
         base: of a trained adapter, the folder or Hub id of its base, where that has moved.
         trust_remote_code: whether code may run that the run or checkpoint asks for.
 
@@ -83,6 +87,8 @@ def load(
         prompt_template=prompt_template,
         chat_template=chat_template,
         documents=documents,
+        no_answer=no_answer,
+        answer_language=answer_language,
         base=None if base is None else str(base),
         trust_remote_code=trust_remote_code,
     )

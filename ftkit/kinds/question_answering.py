@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import ceil
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.check import Problems
@@ -23,7 +23,6 @@ from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.task import Task
-from ftkit.metrics.answers import LANGUAGES_WITHOUT_SPACES
 from ftkit.metrics.table import GROUPS
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split
@@ -66,16 +65,6 @@ class QuestionAnsweringData(TextDataSpec):
         None,
         description="Of answers in a language without spaces, such as zh: characters are compared, not words.",
     )
-
-    @field_validator("answer_language")
-    @classmethod
-    def _without_spaces(cls, code: str | None) -> str | None:
-        if code is not None and code not in LANGUAGES_WITHOUT_SPACES:
-            raise ValueError(
-                f"characters are compared in {', '.join(sorted(LANGUAGES_WITHOUT_SPACES))}; leave the key out for "
-                "languages with spaces between words, which are scored by SQuAD's own rules"
-            )
-        return code
 
 
 # --- rows -> examples ---------------------------------------------------------------------------------------

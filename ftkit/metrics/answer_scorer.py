@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ftkit.metrics.answers import words_of_language
+from ftkit.errors import ConfigError, name_list
+from ftkit.metrics.answers import LANGUAGES_WITHOUT_SPACES, words_of_language
 from ftkit.metrics.base_scorer import BaseScorer, Inputs
 from ftkit.metrics.table import MetricGroup
 from ftkit.types import PredictedAnswer
@@ -28,8 +29,14 @@ class AnswerScorer(BaseScorer):
             answer_language: a code such as `zh`.
 
         Raises:
-            ConfigError: for a metric that is unknown, unsuited or cannot be loaded.
+            ConfigError: for a metric that is unknown, unsuited or cannot be loaded, or a language with spaces.
         """
+        if answer_language is not None and answer_language not in LANGUAGES_WITHOUT_SPACES:
+            raise ConfigError(
+                f"data.answer_language: {answer_language!r} is none of {name_list(sorted(LANGUAGES_WITHOUT_SPACES))}, "
+                "the languages without spaces of which characters are compared. Leave it out: others are scored by "
+                "SQuAD's own rules."
+            )
         self.answer_language = answer_language
         super().__init__(names, group)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ftkit.errors import ConfigError
 from ftkit.metrics.answers import (
     best_threshold,
     gains,
@@ -93,6 +94,11 @@ def test_characters_of_languages_without_spaces() -> None:
     assert found == {"exact_match": 0.0, "f1": pytest.approx(80.0)}
     assert scorer.facts == {"answer_language": "zh"}  # type: ignore[attr-defined]
     assert words_of_language(None) is words_of_language("en") is normalized_words
+
+
+def test_a_language_with_spaces_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data\.answer_language: 'de' is none of .*'zh', .* Leave it out"):
+        make_scorer(GROUP.defaults, GROUP, options={"answer_language": "de"})
 
 
 def test_each_metric_takes_its_best_reference() -> None:
