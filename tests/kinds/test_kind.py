@@ -39,6 +39,8 @@ INPUTS: dict[str, tuple[Any, Any]] = {
     "image-classification": (png(), 5),
     "audio-classification": (b"card", 5),
     "summarization": ("my card", ["my", "card"]),
+    "multiple-choice": ({"question": "who left", "choices": ["my card", "rain"]}, {"question": "who left"}),
+    "text-ranking": (("my card", ["it is lost", "rain"]), "my card"),
     "fill-mask": ("my [MASK]\nis lost", ["my", "card"]),
 }
 """An input that can be predicted, and one that cannot."""
