@@ -181,7 +181,8 @@ def test_validation_is_greedy_and_the_final_score_has_beams(
     config["train"] |= {"max_steps": 2, "eval_steps": 2}
     config["generation"] = {"num_beams": 3, "max_new_tokens": 4}
     ftkit.train(config)
-    assert beams == [1, 3, 3, 3, 3]  # in training; validation, test, and twice the proof
+    # In training; validation, test; the proof by both models, and of what was written for both splits.
+    assert beams == [1, 3, 3, 3, 3, 3, 3]
 
 
 JSONL = [{"translation": {"en": source, "de": target}} for source, target in PAIRS]
