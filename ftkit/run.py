@@ -11,7 +11,7 @@ from ftkit.config.files import CONFIG_FILE
 from ftkit.config.run_config import RunConfig, load_config
 from ftkit.console import is_main_process, note, warn
 from ftkit.data.files import atomic_write_text
-from ftkit.engine.ranks import ending_together, num_launched, wait_for_rank_0
+from ftkit.engine.launched import ending_together, num_launched, wait_for_rank_0
 from ftkit.errors import FtkitError, HubError, Interrupted
 from ftkit.models.checkpoint import check_weights_are_whole
 from ftkit.models.fingerprint import weights_fingerprint
@@ -152,8 +152,8 @@ def execute(config: RunConfig) -> RunResult:
         Interrupted: a signal asked the run to end; it has been saved.
     """
     from ftkit.engine.interruption import Interruption, interruption_behind
+    from ftkit.engine.launched import losses_told
     from ftkit.engine.memory_errors import running_out_told
-    from ftkit.engine.ranks import losses_told
     from ftkit.runs.faults import faults_told
 
     try:
@@ -268,6 +268,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
             rows,
             arguments,
             size,
+            make_model=lambda: steps.tuned_model(run, steps.built_model(run, adapter)),
             evaluate_model=validate if "validation" in to_score else None,
             save_total_limit=config.train.save_total_limit,
             primary_metric=run.primary_metric,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,6 +86,39 @@ def hang(folder: Path, config: str) -> dict[str, Any]:
         (folder / f"failed-{RANK}.json").write_text(json.dumps([*found, time.time()]))
         sys.exit(found[0])
     return {"run": found}
+
+
+def sharded(folder: Path) -> dict[str, Any]:
+    """Trains each config in a folder with a model that CPU ranks share out, as Accelerate lets GPUs do."""
+    from accelerate import PartialState
+    from accelerate.utils import DistributedType
+    from torch import distributed
+
+    init = PartialState.__init__
+
+    def as_gpus(self: PartialState, *arguments: Any, **options: Any) -> None:
+        init(self, *arguments, **options)
+        if self.distributed_type == DistributedType.MULTI_CPU:
+            self.distributed_type = DistributedType.MULTI_GPU
+
+    PartialState.__init__ = as_gpus
+    found = {path.stem: outcome(path) for path in sorted(folder.glob("*.yaml"))}
+    for path in sorted(path for path in folder.glob("*.yaml") if found[path.stem][0] == 0):
+        if RANK == 0:
+            _interrupted(folder / path.stem / "run")
+        distributed.barrier()
+        found[f"{path.stem}-again"] = outcome(path)
+    return found
+
+
+def _interrupted(run: Path) -> None:
+    """Makes a run what it was after its first checkpoint; the finished one is kept beside it."""
+    shutil.copytree(run, run.parent / "whole")
+    (run / "all_results.json").unlink()
+    last = max((run / "checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    shutil.rmtree(last)
+    for path in run.glob("*.safetensors"):
+        path.unlink()
 
 
 def main(job: str, folder: str, *arguments: str) -> None:

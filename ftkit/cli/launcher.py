@@ -115,7 +115,13 @@ def launch(asked: Launch, command: Sequence[str], *, use_cpu: bool, timeout: int
             f"not all of {machines} machines came to {place} ({reason}). Start the command on each, with its own "
             "--machine-rank, and look whether each reaches that address"
         ) from None
-    except (ValueError, AssertionError, ConnectionError, ImportError) as error:
+    except ImportError as error:
+        raise ConfigError(
+            "--config-file: it needs a package that is not installed in this environment "
+            f"({str(error).strip().rstrip('.')}). DeepSpeed comes with pip install 'ftkit[deepspeed]'; or share out "
+            "the model by FSDP2: train.fsdp: true."
+        ) from None
+    except (ValueError, AssertionError, ConnectionError) as error:
         raise ConfigError(f"accelerate refuses this launch: {str(error).strip()}") from None
     return 0
 

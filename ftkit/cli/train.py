@@ -43,7 +43,7 @@ def command(
     if asked.is_asked:
         _launch(asked, config, overrides or [], trust_remote_code)
         return
-    from ftkit.engine.ranks import ending_together, warn_of_lonely_process
+    from ftkit.engine.launched import ending_together, warn_of_lonely_process
     from ftkit.speedups.startup import collector_at_rest
 
     warn_of_lonely_process()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -132,6 +133,11 @@ class FtkitTrainOptions(BaseModel):
         "none", description="Experiment trackers, one or several: tensorboard, wandb, mlflow, trackio, or none."
     )
     logging_steps: _Steps = Field(10, description="Log every so many optimizer steps.")
+    fsdp: bool | str | None = Field(
+        None,
+        description="true shares out weights, gradients and optimizer among the GPUs (FSDP2), layer by layer of the "
+        "model; fsdp_config says how.",
+    )
     max_skipped_steps: Annotated[int, Field(ge=0, le=LARGEST)] = Field(
         0,
         description="Optimizer steps that may be left out since their loss or gradient is NaN or infinite; one more "
@@ -243,6 +249,7 @@ if TYPE_CHECKING:
         data_seed: int | None = None
         use_cpu: bool | None = None
         ddp_timeout: int | None = None
+        deepspeed: dict[str, Any] | str | None = None
         ddp_backend: str | None = None
         bf16: bool | None = None
         fp16: bool | None = None
@@ -334,6 +341,21 @@ def stated_trackers(spec: TrainSpec) -> tuple[str, ...]:
                 f"pip install 'ftkit[{name}]', or leave it out."
             )
     return tuple(name for name in names if name != "none")
+
+
+def check_deepspeed(spec: TrainSpec) -> None:
+    """Refuses what DeepSpeed is to share out where it is not installed: by the config, or by the launcher's.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    launched = os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() in ("true", "1")
+    if (spec.deepspeed or launched) and not _is_installed("deepspeed"):
+        key = "train.deepspeed" if spec.deepspeed else "the launch config"
+        raise ConfigError(
+            f"{key}: DeepSpeed is not installed in this environment. Install it with pip install 'ftkit[deepspeed]', "
+            "or share out the model by FSDP2: train.fsdp: true."
+        )
 
 
 def _is_installed(package: str) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate.utils import parse_flag_from_env
+from accelerate import PartialState
+from accelerate.utils import DistributedType, parse_flag_from_env
 
 from ftkit.config.train import TrainSpec, stated_precision, training_arguments_kwargs
 from ftkit.errors import ConfigError
@@ -98,7 +99,17 @@ def computes_on_cpu(use_cpu: bool | None) -> bool:
 
 def is_sharded(arguments: TrainingArguments) -> bool:
     """Tells whether FSDP or DeepSpeed shares out the model itself among the processes."""
-    return bool(arguments.fsdp or arguments.deepspeed_plugin or parse_flag_from_env("ACCELERATE_USE_FSDP"))
+    return bool(arguments.deepspeed_plugin) or (asks_for_fsdp(arguments) and not computes_on_cpus())
+
+
+def asks_for_fsdp(arguments: TrainingArguments) -> bool:
+    """Tells whether the config, or the launcher, asks for FSDP."""
+    return bool(arguments.fsdp) or parse_flag_from_env("ACCELERATE_USE_FSDP")
+
+
+def computes_on_cpus() -> bool:
+    """Tells whether several processes compute on CPUs: Accelerate does not share out a model among those."""
+    return PartialState().distributed_type == DistributedType.MULTI_CPU
 
 
 def num_epochs(arguments: TrainingArguments, num_steps: int) -> float:

@@ -24,11 +24,12 @@ from ftkit.engine.current_batch import computing
 from ftkit.engine.global_batch import GlobalBatch
 from ftkit.engine.guards import FiniteGuard, NameRows, check_weights_are_finite
 from ftkit.engine.interruption import Agreement, Interruption
+from ftkit.engine.launched import give_weights
 from ftkit.engine.out_of_memory import FittingSteps, obstacle
 from ftkit.engine.pass_state import seed_draws
 from ftkit.engine.precision import unwrap_forward
-from ftkit.engine.ranks import give_weights
 from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, ends_epoch, is_best_of_equals
+from ftkit.engine.sharding import check_can_be_sharded, full_state, gathered, layer_classes, shards
 from ftkit.engine.step_plan import MicroBatchSampler, plan_steps
 from ftkit.engine.totals import Totals
 from ftkit.engine.training_rows import COUNTS, PARTS, PartsCollator, TrainingRows
@@ -88,6 +89,10 @@ class FtkitTrainer(Trainer):
             callbacks=[*callbacks, BestCheckpoint(), SaveAfterEvaluation(), Ending(early_stopping_patience)],
         )
         self.remove_callback(PrinterCallback)
+        plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
+        if plugin is not None:
+            check_can_be_sharded(model)
+            plugin.transformer_cls_names_to_wrap = plugin.transformer_cls_names_to_wrap or layer_classes(model)
         # The loss below is already divided by the items of a whole optimizer step.
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = False
@@ -242,7 +247,8 @@ class FtkitTrainer(Trainer):
         """Scores the validation rows by the same code as the final evaluation."""
         assert self.evaluate_model is not None
         # Several ranks meet in an evaluation; one that left it would let the others wait.
-        with self.interruption.at_once() if self.args.world_size == 1 else contextlib.nullcontext():
+        alone = self.interruption.at_once() if self.args.world_size == 1 else contextlib.nullcontext()
+        with alone, gathered(self.model):
             found = self.evaluate_model()
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
         self.log({name: value for name, value in metrics.items() if isinstance(value, (int, float))})
@@ -340,8 +346,17 @@ class FtkitTrainer(Trainer):
         count = torch.tensor(self.num_rows_of_rank, device=self.args.device)
         return int(self.accelerator.reduce(count, reduction="sum"))
 
-    def finished_model(self) -> PreTrainedModel:
-        """Returns the trained model in float32, without what Accelerate and torch.compile wrapped around it."""
+    def finished_model(self, make_model: Callable[[], PreTrainedModel]) -> PreTrainedModel:
+        """Returns the trained model in float32, without what Accelerate and torch.compile wrapped around it.
+
+        Args:
+            make_model: makes the model anew, to hold the weights of one that is sharded.
+        """
+        if shards(self.model):
+            state = full_state(self.model)
+            whole: Any = make_model()
+            whole.load_state_dict(state)
+            return whole.to(self.args.device)
         model = self.accelerator.unwrap_model(self.model_wrapped, keep_torch_compile=False)
         unwrap_forward(model)
         return model
@@ -403,6 +418,7 @@ class FtkitTrainer(Trainer):
             checkpoints.delete(folder)  # a damaged one that was passed over when the run was resumed
             keeping: Any = {"keep": self.num_checkpoints, "best": self.state.best_model_checkpoint}
             checkpoints.make_room(run_folder, checkpoints.estimated_bytes(self.model, self.optimizer), **keeping)
+            folder.mkdir()  # before any rank asks whether it is there: pieces of a model are saved after that
         self.accelerator.wait_for_everyone()
         try:
             self._write_checkpoint(model, trial, folder)

@@ -14,7 +14,7 @@ from ftkit.adapters.task_adapter import Encoded, TaskAdapter
 from ftkit.config.train import DEFAULT_ROWS, DEFAULT_TOKENS, TrainSpec
 from ftkit.console import note, warn
 from ftkit.engine import checkpoints
-from ftkit.engine.arguments import is_sharded, tell_accelerate, training_arguments
+from ftkit.engine.arguments import asks_for_fsdp, computes_on_cpus, is_sharded, tell_accelerate, training_arguments
 from ftkit.engine.batching import PART_COST, StepSize
 from ftkit.engine.guards import NameRows, check_weights_are_finite
 from ftkit.engine.interruption import Interruption
@@ -71,6 +71,8 @@ def start_engine(
         has_validation=has_validation,
     )
     check_precision(train, arguments)
+    if asks_for_fsdp(arguments) and computes_on_cpus():
+        warn("train.fsdp: processes on CPUs do not share out the model; each holds all of it")
     tell_accelerate(arguments)
     rehearse(arguments)
     set_seed(train.chosen_seed)  # the new head is drawn from it
@@ -103,6 +105,7 @@ def train(
     arguments: TrainingArguments,
     size: StepSize,
     *,
+    make_model: Callable[[], PreTrainedModel],
     evaluate_model: Callable[[], dict[str, Any]] | None,
     save_total_limit: int,
     primary_metric: str,
@@ -117,6 +120,7 @@ def train(
     """Trains from the start, or from a checkpoint.
 
     Args:
+        make_model: makes the model anew; see `FtkitTrainer.finished_model`.
         evaluate_model: scores the model on the validation rows; None without validation data.
         save_total_limit: checkpoints kept.
         primary_metric: shown after each evaluation.
@@ -156,7 +160,7 @@ def train(
         metrics = trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from)).metrics
     check_weights_are_finite(model, trainer.state.global_step)
     return Trained(
-        model=trainer.finished_model(),
+        model=trainer.finished_model(make_model),
         metrics={
             **metrics,
             **dealt_facts(trainer.plan),

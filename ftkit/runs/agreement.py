@@ -17,7 +17,8 @@ from ftkit.config.run_config import RunConfig
 from ftkit.data.cells import shown
 from ftkit.engine.arguments import computes_on_cpu
 from ftkit.engine.checkpoints import newest_finished
-from ftkit.engine.ranks import DEFAULT_TIMEOUT, join, num_launched, ranks
+from ftkit.engine.launched import join, num_launched, ranks
+from ftkit.engine.ranks import DEFAULT_TIMEOUT
 from ftkit.errors import ConfigError
 from ftkit.models.fingerprint import file_fingerprint
 from ftkit.runs.checked_run import CheckedRun

@@ -10,7 +10,7 @@ from typing import Any
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.run_config import BaseFacts, RunConfig, RunFacts, TaskFacts
-from ftkit.config.train import stated_precision, stated_trackers, train_warnings
+from ftkit.config.train import check_deepspeed, stated_precision, stated_trackers, train_warnings
 from ftkit.data.check import Problems
 from ftkit.data.group_split import check_groups
 from ftkit.errors import ConfigError
@@ -158,6 +158,7 @@ def check_run(config: RunConfig) -> CheckedRun:
     metrics, primary_metric = choose_metrics(config, task, group)
     stated_precision(config.train)
     stated_trackers(config.train)
+    check_deepspeed(config.train)
     kind.check_settings(_settings_given(config))
     spec = inspect_checkpoint(config.model)
     task_adapter_spec = kind.task_adapter(spec)

@@ -18,7 +18,7 @@ from every_kind import EVERY_KIND
 from ftkit.cli import launcher
 from ftkit.cli.launcher import Launch
 from ftkit.config import yaml
-from ftkit.engine.ranks import warn_of_lonely_process
+from ftkit.engine.launched import warn_of_lonely_process
 from ftkit.errors import ConfigError, MachineError
 
 ROOT = Path(__file__).resolve().parents[2]

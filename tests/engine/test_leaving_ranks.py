@@ -11,7 +11,8 @@ import pytest
 from torch.distributed import TCPStore
 
 from ftkit.engine import ranks
-from ftkit.engine.ranks import Ranks, ending_together
+from ftkit.engine.launched import ending_together
+from ftkit.engine.ranks import Ranks
 from ftkit.errors import RunError
 
 

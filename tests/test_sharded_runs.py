@@ -1,0 +1,66 @@
+"""A model that FSDP2 shares out among CPU ranks: trained, scored, saved whole, proven, and gone on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from every_kind import EVERY_KIND
+from ftkit.config import yaml
+from rank_jobs import found_by, launch
+
+SHARDED: dict[str, Any] = {"fsdp_config": {"state_dict_type": "SHARDED_STATE_DICT"}}
+RUNS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "full": ("text-classification", {}, {}),
+    "full-sharded": ("text-classification", SHARDED, {}),
+    "lora": ("text-classification", {}, {"method": "lora", "rank": 4}),
+    "lora-sharded": ("text-classification", SHARDED, {"method": "lora", "rank": 4}),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where two ranks have carried out `rank_jobs.sharded`."""
+    folder = tmp_path_factory.mktemp("sharded")
+    for name, (kind, train, tuner) in RUNS.items():
+        config = EVERY_KIND[kind](folder / name)
+        config["train"] |= {"fsdp": True, **train}
+        config["tuner"] = tuner or {"method": "full"}
+        (folder / f"{name}.yaml").write_text(yaml.dump(config))
+    config = EVERY_KIND["translation"](folder / "shared-table")
+    config["train"] |= {"fsdp": True}
+    (folder / "shared-table.yaml").write_text(yaml.dump(config))
+    done = launch("sharded", folder, timeout=500)
+    assert done.returncode == 0, done.stderr[-6000:]
+    return folder
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_sharded_run_is_saved_whole_and_proven(name: str, folder: Path) -> None:
+    for rank in range(2):
+        code, proof = found_by(folder, rank)[name]
+        assert (code, proof["num_processes"], proof["same_predictions"]) == (0, 2, True)
+    assert proof["published_rows"] == 16
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_it_goes_on_exactly(name: str, folder: Path) -> None:
+    assert found_by(folder, 0)[f"{name}-again"][0] == 0
+    whole, again = (
+        {key: tensor for path in sorted((folder / name / run).glob("*.safetensors"))
+         for key, tensor in load_file(path).items()}
+        for run in ("whole", "run")
+    )  # fmt: skip
+    assert whole.keys() == again.keys()
+    assert all(torch.equal(whole[key], again[key]) for key in whole)
+
+
+def test_a_table_that_encoder_and_decoder_share_is_refused(folder: Path) -> None:
+    code, message, *_ = found_by(folder, 0)["shared-table"]
+    assert code == 2
+    assert "share one table of embeddings" in message
+    assert not (folder / "shared-table" / "run").exists()
