@@ -55,6 +55,12 @@ def _questions(folder: Path) -> dict[str, Any]:
     return question_config(folder, tiny.make_checkpoint("bert", folder / "model"))
 
 
+def _summaries(folder: Path) -> dict[str, Any]:
+    config = _of_rows(folder, "summarization", {"document": "my card was lost on the train", "summary": "lost card"})
+    model = tiny.make_checkpoint("t5", folder / "writer")
+    return {**config, "model": {"checkpoint": str(model)}, "generation": {"num_beams": 1, "max_new_tokens": 8}}
+
+
 def _masks(folder: Path) -> dict[str, Any]:
     return _of_rows(folder, "fill-mask", {"text": "my card was lost on the train"})
 
@@ -90,6 +96,7 @@ EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "multiple-choice": _choices,
     "text-ranking": _ranking,
     "question-answering": _questions,
+    "summarization": _summaries,
     "fill-mask": _masks,
     "image-classification": _images,
     "audio-classification": _recordings,

@@ -33,7 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_runs_on_two_ranks(kind: str, folder: Path) -> None:
     for rank in range(2):
-        code, proof = found_by(folder, rank)[kind]
+        code, proof, *_ = found_by(folder, rank)[kind]
+        assert code == 0, proof
         assert (code, proof["num_processes"], proof["reloaded_from_disk"]) == (0, 2, True)
     run = folder / kind / "run"
     published = [path.read_text().splitlines() for path in (run / "predictions").glob("*.jsonl")]
