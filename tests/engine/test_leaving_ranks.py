@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from torch.distributed import TCPStore
 
-from ftkit.engine import ranks
+from ftkit.engine import launched
 from ftkit.engine.launched import ending_together
 from ftkit.engine.ranks import Ranks
 from ftkit.errors import RunError
@@ -44,9 +44,9 @@ def test_a_store_that_has_ended_is_no_traceback(monkeypatch: pytest.MonkeyPatch)
     del store
 
     def found() -> Ranks:
-        ranks._Here.ranks = here
+        launched._Here.ranks = here
         return here
 
-    monkeypatch.setattr(ranks, "ranks", found)
+    monkeypatch.setattr(launched, "ranks", found)
     with pytest.raises(RunError, match="the disk is full"), ending_together():
         raise RunError("the disk is full")
