@@ -61,6 +61,14 @@ def _summaries(folder: Path) -> dict[str, Any]:
     return {**config, "model": {"checkpoint": str(model)}, "generation": {"num_beams": 1, "max_new_tokens": 8}}
 
 
+def _conversations(folder: Path) -> dict[str, Any]:
+    said = [{"role": "user", "content": "who won"}, {"role": "assistant", "content": "our team"}]
+    config = _of_rows(folder, "text-generation", {"messages": said})
+    model = tiny.make_checkpoint("llama", folder / "talker")
+    data = {**config["data"], "chat_template": "plain", "answered_rows": 3}
+    return {**config, "model": {"checkpoint": str(model)}, "data": data}
+
+
 def _masks(folder: Path) -> dict[str, Any]:
     return _of_rows(folder, "fill-mask", {"text": "my card was lost on the train"})
 
@@ -97,6 +105,7 @@ EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "text-ranking": _ranking,
     "question-answering": _questions,
     "summarization": _summaries,
+    "text-generation": _conversations,
     "fill-mask": _masks,
     "image-classification": _images,
     "audio-classification": _recordings,
