@@ -85,7 +85,7 @@ def test_the_checkpoint_is_loaded_so(
         asked.update(options)
         return "settings"
 
-    monkeypatch.setattr(transformers, "BitsAndBytesConfig", settings)
+    monkeypatch.setattr("transformers.BitsAndBytesConfig", settings)
     adapter = tiny.make_adapter(checkpoint("bert"), LABELS)
     spec = dataclasses.replace(adapter.spec, quantization=bits)
     auto_class = transformers.AutoModelForSequenceClassification
