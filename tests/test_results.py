@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ftkit.adapters.task_adapter import Encoded
+from ftkit.adapters.rows import Encoded
 from ftkit.engine.evaluation import Evaluation
 from ftkit.runs.results import collect_results, cut_off_warnings, truncation_warnings
 from ftkit.types import Split, TextExample

@@ -17,7 +17,8 @@ from ftkit.types import Family, Label, LabelSpace, Split, TextExample
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from ftkit.adapters.task_adapter import Batch, Encoded, TaskAdapter
+    from ftkit.adapters.rows import Batch, Encoded
+    from ftkit.adapters.task_adapter import TaskAdapter
 
 EXAMPLES: tuple[tuple[str, str], ...] = (
     ("my card was lost on the train", "topic_10"),

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-from ftkit.adapters.task_adapter import Batch
+from ftkit.adapters.rows import Batch
 
 _current: ContextVar[Batch | None] = ContextVar("current_batch", default=None)
 

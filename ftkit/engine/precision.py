@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ftkit.adapters.task_adapter import Batch, Encoded, TaskAdapter
+from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.train import Precision, TrainSpec, stated_precision
 from ftkit.console import note, warn
 from ftkit.data.files import atomic_write_json

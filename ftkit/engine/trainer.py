@@ -16,7 +16,8 @@ from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from ftkit.adapters.task_adapter import Batch, Encoded, TaskAdapter
+from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.engine import checkpoints
 from ftkit.engine.arguments import is_sharded
 from ftkit.engine.batching import StepSize

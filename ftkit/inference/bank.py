@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ftkit.adapters.task_adapter import Arrays, Prediction, TaskAdapter
+from ftkit.adapters.rows import Arrays
+from ftkit.adapters.task_adapter import Prediction, TaskAdapter
 from ftkit.errors import CheckpointError, DataError, UserError, did_you_mean, name_list
 from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.inference.bank_member import Job, Member

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ftkit.adapters.task_adapter import Encoded, TaskAdapter
+from ftkit.adapters.rows import Encoded
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.inference.input_rows import InputRows, Window
 from ftkit.runs.trained_adapter import TrainedAdapter
 

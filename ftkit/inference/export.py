@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ftkit.adapters.task_adapter import Arrays, TaskAdapter
+from ftkit.adapters.rows import Arrays
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.files import CONFIG_FILE
 from ftkit.data.files import atomic_folder, atomic_write_json, atomic_write_text, free_folder
 from ftkit.data.problems import Problems

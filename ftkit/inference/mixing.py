@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ftkit.adapters.task_adapter import Arrays, Batch, TaskAdapter, Tensors
+from ftkit.adapters.rows import Arrays, Batch, Tensors
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import cost_batches, join
 from ftkit.engine.out_of_memory import computed_in_memory

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ftkit.adapters.task_adapter import Arrays, TaskAdapter
+from ftkit.adapters.rows import Arrays
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.run_config import RunConfig
 from ftkit.data.cells import shown
 from ftkit.data.files import json_safe

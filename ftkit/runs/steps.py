@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ftkit.adapters.task_adapter import Encoded, EncodedToScore, TaskAdapter
+from ftkit.adapters.rows import Encoded, EncodedToScore
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.run_config import RunConfig
 from ftkit.config.train import stated_trackers
 from ftkit.console import is_main_process, note

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from ftkit.adapters.task_adapter import Encoded, TaskAdapter
+from ftkit.adapters.rows import Encoded
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.train import TrainSpec
 from ftkit.engine.batching import StepSize
 from ftkit.models.spec import CheckpointSpec

@@ -10,7 +10,8 @@ import importlib
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ftkit.adapters.task_adapter import Encoded, TaskAdapter
+from ftkit.adapters.rows import Encoded
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.train import TrainSpec
 from ftkit.engine.batching import StepSize
 from ftkit.models.spec import CheckpointSpec

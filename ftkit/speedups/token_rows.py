@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ftkit.adapters.task_adapter import Batch
+from ftkit.adapters.rows import Batch
 from ftkit.engine.batching import cheapest_split
 from ftkit.engine.current_batch import current_batch
 from ftkit.speedups.memory import filled_to

@@ -23,7 +23,7 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
-from ftkit.adapters.task_adapter import Batch
+from ftkit.adapters.rows import Batch
 from ftkit.config.train import TrainSpec, compiles
 from ftkit.engine.arguments import is_sharded
 from ftkit.engine.current_batch import computing

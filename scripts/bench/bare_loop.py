@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup
 
-from ftkit.adapters.task_adapter import Batch
+from ftkit.adapters.rows import Batch
 from ftkit.config.train import DEFAULT_TOKENS
 from ftkit.engine.batching import PART_COST, StepSize, padding_share, parts, plan_epoch
 from ftkit.engine.current_batch import computing

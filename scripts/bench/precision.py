@@ -22,7 +22,8 @@ from typing import Any
 
 import torch
 
-from ftkit.adapters.task_adapter import Batch, TaskAdapter
+from ftkit.adapters.rows import Batch
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.run_config import load_config
 from ftkit.engine import training
 from ftkit.engine.batching import plan_epoch

@@ -16,7 +16,7 @@ import cells
 import tiny
 from ftkit.adapters.constant_loss import constant_binary_cross_entropy, constant_cross_entropy
 from ftkit.adapters.objectives.labels import LabelObjective
-from ftkit.adapters.task_adapter import Batch, Encoded
+from ftkit.adapters.rows import Batch, Encoded
 from ftkit.types import LabelSpace, ProblemType, TextExample
 
 OPTIONS: list[dict[str, Any]] = [

@@ -11,7 +11,7 @@ import ftkit
 from cells import make_adapter, make_split
 from ftkit.adapters import encoding
 from ftkit.adapters.preprocessors.tokens import tokenized
-from ftkit.adapters.task_adapter import Encoded
+from ftkit.adapters.rows import Encoded
 from ftkit.data.large.table import ExampleTable, write_examples
 from ftkit.kinds import large
 from runs import run_config

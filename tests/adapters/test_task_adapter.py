@@ -15,7 +15,8 @@ import torch
 import transformers
 
 import cells
-from ftkit.adapters.task_adapter import Batch, Encoded, Objective, Preprocessor
+from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.task_adapter import Objective, Preprocessor
 from ftkit.errors import ConfigError
 from ftkit.kinds.table import KINDS, find_kind
 from ftkit.tuners.spec import METHODS

@@ -15,7 +15,8 @@ import pytest
 import torch
 
 import tiny
-from ftkit.adapters.task_adapter import Encoded, Prediction, TaskAdapter, Tensors
+from ftkit.adapters.rows import Encoded, Tensors
+from ftkit.adapters.task_adapter import Prediction, TaskAdapter
 from ftkit.types import Label, LabelSpace, Split, natural_sort
 
 TEXTS, TOPICS = zip(*tiny.EXAMPLES, strict=True)

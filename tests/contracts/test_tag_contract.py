@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import tiny
-from ftkit.adapters.task_adapter import Tensors
+from ftkit.adapters.rows import Tensors
 from ftkit.errors import CheckpointError
 from ftkit.tag_schemes import tag_names
 from ftkit.types import LabelSpace, TokenExample

@@ -20,7 +20,8 @@ from safetensors.torch import load_file
 
 import cells
 import tiny
-from ftkit.adapters.task_adapter import Batch, TaskAdapter
+from ftkit.adapters.rows import Batch
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.errors import ConfigError
 from ftkit.kinds.table import find_kind
 from ftkit.models.loading import LoadedModel

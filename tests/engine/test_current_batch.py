@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftkit.adapters.task_adapter import Batch
+from ftkit.adapters.rows import Batch
 from ftkit.engine.current_batch import computing, current_batch
 
 

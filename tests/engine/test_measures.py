@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from ftkit.adapters.task_adapter import Batch, Encoded, EncodedToScore, ObjectiveBase, TaskAdapter
+from ftkit.adapters.rows import Batch, Encoded, EncodedToScore
+from ftkit.adapters.task_adapter import ObjectiveBase, TaskAdapter
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import evaluate, mean_loss, row_measures
 from ftkit.errors import DataError

@@ -14,7 +14,7 @@ import torch
 from transformers import TrainerCallback
 
 import tiny
-from ftkit.adapters.task_adapter import Batch
+from ftkit.adapters.rows import Batch
 from ftkit.engine.batching import BatchLimits, StepSize
 from ftkit.engine.evaluation import mean_loss, predict_windows
 from ftkit.engine.out_of_memory import FittingSteps, computed_in_memory, obstacle

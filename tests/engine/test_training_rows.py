@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ftkit.adapters.columns import pad_columns
-from ftkit.adapters.task_adapter import Batch, Encoded
+from ftkit.adapters.rows import Batch, Encoded
 from ftkit.engine.batching import StepSize
 from ftkit.engine.step_plan import MicroBatchSampler, RowOfEpoch, StepPlan
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows

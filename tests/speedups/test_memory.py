@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-from ftkit.adapters.task_adapter import Batch
+from ftkit.adapters.rows import Batch
 from ftkit.engine.current_batch import computing
 from ftkit.speedups.memory import keep_freed_memory
 from ftkit.speedups.token_rows import current_rows

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny
-from ftkit.adapters.task_adapter import Batch
+from ftkit.adapters.rows import Batch
 from ftkit.engine.current_batch import computing
 from ftkit.errors import ConfigError
 from ftkit.speedups.token_rows import Rows, current_rows

@@ -11,7 +11,7 @@ import torch
 
 import cells
 import tiny
-from ftkit.adapters.task_adapter import Batch
+from ftkit.adapters.rows import Batch
 from ftkit.errors import ConfigError
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.saving import attach_adapter, save_adapter

@@ -13,7 +13,7 @@ import torch
 
 import cells
 import tiny
-from ftkit.adapters.task_adapter import Batch
+from ftkit.adapters.rows import Batch
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.rank_allocation import RankAllocation
 from ftkit.tuners.spec import TunerSpec

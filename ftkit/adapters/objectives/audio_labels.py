@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ftkit.adapters.objectives.labels import LabelObjective
-from ftkit.adapters.task_adapter import Arrays, Batch, Encoded, Tensors
+from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -15,7 +15,8 @@ import numpy as np
 from ftkit.adapters.objectives.labels import LabelObjective
 from ftkit.adapters.objectives.tags import ragged
 from ftkit.adapters.preprocessors.candidates import COUNT
-from ftkit.adapters.task_adapter import Arrays, Batch, Encoded, Prediction, Preprocessor, Tensors
+from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
+from ftkit.adapters.task_adapter import Prediction, Preprocessor
 from ftkit.types import CandidatesExample
 
 if TYPE_CHECKING:

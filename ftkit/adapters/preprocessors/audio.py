@@ -13,7 +13,8 @@ import numpy as np
 
 from ftkit.adapters.columns import pad_columns
 from ftkit.adapters.label_column import label_array
-from ftkit.adapters.task_adapter import Batch, Encoded, PreprocessorBase
+from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.task_adapter import PreprocessorBase
 from ftkit.data.audio import AudioError, AudioExample, audio_seconds, read_audio
 from ftkit.errors import ConfigError, DataError
 from ftkit.models.audio_input import audio_input, load_feature_extractor

@@ -20,7 +20,7 @@ from ftkit.adapters.preprocessors.text import (
     TextPreprocessor,
 )
 from ftkit.adapters.preprocessors.tokens import dataset_of, in_chunks
-from ftkit.adapters.task_adapter import Batch, Encoded
+from ftkit.adapters.rows import Batch, Encoded
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, TextExample
 

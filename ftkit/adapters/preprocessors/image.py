@@ -12,7 +12,8 @@ import numpy as np
 from ftkit.adapters.columns import pad_columns
 from ftkit.adapters.label_column import label_array
 from ftkit.adapters.preprocessors.image_augmentation import augmented
-from ftkit.adapters.task_adapter import Batch, Encoded, PreprocessorBase
+from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.task_adapter import PreprocessorBase
 from ftkit.data.images import ImageExample, open_image
 from ftkit.models.image_processors import PIXELS, check_fits, load_image_processor, tensor_shape
 from ftkit.models.spec import CheckpointSpec

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, dataset_of, id_column
-from ftkit.adapters.task_adapter import Encoded, Packs
+from ftkit.adapters.rows import Encoded, Packs
 
 Ids = list[int]
 CONVERSATION, TURN, PROMPT = "conversation", "turn", "prompt"

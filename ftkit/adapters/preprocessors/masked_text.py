@@ -18,7 +18,7 @@ from ftkit.adapters.preprocessors.blocks import cut_blocks
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, TokenPreprocessor, dataset_of, id_column, in_chunks
 from ftkit.adapters.preprocessors.word_encoder import special_tokens
 from ftkit.adapters.preprocessors.word_numbers import word_numbers
-from ftkit.adapters.task_adapter import Batch, Encoded
+from ftkit.adapters.rows import Batch, Encoded
 from ftkit.errors import CheckpointError, ConfigError, DataError
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, TextExample

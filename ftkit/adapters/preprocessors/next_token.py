@@ -23,7 +23,7 @@ from ftkit.adapters.preprocessors.learnt_rows import (
 from ftkit.adapters.preprocessors.sequences import ConversationSequences
 from ftkit.adapters.preprocessors.text_sequences import DocumentSequences, PromptSequences, Sequences
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, TokenPreprocessor, dataset_of, id_column
-from ftkit.adapters.task_adapter import Batch, Encoded, EncodedToScore
+from ftkit.adapters.rows import Batch, Encoded, EncodedToScore
 from ftkit.data.conversations import ConversationExample, Form
 from ftkit.errors import ConfigError, DataError
 from ftkit.models.generation import GenerationSpec

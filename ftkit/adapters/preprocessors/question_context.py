@@ -17,7 +17,7 @@ import pyarrow as pa
 from ftkit.adapters.preprocessors.pair_layout import PairLayout, continued_layout, marked_layout
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, TokenPreprocessor, dataset_of, id_column, in_chunks
 from ftkit.adapters.preprocessors.windows import cut_windows
-from ftkit.adapters.task_adapter import Batch, Encoded, EncodedToScore
+from ftkit.adapters.rows import Batch, Encoded, EncodedToScore
 from ftkit.data.questions import Answer, QuestionExample
 from ftkit.errors import CheckpointError, ConfigError
 from ftkit.models.spec import CheckpointSpec

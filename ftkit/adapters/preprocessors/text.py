@@ -22,7 +22,7 @@ from ftkit.adapters.preprocessors.tokens import (
     in_chunks,
     tokenized,
 )
-from ftkit.adapters.task_adapter import Encoded
+from ftkit.adapters.rows import Encoded
 from ftkit.types import TextExample
 
 

@@ -22,7 +22,7 @@ from ftkit.adapters.preprocessors.languages import Languages
 from ftkit.adapters.preprocessors.long_texts import beginning
 from ftkit.adapters.preprocessors.prompts import Prompts, source_affixes
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, TokenPreprocessor, dataset_of, id_column, in_chunks
-from ftkit.adapters.task_adapter import Batch, Encoded, EncodedToScore
+from ftkit.adapters.rows import Batch, Encoded, EncodedToScore
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.spec import CheckpointSpec
 from ftkit.models.target_ids import target_ids

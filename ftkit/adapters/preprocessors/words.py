@@ -16,7 +16,7 @@ import pyarrow as pa
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, TokenPreprocessor, dataset_of, id_column
 from ftkit.adapters.preprocessors.windows import cut_windows
 from ftkit.adapters.preprocessors.word_encoder import WordEncoder
-from ftkit.adapters.task_adapter import Encoded
+from ftkit.adapters.rows import Encoded
 from ftkit.console import warn
 from ftkit.errors import ConfigError
 from ftkit.models.spec import CheckpointSpec

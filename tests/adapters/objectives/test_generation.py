@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import tiny
-from ftkit.adapters.task_adapter import Batch
+from ftkit.adapters.rows import Batch
 from ftkit.errors import CheckpointError, ConfigError
 from pairs import make_pairs, make_sources, make_translator
 from plain import saved

@@ -14,7 +14,8 @@ from torch.nn import functional
 
 import tiny
 from ftkit.adapters.objectives.labels import LabelObjective
-from ftkit.adapters.task_adapter import Batch, TaskAdapter
+from ftkit.adapters.rows import Batch
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.engine.evaluation import window_size
 from ftkit.errors import CheckpointError
 from ftkit.types import Label, LabelSpace, ProblemType

@@ -60,7 +60,7 @@ def test_hits_are_counted_by_rank(checkpoint: Callable[[str], Path]) -> None:
     labels = torch.tensor([[-100, 9, 5], [4, -100, -100]])
     from types import SimpleNamespace
 
-    from ftkit.adapters.task_adapter import Batch
+    from ftkit.adapters.rows import Batch
 
     batch = Batch({"input_ids": torch.zeros(2, 3, dtype=torch.long)}, labels)
     found = objective.measure(SimpleNamespace(logits=logits), batch)

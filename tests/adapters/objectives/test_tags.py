@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ftkit.adapters.objectives.tags import ragged
-from ftkit.adapters.task_adapter import Batch
+from ftkit.adapters.rows import Batch
 from ftkit.types import LabelSpace
 from tagged import TAGS, make_sentences, make_tagger
 

@@ -10,7 +10,8 @@ import pytest
 
 import tiny
 from ftkit.adapters.preprocessors.tokens import ENCODE_CHUNK
-from ftkit.adapters.task_adapter import Encoded, TaskAdapter
+from ftkit.adapters.rows import Encoded
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.types import Label, LabelSpace, ProblemType, Split
 
 MakeAdapter = Callable[..., TaskAdapter]
