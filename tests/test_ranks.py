@@ -81,7 +81,7 @@ def test_a_finished_run_is_left_alone(folder: Path) -> None:
 
 def test_a_rank_that_hangs_is_named_and_a_restart_goes_on(checkpoint, tmp_path) -> None:
     config = EVERY_KIND["text-classification"](tmp_path / "data")
-    config["train"] |= {"ddp_timeout": 12, "num_train_epochs": 4}
+    config["train"] |= {"ddp_timeout": 12, "num_train_epochs": 8}
     (tmp_path / "run.yaml").write_text(yaml.dump(config))
     done = launch("hang", tmp_path, tmp_path / "run.yaml", restarts=1)
     assert done.returncode == 0, done.stderr[-5000:]

@@ -84,6 +84,7 @@ class TinyRuns:
                 self.rows,
                 arguments,
                 SIZE,
+                make_model=lambda: self.adapter.objective.build().model,
                 evaluate_model=evaluate if scores else None,
                 save_total_limit=settings.get("save_total_limit", 9),
                 primary_metric="accuracy",

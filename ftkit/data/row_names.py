@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class RowNames:
@@ -16,6 +18,8 @@ class RowNames:
 
     def __init__(self, rows: Iterable[Iterable[str]]) -> None:
         """Goes through the names of all rows; of each row it keeps a few bytes."""
+        import numpy as np  # here and not above: checking a config does without
+
         numbers: dict[str, int] = {}
         found, ends = array("i"), array("q", [0])
         for names in rows:
@@ -30,4 +34,6 @@ class RowNames:
 
     def counts(self) -> np.ndarray:
         """Returns how many rows have each name."""
+        import numpy as np
+
         return np.bincount(self._numbers, minlength=self._num_names)

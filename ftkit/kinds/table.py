@@ -99,8 +99,8 @@ def find_task(name: str) -> Task:
         return _checked(entry_points[name].load(), name)
     choices = [*KINDS, *entry_points]
     raise ConfigError(
-        f"task: there is no task {name!r}.{did_you_mean(name, choices)} There is {name_list(choices)}; "
-        "a task of one's own is named file.py:NAME or package.module:NAME."
+        f"task: there is no task {name!r}.{did_you_mean(name, choices)} There is "
+        f"{name_list(choices, limit=len(choices))}; a task of one's own is named file.py:NAME or package.module:NAME."
     )
 
 

@@ -1,5 +1,6 @@
 """A prediction that was interrupted goes on behind its last whole row, and ends as one that was not."""
 
+import contextvars
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,7 @@ def texts(tmp_path: Path) -> Path:
 
 
 def call(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["predict", *map(str, arguments)])
+    return contextvars.copy_context().run(CliRunner().invoke, app, ["predict", *map(str, arguments)])
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
