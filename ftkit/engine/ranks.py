@@ -86,6 +86,7 @@ class Ranks:
         self.timeout = DEFAULT_TIMEOUT
         self.are_agreed = self.has_told = False
         self._num_exchanges = 0
+        self._lost: frozenset[int] = frozenset()
         self._processes: list[Process] = []
 
     def exchange(self, value: Any) -> list[Any]:
@@ -188,6 +189,7 @@ class Ranks:
             time.sleep(0.05)
         if found := self._told():
             return found
+        self._lost = frozenset(missing)
         for rank in missing if self._processes else ():
             self._processes[rank].end()
         told = MachineError(
@@ -205,7 +207,7 @@ class Ranks:
         with contextlib.suppress(RuntimeError):  # the store has ended
             self.store.set(f"left/{self.rank}", "")
             deadline = time.monotonic() + SECONDS_TO_TELL
-            while self.rank == 0 and self._silent("left") and time.monotonic() < deadline:
+            while self.rank == 0 and {*self._silent("left")} - self._lost and time.monotonic() < deadline:
                 time.sleep(0.05)
 
     def _fail(self, error: Exception) -> None:
