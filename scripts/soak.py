@@ -171,7 +171,7 @@ def _sample(values: Sequence[Any], count: int, rng: random.Random) -> list[Any]:
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[Callable[[int], None] | None]:
     """Mounts a disk whose size the yielded function sets; yields None where nobody may mount one."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)  # of the variant before
 
     def mount(options: str) -> bool:
         command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
