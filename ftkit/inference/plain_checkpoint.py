@@ -176,18 +176,18 @@ def _task(folder: Path, spec: CheckpointSpec, peft_config: Mapping[str, Any] | N
         UserError: they do not tell, or tell something else.
     """
     architectures = _architectures(folder, spec)
-    known = _known_kind(architectures, spec, peft_config)
+    known = _known_kinds(architectures, spec, peft_config)
     if choices.task is not None:
         task = find_task(choices.task)
-        if known is not None and task.kind_name != known:
+        if known and task.kind_name not in known:
             raise UserError(
                 f"--task {choices.task}: {folder} holds no fine-tuned head for {task.kind_name}; it was saved as "
                 f"{name_list(architectures) if peft_config is None else peft_config.get('task_type')}, which is for "
-                f"{known}. Say --task {known}, or leave it out."
+                f"{known[0]}. Say --task {known[0]}, or leave it out."
             )
         return task
-    if known is not None:
-        return find_task(known)
+    if known:
+        return find_task(known[0])
     saved = f"it was saved as {name_list(architectures)}" if architectures else "its config.json names no class"
     if any(name.endswith(_WRITERS) for name in architectures):
         raise UserError(
@@ -207,12 +207,14 @@ def _architectures(folder: Path, spec: CheckpointSpec) -> tuple[str, ...]:
     return tuple(own) if isinstance(own, list) else spec.architectures
 
 
-def _known_kind(
+def _known_kinds(
     architectures: Sequence[str], checkpoint: CheckpointSpec, peft_config: Mapping[str, Any] | None
-) -> str | None:
-    """Returns the kind whose heads are called like what was saved; None where any text may have been written.
+) -> list[str]:
+    """Returns the kinds whose heads are called like what was saved, the most usual first; none where any text may have
+    been written.
 
-    Transformers calls a classifier of recordings like one of texts: what the checkpoint reads tells them apart.
+    A classifier of texts with one output is also what a ranker is. Transformers calls a classifier of recordings like
+    one of texts: what the checkpoint reads tells them apart.
     """
     halves = [
         (kind.name, spec)
@@ -223,8 +225,10 @@ def _known_kind(
     ]
     if peft_config is not None and peft_config.get("task_type") is not None:
         task_type = peft_config["task_type"]
-        return next((name for name, spec in halves if spec.peft_task == task_type), None)
-    return next((name for saved in architectures for name, spec in halves if _is_head(saved, spec, checkpoint)), None)
+        found = [name for name, spec in halves if spec.peft_task == task_type]
+    else:
+        found = [name for saved in architectures for name, spec in halves if _is_head(saved, spec, checkpoint)]
+    return list(dict.fromkeys(found))
 
 
 def _is_head(saved: str, spec: TaskAdapterSpec, checkpoint: CheckpointSpec) -> bool:
@@ -257,7 +261,7 @@ def _labels(folder: Path, spec: CheckpointSpec, peft_config: Mapping[str, Any] |
         problem_type = "single_label_classification"
     if len(set(names)) < len(names):
         raise CheckpointError(f"{own / 'config.json'}: id2label gives one name to several outputs. Correct it there.")
-    if _are_defaults(names) and problem_type != "regression":
+    if _are_defaults(names) and problem_type != "regression" and len(names) > 1:
         warn(
             f"{folder}: the labels are called {name_list(names, limit=3)}: transformers' own names, not the authors'. "
             "Labels of a file have to be these"

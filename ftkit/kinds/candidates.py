@@ -10,6 +10,7 @@ from typing import Any
 
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.check import Problems, Wording, check_leaks, check_size
+from ftkit.errors import CheckpointError, name_list
 from ftkit.kinds.kind import Plain, Splits
 from ftkit.kinds.labelled import REGRESSION_NAME
 from ftkit.kinds.probes import probe_text
@@ -28,7 +29,16 @@ def one_score(train: Split, task: Task, data: Any) -> LabelSpace:
 
 
 def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: Any, where: str) -> Plain:
-    """Returns the one output of a cross-encoder that ftkit did not make."""
+    """Returns the one output of a cross-encoder that ftkit did not make.
+
+    Raises:
+        CheckpointError: it has several, which are labels.
+    """
+    if labels is not None and len(labels) != 1:
+        raise CheckpointError(
+            f"{where}: its head has {len(labels)} outputs, {name_list(labels.names, limit=3)}; a model that scores "
+            "candidates has one. Say --task text-classification, or leave it out."
+        )
     return Plain(labels=ONE_SCORE)
 
 

@@ -16,15 +16,17 @@ from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import TextDataSpec
 from ftkit.errors import DataError, name_list
 from ftkit.kinds import candidates
-from ftkit.kinds.kind import Kind, Role, Settings, Splits
+from ftkit.kinds.kind import Kind, Plain, Role, Settings, Splits
 from ftkit.kinds.label_settings import saved_labels
 from ftkit.kinds.task import Task
 from ftkit.metrics.simple_methods import MOST_CANDIDATES, by_choices_alone
 from ftkit.metrics.table import GROUPS
-from ftkit.types import CandidatesExample, Split
+from ftkit.models.spec import CheckpointSpec
+from ftkit.types import CandidatesExample, LabelSpace, Split
 
 WORDING = Wording("question", "questions", "word for word")
 _NO_CHOICES = Choices(())
+_OPTIONS = {"cut_side": "left"}  # where a tokenizer joins texts: a passage loses its beginning, its question stays
 
 
 class MultipleChoiceData(TextDataSpec):
@@ -217,9 +219,18 @@ def _num_candidates(split: Split) -> int:
     return sum(len(example.candidates) for example in split.examples)
 
 
+def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: Any, where: str) -> Plain:
+    """Returns the one output of a cross-encoder, and that a passage is cut at its beginning.
+
+    Raises:
+        CheckpointError: it has several outputs.
+    """
+    return dataclasses.replace(candidates.of_plain_checkpoint(labels, spec, data, where), options=_OPTIONS)
+
+
 def adapter_options(train: Split, labels: Any, data: MultipleChoiceData, settings: Settings) -> dict[str, Any]:
-    """Returns what the adapter is made with: a passage is cut at its beginning, so that its question stays."""
-    return {"cut_side": "left"}
+    """Returns what the adapter is made with."""
+    return dict(_OPTIONS)
 
 
 KIND = Kind(
@@ -242,7 +253,7 @@ KIND = Kind(
     probe=candidates.probe,
     lengthened=candidates.lengthened,
     adapter_options=adapter_options,
-    of_plain_checkpoint=candidates.of_plain_checkpoint,
+    of_plain_checkpoint=of_plain_checkpoint,
     task_adapters=candidates.task_adapters("ChoiceObjective"),
     metrics=GROUPS["multiple-choice"],
     baselines=baselines,

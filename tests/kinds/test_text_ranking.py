@@ -11,7 +11,7 @@ import pytest
 import ftkit
 from ftkit.data.problems import Problems
 from ftkit.data.readers import open_table
-from ftkit.errors import DataError
+from ftkit.errors import CheckpointError, DataError
 from ftkit.kinds.text_ranking import KIND, TextRankingData
 from ftkit.types import CandidatesExample, Split
 
@@ -127,3 +127,20 @@ def test_a_run_end_to_end(checkpoint: Any, tmp_path: Path) -> None:
     report = json.loads((run.output_dir / "report.json").read_text())
     assert [block["block"] for block in report["page"]["results"]["blocks"]] == ["rank-histogram", "ranking-errors"]
     assert "orders documents by their relevance" in (run.output_dir / "README.md").read_text()
+    _check_that_others_are_opened(run.output_dir, file, tmp_path / "other")
+
+
+def _check_that_others_are_opened(run: Path, file: Path, other: Path) -> None:
+    """A cross-encoder that ftkit did not make is a classifier of texts with one output, named as transformers does."""
+    other.mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        (other / name).write_bytes((run / name).read_bytes())
+    config = json.loads((other / "config.json").read_text())
+    del config["problem_type"]
+    (other / "config.json").write_text(json.dumps({**config, "id2label": {0: "LABEL_0"}, "label2id": {"LABEL_0": 0}}))
+    found = ftkit.load(other, task="text-ranking").evaluate(str(file))
+    assert found["ndcg@10"] == ftkit.load(run).evaluate(str(file))["ndcg@10"]
+    three = {"id2label": {0: "a", 1: "b", 2: "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
+    (other / "config.json").write_text(json.dumps({**config, **three}))
+    with pytest.raises(CheckpointError, match="its head has 3 outputs, 'a', 'b', 'c'; a model that scores candidates"):
+        ftkit.load(other, task="text-ranking")
