@@ -53,6 +53,14 @@ def recall(ranked_K: Ranked, depth: int) -> float:
     return float((ranked_K[:depth] > 0).sum() / (ranked_K > 0).sum())
 
 
+NUMBERS: dict[str, Callable[[Ranked], float]] = {
+    "ndcg@10": lambda ranked_K: ndcg(ranked_K, 10),
+    "mrr@10": lambda ranked_K: reciprocal_rank(ranked_K, 10),
+    "map": average_precision,
+    "recall@10": lambda ranked_K: recall(ranked_K, 10),
+}
+"""Name of a metric -> what it gives one query that has a relevant candidate."""
+
 _LISTS = datasets.Features(
     {"predictions": datasets.List(datasets.Value("float64")), "references": datasets.List(datasets.Value("float64"))}
 )
@@ -68,13 +76,12 @@ Args:
 """
     input_features = (_LISTS,)
     key: str
-    number: Callable[[Ranked], float]
 
     def _compute(self, predictions: Sequence[Any], references: Sequence[Any]) -> Scores:
         self.notes = {}
         both = zip(predictions, references, strict=True)
         pairs = [(np.asarray(scores, float), np.asarray(relevances, float)) for scores, relevances in both]
-        values = [type(self).number(ranked(*pair)) for pair in pairs if (pair[1] > 0).any()]
+        values = [NUMBERS[self.key](ranked(*pair)) for pair in pairs if (pair[1] > 0).any()]
         if not values:
             return self._undefined((self.key,), "no query has a relevant candidate")
         if len(values) < len(pairs):
@@ -86,7 +93,6 @@ class Ndcg(_RankingMetric):
     """NDCG of the first ten."""
 
     key = "ndcg@10"
-    number = staticmethod(lambda ranked_K: ndcg(ranked_K, 10))
     description_text = "The discounted gain of the first ten candidates over that of the best order."
     citation_text = "Järvelin and Kekäläinen (2002), 10.1145/582415.582418."
 
@@ -95,7 +101,6 @@ class Mrr(_RankingMetric):
     """MRR of the first ten."""
 
     key = "mrr@10"
-    number = staticmethod(lambda ranked_K: reciprocal_rank(ranked_K, 10))
     description_text = "The mean of 1 / rank of the first relevant candidate, 0 below the tenth."
     citation_text = "Voorhees (1999), The TREC-8 Question Answering Track Report."
 
@@ -104,7 +109,6 @@ class MeanAveragePrecision(_RankingMetric):
     """MAP over all candidates."""
 
     key = "map"
-    number = staticmethod(average_precision)
     description_text = "The mean over queries of the mean precision at the ranks of relevant candidates."
     citation_text = "Manning, Raghavan and Schütze (2008), Introduction to Information Retrieval, section 8.4."
 
@@ -113,7 +117,6 @@ class Recall(_RankingMetric):
     """Recall of the first ten."""
 
     key = "recall@10"
-    number = staticmethod(lambda ranked_K: recall(ranked_K, 10))
     description_text = "The share of relevant candidates that stand among the first ten."
     citation_text = "Manning, Raghavan and Schütze (2008), Introduction to Information Retrieval, section 8.4."
 

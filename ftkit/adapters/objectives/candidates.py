@@ -86,7 +86,9 @@ class ChoiceObjective(_CandidatesObjective):
 
         `scores` are the probabilities of each example's candidates, (N,) of arrays (K,).
         """
-        shares = [_softmax(scores_K) for scores_K in _scores_of(arrays, encoded, start, stop)]
+        from scipy.special import softmax
+
+        shares = [softmax(scores_K) for scores_K in _scores_of(arrays, encoded, start, stop)]
         found = {
             "predictions": np.array([share_K.argmax() for share_K in shares], np.int64),
             "confidences": np.array([share_K.max() for share_K in shares]),
@@ -136,8 +138,3 @@ def _scores_of(arrays: Arrays, encoded: Encoded, start: int, stop: int) -> list[
     """Returns the scores of the candidates of examples `start` to `stop`, without padding."""
     counts = encoded.rows.select_columns([COUNT]).select(range(start, stop))[COUNT]
     return [np.asarray(row[:count], np.float64) for row, count in zip(arrays["scores"], counts, strict=True)]
-
-
-def _softmax(scores_K: np.ndarray) -> np.ndarray:
-    powers_K = np.exp(scores_K - scores_K.max())
-    return powers_K / powers_K.sum()

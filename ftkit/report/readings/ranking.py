@@ -6,18 +6,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ftkit.metrics.ranking import average_precision, ndcg, ranked, recall, reciprocal_rank
+from ftkit.metrics.ranking import NUMBERS, ranked
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.intervals import bootstrap
 from ftkit.report.readings.reading import Reading, interval_note
 from ftkit.report.texts import headline_text
 
-_NUMBERS: dict[str, Callable[[np.ndarray], float]] = {
-    "ndcg@10": lambda ranked_K: ndcg(ranked_K, 10),
-    "mrr@10": lambda ranked_K: reciprocal_rank(ranked_K, 10),
-    "map": average_precision,
-    "recall@10": lambda ranked_K: recall(ranked_K, 10),
-}
 _MOST_SHOWN = 5
 
 
@@ -39,7 +33,7 @@ def ranking_answers(content: ReportContent, split: EvaluatedSplit, row: int) -> 
 
 def _notes(content: ReportContent, split: EvaluatedSplit, value: float | None) -> Iterator[str]:
     metric = content.primary_metric
-    number = _NUMBERS.get(metric)
+    number = NUMBERS.get(metric)
     counted = [ranked_K for ranked_K in ranked_relevances(split) if (ranked_K > 0).any()]
     if number is None or value is None or not counted:
         return
