@@ -6,13 +6,22 @@ import contextlib
 import functools
 import os
 import socket
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ftkit.console import warn
-from ftkit.engine.ranks import DEFAULT_TIMEOUT, HOW_TO_NAME_THE_NETWORK, Ranks, first_line, meeting_point
-from ftkit.errors import ConfigError, FtkitError, MachineError
+from ftkit.console import note, warn
+from ftkit.engine.ranks import (
+    DEFAULT_TIMEOUT,
+    HOW_TO_NAME_THE_NETWORK,
+    LOOKS_EVERY,
+    SAYS_WHO_IS_MISSING_AFTER,
+    Ranks,
+    first_line,
+    meeting_point,
+)
+from ftkit.errors import ConfigError, FtkitError, Interrupted, MachineError
 
 if TYPE_CHECKING:
     from torch.distributed import Store
@@ -62,19 +71,51 @@ def ranks() -> Ranks:
 
 @functools.cache
 def _meet() -> tuple[Store, int, int]:
-    from torch import distributed
+    """Returns the store that all ranks reach, this rank, and how many there are; none is waited for but the server.
+
+    PyTorch's own rendezvous waits in C++, where a signal is not heard.
+    """
+    from torch.distributed import PrefixStore, TCPStore
 
     try:
-        store, rank, world_size = next(distributed.rendezvous("env://", timeout=timedelta(seconds=DEFAULT_TIMEOUT)))
-    except (RuntimeError, ValueError) as error:
+        rank, world_size, port = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
+        host = os.environ["MASTER_ADDR"]
+        # torchrun keeps a store of its own, across restarts of its ranks.
+        serves = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+        if not serves:
+            _wait_for_server(host, port, seconds=DEFAULT_TIMEOUT)
+        store = TCPStore(host, port, world_size, serves, wait_for_workers=False, multi_tenant=True)
+    except KeyError as error:
         raise MachineError(
-            f"rank {os.environ.get('RANK', '?')} on {socket.gethostname()} cannot reach {meeting_point()}, where the "
+            f"{num_launched()} processes were launched, and {error.args[0]} is not set in this one"
+        ) from None
+    except (RuntimeError, ValueError, OSError) as error:
+        raise MachineError(
+            f"rank {os.environ['RANK']} on {socket.gethostname()} cannot reach {meeting_point()}, where the "
             f"ranks meet ({first_line(error)}). It is the address of rank 0 (--main-process-ip, MASTER_ADDR), which "
             "every host must reach"
         ) from None
-    # torchrun keeps its store when it restarts ranks, with the words and addresses of those that have ended.
+    # torchrun's store holds the words and addresses of ranks that have ended.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return distributed.PrefixStore(f"ftkit/attempt-{attempt}", store), rank, world_size
+    return PrefixStore(f"ftkit/attempt-{attempt}", store), rank, world_size
+
+
+def _wait_for_server(host: str, port: int, *, seconds: float) -> None:
+    """Waits until the store of rank 0, or of the launcher, can be reached."""
+    start, is_told = time.monotonic(), False
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=SAYS_WHO_IS_MISSING_AFTER).close()
+        except OSError as error:
+            waited = time.monotonic() - start
+            if waited > seconds:
+                raise
+            if waited > SAYS_WHO_IS_MISSING_AFTER and not is_told:
+                is_told = True
+                note(f"rank {os.environ['RANK']}: waiting for rank 0 at {meeting_point()} ({first_line(error)})")
+            time.sleep(LOOKS_EVERY)
+        else:
+            return
 
 
 def _meeting_place() -> dict[str, Any]:
@@ -159,6 +200,8 @@ def ending_together() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if isinstance(error, Interrupted) and _Here.ranks is None:
+            raise  # nobody is met any more: the others hear the same signal, or end with this rank
         found = error
         if not getattr(error, "is_told_elsewhere", False) and not ranks().has_told:
             with contextlib.suppress(RuntimeError):  # the store has ended with rank 0

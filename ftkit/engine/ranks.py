@@ -164,6 +164,8 @@ class Ranks:
         if found := self._told():
             return found
         self._fail(error)
+        if isinstance(error, Interrupted):  # no mistake of one: whoever hears of it first tells
+            return error if self._is_first_to_tell() else self._told(seconds=SECONDS_TO_TELL) or error
         deadline = time.monotonic() + (SECONDS_TO_TELL if self.are_agreed else SECONDS_TO_AGREE)
         goes_on = f"exchange/{self._num_exchanges + 1}"  # who is there already does not make this mistake
         while self._silent("failed", goes_on) and time.monotonic() < deadline:
