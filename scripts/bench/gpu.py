@@ -3,9 +3,10 @@
     python scripts/bench/gpu.py --output runs/bench-gpu
 
 The models have random weights and the sizes of BERT base and of a Llama of 1.1 billion parameters; all weights are
-trained. They classify made-up texts whose lengths differ as those of messages do: most are short, few are long. A
-side's share of the peak is the operations that the model needs for the real tokens (see work.py), over the seconds and
-over what a large bf16 matrix product reaches on the same card. Without a GPU it ends with code 2.
+trained, or adapters (LoRA) of all linear layers. They classify made-up texts whose lengths differ as those of messages
+do: most are short, few are long. A side's share of the peak is the operations that the model needs for the real tokens
+(see work.py), over the seconds and over what a large bf16 matrix product reaches on the same card. Without a GPU it
+ends with code 2.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,30 +38,35 @@ class Model:
     Attributes:
         config: model type and sizes of the checkpoint.
         rows: texts of the one epoch; half a minute or so on a large card.
+        lora_rank: of adapters that are trained instead of all weights.
     """
 
     title: str
     config: Mapping[str, Any]
     batch_size: int
     rows: int
+    lora_rank: int | None = None
 
+    @property
+    def flops_share(self) -> float:
+        """Of the operations of training all weights: nobody needs the gradient of a weight that rests."""
+        return 1.0 if self.lora_rank is None else 2 / 3
+
+
+LLAMA = {
+    "model_type": "llama",
+    "vocab_size": 32_000,
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+}
 
 MODELS = {
     "bert": Model("BERT base", {"model_type": "bert", "vocab_size": 30_522}, batch_size=32, rows=16_384),
-    "llama": Model(
-        "Llama, 1.1 billion parameters",
-        {
-            "model_type": "llama",
-            "vocab_size": 32_000,
-            "hidden_size": 2048,
-            "intermediate_size": 8192,
-            "num_hidden_layers": 16,
-            "num_attention_heads": 32,
-            "num_key_value_heads": 8,
-        },
-        batch_size=16,
-        rows=2_048,
-    ),
+    "llama": Model("Llama, 1.1 billion parameters", LLAMA, batch_size=16, rows=2_048),
+    "llama-lora": Model("Llama, 1.1 billion parameters, LoRA", LLAMA, batch_size=16, rows=2_048, lora_rank=16),
 }
 
 
@@ -88,7 +94,8 @@ def main() -> None:
         texts = write_texts(folder, rows, model.config["vocab_size"])
         training = Training(str(folder / "checkpoint"), 1, model.batch_size, 2e-5)
         work = training_work(training, folder, texts)
-        sides = [SIDES[side](training, folder) for side in arguments.variants]
+        work = replace(work, flops=round(work.flops * model.flops_share))
+        sides = [SIDES[side](training, folder, model.lora_rank) for side in arguments.variants]
         found[name] = measure(sides, work, machine, folder, arguments.repeats)
         print(table(model, found[name], machine), flush=True)
     (output / "results.json").write_text(json.dumps({"machine": machine, "models": found}, indent=2), encoding="utf-8")
@@ -147,28 +154,34 @@ def _text(made: random.Random, vocab_size: int) -> str:
 # --- the sides ---
 
 
-def ftkit_side(name: str, title: str, **train: Any) -> Callable[[Training, Path], Variant]:
+Side = Callable[[Training, Path, int | None], Variant]
+"""What makes one of the sides of a training, its folder, and the rank of adapters, if such are trained."""
+
+
+def ftkit_side(name: str, title: str, **train: Any) -> Side:
     """Returns what makes one of ftkit's sides, with keys of the config's section `train`."""
 
-    def make(training: Training, folder: Path) -> Variant:
+    def make(training: Training, folder: Path, lora_rank: int | None) -> Variant:
         data = {name: str(folder / f"{name}.csv") for name in ("train", "test")}
         sections = {"task": "text-classification", "data": {**data, "columns": {"text": "text", "label": "label"}}}
+        sections |= {} if lora_rank is None else {"tuner": {"method": "lora", "rank": lora_rank}}
         return ftkit_variant(name, title, training, sections, precision="bf16", **train)
 
     return make
 
 
-def plain_side(training: Training, folder: Path) -> Variant:
+def plain_side(training: Training, folder: Path, lora_rank: int | None) -> Variant:
     """Returns the Trainer's side."""
     files = ("--train", folder / "train.csv", "--test", folder / "test.csv", "--text", "text", "--label", "label")
+    tuner = () if lora_rank is None else ("--lora-rank", lora_rank)
 
     def command(seed: int, output: Path) -> list[str]:
-        return script("plain_classification.py", *training.flags(seed, output), *files, "--precision", "bf16")
+        return script("plain_classification.py", *training.flags(seed, output), *files, *tuner, "--precision", "bf16")
 
     return Variant("plain", "plain Trainer", command)
 
 
-SIDES: Mapping[str, Callable[[Training, Path], Variant]] = {
+SIDES: Mapping[str, Side] = {
     "ftkit": ftkit_side("ftkit", "ftkit"),
     "ftkit-unpad": ftkit_side("ftkit-unpad", "ftkit, unpad", unpad=True),
     "plain": plain_side,

@@ -8,6 +8,7 @@ import argparse
 
 import numpy as np
 from datasets import load_dataset
+from peft import LoraConfig, TaskType, get_peft_model
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -30,6 +31,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--test", required=True)
     add_text_flags(parser)
     parser.add_argument("--pad-to-max-length", action="store_true", help="fill every text up to 128, as run_glue does")
+    parser.add_argument("--lora-rank", type=int, help="train adapters of all linear layers and the head, and no more")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     return parser.parse_args()
 
@@ -52,6 +54,9 @@ def main() -> None:
     model = AutoModelForSequenceClassification.from_pretrained(
         arguments.checkpoint, num_labels=len(names), id2label=dict(enumerate(names)), label2id=label2id
     )
+    if arguments.lora_rank is not None:
+        adapters = {"r": arguments.lora_rank, "lora_alpha": 2 * arguments.lora_rank, "target_modules": "all-linear"}
+        model = get_peft_model(model, LoraConfig(task_type=TaskType.SEQ_CLS, **adapters))
     first_step, collator = FirstStep(), CountingCollator(DataCollatorWithPadding(tokenizer=tokenizer))
     trainer = Trainer(
         model=model,
