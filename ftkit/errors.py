@@ -73,6 +73,10 @@ class DataError(UserError):
     """A data file, row or label is wrong."""
 
 
+class NothingFits(DataError):
+    """Each of the examples is longer than the model reads, so that nothing of them could be learnt."""
+
+
 class CheckpointError(UserError):
     """A checkpoint cannot be used for what was asked."""
 

@@ -242,12 +242,6 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     startup.wake_collector()
     limits = evaluation.prediction_limits(config.train, adapter.objective, device_type=arguments.device.type)
 
-    def validate() -> dict[str, Any]:
-        quick, split = adapter.for_validation(), run.splits["validation"]
-        with precision.full_precision(model):
-            found = to_score["validation"]
-            return evaluation.evaluate(model, quick, split, found, run.scorer, limits, to_be_read=False).metrics
-
     size = training.step_size(config.train, arguments, padding_is_free=speedups.padding_is_free)
     choice = precision.choose_precision(
         config.train,
@@ -261,6 +255,14 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         resume=directory.continues,
     )
     speedups.attach("tuned", model, size=size)
+    rows, to_score = steps.with_reference(run, model, adapter, rows, to_score, limits, arguments)
+
+    def validate() -> dict[str, Any]:
+        quick, split = adapter.for_validation(), run.splits["validation"]
+        with precision.full_precision(model):
+            found = to_score["validation"]
+            return evaluation.evaluate(model, quick, split, found, run.scorer, limits, to_be_read=False).metrics
+
     with speedups, trackers.abandoned_on_failure():
         trained = training.train(
             model,

@@ -69,6 +69,14 @@ def _conversations(folder: Path) -> dict[str, Any]:
     return {**config, "model": {"checkpoint": str(model)}, "data": data}
 
 
+def _preferences(folder: Path) -> dict[str, Any]:
+    pair = {"prompt": "who won ", "chosen": "our team", "rejected": "the rain"}
+    config = _of_rows(folder, "preference-tuning", pair)
+    model = tiny.make_checkpoint("llama", folder / "talker")
+    data = {**config["data"], "answered_rows": 3}
+    return {**config, "model": {"checkpoint": str(model)}, "data": data, "tuner": {"method": "lora"}}
+
+
 def _masks(folder: Path) -> dict[str, Any]:
     return _of_rows(folder, "fill-mask", {"text": "my card was lost on the train"})
 
@@ -106,6 +114,7 @@ EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "question-answering": _questions,
     "summarization": _summaries,
     "text-generation": _conversations,
+    "preference-tuning": _preferences,
     "fill-mask": _masks,
     "image-classification": _images,
     "audio-classification": _recordings,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Tensors = dict[str, "torch.Tensor"]
 Arrays = dict[str, np.ndarray]
 
+REFERENCE = "reference"
+"""The column of rows that says what the model measured of them before it was trained; see `Objective.remembers`."""
+
 
 class Packs(NamedTuple):
     """Rows that hold several examples each.

@@ -169,12 +169,17 @@ class Objective(Protocol):
         is_measured: whether a model is judged by what adds up over rows, such as losses and hits of tokens, and not
             by predictions; see `measure`.
         talks: whether it answers conversations; see `stream`.
+        remembers: names of what is measured of every row before the model is trained, and stands in its column
+            `reference` from then on, as numbers in this order; none where the loss compares with nothing of the kind.
+        proven: names of what a saved model has to measure as the trained one does, of a model judged by measures.
     """
 
     options: ClassVar[tuple[str, ...]]
     one_pass: ClassVar[bool]
     most_rows: ClassVar[int | None]
     formats: ClassVar[tuple[str, ...]]
+    remembers: ClassVar[tuple[str, ...]]
+    proven: ClassVar[tuple[str, ...]]
 
     @property
     def is_measured(self) -> bool: ...  # noqa: D102
@@ -289,6 +294,8 @@ class ObjectiveBase:
     one_pass: ClassVar[bool] = True
     most_rows: ClassVar[int | None] = None
     formats: ClassVar[tuple[str, ...]] = ("jsonl",)
+    remembers: ClassVar[tuple[str, ...]] = ()
+    proven: ClassVar[tuple[str, ...]] = ("loss",)
 
     @property
     def settles(self) -> bool:

@@ -66,13 +66,17 @@ def _conversation(role: str) -> Callable[[RowCells, bool], Found]:
 
 
 def _alpaca(cells: RowCells, with_labels: bool) -> Found:
+    answer = (answer_turn(cells.text("output")),) if with_labels else ()
+    return {"messages": (*alpaca_question(cells), *answer)}
+
+
+def alpaca_question(cells: RowCells) -> tuple[Message, ...]:
+    """Returns what is asked in Alpaca's form: instruction and input, behind what was said before."""
     asked = cells.text("instruction")
     given = cells.read("input", optional_text, None)
-    turns = [user_turn(asked if given is None else f"{asked}\n\n{given}")]
-    if with_labels:
-        turns.append(answer_turn(cells.text("output")))
+    turn = user_turn(asked if given is None else f"{asked}\n\n{given}")
     before = cells.read("history", _history, NO_MESSAGES)
-    return {"messages": led_by(cells.read("system", optional_text, None), [*before, *turns])}
+    return led_by(cells.read("system", optional_text, None), [*before, turn])
 
 
 def _history(cell: Any) -> tuple[Message, ...]:
@@ -138,7 +142,7 @@ PREFERENCE = ("chosen", "rejected")
 def find_format(
     said: str | None, source: str, available: Sequence[str], columns: Mapping[str, str], *, with_labels: bool
 ) -> ChatFormat:
-    """Returns the format of a file.
+    """Returns the format of a file of conversations, prompts or documents.
 
     Args:
         said: `data.format`; None to go by the columns. Rows that are only to be predicted may have another.
@@ -149,36 +153,50 @@ def find_format(
     Raises:
         DataError: it has the columns of none, or not those of the one that was said, or preference pairs.
     """
-    formats = FORMATS.values() if said is None else [FORMATS[said]]
-    found = _first(formats, available, columns, with_labels=with_labels)
+    found = first_format(FORMATS, said, available, columns, with_labels=with_labels)
     if found is None and not with_labels:
-        found = _first(FORMATS.values(), available, columns, with_labels=False)
+        found = first_format(FORMATS, None, available, columns, with_labels=False)
     if found is not None and not (said is None and with_labels and set(PREFERENCE) <= set(available)):
         return found
     if set(PREFERENCE) <= set(available):
         raise DataError(
-            f"{source}: the columns 'chosen' and 'rejected' hold preference pairs, which this version does not learn "
-            f"from; it learns from {name_list(FORMATS)}.\n"
-            "Fix: to learn the chosen answers alone, write each with its conversation under 'messages'."
+            f"{source}: the columns 'chosen' and 'rejected' hold preference pairs, which are learnt from by a kind "
+            f"of their own; text-generation learns from {name_list(FORMATS)}.\n"
+            "Fix: task: preference-tuning. To learn the chosen answers alone, write each with its conversation under "
+            "'messages'."
         )
-    raise _no_format(said, source, available, columns)
+    raise no_format(FORMATS, said, source, available, columns)
 
 
-def _first(
-    formats: Any, available: Sequence[str], columns: Mapping[str, str], *, with_labels: bool
+def first_format(
+    formats: Mapping[str, ChatFormat],
+    said: str | None,
+    available: Sequence[str],
+    columns: Mapping[str, str],
+    *,
+    with_labels: bool,
 ) -> ChatFormat | None:
-    return next((one for one in formats if one.is_of(available, columns, with_labels=with_labels)), None)
+    """Returns the format that was said, or the first of all, if a file has its columns; else None."""
+    tried = formats.values() if said is None else [formats[said]]
+    return next((one for one in tried if one.is_of(available, columns, with_labels=with_labels)), None)
 
 
-def _no_format(said: str | None, source: str, available: Sequence[str], columns: Mapping[str, str]) -> DataError:
+def no_format(
+    formats: Mapping[str, ChatFormat],
+    said: str | None,
+    source: str,
+    available: Sequence[str],
+    columns: Mapping[str, str],
+) -> DataError:
+    """Returns the error of a file that has the columns of no format, or not those of the one that was said."""
     if said is not None:
-        missing = [role for role in FORMATS[said].needs if columns.get(role) not in available]
+        missing = [role for role in formats[said].needs if columns.get(role) not in available]
         return DataError(
             f"{source}: data.format is {said}, but there is no column {columns[missing[0]]!r}; there is "
             f"{name_list(available)}.{did_you_mean(columns[missing[0]], available)}\n"
             f"Fix: name it: data.columns.{missing[0]}, or leave data.format out."
         )
-    rows = "\n".join(f"  {one.name:<18} {one.shown}" for one in FORMATS.values())
+    rows = "\n".join(f"  {one.name:<18} {one.shown}" for one in formats.values())
     return DataError(
         f"{source}: the columns {name_list(available)} are those of no format that is known:\n{rows}\n"
         "Fix: rename the columns, or say which is which: data.columns, such as {messages: dialogue}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ftkit.data.check import Wording, check_leaks, check_size
 from ftkit.data.conversations import LEADS, ConversationExample, Message, is_answer
@@ -28,7 +29,7 @@ def check_conversations(splits: Mapping[str, Split], problems: Problems) -> None
             for message, remedy in _wrong_with(example):
                 problems.error(f"{split.name}: {message}", where=split.where(example), remedy=remedy)
         _check_unanswered(split, problems)
-    _check_one_form(splits, problems)
+    check_one_form(splits, problems)
     train = splits.get("train")
     if train is not None and train.examples:
         others = [split for split in splits.values() if split is not train]
@@ -38,7 +39,7 @@ def check_conversations(splits: Mapping[str, Split], problems: Problems) -> None
 def check_questions(split: Split, problems: Problems) -> None:
     """Reports rows in which there is nothing to be answered."""
     for example in split.examples:
-        for message, remedy in _wrong_with_messages(example.asked) if example.messages else ():
+        for message, remedy in wrong_with_messages(example.asked) if example.messages else ():
             problems.error(f"{split.name}: {message}", where=split.where(example), remedy=remedy)
         if not example.asked and not (example.prompt or "").strip():
             problems.error(
@@ -50,7 +51,7 @@ def check_questions(split: Split, problems: Problems) -> None:
 
 def _wrong_with(example: ConversationExample) -> Iterator[Problem]:
     if example.form == "conversation":
-        yield from _wrong_with_messages(example.messages)
+        yield from wrong_with_messages(example.messages)
         if not any(map(is_answer, example.messages)):
             yield (
                 "there is nothing to learn: no message is the assistant's" if example.messages else "no messages",
@@ -64,7 +65,8 @@ def _wrong_with(example: ConversationExample) -> Iterator[Problem]:
             yield f"the {name} is empty", "fill it in, or delete the row"
 
 
-def _wrong_with_messages(messages: tuple[Message, ...]) -> Iterator[Problem]:
+def wrong_with_messages(messages: tuple[Message, ...]) -> Iterator[Problem]:
+    """Yields what is wrong with the messages of a conversation."""
     for number, message in enumerate(messages, 1):
         if not message["content"].strip() and not message.get("tool_calls"):
             yield (
@@ -89,9 +91,9 @@ def _check_unanswered(split: Split, problems: Problems) -> None:
         )
 
 
-def _check_one_form(splits: Mapping[str, Split], problems: Problems) -> None:
+def check_one_form(splits: Mapping[str, Split], problems: Problems) -> None:
     """A model that is asked by a chat template in one row and by plain text in another learns neither well."""
-    first: dict[str, tuple[Split, ConversationExample]] = {}
+    first: dict[str, tuple[Split, Any]] = {}
     for split in splits.values():
         for example in split.examples:
             first.setdefault(example.form, (split, example))

@@ -51,6 +51,7 @@ class ConversationExample:
         tools: JSON schemas of the functions that the assistant may call.
         prompt: a plain text that is to be gone on with.
         completion: how it goes on; without a prompt, a document. None when the row is only to be predicted.
+        num_given: messages at the beginning of which nothing is learnt, whoever says them.
         line: where the row begins in its file, for messages.
         group: what the row shares with others that must stay on one side of a split, such as its user.
         cell_errors: what of the row could not be read.
@@ -61,6 +62,7 @@ class ConversationExample:
     tools: tuple[Mapping[str, Any], ...] = ()
     prompt: str | None = None
     completion: str | None = None
+    num_given: int = 0
     line: int = 0
     group: str | None = None
     cell_errors: tuple[CellError, ...] = ()

@@ -21,6 +21,7 @@ from ftkit.errors import ConfigError, DataError, name_list
 from ftkit.inference.choices import Choices
 from ftkit.inference.input_rows import INPUTS, InputRows, OnBadRow, Window, check_is_list, check_on_bad_row, made
 from ftkit.inference.opening import Tasks, named_base, open_model
+from ftkit.inference.reference import Opened, with_reference
 from ftkit.inference.windows import one_ahead, windows
 from ftkit.kinds.large import examples_of
 from ftkit.kinds.splits import read_options, read_splits
@@ -220,6 +221,7 @@ class Predictor:
         problems.raise_if_any()
         reads = scorer.reads_predictions
         rows = encode_to_score(self.adapter.preprocessor, split.examples, all_predicted=reads)
+        rows = with_reference(Opened(self.folder, self.config, self.kind, self.adapter, self.model), rows, self.limits)
         with progress(f"scoring {split.source}", len(split)) as advance:
             outcome = evaluate(
                 self.model,

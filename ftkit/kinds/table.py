@@ -21,6 +21,7 @@ KINDS: dict[str, str] = {
     "text-ranking": "ftkit.kinds.text_ranking:KIND",
     "question-answering": "ftkit.kinds.question_answering:KIND",
     "text-generation": "ftkit.kinds.text_generation:KIND",
+    "preference-tuning": "ftkit.kinds.preference_tuning:KIND",
     "image-classification": "ftkit.kinds.image_classification:KIND",
     "audio-classification": "ftkit.kinds.audio_classification:KIND",
     "summarization": "ftkit.kinds.summarization:KIND",

@@ -161,18 +161,26 @@ def of_plain_checkpoint(
     labels: LabelSpace | None, spec: CheckpointSpec, data: TextGenerationData, where: str
 ) -> Plain:
     """Returns what a model that ftkit did not make is used with: its chat template, if it has one."""
+    return Plain(labels=None, options=plain_options(spec, data.chat_template))
+
+
+def plain_options(spec: CheckpointSpec, chat_template: str | None) -> dict[str, Any]:
+    """Returns what the adapter of a model that ftkit did not make is made with.
+
+    Args:
+        chat_template: as in `data.chat_template`.
+    """
     from ftkit.models.tokenizers import load_tokenizer
 
-    template = template_text(data.chat_template)
+    template = template_text(chat_template)
     has_template = template is not None or bool(load_tokenizer(spec).chat_template)
-    options = {
+    return {
         "form": "conversation" if has_template else "prompt",
         "chat_template": template,
         "num_written": 0,
         "max_new_tokens": min(filter(None, (spec.max_positions, LONGEST_ANSWER))),
         "generation": {"num_beams": 1, "validation_num_beams": 1},
     }
-    return Plain(labels=None, options=options)
 
 
 def probe(position: int) -> ConversationExample:

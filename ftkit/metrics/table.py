@@ -72,6 +72,7 @@ _ANSWERS = "question-answering"
 _FILL_MASK, _SUMMARIZATION = "fill-mask", "summarization"
 _ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 _NEXT_TOKENS = "text-generation"
+_PREFERENCES = "preference-tuning"
 
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
 _RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
@@ -218,6 +219,31 @@ METRICS: tuple[MetricEntry, ...] = (
         inputs=("num_first", "items"),
     ),
     MetricEntry(name="exact_match", reference="ftkit.metrics.texts:ExactMatch", keys={_NEXT_TOKENS: ("exact_match",)}),
+    MetricEntry(
+        name="reward_accuracy",
+        reference="ftkit.metrics.preferences:RewardAccuracy",
+        keys={_PREFERENCES: ("reward_accuracy",)},
+        inputs=("num_right", "items"),
+    ),
+    MetricEntry(
+        name="rewards",
+        reference="ftkit.metrics.preferences:Rewards",
+        keys={_PREFERENCES: ("reward_margin", "chosen_reward", "rejected_reward")},
+        inputs=("chosen_reward", "rejected_reward", "items"),
+    ),
+    MetricEntry(
+        name="log_probs",
+        reference="ftkit.metrics.preferences:LogProbs",
+        keys={_PREFERENCES: ("chosen_log_prob", "rejected_log_prob")},
+        inputs=("chosen_log_prob", "rejected_log_prob", "items"),
+    ),
+    MetricEntry(
+        name="kl",
+        reference="ftkit.metrics.preferences:KlDivergence",
+        keys={_PREFERENCES: ("kl",)},
+        inputs=("kl", "items"),
+        lower_is_better=("kl",),
+    ),
 )
 """Every built-in metric."""
 
@@ -332,6 +358,13 @@ GROUPS: dict[str, MetricGroup] = {
             # What is trained on: metrics that read answers have to be asked for, and take long.
             primary="loss",
             gives={"predictions": "texts", "references": "texts"},
+        ),
+        MetricGroup(
+            name=_PREFERENCES,
+            scorer="ftkit.metrics.preference_scorer:PreferenceScorer",
+            defaults=("reward_accuracy", "rewards", "log_probs", "kl"),
+            # What papers on DPO report of held-out pairs; the loss rises with every pair that is wrong by much.
+            primary="reward_accuracy",
         ),
         MetricGroup(name="loss"),
     )

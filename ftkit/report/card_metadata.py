@@ -11,6 +11,7 @@ from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.escape import one_line
 from ftkit.report.saved import Card
 from ftkit.report.texts import source_name
+from ftkit.report.usage.usage import find_usage
 
 # Where the Hub's metrics have another id than ftkit's key without its averaging.
 _METRIC_IDS = {"pearson": "pearsonr", "spearman": "spearmanr", "chrf++": "chrf"}
@@ -31,7 +32,7 @@ def front_matter(card: Card, title: str) -> str:
     data = ModelCardData(
         language=list(card.languages) or None,
         library_name="peft" if is_adapter else "transformers",
-        pipeline_tag=card.kind,
+        pipeline_tag=_pipeline_tag(card),
         tags=["ftkit", card.kind, *by_method],
         base_model=(bases[0] if len(bases) == 1 else bases) or None,
         base_model_relation=_relation(card) if bases else None,
@@ -43,6 +44,11 @@ def front_matter(card: Card, title: str) -> str:
     return data.to_yaml()
 
 
+def _pipeline_tag(card: Card) -> str:
+    """Returns what the Hub shows and serves the model as: it knows fewer kinds than there are ways to train."""
+    return find_usage(card.recipe.usage).pipeline_tag or card.kind
+
+
 def _relation(card: Card) -> str:
     if card.merged is not None:
         return "merge"
@@ -52,10 +58,11 @@ def _relation(card: Card) -> str:
 def _eval_results(card: Card) -> list[Any]:
     from huggingface_hub import EvalResult
 
+    tag = _pipeline_tag(card)
     return [
         EvalResult(
-            task_type=card.kind,
-            task_name=card.kind.replace("-", " ").capitalize(),
+            task_type=tag,
+            task_name=tag.replace("-", " ").capitalize(),
             metric_args={"num_rows": result.num_rows},
             **result.model_dump(exclude={"num_rows"}),
         )

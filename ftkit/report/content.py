@@ -188,14 +188,13 @@ OF_POSITIVE_LABEL = ("precision", "recall", "f1", "roc_auc")
 """Metrics that are, of two labels, those of the positive one."""
 
 # What all_results.json tells of a split beside its scores.
-_NO_SCORES = (
-    *("samples", "truncated_samples", "runtime", "samples_per_second", "steps_per_second"),
-    *("truncated_sources_share", "cut_off_share"),
-)
+_NO_SCORES = ("samples", "truncated_samples", "runtime", "samples_per_second", "steps_per_second", "cut_off_share")
 
 
 def _is_score(name: str, value: Any) -> bool:
-    return name not in _NO_SCORES and (value is None or isinstance(value, (int, float, np.number)))
+    if name in _NO_SCORES or (name.startswith("truncated_") and name.endswith("_share")):
+        return False
+    return value is None or isinstance(value, (int, float, np.number))
 
 
 def _is_repeated(name: str, scores: Mapping[str, float | None]) -> bool:

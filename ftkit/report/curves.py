@@ -100,6 +100,30 @@ def metric_curve(
     return drawing.svg
 
 
+def lines_curve(history: History, metrics: Sequence[str], *, title: str, name: str) -> str | None:
+    """Draws metrics of one unit on validation over epochs; None where they were not scored twice.
+
+    Args:
+        history: the trainer's log history.
+        metrics: keys without prefix, such as `reward_margin`.
+        name: goes before the ids of the SVG.
+    """
+    found = [(metric, *_series(history, f"eval_{metric}")) for metric in metrics]
+    if any(len(epochs) < 2 for _, epochs, _ in found):
+        return None
+    colors = (LIGHT["accent"], LIGHT["good"], LIGHT["error"])
+    with Drawing(name, f"{title} over epochs", size=(HALF, 3.5)) as drawing:
+        axes = drawing.figure.add_subplot()
+        titled(drawing.figure, title)
+        axes.axhline(0, color=LIGHT["muted"], linewidth=0.8)
+        for (metric, epochs, values), color in zip(found, colors, strict=False):
+            axes.plot(epochs, values, "o-", color=color, markersize=4, label=metric_name(metric))
+        axes.set_xlabel("epoch")
+        legend_above(axes)
+        quiet_grid(axes)
+    return drawing.svg
+
+
 def _mark_best(axes: Axes, best_epoch: float | None) -> None:
     if best_epoch is None:
         return

@@ -23,6 +23,8 @@ BLOCKS: dict[str, str] = {
     "no-answer-curve": "ftkit.report.blocks.no_answer_curve:BLOCK",
     "answer-errors": "ftkit.report.blocks.answer_errors:BLOCK",
     "answers": "ftkit.report.blocks.answers:BLOCK",
+    "margin-curve": "ftkit.report.blocks.margin_curve:BLOCK",
+    "worst-pairs": "ftkit.report.blocks.worst_pairs:BLOCK",
 }
 """What the page shows of predictions: name -> where the `Block` is."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ftkit.adapters.task_adapter import Piece
-from ftkit.errors import UserError
+from ftkit.errors import NothingFits, UserError
 from ftkit.runs.checked_run import CheckedRun
 from ftkit.runs.steps import row_names
 from ftkit.types import Split
@@ -33,7 +33,13 @@ def learnt_pieces(run: CheckedRun, num_examples: int) -> Iterator[ShownRow]:
     first = Split(train.name, train.source, train.examples[:num_examples], train.fingerprint)
     preprocessor = run.make_task_adapter().preprocessor
     preprocessor.fit(train.examples)
-    encoded = preprocessor.encode(first.examples, targets=True)
+    try:
+        encoded = preprocessor.encode(first.examples, targets=True)
+    except NothingFits:
+        raise UserError(
+            f"--show {num_examples}: of the first rows nothing fits into what the model reads. Show more, or raise "
+            "data.max_length."
+        ) from None
     names = row_names(first, encoded)(range(encoded.num_rows))
     for where, row in zip(names, encoded.rows.__getitems__(list(range(encoded.num_rows))), strict=True):
         pieces = preprocessor.pieces(row)

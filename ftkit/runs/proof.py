@@ -20,7 +20,7 @@ from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.run_config import RunConfig
 from ftkit.data.cells import shown
 from ftkit.data.files import json_safe
-from ftkit.errors import RunError
+from ftkit.errors import NothingFits, RunError
 from ftkit.kinds.kind import Kind
 from ftkit.models.quantization import move
 from ftkit.runs.files import PREDICTIONS
@@ -63,7 +63,7 @@ def prove(
     Raises:
         RunError: the saved model predicts something else, or the predictions are not its own.
     """
-    sample = Split("proof", split.source, split.examples[:SAMPLE_ROWS])
+    sample = _sample(adapter, split)
     reloaded = load_task_adapter(folder, config, kind=kind)
     expected = _outputs(model, adapter, sample, limits)
     # With padding, whatever the run left out: what is saved predicts the same in programs that know nothing of it.
@@ -89,6 +89,16 @@ def prove(
         "tolerance": TOLERANCE,
         "published_rows": sum(reproduced.values()),
     }
+
+
+def _sample(adapter: TaskAdapter, split: Split) -> Split:
+    """Returns the first rows of a split; all of them where none of the first fits into what the model reads."""
+    sample = Split("proof", split.source, split.examples[:SAMPLE_ROWS])
+    try:
+        adapter.preprocessor.encode_to_score(sample.examples, all_predicted=False)
+    except NothingFits:
+        return split
+    return sample
 
 
 def _reproduced(model: PreTrainedModel, adapter: TaskAdapter, folder: Path, split: Split, limits: BatchLimits) -> int:
@@ -166,7 +176,9 @@ def _outputs(model: PreTrainedModel, adapter: TaskAdapter, sample: Split, limits
     if measured:
         rows = encoded.inputs if encoded.targets is None else encoded.targets
         measures = row_measures(model, adapter, rows, limits)
-        losses = measures["loss"] / np.maximum(measures["items"], 1)
+        losses = np.concatenate(
+            [measures[name] / np.maximum(measures["items"], 1) for name in adapter.objective.proven]
+        )
         if not encoded.chosen:
             return {"predictions": losses}
     with evaluating(model):

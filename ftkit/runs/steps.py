@@ -24,6 +24,7 @@ from ftkit.engine.loss_course import loss_warning
 from ftkit.engine.step_plan import plan_steps
 from ftkit.engine.trackers import IDS_FILE, Trackers, base_name, flat_config
 from ftkit.engine.training import Trained
+from ftkit.errors import NothingFits
 from ftkit.machine_faults import check_room
 from ftkit.models.loading import LoadedModel
 from ftkit.runs.baselines import baseline_scores
@@ -112,8 +113,11 @@ def encode_longest(run: CheckedRun, adapter: TaskAdapter) -> None:
         for name, split in run.splits.items()
     }
     adapter.preprocessor.fit(longest["train"])
-    for examples in longest.values():
-        adapter.preprocessor.encode(examples, targets=True)
+    for name, examples in longest.items():
+        try:
+            adapter.preprocessor.encode(examples, targets=True)
+        except NothingFits:  # of these; of shorter ones something may
+            adapter.preprocessor.encode(run.splits[name].examples, targets=True)
 
 
 def built_model(run: CheckedRun, adapter: TaskAdapter) -> LoadedModel:
@@ -149,6 +153,46 @@ def tuned_model(run: CheckedRun, loaded: LoadedModel) -> PreTrainedModel:
     if match is not None:
         note(match.told(f"the adapter {found.folder}"))
     return model
+
+
+def with_reference(
+    run: CheckedRun,
+    model: PreTrainedModel,
+    adapter: TaskAdapter,
+    rows: Encoded,
+    to_score: dict[str, EncodedToScore],
+    limits: BatchLimits,
+    arguments: TrainingArguments,
+) -> tuple[Encoded, dict[str, EncodedToScore]]:
+    """Returns rows to train on and to score with what the model says of them before it is trained.
+
+    They are returned as they are where the loss compares with nothing of the kind. All processes call it together.
+    What is trained on is measured in the precision of the training, whose rounding then is the same on both sides.
+
+    Args:
+        model: with its tuner, untrained.
+        arguments: whose precision has been chosen.
+    """
+    if not adapter.objective.remembers:
+        return rows, to_score
+    import torch
+
+    from ftkit.engine.reference import kept_reference
+    from ftkit.models.quantization import move
+    from ftkit.tuners.untrained import untrained
+
+    autocast = torch.bfloat16 if arguments.bf16 else torch.float16 if arguments.fp16 else None
+    move(model, arguments.device)
+
+    def measured(name: str, encoded: Encoded, dtype: torch.dtype | None) -> Encoded:
+        file, facts = run.directory.checkpoints / f"reference-{name}.json", run.weight_fingerprints()
+        return kept_reference(model, adapter, encoded, limits, file=file, facts=facts, autocast=dtype)
+
+    with untrained(model, continues=run.start_from is not None):
+        return measured("train", rows, autocast), {
+            name: dataclasses.replace(split, targets=measured(name, split.told, None))
+            for name, split in to_score.items()
+        }
 
 
 class RunStaysInPlace(TrainerCallback):

@@ -28,7 +28,7 @@ NOT_FOR = {
     **{("head-only", kind): {"decoder", "encoder-decoder"} for kind in ("translation", "summarization")},
     ("head-only", "fill-mask"): {"encoder"},
     **{(method, kind): {"encoder"} for kind in ("image-classification", "fill-mask") for method in VIRTUAL_TOKENS},
-    ("head-only", "text-generation"): {"decoder"},
+    **{("head-only", kind): {"decoder"} for kind in ("text-generation", "preference-tuning")},
     **{(method, "audio-classification"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},
     # T5 stands for encoder-decoders here, and has no biases.
     **{

@@ -124,7 +124,9 @@ def test_columns_of_no_format_and_preference_pairs(tmp_path: Path) -> None:
     assert '{"instruction": "...", "input": "...", "output": "..."}' in str(caught.value)
     with pytest.raises(DataError, match=r"data\.format is alpaca, but there is no column 'instruction'"):
         read(tmp_path, {"messages": []}, format="alpaca")
-    with pytest.raises(DataError, match="preference pairs, which this version does not learn from"):
+    with pytest.raises(
+        DataError, match="(?s)preference pairs, which are learnt from by a kind of their own.*task: preference-tuning"
+    ):
         read(tmp_path, {"conversations": [], "chosen": {}, "rejected": {}})
 
 

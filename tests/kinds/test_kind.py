@@ -36,6 +36,7 @@ INPUTS: dict[str, tuple[Any, Any]] = {
     "translation": ("my card", ["my", "card"]),
     "question-answering": (("who left", "my card left"), ["who left"]),
     "text-generation": ("my card", 5),
+    "preference-tuning": ("my card", 5),
     "image-classification": (png(), 5),
     "audio-classification": (b"card", 5),
     "summarization": ("my card", ["my", "card"]),

@@ -12,6 +12,7 @@ from PIL import Image
 from ftkit.data.audio import AudioExample
 from ftkit.data.conversations import ConversationExample, answer_turn, user_turn
 from ftkit.data.images import ImageExample
+from ftkit.data.preferences import PreferenceExample
 from ftkit.data.questions import Answer, QuestionExample
 from ftkit.kinds.table import find_kind
 from ftkit.report.content import EvaluatedSplit, ReportContent
@@ -636,6 +637,59 @@ def chat_content(num_rows: int = 40, **changes: Any) -> ReportContent:
             "kind": "text-generation",
             "task_name": "text-generation",
             "family": "decoder",
+            "recipe": ChatRecipe(max_length=512),
+            **changes,
+        },
+    )
+
+
+def preference_content(num_rows: int = 40, **changes: Any) -> ReportContent:
+    """Returns a run that prefers one of two answers, and has some pairs the wrong way round."""
+    chosen = range(0, num_rows, 8)
+    generator = np.random.default_rng(6)
+    examples = []
+    for row in range(num_rows):
+        turns = [user_turn(f"{_TEXTS[row % len(_TEXTS)]} ({row})")]
+        sides = [ConversationExample(id=row, messages=(*turns, answer_turn(text)), num_given=1) for text in "ab"]
+        examples.append(PreferenceExample(row, *sides, line=row + 1))
+    references = np.array([examples[row].answer for row in chosen], dtype=object)
+    rewards = generator.normal(0, 1, (2, num_rows))
+    split = EvaluatedSplit(
+        "test",
+        Split("test", "test.jsonl", examples, "aa" * 32),
+        references,
+        references,
+        measures={"items": np.ones(num_rows), "chosen_reward": rewards[0], "rejected_reward": rewards[1]},
+        traits=frozenset({"longer_is_chosen_share"}),
+        chosen=chosen,
+    )
+    scores = {
+        "test_loss": 0.61,
+        "test_reward_accuracy": float((rewards[0] > rewards[1]).mean()),
+        "test_reward_margin": float((rewards[0] - rewards[1]).mean()),
+        "test_baseline_longer_answer": 0.55,
+        "test_longer_is_chosen_share": 0.55,
+    }
+    curve = [
+        {
+            "epoch": epoch,
+            "eval_reward_margin": margin,
+            "eval_chosen_reward": -margin,
+            "eval_rejected_reward": -2 * margin,
+        }
+        for epoch, margin in ((1.0, 0.1), (2.0, 0.3))
+    ]
+    return content(
+        [split],
+        label_names=(),
+        problem_type="preference-tuning",
+        primary_metric="reward_accuracy",
+        scores=scores,
+        **{
+            "kind": "preference-tuning",
+            "task_name": "preference-tuning",
+            "family": "decoder",
+            "log_history": [*history("reward_accuracy"), *curve],
             "recipe": ChatRecipe(max_length=512),
             **changes,
         },

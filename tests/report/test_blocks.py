@@ -47,6 +47,7 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "written": contents.translation_content,
     "answers": contents.answer_content,
     "replies": contents.chat_content,
+    "pairs": contents.preference_content,
     "images": contents.image_content,
     "recordings": contents.audio_content,
     "choices": contents.choice_content,

@@ -85,7 +85,9 @@ class ChatTemplate:
                 )
             )
 
-    def rendered(self, messages: Sequence[Message], tools: Tools, *, last_only: bool = False) -> Rendered:
+    def rendered(
+        self, messages: Sequence[Message], tools: Tools, *, last_only: bool = False, num_given: int = 0
+    ) -> Rendered:
         """Returns a conversation as a text, and where the answers lie in it.
 
         Example, ChatML: the turns "Hi", "Hello" are `<|im_start|>user\\nHi<|im_end|>\\n<|im_start|>assistant\\n
@@ -93,14 +95,15 @@ class ChatTemplate:
 
         Args:
             last_only: only the last answer is looked for.
+            num_given: messages at the beginning in which none is looked for.
 
         Raises:
             DataError: the template refuses them, or is none of which a part of a conversation is the beginning.
         """
         if self.marks_answers:
-            return self._marked(messages, tools, last_only)
+            return self._marked(messages, tools, last_only, num_given)
         whole = self.text(messages, tools)
-        places = [place for place, message in enumerate(messages) if is_answer(message)]
+        places = [place for place, message in enumerate(messages) if place >= num_given and is_answer(message)]
         spans = [self._span(whole, messages, tools, place) for place in (places[-1:] if last_only else places)]
         return Rendered(whole, tuple(spans))
 
@@ -122,7 +125,7 @@ class ChatTemplate:
                     "Fix: data.chat_template: chatml, which has; or leave tools and their calls out."
                 )
 
-    def _marked(self, messages: Sequence[Message], tools: Tools, last_only: bool) -> Rendered:
+    def _marked(self, messages: Sequence[Message], tools: Tools, last_only: bool, num_given: int) -> Rendered:
         from transformers.utils.chat_template_utils import render_jinja_template
 
         with _refusals_told(self.name):
@@ -135,7 +138,8 @@ class ChatTemplate:
                 **special,
             )
         texts, spans = found
-        answers = tuple((int(start), int(stop)) for start, stop in spans[0])
+        num_earlier = sum(map(is_answer, messages[:num_given]))
+        answers = tuple((int(start), int(stop)) for start, stop in spans[0][num_earlier:])
         return Rendered(str(texts[0]), answers[-1:] if last_only else answers)
 
     def _source(self, tools: Tools) -> str:

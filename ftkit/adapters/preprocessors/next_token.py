@@ -25,7 +25,7 @@ from ftkit.adapters.preprocessors.text_sequences import DocumentSequences, Promp
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, TokenPreprocessor, dataset_of, id_column
 from ftkit.adapters.rows import Batch, Encoded, EncodedToScore
 from ftkit.data.conversations import ConversationExample, Form
-from ftkit.errors import ConfigError, DataError
+from ftkit.errors import ConfigError, NothingFits
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.spec import CheckpointSpec
 from ftkit.models.tokenizers import max_input_length
@@ -160,7 +160,7 @@ class NextTokenPreprocessor(TokenPreprocessor):
         2 bear loss; without targets the first 10 of them.
 
         Raises:
-            DataError: a conversation cannot be learnt from, or nothing of any example fits.
+            DataError: a conversation cannot be learnt from; NothingFits, if nothing of any example fits.
         """
         if not targets:
             return self._prompts(examples)
@@ -190,7 +190,7 @@ class NextTokenPreprocessor(TokenPreprocessor):
     def _learnt(self, examples: Sequence[ConversationExample], *, scored: bool = False) -> list[LearntExample]:
         found = list(self._way(examples[0].form).learnt(examples, scored=scored))
         if not any(one.rows for one in found):
-            raise DataError(
+            raise NothingFits(
                 f"Nothing can be learnt: each of {len(found):,} rows is longer than {self.max_length} tokens up to "
                 "its first answer.\nFix: raise data.max_length, or take a checkpoint that reads more."
             )

@@ -100,7 +100,9 @@ class ConversationSequences:
             self._lines_with_controls[example.line] = found
         with _in_row(example):
             last_only = self.loss_on == "completion"
-            rendered = self.template.rendered(example.messages, example.tools, last_only=last_only)
+            rendered = self.template.rendered(
+                example.messages, example.tools, last_only=last_only, num_given=example.num_given
+            )
             self.template.check_tools(rendered.text, example.messages, example.tools)
             return rendered
 
@@ -170,7 +172,7 @@ class ConversationSequences:
         ids = self._asked_ids(messages, tools)
         was_cut = False
         while limit is not None and len(ids) > limit:
-            was_cut, shorter = True, _without_oldest(messages)
+            was_cut, shorter = True, without_oldest(messages)
             if shorter is None:
                 return ids[-limit:], True
             messages = shorter
@@ -192,7 +194,7 @@ def _num_bytes(text: str, labels: Ids, offsets: Sequence[Span]) -> int:
     return sum(size_of(text[start:stop]) for start, stop in spans)
 
 
-def _without_oldest(messages: Sequence[Message]) -> Sequence[Message] | None:
+def without_oldest(messages: Sequence[Message]) -> Sequence[Message] | None:
     """Returns a conversation without its oldest exchange; None where there is only one."""
     leads = [message for message in messages[:1] if message["role"] in LEADS]
     rest = messages[len(leads) :]

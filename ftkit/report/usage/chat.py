@@ -93,4 +93,5 @@ USAGE = Usage(
     code=_code,
     arguments=_arguments,
     files=("questions.jsonl", "answers.jsonl"),
+    pipeline_tag="text-generation",
 )
