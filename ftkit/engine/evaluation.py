@@ -20,6 +20,7 @@ from ftkit.engine.batching import BatchLimits, StepSize, cut, parts
 from ftkit.engine.current_batch import computing
 from ftkit.engine.out_of_memory import computed_in_memory
 from ftkit.errors import DataError, RunError
+from ftkit.models.attention_kernels import attention_of_any_shape
 from ftkit.types import Split
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ def _have_nan(array: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
+@attention_of_any_shape()
 def _predict(
     model: PreTrainedModel,
     adapter: TaskAdapter,
@@ -239,6 +241,7 @@ def gather(predicted: list[tuple[np.ndarray, Arrays]]) -> list[tuple[np.ndarray,
 
 
 @torch.inference_mode()
+@attention_of_any_shape()
 def _measured(
     model: PreTrainedModel,
     adapter: TaskAdapter,

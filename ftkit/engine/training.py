@@ -27,6 +27,7 @@ from ftkit.engine.resuming import AtTrainBegin
 from ftkit.engine.step_plan import dealt_facts
 from ftkit.engine.totals import Totals
 from ftkit.engine.trainer import FtkitTrainer
+from ftkit.models.attention_kernels import attention_of_any_shape
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainingArguments
@@ -157,7 +158,7 @@ def train(
     if resume_from is not None:
         totals = Totals.load(resume_from)
         trainer.add_callback(AtTrainBegin(lambda: trainer.restore_totals(totals, resume_from)))
-    with interruption.noted():
+    with interruption.noted(), attention_of_any_shape():
         metrics = trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from)).metrics
     check_weights_are_finite(model, trainer.state.global_step)
     return Trained(

@@ -55,6 +55,8 @@ class Chat:
         """
         import torch
 
+        from ftkit.models.attention_kernels import attention_of_any_shape
+
         adapter, model = self._predictor.adapter, self._predictor.model
         asked = (*self.messages, user_turn(text))
         encoded = adapter.preprocessor.encode([ConversationExample(id=0, messages=asked)], targets=False)
@@ -67,7 +69,7 @@ class Chat:
             on_text(piece)
 
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), attention_of_any_shape():
                 found = adapter.objective.stream(model, batch.to(model.device), tell)
         except KeyboardInterrupt:
             found = {"prediction": "".join(told).strip(), "cut_off": True}

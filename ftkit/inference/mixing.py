@@ -17,6 +17,7 @@ from ftkit.engine.evaluation import cost_batches, join
 from ftkit.engine.out_of_memory import computed_in_memory
 from ftkit.inference.base_weights import BaseWeights
 from ftkit.inference.shared_body import POOLER, Part, SharedBody, body_of
+from ftkit.models.attention_kernels import attention_of_any_shape
 from ftkit.models.outputs import logits_of
 from ftkit.tuners.low_rank import LowRankParts, plain_model
 
@@ -99,6 +100,7 @@ def predict_together(body: SharedBody, jobs: Sequence[Job]) -> dict[str, Arrays]
 
 
 @torch.inference_mode()
+@attention_of_any_shape()
 def _arrays(body: SharedBody, jobs: Sequence[Job]) -> list[Arrays]:
     """Returns what each adapter says of its rows, in their order: batches of near-equal costs, longest first."""
     costs = np.concatenate([job.encoded.costs for job in jobs])

@@ -196,7 +196,12 @@ SIDES: Mapping[str, Side] = {
 def measure(
     sides: Sequence[Variant], work: Work, machine: Mapping[str, Any], folder: Path, repeats: int
 ) -> dict[str, dict[str, Any]]:
-    """Runs all sides in turn and returns title -> figures, each a list with a value for each repeat."""
+    """Runs all sides in turn and returns title -> figures, each a list with a value for each repeat.
+
+    The last side runs once before: the first process reads its libraries from a cold disk, for ten seconds or more.
+    """
+    print(f"{folder.name}, warming up ...", file=sys.stderr, flush=True)
+    run_variant(sides[-1], 0, folder / "logs" / "warm-up.log", None)
     found: dict[str, dict[str, Any]] = {side.title: {} for side in sides}
     for repeat in range(repeats):
         for side in sides:
