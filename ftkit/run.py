@@ -197,11 +197,12 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     from ftkit.report.gathered import report_content
     from ftkit.report.summary import shown_example
     from ftkit.runs import baselines, proof, results, saving, steps
+    from ftkit.runs.training_data import indexed_data, open_stream
     from ftkit.speedups import memory, startup
     from ftkit.speedups.table import Speedups
     from ftkit.tuners.counts import count_parameters
 
-    # Encode: the preprocessor turns examples into rows.
+    # Encode: the preprocessor turns examples into rows; of a stream those that were read to check it.
     memory.keep_freed_memory()
     arguments, adapter = steps.start(run)
     process = arguments.distributed_state
@@ -218,16 +219,25 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     encoded = {"train": rows, **{name: split.told for name, split in to_score.items()}}
 
     # Build: the checkpoint, with the head that the task needs; the tuner freezes what is to stay.
-    speedups = Speedups(config.train, config.tuner, arguments, adapter, rows)
+    speedups = Speedups(config.train, config.tuner, arguments, adapter, rows, streams=config.data.streaming)
     loaded = steps.built_model(run, adapter)
     speedups.attach("loaded", loaded.model)
     model = steps.tuned_model(run, loaded)
-    counts = ", ".join(f"{len(split):,} {name}" for name, split in encoded.items())
+    counts = ", ".join(
+        f"{'the first ' if run.splits[name].is_sample else ''}{len(split):,} {name}" for name, split in encoded.items()
+    )
     note(f"{run.task.name} from {run.spec.name} ({run.spec.family}, {count_parameters(model)}); rows: {counts}")
+    if run.told_of_stream is not None:
+        note(run.told_of_stream)
     cut = results.truncation_warnings(encoded, adapter.preprocessor)
     warnings = [*run.warnings, *cut, *adapter.objective.warnings(loaded)]
     for warning in warnings:
         warn(warning)
+
+    # What a stream begins with is read now: a row that is wrong is the user's mistake as long as nothing is written.
+    size = training.step_size(config.train, arguments, padding_is_free=speedups.padding_is_free)
+    resume_from = training.resume_point(directory.checkpoints) if directory.continues else None
+    stream = open_stream(run, arguments, adapter, size, resume_from=resume_from)
 
     # Start: all processes have looked at the directory before one of them writes into it.
     process.wait_for_everyone()
@@ -242,7 +252,6 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     startup.wake_collector()
     limits = evaluation.prediction_limits(config.train, adapter.objective, device_type=arguments.device.type)
 
-    size = training.step_size(config.train, arguments, padding_is_free=speedups.padding_is_free)
     choice = precision.choose_precision(
         config.train,
         arguments,
@@ -267,20 +276,18 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         trained = training.train(
             model,
             adapter,
-            rows,
+            stream or indexed_data(run, arguments, adapter, rows, size),
             arguments,
-            size,
             make_model=lambda: steps.tuned_model(run, steps.built_model(run, adapter)),
             evaluate_model=validate if "validation" in to_score else None,
             save_total_limit=config.train.save_total_limit,
             primary_metric=run.primary_metric,
             early_stopping_patience=config.train.early_stopping_patience,
             max_skipped_steps=config.train.max_skipped_steps,
-            name_rows=steps.row_names(run.splits["train"], rows),
             interruption=interruption,
             check_folder=directory.check_is_there,
             callbacks=[*steps.callbacks(config, directory, model), TrackerCallback(trackers)],
-            resume_from=training.resume_point(directory.checkpoints) if directory.continues else None,
+            resume_from=resume_from,
         )
     release_memory()
     for warning in (course := steps.training_warnings(run, trained, adapter, rows, arguments.learning_rate)):

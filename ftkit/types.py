@@ -283,12 +283,14 @@ class Split(Generic[ExampleT]):
         name: `train`, `validation`, `test`, or `input` for rows to predict.
         source: the file or dataset name that messages show.
         fingerprint: hex digest of the content that was read, for `all_results.json`.
+        is_sample: whether the source has more rows, which are read only while they are trained on.
     """
 
     name: str
     source: str
     examples: Sequence[ExampleT]
     fingerprint: str = ""
+    is_sample: bool = False
 
     def __len__(self) -> int:
         return len(self.examples)

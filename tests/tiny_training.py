@@ -54,6 +54,7 @@ class TinyRuns:
         from ftkit.config.train import TrainSpec
         from ftkit.engine import training
         from ftkit.engine.arguments import training_arguments
+        from ftkit.engine.training_data import IndexedData
 
         folder = self.folder / name
         config = {"num_train_epochs": 4, "learning_rate": 5e-3, "logging_steps": 3, "use_cpu": True, **settings}
@@ -81,9 +82,8 @@ class TinyRuns:
             return training.train(
                 self.adapter.objective.build().model,
                 self.adapter,
-                self.rows,
+                IndexedData(self.rows, self.adapter, SIZE, arguments),
                 arguments,
-                SIZE,
                 make_model=lambda: self.adapter.objective.build().model,
                 evaluate_model=evaluate if scores else None,
                 save_total_limit=settings.get("save_total_limit", 9),

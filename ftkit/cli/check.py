@@ -38,7 +38,10 @@ def command(
     say(f"task        {plan.task.name} ({plan.kind.name})")
     say(f"checkpoint  {plan.spec.name}, {plan.spec.model_type} of family {plan.spec.family}")
     for name, split in plan.splits.items():
-        say(f"{name:<11} {len(split):,} rows of {split.source}")
+        rows = f"the first {len(split):,} rows" if split.is_sample else f"{len(split):,} rows"
+        say(f"{name:<11} {rows} of {split.source}")
+    if plan.told_of_stream is not None:
+        say(f"            {plan.told_of_stream}.")
     if plan.labels is not None:
         names = ", ".join(plan.labels.names[:12])
         more = f" (+{len(plan.labels) - 12} more)" if len(plan.labels) > 12 else ""

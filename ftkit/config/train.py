@@ -273,16 +273,21 @@ def training_arguments_kwargs(spec: TrainSpec) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in names and value is not None}
 
 
-def train_warnings(spec: TrainSpec, *, has_validation: bool) -> list[str]:
-    """Returns what is to be told of settings that change nothing; a run without any step is refused."""
+def train_warnings(spec: TrainSpec, *, has_validation: bool, streams: bool = False) -> list[str]:
+    """Returns what is to be told of settings that change nothing; a run without any step is refused.
+
+    Args:
+        streams: whether the run trains on a stream, which is evaluated and saved by steps.
+    """
+    period = "steps" if streams else "epoch"
     found = []
     if spec.learning_rate == 0:
         found.append(
             "train.learning_rate: 0 trains nothing: the result is the checkpoint as it was, and what it lacked, such "
             "as a classifier, is random."
         )
-    evaluates = spec.eval_strategy or ("epoch" if has_validation else "no")
-    saves = spec.save_strategy or (evaluates if evaluates != "no" else "epoch")
+    evaluates = spec.eval_strategy or (period if has_validation else "no")
+    saves = spec.save_strategy or (evaluates if evaluates != "no" else period)
     for noun, strategy, steps in (("eval", evaluates, spec.eval_steps), ("save", saves, spec.save_steps)):
         if steps is not None and strategy != "steps":
             found.append(

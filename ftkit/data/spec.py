@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
@@ -39,6 +39,8 @@ def _sort_of(value: Any) -> str:
     keys = set(value) if isinstance(value, Mapping) else set()
     if isinstance(value, ParallelSource) or keys & {"source", "target"}:
         return "two files"
+    if isinstance(value, (list, tuple)):
+        return "several files"
     return "dataset" if keys or isinstance(value, HubSource) else "file"
 
 
@@ -46,6 +48,16 @@ Source = Annotated[
     Annotated[str, Tag("file")] | Annotated[HubSource, Tag("dataset")] | Annotated[ParallelSource, Tag("two files")],
     Discriminator(_sort_of),
 ]
+
+
+TrainSource = Annotated[
+    Annotated[str, Tag("file")]
+    | Annotated[HubSource, Tag("dataset")]
+    | Annotated[ParallelSource, Tag("two files")]
+    | Annotated[Annotated[tuple[str, ...], Field(min_length=1)], Tag("several files")],
+    Discriminator(_sort_of),
+]
+"""Sources to train on, of which a stream may have several."""
 
 
 def _column_name(value: Any) -> Any:
@@ -69,9 +81,9 @@ class DataSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    train: Source = Field(
+    train: TrainSource = Field(
         description="csv, tsv, jsonl, json, parquet, txt, conll or tmx file, {hub: ..., split: ...}, or "
-        "{source: ..., target: ...}: two text files."
+        "{source: ..., target: ...}: two text files. With streaming also a pattern, a folder, or a list of them."
     )
     validation: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="A file, a Hub split, or the fraction of train to hold out (stratified, seeded)."
@@ -98,6 +110,27 @@ class DataSpec(BaseModel):
         description="Whether the first row of csv, tsv and xlsx files names the columns; if not, data.columns has "
         "their positions, from 0.",
     )
+
+    streaming: bool = Field(
+        False,
+        description="Read train while training on it, shard by shard, instead of before: data that are never held or "
+        "indexed whole. Needs train.max_steps.",
+    )
+    shuffle_buffer: int | None = Field(
+        None, gt=0, description="With streaming: rows that are shuffled together, and held. Default: 10,000."
+    )
+    check_rows: int | None = Field(
+        None, ge=10, description="With streaming: the first rows of train, checked before the run. Default: 1,000."
+    )
+    on_bad_row: Literal["error", "skip"] | None = Field(
+        None,
+        description="With streaming: a row that cannot be trained on ends the run, its work saved (error, the "
+        "default), or is left out and counted (skip).",
+    )
+    validation_rows: int | None = Field(
+        None, gt=0, description="Score no more rows of validation than these: a sample that the seed fixes."
+    )
+    test_rows: int | None = Field(None, gt=0, description="The same of test.")
 
     @property
     def role_columns(self) -> dict[str, str]:

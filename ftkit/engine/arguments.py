@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from transformers import TrainingArguments
 
 
+TIMES_SAVED = 10  # in a run on a stream: as often as in ten epochs
+
 _COMPILE = {"ACCELERATE_DYNAMO_USE_REGIONAL_COMPILATION": "true", "ACCELERATE_DYNAMO_USE_DYNAMIC": "true"}
 
 
@@ -28,6 +30,7 @@ def training_arguments(
     learning_rate: float | None,
     primary_metric: str,
     has_validation: bool,
+    streams: bool = False,
 ) -> TrainingArguments:
     """Builds the Trainer's arguments.
 
@@ -37,6 +40,7 @@ def training_arguments(
     Args:
         checkpoints: where the Trainer saves.
         learning_rate: the tuner's own, where the user sets none; None for TrainingArguments' default.
+        streams: whether the run trains on a stream: it is evaluated and saved every so many steps.
 
     Raises:
         ConfigError: transformers refuses a value, or values that exclude one another.
@@ -44,7 +48,8 @@ def training_arguments(
     from transformers import TrainingArguments
 
     kwargs = training_arguments_kwargs(train)
-    defaults = _defaults(kwargs, learning_rate, primary_metric, has_validation)
+    period = _period_of_stream(kwargs, has_validation) if streams else {}
+    defaults = {**_defaults({**period, **kwargs}, learning_rate, primary_metric, has_validation), **period}
     kwargs = {**defaults, **kwargs, **_fixed(train, checkpoints)}
     _check(kwargs, train.early_stopping_patience, has_validation)
     if str(kwargs.get("metric_for_best_model")).removeprefix("eval_") == "loss":
@@ -63,6 +68,13 @@ def tell_accelerate(arguments: TrainingArguments) -> None:
     """
     if arguments.torch_compile:
         os.environ.update(_COMPILE)
+
+
+def _period_of_stream(kwargs: dict[str, Any], has_validation: bool) -> dict[str, Any]:
+    """Returns how often a run on a stream is evaluated and saved, unless it says so: ten times."""
+    steps = kwargs.get("eval_steps") or kwargs.get("save_steps") or max(kwargs["max_steps"] // TIMES_SAVED, 1)
+    period = {"save_strategy": "steps", "save_steps": steps}
+    return {**period, "eval_strategy": "steps", "eval_steps": steps} if has_validation else period
 
 
 def _defaults(

@@ -31,7 +31,7 @@ class GlobalBatch:
         gradient_accumulation_steps: micro-batches of each.
         rows: in a micro-batch, at most; None: they are not limited.
         cost: positions in a micro-batch; None: they are not limited.
-        steps_per_epoch: optimizer steps.
+        steps_per_epoch: optimizer steps; None of a stream, of which nobody knows.
         is_by_cost: whether steps are equal shares of positions; else they are of rows.
     """
 
@@ -39,15 +39,18 @@ class GlobalBatch:
     gradient_accumulation_steps: int
     rows: int | None
     cost: int | None
-    steps_per_epoch: int
+    steps_per_epoch: int | None
     is_by_cost: bool
 
     @classmethod
-    def of(cls, plan: StepPlan) -> GlobalBatch:
-        """Returns that of a plan."""
-        return cls(
-            plan.num_ranks, plan.num_micro_batches, plan.size.rows, plan.size.cost, plan.num_steps, plan.is_by_cost
-        )
+    def of(cls, plan: StepPlan, *, endless: bool = False) -> GlobalBatch:
+        """Returns that of a plan.
+
+        Args:
+            endless: the plan is that of a part of a stream.
+        """
+        num_steps, size = None if endless else plan.num_steps, plan.size
+        return cls(plan.num_ranks, plan.num_micro_batches, size.rows, size.cost, num_steps, plan.is_by_cost)
 
     @classmethod
     def load(cls, checkpoint: Path) -> GlobalBatch | None:
@@ -63,6 +66,9 @@ class GlobalBatch:
 
     def has_steps_of(self, other: GlobalBatch) -> bool:
         """Tells whether both cut the same order of the same rows into the same steps."""
+        if self.steps_per_epoch is None or other.steps_per_epoch is None:
+            mine = (self.steps_per_epoch, self.most(self.rows), self.most(self.cost))
+            return mine == (other.steps_per_epoch, other.most(other.rows), other.most(other.cost))
         return (self.steps_per_epoch, self.is_by_cost) == (other.steps_per_epoch, other.is_by_cost)
 
     def most(self, in_micro_batch: int | None) -> int | None:
@@ -78,22 +84,24 @@ class GlobalBatch:
         in_micro_batch, noun = (self.cost, "tokens") if self.is_by_cost else (self.rows, "rows")
         count = self.gradient_accumulation_steps
         accumulated = f"{count} accumulated x " if count > 1 else ""
+        per_epoch = "" if self.steps_per_epoch is None else f", {self.steps_per_epoch:,} steps an epoch"
         return (
             f"{_counted(self.num_processes)} x {accumulated}{in_micro_batch:,} {noun}, {self.most(in_micro_batch):,} "
-            f"{noun} in an optimizer step, {self.steps_per_epoch:,} steps an epoch"
+            f"{noun} in an optimizer step{per_epoch}"
         )
 
 
-def check_same_steps(folder: Path, plan: StepPlan) -> None:
+def check_same_steps(folder: Path, plan: StepPlan, *, endless: bool = False) -> None:
     """Makes sure that a run goes on in the optimizer steps in which it began; tells of another number of processes.
 
     Args:
         folder: of its checkpoints.
+        endless: it trains on a stream, and the plan is that of a part of it.
 
     Raises:
         ConfigError: they would hold other rows; it says what makes them the same.
     """
-    now, newest = GlobalBatch.of(plan), checkpoints.newest_finished(folder)
+    now, newest = GlobalBatch.of(plan, endless=endless), checkpoints.newest_finished(folder)
     if newest is None:
         return
     before = GlobalBatch.load(newest)
@@ -106,7 +114,8 @@ def check_same_steps(folder: Path, plan: StepPlan) -> None:
     elif not now.has_steps_of(before):
         raise ConfigError(
             f"The run began with {before.told()}; now it would be {now.told()}. A run that goes on takes the same "
-            f"steps: {_how_to_keep(plan, before)}. Or begin anew with overwrite=true, or in another output_dir."
+            f"steps: {_how_to_keep(plan, before, endless)}. Or begin anew with overwrite=true, or in another "
+            "output_dir."
         )
     elif before.num_processes != now.num_processes:
         note(
@@ -115,10 +124,10 @@ def check_same_steps(folder: Path, plan: StepPlan) -> None:
         )
 
 
-def _how_to_keep(plan: StepPlan, before: GlobalBatch) -> str:
+def _how_to_keep(plan: StepPlan, before: GlobalBatch, endless: bool) -> str:
     """Returns what makes a plan's steps those of before: overrides that were tried, or the number of processes."""
     for overrides, other in _other_plans(plan, before):
-        if GlobalBatch.of(other).has_steps_of(before):
+        if GlobalBatch.of(other, endless=endless).has_steps_of(before):
             return f"say {overrides}"
     return f"start {_counted(before.num_processes)} with the settings of before"
 

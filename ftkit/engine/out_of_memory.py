@@ -56,7 +56,7 @@ class FittingSteps:
     Args:
         model: whose gradients add up.
         split: makes a part into parts of at most so many positions; one that is small enough stays as it is.
-        costs: positions of each training row, (R,).
+        longest: positions of the longest of some training rows, from their indices.
         forget: called before a step is computed again.
         name_rows: says where training rows stand, for messages.
         obstacle: why a step cannot be computed again, such as `several processes train together`; None: it can be.
@@ -69,7 +69,7 @@ class FittingSteps:
         self,
         model: Module,
         split: Callable[[Batch, int], list[Batch]],
-        costs: np.ndarray,
+        longest: Callable[[np.ndarray], int],
         *,
         device: torch.device,
         forget: Callable[[], None],
@@ -77,7 +77,7 @@ class FittingSteps:
         obstacle: str | None = None,
     ) -> None:
         self.limit: int | None = None
-        self._model, self._split, self._costs, self._device = model, split, costs, device
+        self._model, self._split, self._longest, self._device = model, split, longest, device
         self._forget, self._name_rows, self._obstacle = forget, name_rows, obstacle
         self._buffers = running_statistics(model)
         self._step: int | None = None
@@ -140,7 +140,7 @@ class FittingSteps:
         """
         part, number = failure.part, (self._step or 0) + 1
         assert part.row_indices is not None
-        num_positions = len(part) * int(self._costs[part.row_indices].max())
+        num_positions = len(part) * self._longest(part.row_indices)
         size = f"{len(part)} {'row' if len(part) == 1 else 'rows'} of {num_positions} positions"
         if self._obstacle is not None:
             raise OutOfMemory(

@@ -152,6 +152,18 @@ class RowOfEpoch(NamedTuple):
     counts: bool = True
 
 
+def rows_of_rank(plan: StepPlan, step: np.ndarray, rank: int, *, epoch: int) -> list[list[RowOfEpoch]]:
+    """Returns the rows of a step that a rank computes, micro-batch by micro-batch; none is empty."""
+    micro_batches = []
+    for rows in plan.micro_batches(plan.ranks(step)[rank]):
+        if len(rows):
+            micro_batches.append([RowOfEpoch(row, epoch) for row in rows.tolist()])
+        else:
+            shortest = step[np.argmin(plan.costs[step])]
+            micro_batches.append([RowOfEpoch(int(shortest), epoch, counts=False)])
+    return micro_batches
+
+
 class MicroBatchSampler(Sampler[list[RowOfEpoch]]):
     """A rank's micro-batches of the current epoch, step by step; `set_epoch` moves on to another order.
 
@@ -174,9 +186,4 @@ class MicroBatchSampler(Sampler[list[RowOfEpoch]]):
 
     def __iter__(self) -> Iterator[list[RowOfEpoch]]:
         for step in self.plan.steps(self.epoch):
-            for rows in self.plan.micro_batches(self.plan.ranks(step)[self.rank]):
-                if len(rows):
-                    yield [RowOfEpoch(row, self.epoch) for row in rows.tolist()]
-                else:
-                    shortest = step[np.argmin(self.plan.costs[step])]
-                    yield [RowOfEpoch(int(shortest), self.epoch, counts=False)]
+            yield from rows_of_rank(self.plan, step, self.rank, epoch=self.epoch)

@@ -16,14 +16,12 @@ from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.rows import Batch
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.engine import checkpoints
 from ftkit.engine.arguments import is_sharded
-from ftkit.engine.batching import StepSize
 from ftkit.engine.current_batch import computing
-from ftkit.engine.global_batch import GlobalBatch
-from ftkit.engine.guards import FiniteGuard, NameRows, check_weights_are_finite
+from ftkit.engine.guards import FiniteGuard, check_weights_are_finite
 from ftkit.engine.interruption import Agreement, Interruption
 from ftkit.engine.launched import give_weights
 from ftkit.engine.out_of_memory import FittingSteps, obstacle
@@ -31,9 +29,10 @@ from ftkit.engine.pass_state import seed_draws
 from ftkit.engine.precision import unwrap_forward
 from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, ends_epoch, is_best_of_equals
 from ftkit.engine.sharding import check_can_be_sharded, full_state, gathered, layer_classes, shards
-from ftkit.engine.step_plan import MicroBatchSampler, plan_steps
+from ftkit.engine.stream import BrokenStream
 from ftkit.engine.totals import Totals
-from ftkit.engine.training_rows import COUNTS, PARTS, PartsCollator, TrainingRows
+from ftkit.engine.training_data import TrainingData
+from ftkit.engine.training_rows import COUNTS, PARTS
 from ftkit.errors import Interrupted, RunError
 from ftkit.tuners.training_state import load_training_state, save_training_state
 
@@ -51,13 +50,12 @@ class FtkitTrainer(Trainer):
     """Trains a built model on encoded rows.
 
     Args:
-        adapter: makes the batches and the loss.
-        size: of a micro-batch.
+        adapter: makes the loss.
+        train: the rows, in optimizer steps.
         evaluate_model: scores the model on the validation rows; None without validation data.
         save_total_limit: checkpoints kept; rotation happens only after a new checkpoint is whole.
         early_stopping_patience: evaluations in a row without a better score after which training ends; None: never.
         max_skipped_steps: steps whose loss or gradient is not finite that are left out before the run ends.
-        name_rows: says where training rows stand, for messages.
         interruption: says whether the run is asked to end; it then ends after a step that is saved.
         check_folder: called before a checkpoint is begun, and before it is sealed, on the rank that writes; raises
             where the folder is no longer this run's.
@@ -69,23 +67,22 @@ class FtkitTrainer(Trainer):
         model: torch.nn.Module,
         args: TrainingArguments,
         adapter: TaskAdapter,
-        train: Encoded,
-        size: StepSize,
+        train: TrainingData,
         evaluate_model: Callable[[], Metrics] | None,
         save_total_limit: int,
         early_stopping_patience: int | None = None,
         max_skipped_steps: int = 0,
-        name_rows: NameRows | None = None,
         interruption: Interruption | None = None,
         check_folder: Callable[[], None] = lambda: None,
         callbacks: list[TrainerCallback],
     ) -> None:
+        rows: Any = train.loading().dataset
         super().__init__(
             model=model,
             args=args,
-            train_dataset=TrainingRows(train),
+            train_dataset=rows,
             # Only its presence counts: evaluate() below asks evaluate_model.
-            eval_dataset=TrainingRows(train) if evaluate_model else None,
+            eval_dataset=rows if evaluate_model else None,
             processing_class=adapter.preprocessor.processor,
             callbacks=[*callbacks, BestCheckpoint(), SaveAfterEvaluation(), Ending(early_stopping_patience)],
         )
@@ -97,21 +94,21 @@ class FtkitTrainer(Trainer):
         # The loss below is already divided by the items of a whole optimizer step.
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = False
-        self.adapter, self.encoded, self.size = adapter, train, size
+        self.adapter, self.data = adapter, train
         self.evaluate_model, self.num_checkpoints = evaluate_model, save_total_limit
         self.check_folder = check_folder
         self.guard = FiniteGuard(
             max_skipped_steps=max_skipped_steps,
             looks_before_steps=max_skipped_steps > 0 or args.device.type == "cpu",
+            name_rows=train.names,
             agree=self._on_any_rank,
-            **({} if name_rows is None else {"name_rows": name_rows}),
         )
         self.guard.gradients_are_scaled = self.accelerator.scaler is not None
         self.add_callback(self.guard)  # the last: others change gradients before a step, too
         self.steps = FittingSteps(
             model,
-            self._split,
-            train.costs,
+            train.split,
+            train.longest,
             device=args.device,
             forget=self.guard.forget_losses,
             name_rows=self.guard.name_rows,
@@ -124,17 +121,14 @@ class FtkitTrainer(Trainer):
         self.last_saved_step = self.resumed_step = self._step_of_last_call = self._drawn_step = -1
         self.num_rows_of_rank = 0
         self.counts_all_losses = True
-        self.plan = plan_steps(train.costs, size, args)
-        self.batch_sampler = MicroBatchSampler(self.plan, rank=args.process_index)
-        self.collator = PartsCollator(adapter.preprocessor, train.costs, size, seed=self.plan.seed)
-        self.items_per_step = adapter.objective.count_items(train) / self.plan.num_steps
 
     def get_train_dataloader(self) -> DataLoader:
         """Returns this rank's micro-batches; the sampler shares them out, so Accelerate must not do so again."""
+        loading = self.data.loading()
         loader = DataLoader(
-            TrainingRows(self.encoded),
-            batch_sampler=self.batch_sampler,
-            collate_fn=self.collator,
+            loading.dataset,
+            batch_sampler=loading.sampler,
+            collate_fn=loading.collate,
             num_workers=self.args.dataloader_num_workers,
             pin_memory=self.args.dataloader_pin_memory and self.args.device.type == "cuda",
             persistent_workers=self.args.dataloader_persistent_workers,
@@ -164,7 +158,7 @@ class FtkitTrainer(Trainer):
         losses_B = self.adapter.objective.loss(outputs, batch)
         if inputs[COUNTS]:
             self.guard.watch_losses(losses_B, batch.row_indices)
-        loss = losses_B.sum() / self.items_per_step * self.args.world_size * inputs[COUNTS]
+        loss = losses_B.sum() / self.data.items_per_step * self.args.world_size * inputs[COUNTS]
         return (loss, outputs) if return_outputs else loss
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -186,9 +180,6 @@ class FtkitTrainer(Trainer):
         """Forward and backward pass over a part of a micro-batch; ranks meet in the last."""
         with contextlib.nullcontext() if is_last else self.accelerator.no_sync(model), computing(inputs[BATCH]):
             return super().training_step(model, inputs, *args, **kwargs)
-
-    def _split(self, part: Batch, most_positions: int) -> list[Batch]:
-        return self.collator.split(part, self.encoded, epoch=self.batch_sampler.epoch, most_positions=most_positions)
 
     def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
         """Returns the norm of a step's gradient, and shows it to the guard."""
@@ -337,10 +328,30 @@ class FtkitTrainer(Trainer):
             self._maybe_log_save_evaluate(self._tr_loss, None, self.model_wrapped, None, 0.0, None, time.time())
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
-        """Returns the batches of the next step; none of a run that had ended before it was resumed."""
+        """Returns the batches of the next step; none of a run that had ended before it was resumed.
+
+        Raises:
+            RunError: a stream cannot be read on; the steps so far are saved.
+        """
         if self.control.should_training_stop:
             return [], None
-        return super().get_batch_samples(epoch_iterator, num_batches, device)
+        try:
+            return super().get_batch_samples(epoch_iterator, num_batches, device)
+        except BrokenStream as broken:
+            raise self._ended_by(broken) from None
+
+    def _ended_by(self, broken: BrokenStream) -> Exception:
+        """Saves what a stream that cannot be read on has taught; returns what is to be raised."""
+        step = self.state.global_step
+        if step == 0:
+            return RunError(f"{broken.error}\nNo step had been taken. Correct the data and start the command again.")
+        if step not in (self.last_saved_step, self.resumed_step):
+            self._save_checkpoint(self.model_wrapped, None)
+        return RunError(
+            f"{broken.error}\nTraining ended there, after step {step} of {self.state.max_steps}, which is saved. To "
+            "go on without such rows: the same command with data.on_bad_row=skip. To begin anew with other data, or "
+            "with every label named in data.labels: overwrite=true."
+        )
 
     def num_rows_trained(self) -> int:
         """Returns how many rows all ranks have trained on in this process; a row counts once an epoch."""
@@ -458,5 +469,5 @@ class FtkitTrainer(Trainer):
             save_training_state(self.accelerator.unwrap_model(model, keep_torch_compile=False), folder)
             self.check_folder()
             totals.save(folder)
-            GlobalBatch.of(self.plan).save(folder)
+            self.data.save(folder, self.state.global_step)
             checkpoints.write_manifest(folder, check_folder=self.check_folder)

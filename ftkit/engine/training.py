@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,23 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, set_seed
 
-from ftkit.adapters.rows import Encoded
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.train import DEFAULT_ROWS, DEFAULT_TOKENS, TrainSpec
 from ftkit.console import note, warn
 from ftkit.engine import checkpoints
 from ftkit.engine.arguments import asks_for_fsdp, computes_on_cpus, is_sharded, tell_accelerate, training_arguments
 from ftkit.engine.batching import PART_COST, StepSize
-from ftkit.engine.guards import NameRows, check_weights_are_finite
+from ftkit.engine.guards import check_weights_are_finite
 from ftkit.engine.interruption import Interruption
 from ftkit.engine.precision import check_precision
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
 from ftkit.engine.rehearsal import rehearse
 from ftkit.engine.resuming import AtTrainBegin
-from ftkit.engine.step_plan import dealt_facts
 from ftkit.engine.totals import Totals
 from ftkit.engine.trainer import FtkitTrainer
+from ftkit.engine.training_data import TrainingData
 from ftkit.models.attention_kernels import attention_of_any_shape
 
 if TYPE_CHECKING:
@@ -55,11 +55,13 @@ def start_engine(
     learning_rate: float | None,
     primary_metric: str,
     has_validation: bool,
+    streams: bool = False,
 ) -> TrainingArguments:
     """Makes the training arguments, which finds the device and joins the other processes, and seeds everything.
 
     Args:
         learning_rate: the tuner's own, where the user sets none; None for TrainingArguments' default.
+        streams: whether the run trains on a stream, which has no epochs to evaluate and save after.
 
     Raises:
         ConfigError: transformers refuses a setting, or the device does not have the precision that was asked for.
@@ -71,6 +73,7 @@ def start_engine(
         learning_rate=learning_rate,
         primary_metric=primary_metric,
         has_validation=has_validation,
+        streams=streams,
     )
     check_precision(train, arguments)
     if asks_for_fsdp(arguments) and computes_on_cpus():
@@ -103,9 +106,8 @@ def step_size(train: TrainSpec, arguments: TrainingArguments, *, padding_is_free
 def train(
     model: PreTrainedModel,
     adapter: TaskAdapter,
-    rows: Encoded,
+    data: TrainingData,
     arguments: TrainingArguments,
-    size: StepSize,
     *,
     make_model: Callable[[], PreTrainedModel],
     evaluate_model: Callable[[], dict[str, Any]] | None,
@@ -113,7 +115,6 @@ def train(
     primary_metric: str,
     early_stopping_patience: int | None = None,
     max_skipped_steps: int = 0,
-    name_rows: NameRows | None = None,
     interruption: Interruption | None = None,
     check_folder: Callable[[], None] = lambda: None,
     callbacks: Sequence[TrainerCallback] = (),
@@ -122,13 +123,13 @@ def train(
     """Trains from the start, or from a checkpoint.
 
     Args:
+        data: what to train on; it is closed in the end.
         make_model: makes the model anew; see `FtkitTrainer.finished_model`.
         evaluate_model: scores the model on the validation rows; None without validation data.
         save_total_limit: checkpoints kept.
         primary_metric: shown after each evaluation.
         early_stopping_patience: evaluations in a row without a better score after which training ends; None: never.
         max_skipped_steps: steps whose loss or gradient is not finite that are left out before the run ends.
-        name_rows: says where training rows stand, for messages.
         interruption: says whether the run is asked to end; it then ends after a step that is saved.
         check_folder: raises where the folder of the checkpoints is no longer this run's.
         resume_from: a whole checkpoint.
@@ -144,13 +145,11 @@ def train(
         model=model,
         args=arguments,
         adapter=adapter,
-        train=rows,
-        size=size,
+        train=data,
         evaluate_model=evaluate_model,
         save_total_limit=save_total_limit,
         early_stopping_patience=early_stopping_patience,
         max_skipped_steps=max_skipped_steps,
-        name_rows=name_rows,
         interruption=interruption,
         check_folder=check_folder,
         callbacks=[progress, *callbacks],
@@ -158,16 +157,17 @@ def train(
     if resume_from is not None:
         totals = Totals.load(resume_from)
         trainer.add_callback(AtTrainBegin(lambda: trainer.restore_totals(totals, resume_from)))
-    with interruption.noted(), attention_of_any_shape():
+    with interruption.noted(), attention_of_any_shape(), contextlib.closing(data):
         metrics = trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from)).metrics
     check_weights_are_finite(model, trainer.state.global_step)
+    num_rows = trainer.num_rows_trained()
     return Trained(
         model=trainer.finished_model(make_model),
         metrics={
             **metrics,
-            **dealt_facts(trainer.plan),
+            **data.facts(num_rows),
             # transformers multiplies steps by a batch size that is not the one of these batches.
-            "train_samples_per_second": round(trainer.num_rows_trained() / metrics["train_runtime"], 3),
+            "train_samples_per_second": round(num_rows / metrics["train_runtime"], 3),
             "num_steps": trainer.state.global_step,
             "best_step": trainer.state.best_global_step,
             "num_skipped_steps": trainer.guard.num_skipped,

@@ -138,7 +138,7 @@ def _sample(predictor: Predictor, data: Source | None) -> Split:
         UserError: there is no data to take them from.
     """
     spec = predictor.config.data
-    own = [source for source in (spec.test, spec.validation, spec.train) if not isinstance(source, float)]
+    own = [source for source in (spec.test, spec.validation, spec.train) if not isinstance(source, (float, tuple))]
     failed: list[str] = []
     for source in [data] if data is not None else own:
         if source is None:

@@ -24,7 +24,8 @@ from ftkit.inference.opening import Tasks, named_base, open_model
 from ftkit.inference.reference import Opened, with_reference
 from ftkit.inference.windows import one_ahead, windows
 from ftkit.kinds.large import examples_of
-from ftkit.kinds.splits import read_options, read_splits
+from ftkit.kinds.reading import read_options
+from ftkit.kinds.splits import read_splits
 from ftkit.metrics.scorer import make_scorer
 from ftkit.models.quantization import move
 from ftkit.progress import progress

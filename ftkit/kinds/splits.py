@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ftkit.data.columns import taken
 from ftkit.data.problems import Problems
-from ftkit.data.readers import ReadOptions, fingerprint, open_table
+from ftkit.data.readers import fingerprint, open_table
 from ftkit.data.row_cells import check_cells, check_sizes
-from ftkit.data.spec import DataSpec, Source
+from ftkit.data.spec import DataSpec, HubSource, ParallelSource, Source
 from ftkit.data.split import hold_out
+from ftkit.errors import ConfigError
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.large import examples_of
+from ftkit.kinds.reading import read_options
+from ftkit.kinds.stream import ExampleStream
 from ftkit.kinds.task import Task
 from ftkit.types import Split
 
@@ -30,11 +34,16 @@ def read_splits(kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, st
         DataError: a file cannot be read, lacks a column, or has rows that cannot be read.
     """
     sources = {"train": spec.train, "test": spec.test, "validation": spec.validation}
-    splits = {
-        name: _read(name, source, kind, task, spec, columns)
-        for name, source in sources.items()
-        if source is not None and not isinstance(source, float)
-    }
+    splits: dict[str, Split] = {}
+    if spec.streaming:
+        splits["train"] = ExampleStream(kind, task, columns, spec, seed=seed).first()
+    elif not isinstance(spec.train, (str, HubSource, ParallelSource)):
+        raise ConfigError(
+            "data.train: a list of files is read with data.streaming: true alone. Set it, or name one file or folder."
+        )
+    for name, source in sources.items():
+        if source is not None and not isinstance(source, (float, tuple)) and name not in splits:
+            splits[name] = _sampled(_read(name, source, kind, task, spec, columns), spec, seed)
     problems = Problems()
     for split in splits.values():
         check_cells(split, problems)
@@ -43,6 +52,18 @@ def read_splits(kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, st
         if isinstance(source, float):
             splits["train"], splits[name] = _held_out(name, splits["train"], source, seed, kind)
     return {name: splits[name] for name in ("train", "validation", "test") if name in splits}
+
+
+def _sampled(split: Split, spec: DataSpec, seed: int) -> Split:
+    """Returns the rows of a split that are scored: all, or a sample that the seed fixes, in their order."""
+    most = {"validation": spec.validation_rows, "test": spec.test_rows}.get(split.name)
+    if most is None or len(split) <= most:
+        return split
+    import numpy as np
+
+    places = np.sort(np.random.default_rng(seed).choice(len(split), most, replace=False))
+    digest = f"{most} rows of {split.fingerprint}, seed {seed}"
+    return Split(split.name, split.source, taken(split.examples, places), digest)
 
 
 def check_split_sizes(kind: Kind, splits: Mapping[str, Split], problems: Problems) -> None:
@@ -66,14 +87,3 @@ def _read(name: str, source: Source, kind: Kind, task: Task, spec: DataSpec, col
     digest = fingerprint(source)
     examples = examples_of(kind, task, table, columns, spec, source, fingerprint=digest)
     return Split(name, table.source, examples, digest)
-
-
-def read_options(data: DataSpec) -> ReadOptions:
-    """Returns how the files of a data section are read."""
-    return ReadOptions(
-        encoding=data.encoding,
-        delimiter=data.delimiter,
-        header=data.header,
-        text_extensions=data.text_extensions,
-        media=data.media,
-    )

@@ -10,6 +10,7 @@ from typing import Any
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.run_config import BaseFacts, RunConfig, RunFacts, TaskFacts
+from ftkit.config.streaming import check_streaming
 from ftkit.config.train import check_deepspeed, stated_precision, stated_trackers, train_warnings
 from ftkit.data.check import Problems
 from ftkit.data.group_split import check_groups
@@ -83,6 +84,17 @@ class CheckedRun:
     def fingerprints(self) -> dict[str, str]:
         """Split -> digest of what was read."""
         return {name: split.fingerprint for name, split in self.splits.items()}
+
+    @property
+    def told_of_stream(self) -> str | None:
+        """What follows from the first rows of a stream; None where train was read as a whole."""
+        train = self.splits["train"]
+        if not train.is_sample:
+            return None
+        return (
+            f"{train.source} is read while it is trained on; its first {len(train):,} rows have been checked, and "
+            "labels (unless data.labels names them), tag schemes, class weights and baselines follow from them"
+        )
 
     def weight_fingerprints(self) -> dict[str, str | None]:
         """Returns key of the config -> what tells the files that the run starts from: a digest, or a commit."""
@@ -159,6 +171,7 @@ def check_run(config: RunConfig) -> CheckedRun:
     stated_precision(config.train)
     stated_trackers(config.train)
     check_deepspeed(config.train)
+    check_streaming(config, kind)
     kind.check_settings(_settings_given(config))
     spec = inspect_checkpoint(config.model)
     task_adapter_spec = kind.task_adapter(spec)
@@ -204,7 +217,7 @@ def check_run(config: RunConfig) -> CheckedRun:
         scorer=scorer,
         warnings=(
             *quantization_warnings,
-            *train_warnings(config.train, has_validation="validation" in splits),
+            *train_warnings(config.train, has_validation="validation" in splits, streams=data.streaming),
             *memory_warnings(splits, labels, keeps_scores=scorer.needs_scores),
             *problems.warnings,
         ),

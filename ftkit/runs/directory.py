@@ -41,6 +41,8 @@ BATCH_KEYS = {
     "train.max_tokens_per_batch",
     "train.gradient_accumulation_steps",
 }
+# Likewise: a stream that ended at a bad row goes on without such rows.
+KEYS_OF_UNFINISHED = BATCH_KEYS | {"data.on_bad_row"}
 
 
 class RunDirectory:
@@ -127,7 +129,7 @@ class RunDirectory:
         before, now = _comparable(load_config(given)), _comparable(config)
         changed = sorted(key for key in before | now if before.get(key) != now.get(key))
         if not self.is_finished:
-            changed = [key for key in changed if key not in BATCH_KEYS]
+            changed = [key for key in changed if key not in KEYS_OF_UNFINISHED]
         if not changed:
             return
         listed = "; ".join(f"{key} was {shown(before.get(key))}, is {shown(now.get(key))}" for key in changed[:6])

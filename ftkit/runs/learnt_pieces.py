@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ftkit.adapters.task_adapter import Piece
 from ftkit.errors import NothingFits, UserError
 from ftkit.runs.checked_run import CheckedRun
-from ftkit.runs.steps import row_names
+from ftkit.runs.training_data import row_names
 from ftkit.types import Split
 
 

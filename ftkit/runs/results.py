@@ -37,6 +37,8 @@ def collect_results(
         if name in evaluated:
             results |= {f"{prefix}_{key}": value for key, value in evaluated[name].metrics.items()}
         results |= {f"{prefix}_samples": len(rows), f"{prefix}_truncated_samples": _num_truncated(rows)}
+        if name in splits and splits[name].is_sample:
+            results[f"{prefix}_samples"] = trained["num_rows_streamed"]
         shares = {what: count / len(rows) for what, count in rows.cut.items() if what != "input"}
         results |= {f"{prefix}_truncated_{what}s_share": share for what, share in shares.items()}
     return results | {"data": data_facts(splits), "environment": environment()}
@@ -50,7 +52,11 @@ def _num_truncated(rows: Encoded) -> int:
 def data_facts(splits: Mapping[str, Split]) -> dict[str, dict[str, Any]]:
     """Returns what was read for each split."""
     return {
-        name: {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
+        name: {
+            "source": split.source,
+            "checked_rows" if split.is_sample else "rows": len(split),
+            "fingerprint": split.fingerprint,
+        }
         for name, split in splits.items()
     }
 

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import heapq
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -24,7 +24,7 @@ from ftkit.engine.loss_course import loss_warning
 from ftkit.engine.step_plan import plan_steps
 from ftkit.engine.trackers import IDS_FILE, Trackers, base_name, flat_config
 from ftkit.engine.training import Trained
-from ftkit.errors import NothingFits
+from ftkit.errors import ConfigError, NothingFits
 from ftkit.machine_faults import check_room
 from ftkit.models.loading import LoadedModel
 from ftkit.runs.baselines import baseline_scores
@@ -32,7 +32,6 @@ from ftkit.runs.checked_run import CheckedRun
 from ftkit.runs.directory import RunDirectory
 from ftkit.runs.files import PREDICTIONS
 from ftkit.runs.loading import PEFT_PREFIXES
-from ftkit.types import Split
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -54,8 +53,15 @@ def start(run: CheckedRun) -> tuple[TrainingArguments, TaskAdapter]:
         learning_rate=None if tuner.is_full else tuner.facts.learning_rate,
         primary_metric=run.primary_metric,
         has_validation="validation" in run.splits,
+        streams=run.config.data.streaming,
     )
-    return arguments, run.make_task_adapter()
+    adapter = run.make_task_adapter()
+    if run.config.data.streaming and adapter.objective.remembers:
+        raise ConfigError(
+            f"data.streaming: {run.task.name} compares with what the model said of each row before it was trained, "
+            "which is measured beforehand, of rows that are all known. Leave it out."
+        )
+    return arguments, adapter
 
 
 def training_warnings(
@@ -75,14 +81,14 @@ def check_same_steps(run: CheckedRun, arguments: TrainingArguments, rows: Encode
     """Makes sure that a run goes on in the optimizer steps in which it began, by however many processes.
 
     Args:
-        rows: of the training split.
+        rows: of the training split; of a stream the first.
 
     Raises:
         ConfigError: they would hold other rows.
     """
     if run.directory.continues:
-        size = training.step_size(run.config.train, arguments)
-        global_batch.check_same_steps(run.directory.checkpoints, plan_steps(rows.costs, size, arguments))
+        plan = plan_steps(rows.costs, training.step_size(run.config.train, arguments), arguments)
+        global_batch.check_same_steps(run.directory.checkpoints, plan, endless=run.config.data.streaming)
 
 
 def check_tuned_layers(run: CheckedRun) -> None:
@@ -217,16 +223,6 @@ def callbacks(config: RunConfig, directory: RunDirectory, model: Any) -> list[Tr
 
         found.append(RankAllocation(model))
     return found
-
-
-def row_names(split: Split, encoded: Encoded) -> Callable[[Sequence[int]], list[str]]:
-    """Returns what says where rows stand: `file, line N (id)`, of the examples that they are rows of."""
-
-    def name(index: int) -> str:
-        example = split.examples[index]
-        return f"{split.where(example)} (id {example.id})"
-
-    return lambda rows: ["; ".join(map(name, encoded.examples_of(row))) for row in rows]
 
 
 def open_trackers(run: CheckedRun) -> Trackers:

@@ -182,7 +182,7 @@ def _padded(states: torch.Tensor) -> torch.Tensor:
 def applies(workload: Workload) -> bool:
     """Tells whether layers are frozen whole, and rows come again in a process that calls these very layers."""
     tuner, arguments = workload.tuner, workload.arguments
-    if not (tuner.freezes_layers and tuner.option("cache_frozen")):
+    if workload.streams or not (tuner.freezes_layers and tuner.option("cache_frozen")):
         return False
     if is_sharded(arguments) or arguments.torch_compile or arguments.n_gpu > 1 or workload.size is None:
         return False

@@ -25,7 +25,8 @@ class Workload:
     """What is to be computed.
 
     Attributes:
-        rows: of the training data.
+        rows: of the training data; of a stream the first.
+        streams: whether the training data are a stream, of which no row is kept.
         size: what a rank computes in a batch, once it is known.
     """
 
@@ -35,6 +36,7 @@ class Workload:
     adapter: TaskAdapter
     model: Any
     rows: Encoded
+    streams: bool = False
     size: StepSize | None = None
 
 

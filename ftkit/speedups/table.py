@@ -60,7 +60,14 @@ class Speedups:
     """Those in effect during one run; to be used as a context around its training."""
 
     def __init__(
-        self, train: TrainSpec, tuner: TunerSpec, arguments: TrainingArguments, adapter: TaskAdapter, rows: Encoded
+        self,
+        train: TrainSpec,
+        tuner: TunerSpec,
+        arguments: TrainingArguments,
+        adapter: TaskAdapter,
+        rows: Encoded,
+        *,
+        streams: bool = False,
     ) -> None:
         self._given: Any = {
             "train": train,
@@ -68,6 +75,7 @@ class Speedups:
             "arguments": arguments,
             "adapter": adapter,
             "rows": rows,
+            "streams": streams,
         }
         self._applied: list[Applied] = []
         self._closing = contextlib.ExitStack()

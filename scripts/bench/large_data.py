@@ -97,7 +97,7 @@ def measure(data: Path, place: Path, arguments: argparse.Namespace) -> dict[str,
     command = [sys.executable, "-m", "ftkit", "train", str(file)]
     with (place / "log").open("w+") as log:
         process = psutil.Popen(command, env=environment, cwd=place, stdout=log, stderr=log)
-        together, largest = _watch(process)
+        together, largest = watch(process)
         log.seek(0)
         told = log.read()
     if process.returncode:
@@ -108,19 +108,19 @@ def measure(data: Path, place: Path, arguments: argparse.Namespace) -> dict[str,
         "rows": arguments.rows,
         "megabytes": round(data.stat().st_size / 1e6),
         "first_step_seconds": round(results["first_step_seconds"], 1),
-        "cpu_seconds": round(_cpu_seconds(), 1),
+        "cpu_seconds": round(cpu_seconds(), 1),
         "all_processes_mib": round(together),
         "largest_process_mib": round(largest),
     }
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
     """Returns what the finished run took of all cores together, which a busy machine changes less than the clock."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
-def _watch(process: psutil.Popen) -> tuple[float, float]:
+def watch(process: psutil.Popen) -> tuple[float, float]:
     """Returns the most memory that was seen: of all processes together, and of the largest."""
     together = largest = 0.0
     while process.poll() is None:

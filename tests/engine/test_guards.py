@@ -40,6 +40,7 @@ def make_trainer(checkpoint: Callable[[str], Path], tmp_path: Path) -> MakeTrain
     from transformers import TrainingArguments
 
     from ftkit.engine.trainer import FtkitTrainer
+    from ftkit.engine.training_data import IndexedData
 
     def make(
         *, damaged_rows: set[int], what: str = "loss", value: float = float("nan"), max_steps: int = 4, **settings: Any
@@ -59,15 +60,23 @@ def make_trainer(checkpoint: Callable[[str], Path], tmp_path: Path) -> MakeTrain
         objective.loss = loss  # type: ignore[method-assign]
         torch.manual_seed(0)
         arguments: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "save_strategy": "no", "use_cpu": True}
+        arguments_of_run = TrainingArguments(
+            output_dir=str(tmp_path), max_steps=max_steps, learning_rate=1e-3, **arguments
+        )
+        rows_of_run = adapter.preprocessor.encode(tiny.make_split(TEXTS, LABELS).examples, targets=True)
         return FtkitTrainer(
             model=adapter.objective.build().model,
-            args=TrainingArguments(output_dir=str(tmp_path), max_steps=max_steps, learning_rate=1e-3, **arguments),
+            args=arguments_of_run,
             adapter=adapter,
-            train=adapter.preprocessor.encode(tiny.make_split(TEXTS, LABELS).examples, targets=True),
-            size=SIZE,
+            train=IndexedData(
+                rows_of_run,
+                adapter,
+                SIZE,
+                arguments_of_run,
+                name_rows=lambda rows: [f"train.csv, line {row + 2}" for row in rows],
+            ),
             evaluate_model=None,
             save_total_limit=1,
-            name_rows=lambda rows: [f"train.csv, line {row + 2}" for row in rows],
             callbacks=[Recorder()],
             **settings,
         )

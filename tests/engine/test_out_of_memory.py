@@ -78,6 +78,7 @@ def make_trainer(checkpoint: Callable[[str], Path], tmp_path: Path) -> MakeTrain
     from transformers import TrainingArguments
 
     from ftkit.engine.trainer import FtkitTrainer
+    from ftkit.engine.training_data import IndexedData
 
     def make(
         memory: SmallMemory | None = None, *, size: StepSize = AT_ONCE, dropout: float = 0.0, **settings: Any
@@ -99,15 +100,21 @@ def make_trainer(checkpoint: Callable[[str], Path], tmp_path: Path) -> MakeTrain
             "include_num_input_tokens_seen": "all",
         }
         torch.manual_seed(0)
+        arguments_of_run = TrainingArguments(output_dir=str(tmp_path), **arguments | settings)
+        rows_of_run = adapter.preprocessor.encode(tiny.make_split(TEXTS, LABELS).examples, targets=True)
         return FtkitTrainer(
             model=adapter.objective.build().model,
-            args=TrainingArguments(output_dir=str(tmp_path), **arguments | settings),
+            args=arguments_of_run,
             adapter=adapter,
-            train=adapter.preprocessor.encode(tiny.make_split(TEXTS, LABELS).examples, targets=True),
-            size=size,
+            train=IndexedData(
+                rows_of_run,
+                adapter,
+                size,
+                arguments_of_run,
+                name_rows=lambda rows: [f"train.csv, line {row + 2}" for row in rows],
+            ),
             evaluate_model=None,
             save_total_limit=1,
-            name_rows=lambda rows: [f"train.csv, line {row + 2}" for row in rows],
             callbacks=[] if memory is None else [memory],
         )
 
@@ -209,7 +216,7 @@ def test_where_a_step_cannot_be_computed_again_one_message_says_what_to_set() ->
     steps = FittingSteps(
         torch.nn.Linear(2, 2),
         lambda part, most: [part],
-        np.full(4, 9),
+        lambda rows: 9,
         device=torch.device("cpu"),
         forget=lambda: None,
         obstacle=obstacle(SimpleNamespace(world_size=2)),  # type: ignore[arg-type]
@@ -287,7 +294,7 @@ def test_padded_rows_are_padded_to_the_longest_of_their_smaller_part(make_traine
     trainer = make_trainer(size=WHOLE, gradient_accumulation_steps=1)
     (batch,) = trainer.get_train_dataloader()
     (part,) = batch["parts"]
-    found = trainer.collator.split(part, trainer.encoded, epoch=0, most_positions=46)
+    found = trainer.data.collator.split(part, trainer.data.encoded, epoch=0, most_positions=46)
     for one in found:
         width = one.inputs["input_ids"].shape[1]
         assert width == max(one.lengths)

@@ -28,17 +28,19 @@ def make_trainer(checkpoint: Callable[[str], Path], tmp_path: Path) -> MakeTrain
     from transformers import TrainingArguments
 
     from ftkit.engine.trainer import FtkitTrainer
+    from ftkit.engine.training_data import IndexedData
 
     def make(size: StepSize, **settings: Any) -> FtkitTrainer:
         adapter = tiny.make_adapter(checkpoint("bert"), LabelSpace(tuple(sorted(set(LABELS)))))
         arguments: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "save_strategy": "no", "use_cpu": True}
         torch.manual_seed(0)
+        arguments_of_run = TrainingArguments(output_dir=str(tmp_path), **arguments, **settings)
+        rows_of_run = adapter.preprocessor.encode(tiny.make_split(TEXTS, LABELS).examples, targets=True)
         return FtkitTrainer(
             model=adapter.objective.build().model,
-            args=TrainingArguments(output_dir=str(tmp_path), **arguments, **settings),
+            args=arguments_of_run,
             adapter=adapter,
-            train=adapter.preprocessor.encode(tiny.make_split(TEXTS, LABELS).examples, targets=True),
-            size=size,
+            train=IndexedData(rows_of_run, adapter, size, arguments_of_run),
             evaluate_model=None,
             save_total_limit=1,
             callbacks=[],
@@ -53,7 +55,7 @@ def only_batch(trainer: Any) -> dict[str, Any]:
 
 
 def real_tokens(trainer: Any) -> int:
-    return int(trainer.encoded.costs.sum())
+    return int(trainer.data.encoded.costs.sum())
 
 
 def padded_tokens(batch: dict[str, Any]) -> int:

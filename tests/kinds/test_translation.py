@@ -13,7 +13,7 @@ from ftkit.data.problems import Problems
 from ftkit.data.readers import ReadOptions, open_table
 from ftkit.errors import ConfigError, DataError
 from ftkit.kinds.kind import Settings
-from ftkit.kinds.splits import read_options
+from ftkit.kinds.reading import read_options
 from ftkit.kinds.translation import KIND, TranslationData
 from ftkit.kinds.written import LONGEST_TEXT
 from ftkit.metrics.scorer import make_scorer

@@ -62,7 +62,7 @@ class Training:
 
     @property
     def costs(self) -> np.ndarray:
-        return self.trainer.encoded.costs
+        return self.trainer.data.encoded.costs
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -98,6 +98,7 @@ def prepare(dropping: Callable[[str], Path], tmp_path: Path) -> Prepare:
     from transformers import TrainingArguments
 
     from ftkit.engine.trainer import FtkitTrainer
+    from ftkit.engine.training_data import IndexedData
 
     def make(
         name: str, method: str, *, kind: str = "text-classification", keep: bool = True, size: StepSize = AT_ONCE,
@@ -122,8 +123,7 @@ def prepare(dropping: Callable[[str], Path], tmp_path: Path) -> Prepare:
             model=model,
             args=arguments,
             adapter=adapter,
-            train=rows,
-            size=size,
+            train=IndexedData(rows, adapter, size, arguments),
             evaluate_model=None,
             save_total_limit=1,
             callbacks=[],
@@ -245,7 +245,7 @@ def serve(training: Training, rows: list[int]) -> torch.Tensor:
     """Returns the logits of some rows in training."""
     trainer = training.trainer
     trainer.model.train()
-    some = trainer.encoded.rows.__getitems__(rows)
+    some = trainer.data.encoded.rows.__getitems__(rows)
     batch = trainer.adapter.preprocessor.collate(some, training=True, rngs=None)
     with computing(dataclasses.replace(batch, row_indices=np.array(rows))):
         return trainer.model(**batch.inputs).logits
@@ -476,7 +476,7 @@ def states_of_epoch(training: Training, epoch: int) -> dict[int, torch.Tensor]:
         found.update(zip(batch.row_indices.tolist(), output, strict=True))
 
     frozen_prefix(training.model)[-1].register_forward_hook(remember)
-    training.trainer.batch_sampler.set_epoch(epoch)
+    training.trainer.data.sampler.set_epoch(epoch)
     training.model.train()
     with training.speedups:
         for batch in training.trainer.get_train_dataloader():

@@ -237,6 +237,7 @@ def make_trainer(checkpoint: Checkpoint, tmp_path: Path) -> Callable[..., Any]:
     from transformers import TrainingArguments
 
     from ftkit.engine.trainer import FtkitTrainer
+    from ftkit.engine.training_data import IndexedData
 
     def make(model_type: str, *, is_ready: bool = True, **settings: Any) -> FtkitTrainer:
         labels = [label for _, label in tiny.EXAMPLES]
@@ -247,12 +248,18 @@ def make_trainer(checkpoint: Checkpoint, tmp_path: Path) -> Callable[..., Any]:
             unpad(model)
         arguments: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "save_strategy": "no"}
         arguments |= {"logging_steps": 1000, "logging_nan_inf_filter": False, **settings}
+        arguments_of_run = TrainingArguments(output_dir=str(tmp_path), **arguments)
+        rows_of_run = adapter.preprocessor.encode(split.examples, targets=True)
         return FtkitTrainer(
             model=model,
-            args=TrainingArguments(output_dir=str(tmp_path), **arguments),
+            args=arguments_of_run,
             adapter=adapter,
-            train=adapter.preprocessor.encode(split.examples, targets=True),
-            size=StepSize(rows=4, cost=None, max_cost_at_once=math.inf, part_cost=math.inf),
+            train=IndexedData(
+                rows_of_run,
+                adapter,
+                StepSize(rows=4, cost=None, max_cost_at_once=math.inf, part_cost=math.inf),
+                arguments_of_run,
+            ),
             evaluate_model=None,
             save_total_limit=1,
             callbacks=[],

@@ -52,10 +52,11 @@ def _load(source: HubSource) -> datasets.Dataset:
     try:
         return datasets.load_dataset(source.hub, name=source.name, split=source.split, revision=source.revision)
     except Exception as error:  # datasets, huggingface_hub, pyarrow and pandas each raise kinds of their own
-        raise _load_error(source, error) from error
+        raise load_error(source, error) from error
 
 
-def _load_error(source: HubSource, error: Exception) -> DataError:
+def load_error(source: HubSource, error: Exception) -> DataError:
+    """Returns the message for a dataset that cannot be had, with what to do."""
     asked = {"name": source.name, "split": source.split, "revision": source.revision}
     given = "".join(f", {key} {value!r}" for key, value in asked.items() if value is not None)
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,225 @@
+"""Examples of a stream: the first of them to be checked before a run, and all of them block by block while it trains.
+
+A block is what is shuffled together: so many rows as stand one after another in the stream. Which rows a block holds
+follows from the data, the seed and its number alone, so a run goes on at any of its blocks, and need only read this
+one again. An epoch goes through the shards in an order of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ftkit.console import warn
+from ftkit.data.problems import Problems
+from ftkit.data.row_cells import check_cells
+from ftkit.data.spec import DataSpec
+from ftkit.data.stream.shard import Shard
+from ftkit.data.stream.shards import fingerprint_of, shards_of, title_of
+from ftkit.errors import DataError
+from ftkit.kinds.kind import Kind
+from ftkit.kinds.reading import read_options
+from ftkit.kinds.task import Task
+from ftkit.types import LabelSpace, Split
+
+SHUFFLE_BUFFER = 10_000
+"""Rows that are shuffled together: some 10 MB of short texts, and enough that a step is a fair sample of them."""
+
+CHECK_ROWS = 1_000
+"""Rows that are looked at before a run: a second or two, and each of 50 labels about 20 times."""
+
+MOST_TOLD = 5  # rows that were left out, of which a line tells
+
+
+@dataclass(frozen=True)
+class StreamedSplit(Split[Any]):
+    """Some rows of a stream, of which each may come from another file.
+
+    Attributes:
+        sources: line and key of an example -> the shard that it comes from.
+    """
+
+    sources: Mapping[tuple[int, Hashable], str] = field(default_factory=dict)
+
+    def where(self, example: Any) -> str:
+        """Returns `shard, line N` for a message."""
+        source = self.sources.get((example.line, example.key()), self.source)
+        return Split(self.name, source, (example,)).where(example)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in a stream, between two of its examples.
+
+    Attributes:
+        epoch: how often all shards have been read.
+        shard: how many shards of this epoch's order have been read.
+        taken: examples of the next shard that have been read.
+        left_out: rows of all epochs that could not be trained on.
+    """
+
+    epoch: int = 0
+    shard: int = 0
+    taken: int = 0
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class ExampleBlock:
+    """Examples that are shuffled together.
+
+    Attributes:
+        split: in the order of the stream.
+        begin: where it begins.
+        end: where the next one begins.
+    """
+
+    split: Split[Any]
+    begin: Place
+    end: Place
+
+
+class ExampleStream:
+    """The labelled examples of a stream.
+
+    Args:
+        columns: role -> column.
+        data: with what `normalize` found, once it is known.
+        seed: of the order of shards.
+    """
+
+    def __init__(self, kind: Kind, task: Task, columns: Mapping[str, str], data: DataSpec, *, seed: int) -> None:
+        self._kind, self._task, self._columns, self._data, self._seed = kind, task, columns, data, seed
+        self.shards = shards_of(data.train, read_options(data))
+        self.title = title_of(data.train, self.shards)
+        self.fingerprint = fingerprint_of(self.shards)
+
+    def first(self) -> Split[Any]:
+        """Returns the first rows, shard by shard, as they were read; those that will be skipped are left out.
+
+        Raises:
+            DataError: a shard cannot be read, or there are no rows.
+        """
+        rows = ((shard.name, example) for shard in self.shards for example in self._read(shard))
+        split = self._split(list(itertools.islice(rows, self._data.check_rows or CHECK_ROWS)))
+        if self._data.on_bad_row != "skip":
+            return split
+        readable = check_cells(split, Problems())
+        learnt, data = self._kind.normalize({"train": readable}, self._task, self._data, Problems())
+        labels = self._kind.labels(learnt["train"], self._task, data)
+        # Those that are left out are told, and counted, when they are met in training.
+        return ExampleStream(self._kind, self._task, self._columns, data, seed=self._seed)._good(
+            split, labels, num_told=MOST_TOLD
+        )
+
+    def blocks(self, labels: LabelSpace | None, begin: Place) -> Iterator[ExampleBlock]:
+        """Yields blocks without end, checked and as they are learnt.
+
+        Args:
+            labels: what can be learnt.
+            begin: the beginning of a block.
+
+        Raises:
+            DataError: a row cannot be trained on, and `data.on_bad_row` is not skip; it names file and row.
+        """
+        left_out, num_barren = begin.left_out, 0
+        for found, start, end in self._raw(begin):
+            split, num_bad = self._learnable(self._split(found), labels, left_out)
+            start = dataclasses.replace(start, left_out=left_out)
+            left_out += num_bad
+            if len(split):
+                num_barren = 0
+                yield ExampleBlock(split, start, dataclasses.replace(end, left_out=left_out))
+            elif end.epoch > start.epoch:
+                num_barren += 1
+            if num_barren > 1:
+                raise DataError(f"{self.title}: no row of a whole epoch can be trained on.")
+
+    def _raw(self, begin: Place) -> Iterator[tuple[list[tuple[str, Any]], Place, Place]]:
+        """Yields the rows of each block with their shards, where it begins and where it ends; epochs end blocks."""
+        size = self._data.shuffle_buffer or SHUFFLE_BUFFER
+        place = begin
+        while True:
+            block: list[tuple[str, Any]] = []
+            for found, place in self._rows_of_epoch(begin):
+                block.append(found)
+                if len(block) == size:
+                    yield block, begin, place
+                    block, begin = [], place
+            place = Place(begin.epoch + 1)
+            if block:
+                yield block, begin, place
+            begin = place
+
+    def _rows_of_epoch(self, begin: Place) -> Iterator[tuple[tuple[str, Any], Place]]:
+        """Yields the rows of an epoch from a place on, each with the place behind it."""
+        shards = [self.shards[number] for number in self._order(begin.epoch)]
+        taken = begin.taken
+        for number, shard in enumerate(shards[begin.shard :], begin.shard):
+            for example in itertools.islice(self._read(shard), taken, None):
+                taken += 1
+                yield (shard.name, example), Place(begin.epoch, number, taken)
+            taken = 0
+
+    def _order(self, epoch: int) -> list[int]:
+        """Returns the numbers of the shards in the order of an epoch."""
+        import numpy as np  # only here: commands that do not train start sooner without
+
+        return np.random.default_rng([self._seed, epoch]).permutation(len(self.shards)).tolist()
+
+    def _read(self, shard: Shard) -> Iterator[Any]:
+        return self._kind.read(shard.open(), self._task, self._columns, self._data, with_labels=True)
+
+    def _split(self, found: Sequence[tuple[str, Any]]) -> StreamedSplit:
+        sources: dict[tuple[int, Hashable], str] = {}
+        for source, example in found:
+            sources.setdefault((example.line, example.key()), source)
+        examples = [example for _, example in found]
+        return StreamedSplit("train", self.title, examples, self.fingerprint, is_sample=True, sources=sources)
+
+    # --- rows that are met while a run trains ---
+
+    def _learnable(self, split: Split[Any], labels: LabelSpace | None, left_out: int) -> tuple[Split[Any], int]:
+        """Returns the rows of a block that can be trained on, as they are learnt, and how many cannot."""
+        learnt, problems = self._checked(split, labels)
+        if not problems:
+            return learnt, 0
+        if self._data.on_bad_row != "skip":
+            problems.raise_if_any()
+        good = self._good(split, labels, num_told=left_out)
+        learnt, problems = self._checked(good, labels)
+        problems.raise_if_any()  # of rows that are wrong only together
+        return learnt, len(split) - len(good)
+
+    def _good(self, split: Split[Any], labels: LabelSpace | None, *, num_told: int) -> Split[Any]:
+        """Returns the rows that can be trained on, as they were read; the first of the others are told.
+
+        Args:
+            num_told: how many have been told before.
+        """
+        good: list[Any] = []
+        for example in split.examples:
+            _, found = self._checked(dataclasses.replace(split, examples=[example]), labels)
+            if not found:
+                good.append(example)
+                continue
+            num_told += 1
+            if num_told <= MOST_TOLD:
+                warn(f"left out of training: {split.where(example)}: {'; '.join(found.messages)}")
+        return dataclasses.replace(split, examples=good)
+
+    def _checked(self, split: Split[Any], labels: LabelSpace | None) -> tuple[Split[Any], Problems]:
+        """Returns rows as they are learnt, and what is wrong with them, by the checks of rows that are scored."""
+        problems = Problems()
+        readable = check_cells(split, problems)
+        splits, _ = self._kind.normalize({"train": readable}, self._task, self._data, problems)
+        learnt = splits["train"]
+        rows = dataclasses.replace(learnt, name="streamed train")
+        if len(rows):
+            self._kind.check({"test": rows}, labels, self._task, self._data, problems)
+            if labels is not None:
+                self._kind.check_known_labels(rows, labels, problems)
+        return learnt, problems
