@@ -102,7 +102,8 @@ def check(config: RunConfig) -> CheckedRun:
     from ftkit.speedups.table import check_speedups_suit
 
     with process_state_kept():
-        _, adapter = steps.start(run)
+        arguments, adapter = steps.start(run)
+        steps.check_compared(run, arguments, adapter)
         steps.encode_longest(run, adapter)
         steps.check_tuned_layers(run)
         check_speedups_suit(config.train, run.spec, run.task_adapter_spec.auto_class)
@@ -208,7 +209,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     process = arguments.distributed_state
     adapter.preprocessor.fit(run.splits["train"].examples)
     rows = encoding.encode(adapter.preprocessor, run.splits["train"].examples, targets=True)
-    steps.check_same_steps(run, arguments, rows)
+    steps.check_steps(run, arguments, adapter, rows)
     to_score = {
         name: encoding.encode_to_score(
             adapter.preprocessor, split.examples, all_predicted=run.scorer.reads_predictions
@@ -235,7 +236,8 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         warn(warning)
 
     # What a stream begins with is read now: a row that is wrong is the user's mistake as long as nothing is written.
-    size = training.step_size(config.train, arguments, padding_is_free=speedups.padding_is_free)
+    is_whole = adapter.objective.compares_rows
+    size = training.step_size(config.train, arguments, padding_is_free=speedups.padding_is_free, is_whole=is_whole)
     resume_from = training.resume_point(directory.checkpoints) if directory.continues else None
     stream = open_stream(run, arguments, adapter, size, resume_from=resume_from)
 
@@ -252,6 +254,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     startup.wake_collector()
     limits = evaluation.prediction_limits(config.train, adapter.objective, device_type=arguments.device.type)
 
+    untrained = steps.untrained_scores(run, model, adapter, to_score, limits)
     choice = precision.choose_precision(
         config.train,
         arguments,
@@ -297,7 +300,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     if "validation" in to_score and adapter.objective.settles:
         steps.settle(run, trained.model, adapter, to_score["validation"], limits)
     evaluated = {
-        name: steps.evaluate_split(run, trained.model, adapter, name, split, limits)
+        name: steps.evaluate_split(run, trained.model, adapter, name, split, limits, untrained=untrained)
         for name, split in to_score.items()
     }
     told = [*results.cut_off_warnings(evaluated), *baselines.unbeaten_warnings(evaluated, run.primary_metric)]

@@ -51,6 +51,13 @@ def _of_rows(folder: Path, task: str, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _similarities(folder: Path) -> dict[str, Any]:
+    config = _of_rows(folder, "sentence-similarity", {"sentence1": "rain", "sentence2": "cold rain", "score": 4})
+    with Path(config["data"]["train"]).open("a") as file:
+        file.write(json.dumps({"sentence1": "rain", "sentence2": "my card", "score": 1}) + "\n")
+    return config
+
+
 def _questions(folder: Path) -> dict[str, Any]:
     return question_config(folder, tiny.make_checkpoint("bert", folder / "model"))
 
@@ -111,6 +118,7 @@ EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "translation": _translation,
     "multiple-choice": _choices,
     "text-ranking": _ranking,
+    "sentence-similarity": _similarities,
     "question-answering": _questions,
     "summarization": _summaries,
     "text-generation": _conversations,

@@ -73,6 +73,16 @@ def test_candidates_that_compete(place):
     assert '"baseline_bm25": 1.0' in (place / "ranking_scores.json").read_text()
 
 
+def test_texts_that_are_alike(place):
+    texts = ["will the rain stop", "the rain will stop", "who stole my card today", "my card was stolen"]
+    pairs = [(one, other, 5 if row // 2 == column // 2 else 1) for row, one in enumerate(texts)
+             for column, other in enumerate(texts) if row != column]  # fmt: skip
+    lines = [f"{one},{other},{score}" for one, other, score in pairs]
+    (place / "pairs.csv").write_text("\n".join(["sentence1,sentence2,score", *lines]) + "\n")
+    run_blocks(ROOT / "docs" / "sentence_similarity.md", place)
+    assert '"baseline_tf_idf"' in (place / "alike_scores.json").read_text()
+
+
 def test_a_domain_before_its_labels(place):
     texts = {"card": "my card was declined today", "cash": "the machine gave me no cash", "pin": "I forgot my new pin"}
     rows = [f"{text} {number},{label}" for number in range(4) for label, text in texts.items()]

@@ -35,8 +35,8 @@ class TaskAdapterSpec:
 
     @property
     def has_own_head(self) -> bool:
-        """Whether the class that a checkpoint was saved as tells its kind; a language model serves several."""
-        return not self.auto_class.endswith("LM")
+        """Whether the class that a checkpoint was saved as tells its kind; a body or language model serves several."""
+        return not self.auto_class.endswith("LM") and self.auto_class != "AutoModel"
 
     def check_checkpoint(self, spec: CheckpointSpec) -> None:
         """Refuses a checkpoint for which transformers has no model of the auto class; nothing is read for it.

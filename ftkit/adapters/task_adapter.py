@@ -172,6 +172,8 @@ class Objective(Protocol):
         remembers: names of what is measured of every row before the model is trained, and stands in its column
             `reference` from then on, as numbers in this order; none where the loss compares with nothing of the kind.
         proven: names of what a saved model has to measure as the trained one does, of a model judged by measures.
+        compares_rows: whether the loss of a row depends on the others of its micro-batch, which then stay together.
+        starts_trained: whether a checkpoint predicts before it is trained; its score then stands beside the run's.
     """
 
     options: ClassVar[tuple[str, ...]]
@@ -180,6 +182,8 @@ class Objective(Protocol):
     formats: ClassVar[tuple[str, ...]]
     remembers: ClassVar[tuple[str, ...]]
     proven: ClassVar[tuple[str, ...]]
+    compares_rows: ClassVar[bool]
+    starts_trained: ClassVar[bool]
 
     @property
     def is_measured(self) -> bool: ...  # noqa: D102
@@ -265,7 +269,7 @@ class Objective(Protocol):
         """Predicts a batch of one conversation, and tells its answer piece by piece while it is written."""
         ...
 
-    def no_prediction(self) -> Prediction:
+    def no_prediction(self, example: Any = None) -> Prediction:
         """Returns an object like those of `decode` for a row that cannot be predicted: None in every place."""
         ...
 
@@ -282,6 +286,10 @@ class Objective(Protocol):
         """
         ...
 
+    def save(self, model: PreTrainedModel, folder: Path) -> None:
+        """Writes what programs without ftkit read beside the model and its processor."""
+        ...
+
     def recipe(self) -> Mapping[str, Any]:
         """Returns what a program without ftkit has to know to use the model; see `ftkit.report.recipe`."""
         ...
@@ -296,6 +304,8 @@ class ObjectiveBase:
     formats: ClassVar[tuple[str, ...]] = ("jsonl",)
     remembers: ClassVar[tuple[str, ...]] = ()
     proven: ClassVar[tuple[str, ...]] = ("loss",)
+    compares_rows: ClassVar[bool] = False
+    starts_trained: ClassVar[bool] = False
 
     @property
     def settles(self) -> bool:
@@ -341,7 +351,7 @@ class ObjectiveBase:
         """Returns None: it is not known."""
         return None
 
-    def no_prediction(self) -> Prediction:
+    def no_prediction(self, example: Any = None) -> Prediction:
         """Returns an empty `prediction`."""
         return {"prediction": None}
 
@@ -351,6 +361,9 @@ class ObjectiveBase:
 
     def settle(self, arrays: Arrays, references: np.ndarray) -> None:
         """Settles nothing."""
+
+    def save(self, model: PreTrainedModel, folder: Path) -> None:
+        """Writes nothing: model and processor say all."""
 
 
 @dataclass(frozen=True)

@@ -57,12 +57,15 @@ class StepSize:
         max_cost_at_once: padded positions in a part, at most, unless one example takes more; it bounds the memory that
             activations need.
         part_cost: what one more part costs, in positions; infinite where parts are only made for memory's sake.
+        is_whole: the rows of a micro-batch are compared with one another, so it is one part, and holds the same rows
+            however many ranks there are.
     """
 
     rows: int | None
     cost: int | None
     max_cost_at_once: float
     part_cost: float = PART_COST
+    is_whole: bool = False
 
 
 def cut(costs: np.ndarray, order: np.ndarray, limits: BatchLimits) -> list[np.ndarray]:

@@ -33,6 +33,7 @@ class GlobalBatch:
         cost: positions in a micro-batch; None: they are not limited.
         steps_per_epoch: optimizer steps; None of a stream, of which nobody knows.
         is_by_cost: whether steps are equal shares of positions; else they are of rows.
+        is_whole: whether the rows of a micro-batch are compared with one another, so that it has to hold the same.
     """
 
     num_processes: int
@@ -41,6 +42,7 @@ class GlobalBatch:
     cost: int | None
     steps_per_epoch: int | None
     is_by_cost: bool
+    is_whole: bool = False
 
     @classmethod
     def of(cls, plan: StepPlan, *, endless: bool = False) -> GlobalBatch:
@@ -50,7 +52,8 @@ class GlobalBatch:
             endless: the plan is that of a part of a stream.
         """
         num_steps, size = None if endless else plan.num_steps, plan.size
-        return cls(plan.num_ranks, plan.num_micro_batches, size.rows, size.cost, num_steps, plan.is_by_cost)
+        counts = (plan.num_ranks, plan.num_micro_batches)
+        return cls(*counts, size.rows, size.cost, num_steps, plan.is_by_cost, size.is_whole)
 
     @classmethod
     def load(cls, checkpoint: Path) -> GlobalBatch | None:
@@ -66,10 +69,17 @@ class GlobalBatch:
 
     def has_steps_of(self, other: GlobalBatch) -> bool:
         """Tells whether both cut the same order of the same rows into the same steps."""
+        if (self.is_whole or other.is_whole) and self.num_micro_batches != other.num_micro_batches:
+            return False
         if self.steps_per_epoch is None or other.steps_per_epoch is None:
             mine = (self.steps_per_epoch, self.most(self.rows), self.most(self.cost))
             return mine == (other.steps_per_epoch, other.most(other.rows), other.most(other.cost))
         return (self.steps_per_epoch, self.is_by_cost) == (other.steps_per_epoch, other.is_by_cost)
+
+    @property
+    def num_micro_batches(self) -> int:
+        """Micro-batches of an optimizer step, of all processes."""
+        return self.num_processes * self.gradient_accumulation_steps
 
     def most(self, in_micro_batch: int | None) -> int | None:
         """Returns how many rows, or positions, a step holds if a micro-batch holds so many."""

@@ -33,8 +33,14 @@ Result = TypeVar("Result")
 # --- training ---
 
 
-def obstacle(arguments: TrainingArguments) -> str | None:
-    """Returns why a step that memory was too small for cannot be computed again; None where it can be."""
+def obstacle(arguments: TrainingArguments, *, is_whole: bool = False) -> str | None:
+    """Returns why a step that memory was too small for cannot be computed again; None where it can be.
+
+    Args:
+        is_whole: the loss compares the rows of a micro-batch with one another.
+    """
+    if is_whole:
+        return "its rows are compared with one another, and with fewer of them the loss would be another one"
     if arguments.world_size > 1:
         return "several processes add up their gradients while they are computed"
     if is_sharded(arguments):

@@ -10,6 +10,10 @@ micro-batches, two that accumulate two, and four that accumulate none take the s
 
 Micro-batches of a step differ by at most one row where rows are counted. Where positions are, they differ as little as
 possible in these. A gradient is a sum over a step's rows, so which rank computed a row makes no difference to it.
+
+It does where the loss compares the rows of a micro-batch with one another (`StepSize.is_whole`). Then a step is cut
+into its micro-batches first, in its own order, and ranks get whole ones: the four above are {3 9} {4 8} {1 7} {5 2}
+for one rank, two of them each for two ranks, and one each for four.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import numpy as np
 from torch.utils.data import Sampler
 
 from ftkit.engine.batching import StepSize, is_by_cost, num_steps, padding_share, parts, plan_epoch
+from ftkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -88,10 +93,15 @@ class StepPlan:
 
     def ranks(self, step: np.ndarray) -> list[np.ndarray]:
         """Returns the rows of a step that each rank computes; none for some ranks where there are too few."""
+        if self.size.is_whole:
+            whole, count = np.array_split(step, self._in_step), self.num_micro_batches
+            return [np.concatenate(whole[first : first + count]) for first in range(0, self._in_step, count)]
         return self._dealt(step, self.num_ranks)
 
     def micro_batches(self, of_rank: np.ndarray) -> list[np.ndarray]:
         """Returns a rank's rows of a step, micro-batch by micro-batch; empty ones where there are too few."""
+        if self.size.is_whole:
+            return np.array_split(of_rank, self.num_micro_batches)
         return self._dealt(of_rank, self.num_micro_batches)
 
     def _dealt(self, rows: np.ndarray, num_shares: int) -> list[np.ndarray]:
@@ -111,6 +121,27 @@ def plan_steps(costs: np.ndarray, size: StepSize, arguments: TrainingArguments) 
         seed=arguments.seed if arguments.data_seed is None else arguments.data_seed,
         num_ranks=arguments.world_size,
         num_micro_batches=arguments.gradient_accumulation_steps,
+    )
+
+
+def check_has_others(plan: StepPlan) -> None:
+    """Refuses micro-batches of one row, where the loss compares the rows of a micro-batch with one another.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    in_step = plan.num_ranks * plan.num_micro_batches
+    if min(map(len, plan.steps(0))) // in_step >= 2:
+        return
+    raise ConfigError(
+        "train.per_device_train_batch_size: the loss compares the rows of a micro-batch with one another, and one of "
+        f"{len(plan.costs):,} rows in {plan.num_steps:,} steps of {in_step} would hold a single row. Say 2 or more"
+        + (
+            f", and fewer in all: {len(plan.costs):,} rows do not suffice for {in_step} micro-batches in a step "
+            "(processes x train.gradient_accumulation_steps)."
+            if len(plan.costs) < 2 * in_step
+            else "; more is better, such as 32."
+        )
     )
 
 

@@ -112,7 +112,7 @@ class FtkitTrainer(Trainer):
             device=args.device,
             forget=self.guard.forget_losses,
             name_rows=self.guard.name_rows,
-            obstacle=obstacle(args),
+            obstacle=obstacle(args, is_whole=size.is_whole),
         )
         self.num_weights = num_working_weights(model)
         self.interruption = interruption or Interruption()

@@ -84,15 +84,22 @@ def start_engine(
     return arguments
 
 
-def step_size(train: TrainSpec, arguments: TrainingArguments, *, padding_is_free: bool = False) -> StepSize:
+def step_size(
+    train: TrainSpec, arguments: TrainingArguments, *, padding_is_free: bool = False, is_whole: bool = False
+) -> StepSize:
     """Returns the size of a micro-batch: the rows, or else the positions, that the config says, or the defaults.
 
     Args:
         padding_is_free: padding is left out of the model, so that batches need no parts to save it.
+        is_whole: the loss compares the rows of a micro-batch with one another.
     """
     rows, tokens = train.per_device_train_batch_size, train.max_tokens_per_batch
     # The ranks of a sharded model must make equally many forward passes: one each.
     sharded, device_type = is_sharded(arguments), arguments.device.type
+    if is_whole:
+        # What is compared would depend on the length of texts if positions were counted as well.
+        by_rows = rows or (None if tokens else DEFAULT_ROWS)
+        return StepSize(by_rows, None if by_rows else tokens, math.inf, math.inf, is_whole=True)
     # Who counts a GPU's examples has its memory in mind, as with the plain Trainer: no parts.
     whole = sharded or (rows is not None and tokens is None and device_type != "cpu")
     return StepSize(

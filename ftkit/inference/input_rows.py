@@ -229,7 +229,7 @@ class InputRows:
             if self._on_bad_row == "skip":
                 yield None
                 continue
-            nothing = self._adapter.objective.no_prediction()
+            nothing = self._adapter.objective.no_prediction(example)
             yield {"id": example.id, **nothing, "error": window.bad[place]}
 
     def _blame(self, problems: Problems, example: Any, reason: str) -> None:

@@ -137,6 +137,7 @@ def _write(predictor: Predictor, target: Path, report: Mapping[str, Any], run: P
     with atomic_folder(target) as staging:
         predictor.model.save_pretrained(staging)
         predictor.adapter.preprocessor.save(staging)
+        predictor.adapter.objective.save(predictor.model, staging)
         facts = facts.model_copy(update={"base": None, "weights": weights_fingerprint(staging)})
         config = predictor.config.model_copy(update={"tuner": TunerSpec(), "run": facts, "output_dir": str(target)})
         atomic_write_text(staging / CONFIG_FILE, config.to_yaml())

@@ -89,6 +89,11 @@ def unchanged(splits: Splits, task: Task, data: Any, problems: Problems) -> tupl
     return splits, data
 
 
+def as_it_is(task: Task, data: Any) -> Any:
+    """Returns the data section: it says all."""
+    return data
+
+
 def no_labels(train: Split, task: Task, data: Any) -> None:
     """Returns nothing: what is predicted is not chosen from labels."""
 
@@ -140,6 +145,8 @@ class Kind:
         data: the `data` section of its configs: DataSpec with the kind's own keys, refused in every other kind.
         settings: what of the config outside of `data` it takes.
         generation: keys of `generation` -> the kind's own defaults.
+        found_in_files: task, data section -> the latter with what train's columns tell where nobody says it, such as
+            what its rows hold; metrics and columns follow from it.
         read: rows of a table -> examples.
         names_of: an example as it was read -> the names of its labels, or of the entity types in it: when examples are
             held out of train, train keeps one of every name.
@@ -177,6 +184,7 @@ class Kind:
     data: type[DataSpec]
     settings: frozenset[Setting] = frozenset()
     generation: Mapping[str, Any] = field(default_factory=dict)
+    found_in_files: Callable[[Task, Any], Any] = as_it_is
     read: Read
     names_of: Callable[[Any], Iterable[str]] = label_names
     normalize: Callable[[Splits, Task, Any, Problems], tuple[Splits, Any]] = unchanged

@@ -19,6 +19,7 @@ KINDS: dict[str, str] = {
     "translation": "ftkit.kinds.translation:KIND",
     "multiple-choice": "ftkit.kinds.multiple_choice:KIND",
     "text-ranking": "ftkit.kinds.text_ranking:KIND",
+    "sentence-similarity": "ftkit.kinds.sentence_similarity:KIND",
     "question-answering": "ftkit.kinds.question_answering:KIND",
     "text-generation": "ftkit.kinds.text_generation:KIND",
     "preference-tuning": "ftkit.kinds.preference_tuning:KIND",

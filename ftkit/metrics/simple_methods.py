@@ -9,10 +9,13 @@ import numpy as np
 BASELINE = "baseline_"
 """Goes before the name of such a method in results: `test_baseline_bm25` is its score by the primary metric."""
 
+UNTRAINED = "untrained_checkpoint"
+"""The name of the checkpoint itself among them, where it predicts before it is trained."""
+
 MOST_CANDIDATES = 200_000
 """Candidates up to which the methods are computed; beyond, they would take minutes."""
 
-_WORD = r"(?u)[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|\b\w+\b"  # each sign of Chinese and Japanese is a word
+WORD = r"(?u)[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|\b\w+\b"  # each sign of Chinese and Japanese is a word
 _K1, _B = 1.2, 0.75
 _SEED = 0
 
@@ -26,7 +29,7 @@ def bm25(queries: Sequence[str], documents: Sequence[Sequence[str]]) -> list[np.
     from sklearn.feature_extraction.text import CountVectorizer
 
     counts = [len(of_query) for of_query in documents]
-    vectorizer = CountVectorizer(token_pattern=_WORD)
+    vectorizer = CountVectorizer(token_pattern=WORD)
     frequencies_DW = vectorizer.fit_transform([text for of_query in documents for text in of_query]).astype(float)
     lengths_D = np.asarray(frequencies_DW.sum(axis=1)).ravel()
     containing_W = np.asarray((frequencies_DW > 0).sum(axis=0)).ravel()
@@ -57,7 +60,7 @@ def by_choices_alone(
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    vectorizer = TfidfVectorizer(token_pattern=_WORD, ngram_range=(1, 2), sublinear_tf=True)
+    vectorizer = TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True)
     words = vectorizer.fit_transform([choice for of_question in train for choice in of_question])
     questions = zip(train, right, strict=True)
     is_right = [place == answer for of_question, answer in questions for place in range(len(of_question))]

@@ -68,6 +68,7 @@ class MetricGroup:
 _SINGLE, _MULTI, _REGRESSION = "single_label_classification", "multi_label_classification", "regression"
 _TAGS, _PLAIN_TAGS, _TRANSLATION = "token-classification", "plain-tags", "translation"
 _CHOICE, _RANKING = "multiple-choice", "text-ranking"
+_SIMILARITY, _SEARCH, _TRIPLETS = "sentence-similarity", "sentence-search", "sentence-triplets"
 _ANSWERS = "question-answering"
 _FILL_MASK, _SUMMARIZATION = "fill-mask", "summarization"
 _ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
@@ -121,8 +122,16 @@ METRICS: tuple[MetricEntry, ...] = (
         keys={_SINGLE: ("roc_auc",), _MULTI: ("roc_auc",)},
         inputs=("references", "prediction_scores", "pos_label"),
     ),
-    MetricEntry(name="pearson", reference="ftkit.metrics.regression:Pearson", keys={_REGRESSION: ("pearson",)}),
-    MetricEntry(name="spearman", reference="ftkit.metrics.regression:Spearman", keys={_REGRESSION: ("spearman",)}),
+    MetricEntry(
+        name="pearson",
+        reference="ftkit.metrics.regression:Pearson",
+        keys=dict.fromkeys((_REGRESSION, _SIMILARITY), ("pearson",)),
+    ),
+    MetricEntry(
+        name="spearman",
+        reference="ftkit.metrics.regression:Spearman",
+        keys=dict.fromkeys((_REGRESSION, _SIMILARITY), ("spearman",)),
+    ),
     MetricEntry(
         name="mse",
         reference="ftkit.metrics.regression:MeanSquaredError",
@@ -173,6 +182,26 @@ METRICS: tuple[MetricEntry, ...] = (
     MetricEntry(name="mrr@10", reference="ftkit.metrics.ranking:Mrr", keys={_RANKING: ("mrr@10",)}),
     MetricEntry(name="map", reference="ftkit.metrics.ranking:MeanAveragePrecision", keys={_RANKING: ("map",)}),
     MetricEntry(name="recall@10", reference="ftkit.metrics.ranking:Recall", keys={_RANKING: ("recall@10",)}),
+    *(
+        MetricEntry(
+            name=name,
+            reference=f"ftkit.metrics.search:{metric}",
+            keys=dict.fromkeys((_SEARCH, _TRIPLETS), (name,)),
+            inputs=("ranks",),
+        )
+        for name, metric in (
+            ("accuracy@1", "AccuracyAt1"),
+            ("mrr@10", "Mrr"),
+            ("ndcg@10", "Ndcg"),
+            ("recall@10", "Recall"),
+        )
+    ),
+    MetricEntry(
+        name="triplet_accuracy",
+        reference="ftkit.metrics.search:TripletAccuracy",
+        keys={_TRIPLETS: ("triplet_accuracy",)},
+        inputs=("margins",),
+    ),
     MetricEntry(
         name="rouge",
         reference="ftkit.metrics.texts:Rouge",
@@ -326,6 +355,24 @@ GROUPS: dict[str, MetricGroup] = {
             # What benchmarks of retrieval report (BEIR, arXiv 2104.08663); it reads graded relevance.
             primary="ndcg@10",
             gives={"predictions": "scores of candidates, lists", "references": "their relevances, lists"},
+        ),
+        MetricGroup(
+            name=_SIMILARITY,
+            scorer="ftkit.metrics.number_scorer:NumberScorer",
+            defaults=("spearman", "pearson"),
+            # What papers on semantic similarity report (SemEval's STS tasks): the order counts, not the scale.
+            primary="spearman",
+            gives=dict.fromkeys(PAIR, "numbers (N,)"),
+        ),
+        *(
+            MetricGroup(
+                name=name,
+                scorer="ftkit.metrics.search_scorer:SearchScorer",
+                defaults=("accuracy@1", "mrr@10", "ndcg@10", "recall@10", *more),
+                # Most anchors have one positive, of which its rank says all; it tells more than whether that is 1.
+                primary="mrr@10",
+            )
+            for name, more in ((_SEARCH, ()), (_TRIPLETS, ("triplet_accuracy",)))
         ),
         MetricGroup(
             name=_SUMMARIZATION,

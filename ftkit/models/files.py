@@ -9,6 +9,7 @@ MODEL_FILES = (
     *("model.safetensors.index.json", ADAPTER_CONFIG, "adapter_model.safetensors"),
     *("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.spm", "*.model"),
     *("chat_template*", "additional_chat_templates/*", "target_tokenizer/*"),
+    *("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json", "1_Pooling/config.json"),
     *("preprocessor_config.json", "processor_config.json", "model.onnx", "model.onnx.data"),
 )
-"""What transformers, peft and ONNX Runtime load; `*` stays within one folder."""
+"""What transformers, peft, sentence-transformers and ONNX Runtime load; `*` stays within one folder."""

@@ -228,7 +228,7 @@ def _check_only_head_is_new(
     """Refuses a checkpoint that lacks weights of the body: training would silently start from noise."""
     body = body_prefixes(model)
     body_names = {name for name, _ in model.named_parameters() if name.startswith(body)}
-    missing = sorted(name for name in new if name.startswith(body) and ".pooler." not in name)
+    missing = sorted(name for name in new if name.startswith(body) and ".pooler." not in f".{name}")
     if mismatched & body_names:
         raise CheckpointError(
             f"model.checkpoint: {spec.name!r} holds weights of other shapes than its config.json says, such as "
@@ -244,10 +244,13 @@ def _check_only_head_is_new(
 def body_prefixes(model: PreTrainedModel) -> tuple[str, ...]:
     """Returns what the names of the body's parameters begin with.
 
-    Where the body is no module of its own, as in Whisper's classifier, it is the parts that hold a stack of layers.
+    Where the body is no module of its own, as in Whisper's classifier, it is the parts that hold a stack of layers. A
+    model without a head is all body.
     """
     from torch.nn import ModuleList
 
+    if type(model).__name__ in class_names("AutoModel", model.config.model_type):
+        return ("",)
     if hasattr(model, model.base_model_prefix):
         return (f"{model.base_model_prefix}.",)
     parts = model.named_children()

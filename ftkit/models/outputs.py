@@ -9,14 +9,15 @@ if TYPE_CHECKING:
 
 
 def logits_of(outputs: Any) -> torch.Tensor:
-    """Returns a head's logits; those of a span's start and end side by side, (B, T, 2).
+    """Returns a head's logits; those of a span's start and end side by side, (B, T, 2); without a head, token vectors.
 
     Args:
         outputs: of a transformers model, or of an exported one, which gives one tensor in any case.
     """
-    found = getattr(outputs, "logits", None)
-    if found is not None:
-        return found
+    for name in ("logits", "last_hidden_state"):
+        found = getattr(outputs, name, None)
+        if found is not None:
+            return found
     import torch
 
     return torch.stack((outputs.start_logits, outputs.end_logits), dim=-1)

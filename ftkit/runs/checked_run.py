@@ -165,6 +165,7 @@ def check_run(config: RunConfig) -> CheckedRun:
     task = find_task(config.task)
     kind = kind_of(task)
     config = config.for_kind(kind)
+    config = config.model_copy(update={"data": kind.found_in_files(task, config.data)})
     columns = kind.columns_of(task, config.data)
     group = kind.metric_group(task, config.data)
     metrics, primary_metric = choose_metrics(config, task, group)

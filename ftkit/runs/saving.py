@@ -24,6 +24,7 @@ def save_model(model: Any, adapter: TaskAdapter, folder: Path, *, tuner: TunerSp
 
         save_adapter(model, folder, revision=spec.commit or spec.revision)
     adapter.preprocessor.save(folder)
+    adapter.objective.save(model, folder)
 
 
 def check_room_for(model: Any, folder: Path, *, tuner: TunerSpec) -> None:

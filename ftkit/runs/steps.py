@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ftkit.adapters.rows import Encoded, EncodedToScore
@@ -21,11 +22,12 @@ from ftkit.engine import evaluation, global_batch, training
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import Evaluation
 from ftkit.engine.loss_course import loss_warning
-from ftkit.engine.step_plan import plan_steps
+from ftkit.engine.step_plan import check_has_others, plan_steps
 from ftkit.engine.trackers import IDS_FILE, Trackers, base_name, flat_config
 from ftkit.engine.training import Trained
 from ftkit.errors import ConfigError, NothingFits
 from ftkit.machine_faults import check_room
+from ftkit.metrics.simple_methods import BASELINE, UNTRAINED
 from ftkit.models.loading import LoadedModel
 from ftkit.runs.baselines import baseline_scores
 from ftkit.runs.checked_run import CheckedRun
@@ -77,18 +79,32 @@ def training_warnings(
     return [] if warning is None else [warning]
 
 
-def check_same_steps(run: CheckedRun, arguments: TrainingArguments, rows: Encoded) -> None:
+def check_steps(run: CheckedRun, arguments: TrainingArguments, adapter: TaskAdapter, rows: Encoded) -> None:
     """Makes sure that a run goes on in the optimizer steps in which it began, by however many processes.
 
     Args:
         rows: of the training split; of a stream the first.
 
     Raises:
-        ConfigError: they would hold other rows.
+        ConfigError: they would hold other rows; or rows are compared with one another, and stand alone.
     """
+    size = training.step_size(run.config.train, arguments, is_whole=adapter.objective.compares_rows)
+    plan = plan_steps(rows.costs, size, arguments)
+    if size.is_whole:
+        check_has_others(plan)
     if run.directory.continues:
-        plan = plan_steps(rows.costs, training.step_size(run.config.train, arguments), arguments)
         global_batch.check_same_steps(run.directory.checkpoints, plan, endless=run.config.data.streaming)
+
+
+def check_compared(run: CheckedRun, arguments: TrainingArguments, adapter: TaskAdapter) -> None:
+    """Refuses micro-batches of one row where their rows are compared, as far as their number tells.
+
+    Raises:
+        ConfigError: as `check_steps`.
+    """
+    size = training.step_size(run.config.train, arguments, is_whole=adapter.objective.compares_rows)
+    if size.is_whole and size.cost is None:
+        check_has_others(plan_steps(np.ones(len(run.splits["train"]), np.int64), size, arguments))
 
 
 def check_tuned_layers(run: CheckedRun) -> None:
@@ -265,6 +281,26 @@ def settle(
     adapter.objective.settle(arrays, references)
 
 
+def untrained_scores(
+    run: CheckedRun,
+    model: PreTrainedModel,
+    adapter: TaskAdapter,
+    to_score: Mapping[str, EncodedToScore],
+    limits: BatchLimits,
+) -> dict[str, float | None]:
+    """Returns the primary metric of each scored split before training; nothing where a checkpoint cannot predict yet.
+
+    All processes call it together.
+    """
+    if not adapter.objective.starts_trained:
+        return {}
+    found = {
+        name: evaluation.evaluate(model, adapter, run.splits[name], encoded, run.scorer, limits, to_be_read=False)
+        for name, encoded in to_score.items()
+    }
+    return {name: one.metrics.get(run.primary_metric) for name, one in found.items()}
+
+
 def evaluate_split(
     run: CheckedRun,
     model: PreTrainedModel,
@@ -272,12 +308,19 @@ def evaluate_split(
     name: str,
     encoded: EncodedToScore,
     limits: BatchLimits,
+    *,
+    untrained: Mapping[str, float | None],
 ) -> Evaluation:
-    """Scores one split, and simple methods beside the model, and describes what was predicted; see `_score`."""
+    """Scores one split, and simple methods beside the model, and describes what was predicted; see `_score`.
+
+    Args:
+        untrained: split -> its score before training, where there is one.
+    """
     found = _score(run, model, adapter, name, encoded, limits)
     beside = baseline_scores(
         run.kind, run.scorer, run.primary_metric, run.splits["train"], run.splits[name], found.references
     )
+    beside |= {f"{BASELINE}{UNTRAINED}": untrained[name]} if name in untrained else {}
     traits = run.kind.traits(run.splits[name], found.predictions)
     return dataclasses.replace(found, metrics={**found.metrics, **beside, **traits}, traits=traits)
 

@@ -27,6 +27,7 @@ NOT_FOR = {
     ("p-tuning", "question-answering"): {"encoder", "encoder-decoder"},
     **{("head-only", kind): {"decoder", "encoder-decoder"} for kind in ("translation", "summarization")},
     ("head-only", "fill-mask"): {"encoder"},
+    **{(method, "sentence-similarity"): {"encoder", "decoder"} for method in (*VIRTUAL_TOKENS, "head-only")},
     **{(method, kind): {"encoder"} for kind in ("image-classification", "fill-mask") for method in VIRTUAL_TOKENS},
     **{("head-only", kind): {"decoder"} for kind in ("text-generation", "preference-tuning")},
     **{(method, "audio-classification"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},

@@ -88,7 +88,7 @@ def test_a_row_holds_the_pairs_of_an_example(checkpoint: Callable[[str], Path]) 
     tokens = [" ".join(preprocessor.processor.convert_ids_to_tokens(ids)) for ids in row["input_ids"]]
     assert tokens == ["[CLS] rain [SEP] my card [SEP]", "[CLS] rain [SEP] my the cup [SEP]"]
     assert row["token_type_ids"] == [[0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1, 1]]
-    assert (row["num_candidates"], row["labels"]) == (2, [0.0, 1.0])
+    assert (row["num_texts"], row["labels"]) == (2, [0.0, 1.0])
     assert encoded.costs.tolist() == [14]
     assert encoded.cut == {"input": 0}
 

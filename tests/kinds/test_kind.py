@@ -42,11 +42,13 @@ INPUTS: dict[str, tuple[Any, Any]] = {
     "summarization": ("my card", ["my", "card"]),
     "multiple-choice": ({"question": "who left", "choices": ["my card", "rain"]}, {"question": "who left"}),
     "text-ranking": (("my card", ["it is lost", "rain"]), "my card"),
+    "sentence-similarity": (("my card", "it is lost"), 5),
     "fill-mask": ("my [MASK]\nis lost", ["my", "card"]),
 }
 """An input that can be predicted, and one that cannot."""
 
 NUM_ARGUMENTS = {
+    "found_in_files": 2,
     "normalize": 4,
     "labels": 3,
     "saved_labels": 1,

@@ -14,12 +14,14 @@ from ftkit.data.conversations import ConversationExample, answer_turn, user_turn
 from ftkit.data.images import ImageExample
 from ftkit.data.preferences import PreferenceExample
 from ftkit.data.questions import Answer, QuestionExample
+from ftkit.data.similarity import SimilarityExample
 from ftkit.kinds.table import find_kind
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.recipe import Recipe
 from ftkit.report.usage.answer import AnswerRecipe
 from ftkit.report.usage.chat import ChatRecipe
 from ftkit.report.usage.classify import ClassifyRecipe
+from ftkit.report.usage.embed import EmbedRecipe
 from ftkit.report.usage.fill import FillRecipe
 from ftkit.report.usage.hear import HearRecipe
 from ftkit.report.usage.rank import RankRecipe
@@ -539,6 +541,45 @@ def ranking_content() -> ReportContent:
     split = EvaluatedSplit("test", Split("test", "queries.jsonl", examples, "aa" * 32), predictions, references)
     ndcg = float(np.mean([1.0] * 10 + [1 / np.log2(3)] * 9))
     return _of_candidates("text-ranking", split, "ndcg@10", {"test_ndcg@10": ndcg, "test_baseline_bm25": 0.9})
+
+
+def similarity_content() -> ReportContent:
+    """Pairs whose cosines are nearly in the order of their scores."""
+    examples = [SimilarityExample(row, _TEXTS[row % 5], f"about lamps {row}", score=row / 39) for row in range(40)]
+    references = np.arange(40) / 39
+    split = EvaluatedSplit("test", Split("test", "pairs.csv", examples, "aa" * 32), references[::-1] ** 2, references)
+    scores = {"test_spearman": -1.0, "test_pearson": -0.9, "test_baseline_untrained_checkpoint": 0.4}
+    return _of_vectors("sentence-similarity", "similarity", ("scatter", "similarity-errors"), split, scores)
+
+
+def search_content() -> ReportContent:
+    """Anchors of which every third finds another one's positive first."""
+    examples = [SimilarityExample(row, f"{_TEXTS[row % 5]} {row}", f"about lamps {row}") for row in range(12)]
+    vectors, texts = np.empty(12, object), np.empty(12, object)
+    directions = np.eye(12)
+    for row in range(12):
+        vectors[row] = np.stack([directions[row if row % 3 else row + 1], directions[row]])
+        texts[row] = np.array([100 + row, 200 + row])
+    split = EvaluatedSplit("test", Split("test", "pairs.csv", examples, "aa" * 32), vectors, texts)
+    scores = {"test_mrr@10": 0.7, "test_accuracy@1": 0.67}
+    return _of_vectors("sentence-search", "search", ("search-ranks", "search-errors"), split, scores)
+
+
+def _of_vectors(
+    group: str, reading: str, blocks: tuple[str, ...], split: EvaluatedSplit, scores: dict[str, float]
+) -> ReportContent:
+    return content(
+        [split],
+        label_names=(),
+        problem_type=group,
+        primary_metric=next(iter(scores)).removeprefix("test_"),
+        scores=scores,
+        kind="sentence-similarity",
+        task_name="sentence-similarity",
+        reading=reading,
+        blocks=blocks,
+        recipe=EmbedRecipe(max_length=128, normalize=True, prompts={"text": "query: "}),
+    )
 
 
 def _of_candidates(kind: str, split: EvaluatedSplit, metric: str, scores: dict[str, float]) -> ReportContent:

@@ -52,6 +52,8 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "recordings": contents.audio_content,
     "choices": contents.choice_content,
     "rankings": contents.ranking_content,
+    "similarities": contents.similarity_content,
+    "searches": contents.search_content,
     "summaries": contents.summary_content,
     "hidden tokens": contents.fill_mask_content,
     "a kind of one's own": lambda: contents.single_label_content(reading="any", blocks=(), recipe=LoadRecipe()),

@@ -14,7 +14,7 @@ import numpy as np
 
 from ftkit.adapters.objectives.labels import LabelObjective
 from ftkit.adapters.objectives.tags import ragged
-from ftkit.adapters.preprocessors.candidates import COUNT
+from ftkit.adapters.preprocessors.text_groups import COUNT
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.adapters.task_adapter import Prediction, Preprocessor
 from ftkit.types import CandidatesExample
@@ -73,7 +73,7 @@ class RankingObjective(_CandidatesObjective):
             for scores_K in arrays["predictions"]
         ]
 
-    def no_prediction(self) -> Prediction:
+    def no_prediction(self, example: Any = None) -> Prediction:
         """Returns an example without ranking and scores."""
         return {"ranking": None, "scores": None}
 
@@ -113,7 +113,7 @@ class ChoiceObjective(_CandidatesObjective):
             for example, position, share_K in found
         ]
 
-    def no_prediction(self) -> Prediction:
+    def no_prediction(self, example: Any = None) -> Prediction:
         """Returns an example without a choice."""
         return {"choice": None, "position": None, "score": None, "scores": None}
 

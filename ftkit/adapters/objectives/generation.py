@@ -201,7 +201,7 @@ class GenerationObjective(ObjectiveBase):
             for text, cut_off, example in rows
         ]
 
-    def no_prediction(self) -> Prediction:
+    def no_prediction(self, example: Any = None) -> Prediction:
         """Returns a row without a text."""
         return {"prediction": None, "cut_off": None}
 

@@ -169,7 +169,7 @@ class LabelObjective(ObjectiveBase):
         top = top[np.lexsort((top, -scores_L[top]))]
         return {"label": label, "score": score, "top_scores": {names[index]: float(scores_L[index]) for index in top}}
 
-    def no_prediction(self) -> Prediction:
+    def no_prediction(self, example: Any = None) -> Prediction:
         """Returns a row without a label; each label has a score of None, so that all rows have the same columns."""
         if self.labels.problem_type == "regression":
             return {"score": None}

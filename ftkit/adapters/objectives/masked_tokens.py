@@ -165,7 +165,7 @@ class MaskedTokenObjective(ObjectiveBase):
     def _word(self, id_: int) -> str:
         return self.preprocessor.processor.decode([id_]).strip()
 
-    def no_prediction(self) -> Prediction:
+    def no_prediction(self, example: Any = None) -> Prediction:
         """Returns a row without a text."""
         return {"prediction": None, "masks": None}
 

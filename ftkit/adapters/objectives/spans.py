@@ -266,7 +266,7 @@ class SpanObjective(ObjectiveBase):
         silence = {} if self.threshold is None else {"no_answer_score": found.no_answer}
         return {"answer": answer.text, "score": confidence, **place, **silence, "n_best": listed}
 
-    def no_prediction(self) -> Prediction:
+    def no_prediction(self, example: Any = None) -> Prediction:
         """Returns a row without an answer; None, and not the empty text of a question without one."""
         silence = {} if self.threshold is None else {"no_answer_score": None}
         return {"answer": None, "score": None, "start": None, "end": None, **silence, "n_best": None}

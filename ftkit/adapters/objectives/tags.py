@@ -175,7 +175,7 @@ class TagObjective(ObjectiveBase):
             entities.append({"label": label, "score": score, "start": start, "end": end, "text": text})
         return {**words_and_tags, "entities": entities}
 
-    def no_prediction(self) -> Prediction:
+    def no_prediction(self, example: Any = None) -> Prediction:
         """Returns a text without words, tags and entities."""
         return {"words": None, "tags": None, **({} if self.scheme == PLAIN else {"entities": None})}
 

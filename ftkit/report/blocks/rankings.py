@@ -31,13 +31,24 @@ def rank_histogram(split: EvaluatedSplit, *, name: str = "ranks") -> str | None:
         name: goes before the ids of the SVG.
     """
     ranks = first_ranks(split)
-    ranks = ranks[ranks > 0]
+    return drawn_ranks(ranks[ranks > 0], f"First relevant document on {split.name}", "document", name=name)
+
+
+def drawn_ranks(ranks: np.ndarray, title: str, noun: str, *, name: str) -> str | None:
+    """Draws how many queries have their first right candidate at each rank; None without queries.
+
+    Args:
+        ranks: from 1, (N,).
+        title: what stands before the share of those at rank 1.
+        noun: what a candidate is called.
+        name: goes before the ids of the SVG.
+    """
     if not len(ranks):
         return None
     counts = np.bincount(np.minimum(ranks, _MOST_RANKS + 1))[1:]
-    with Drawing(name, "Rank of the first relevant document", size=(HALF, 4.2)) as drawing:
+    with Drawing(name, f"Rank of the first relevant {noun}", size=(HALF, 4.2)) as drawing:
         axes = drawing.figure.add_subplot()
-        titled(drawing.figure, f"First relevant document on {split.name}: at rank 1 in {np.mean(ranks == 1):.0%}")
+        titled(drawing.figure, f"{title}: at rank 1 in {np.mean(ranks == 1):.0%}")
         axes.bar(np.arange(1, len(counts) + 1), counts, width=0.86, color=LIGHT["accent"], alpha=0.85)
         axes.set(xlabel=f"rank; {_MOST_RANKS + 1} and below are one bar", ylabel="queries")
         quiet_grid(axes)
