@@ -112,7 +112,7 @@ class FtkitTrainer(Trainer):
             device=args.device,
             forget=self.guard.forget_losses,
             name_rows=self.guard.name_rows,
-            obstacle=obstacle(args, is_whole=size.is_whole),
+            obstacle=obstacle(args, is_whole=adapter.objective.compares_rows),
         )
         self.num_weights = num_working_weights(model)
         self.interruption = interruption or Interruption()

@@ -94,8 +94,8 @@ def found_in_files(task: Task, data: SentenceSimilarityData) -> SentenceSimilari
     """
     if data.streaming:
         raise ConfigError(
-            "data.streaming: sentence-similarity looks at all rows before it begins: for the range of their scores, and "
-            "for texts that are the same. Leave it out."
+            "data.streaming: sentence-similarity looks at all rows before it begins: for the range of their scores,"
+            " and for texts that are the same. Leave it out."
         )
     if isinstance(data.train, tuple):  # several files, which only a stream reads: told where files are read
         return data
