@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,6 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def libraries_are_no_garbage() -> None:
     """Spares Python's collector, which Accelerate calls twice a run, the 760,000 objects of imported libraries."""
     gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Ends the process that new ones are forked from, if a test has started it."""
+    if "fresh" in sys.modules:
+        sys.modules["fresh"].stop()
 
 
 SKETCH = '<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt"><g id="figure_1"/></svg>'

@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import fresh
+
 RANK = int(os.environ.get("RANK", "0"))
 
 
@@ -25,9 +27,7 @@ def launch(
     """Runs a job on several processes of this machine, by torchrun."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
     command = [*launcher, f"--max_restarts={restarts}", __file__, job, folder, *arguments]
-    return subprocess.run(
-        [sys.executable, *map(str, command)], capture_output=True, text=True, timeout=timeout, cwd=folder
-    )
+    return fresh.python(*command, timeout=timeout, cwd=folder)
 
 
 def found_by(folder: Path, rank: int) -> dict[str, Any]:

@@ -13,13 +13,13 @@ import importlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import fresh
 from ftkit.config import yaml as strict_yaml
 
 IMPORTED = (
@@ -51,7 +51,7 @@ def run_on_ranks(folder: Path, jobs: Sequence[tuple[int, Sequence[Mapping[str, A
         described.append({"num_ranks": num_ranks, "configs": [str(file) for file in files]})
     jobs_file = folder / "jobs.json"
     jobs_file.write_text(json.dumps(described))
-    done = subprocess.run([sys.executable, __file__, str(jobs_file)], capture_output=True, text=True, timeout=timeout)
+    done = fresh.python(__file__, jobs_file, timeout=timeout)
     assert done.returncode == 0, done.stderr[-4000:]
 
 

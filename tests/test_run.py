@@ -4,13 +4,13 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import fresh
 import ftkit
 from ftkit.engine import checkpoints
 from runs import SETTINGS, TEXTS, run_config, write_csv
@@ -98,8 +98,9 @@ print(json.dumps({"scores": logits.softmax(-1).tolist(), "labels": labels, "name
 
 def test_plain_transformers_gives_the_same(finished):
     texts = [text for text, _ in TEXTS[24:]]
-    command = [sys.executable, "-c", STRANGER, str(finished.output_dir), json.dumps(texts)]
-    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+    done = fresh.python("-c", STRANGER, finished.output_dir, json.dumps(texts))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
     rows = lines(finished.output_dir / "predictions" / "test.jsonl")
     assert found["names"] == {"0": "card", "1": "food", "2": "sport", "3": "weather"}
     assert found["labels"] == [row["label"] for row in rows]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import fresh
 from every_kind import EVERY_KIND
 from ftkit.cli import launcher
 from ftkit.cli.launcher import Launch
@@ -119,14 +120,14 @@ def test_four_ranks_translate_seven_rows(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     lines = (Path(config["output_dir"]) / "predictions" / "test.jsonl").read_text().splitlines()
     assert len(lines) == 8
-    for noise in ("find_unused_parameters", "were not passed", "c10d", "[rank", "Traceback"):
-        assert noise not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_signal_to_the_command_saves_the_step(tmp_path: Path) -> None:
     config = EVERY_KIND["text-classification"](tmp_path / "data")
     config["train"] |= {"num_train_epochs": 2000, "eval_strategy": "no", "save_strategy": "steps", "save_steps": 4}
     (tmp_path / "run.yaml").write_text(yaml.dump(config))
+    # Not forked: libraries read what silences them when they are loaded.
     command = [sys.executable, "-m", "ftkit", "train", tmp_path / "run.yaml", "--num-processes", "2"]
     with subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         checkpoints = Path(config["output_dir"]) / "checkpoints"
@@ -140,7 +141,8 @@ def test_a_signal_to_the_command_saves_the_step(tmp_path: Path) -> None:
     assert process.returncode == 75, err
     assert "which is saved. The same command goes on with the run." in err
     assert err.strip().splitlines()[-1].startswith("error: Interrupted by SIGTERM")
-    assert "Traceback" not in err
+    for noise in ("find_unused_parameters", "were not passed", "c10d", "[rank", "Traceback"):
+        assert noise not in err
 
 
 def test_a_machine_that_does_not_come_is_waited_for_until_the_timeout(tmp_path: Path) -> None:
@@ -158,5 +160,4 @@ def test_a_machine_that_does_not_come_is_waited_for_until_the_timeout(tmp_path: 
 
 
 def train(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ftkit", "train", folder / "run.yaml", *arguments]
-    return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300)
+    return fresh.python("-m", "ftkit", "train", folder / "run.yaml", *arguments, timeout=300)

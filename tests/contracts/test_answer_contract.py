@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import fresh
 import tiny
 from ftkit.adapters.task_adapter import Prediction
 from ftkit.errors import CheckpointError
@@ -202,12 +201,9 @@ def reloaded(trained: Callable[[str], Trained], tmp_path_factory: pytest.TempPat
         model.save_pretrained(folder)
         answerer.preprocessor.save(folder)
         jobs[case] = (str(folder), _plain_rows(answerer))
-    process = subprocess.run(
-        [sys.executable, "-c", LOAD_WITH_PLAIN_TRANSFORMERS],
+    process = fresh.python(
+        *("-c", LOAD_WITH_PLAIN_TRANSFORMERS),
         input=json.dumps(jobs),
-        capture_output=True,
-        text=True,
-        check=False,
         cwd=tmp_path_factory.mktemp("elsewhere"),
     )
     assert process.returncode == 0, process.stderr

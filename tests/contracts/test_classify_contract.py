@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+import fresh
 import tiny
 from ftkit.adapters.rows import Encoded, Tensors
 from ftkit.adapters.task_adapter import Prediction, TaskAdapter
@@ -338,12 +337,9 @@ def reloaded(
         adapter, model = trained(name)
         model.save_pretrained(folder)
         adapter.preprocessor.save(Path(folder))
-    process = subprocess.run(
-        [sys.executable, "-c", LOAD_WITH_PLAIN_TRANSFORMERS],
+    process = fresh.python(
+        *("-c", LOAD_WITH_PLAIN_TRANSFORMERS),
         input=json.dumps([folders, TEXTS]),
-        capture_output=True,
-        text=True,
-        check=False,
         cwd=tmp_path_factory.mktemp("elsewhere"),
     )
     assert process.returncode == 0, process.stderr

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+import fresh
 import tiny
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import predict_windows
@@ -187,9 +186,9 @@ def test_cross_attention_is_new(name: str, checkpoint: Callable[[str], Path]) ->
 
 RELOAD = """
 import json, sys
-from pairs import make_translator
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
 import test_generate_contract as contract
+from pairs import make_translator
 
 found = {}
 for name, (folder, options) in json.load(sys.stdin).items():
@@ -210,22 +209,9 @@ def reloaded(trained: Callable[[str], Trained], tmp_path_factory: pytest.TempPat
         adapter.preprocessor.save(folder)
         saved[name] = (str(folder), {**case.options, **adapter.preprocessor.resolved_options})
     tests = Path(__file__).resolve().parent
-    process = subprocess.run(
-        [sys.executable, "-c", RELOAD, str(tests)],
-        input=json.dumps(saved),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**_environment(), "PYTHONPATH": str(tests.parent)},
-    )
+    process = fresh.python("-c", RELOAD, tests, tests.parent, input=json.dumps(saved))
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout)
-
-
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)
 
 
 @every_case

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import fresh
 import tiny
 from ftkit.adapters.rows import Tensors
 from ftkit.errors import CheckpointError
@@ -236,12 +235,9 @@ def reloaded(trained: Callable[[str], Trained], tmp_path_factory: pytest.TempPat
         tagger.preprocessor.save(folder)
         encoded = tagger.preprocessor.encode(make_sentences(TEXTS), targets=False)
         jobs[case] = (str(folder), list(encoded.rows["input_ids"]))
-    process = subprocess.run(
-        [sys.executable, "-c", LOAD_WITH_PLAIN_TRANSFORMERS],
+    process = fresh.python(
+        *("-c", LOAD_WITH_PLAIN_TRANSFORMERS),
         input=json.dumps(jobs),
-        capture_output=True,
-        text=True,
-        check=False,
         cwd=tmp_path_factory.mktemp("elsewhere"),
     )
     assert process.returncode == 0, process.stderr

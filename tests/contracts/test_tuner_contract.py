@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 import cells
+import fresh
 import tiny
 from ftkit.adapters.rows import Batch
 from ftkit.adapters.task_adapter import TaskAdapter
@@ -231,6 +229,7 @@ def test_most_cells_work() -> None:
 RELOAD = """
 import copy, json, sys
 from pathlib import Path
+sys.path.insert(0, sys.argv[1])
 import numpy as np
 import cells
 import tiny
@@ -260,15 +259,8 @@ def reloaded(
     jobs = [(*cell, str(trained(cell).folder)) for cell in CELLS if cell not in REFUSED]
     names = {name for _, name, *_ in jobs if name not in cells.DECODERS} | {"bert", *cells.DECODERS.values()}
     out = tmp_path_factory.mktemp("reloaded") / "logits.npz"
-    tests = Path(__file__).resolve().parent.parent
-    process = subprocess.run(
-        [sys.executable, "-c", RELOAD],
-        input=json.dumps([jobs, {name: str(checkpoint(name)) for name in names}, str(out)]),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(tests)},
-    )
+    given = json.dumps([jobs, {name: str(checkpoint(name)) for name in names}, str(out)])
+    process = fresh.python("-c", RELOAD, Path(__file__).resolve().parent.parent, input=given)
     assert process.returncode == 0, process.stderr
     return np.load(out)
 

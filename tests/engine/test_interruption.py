@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 from transformers import TrainerCallback
 
+import fresh
 from ftkit.engine.interruption import SIGNALS, Interruption
 from ftkit.errors import Interrupted
 from tiny_training import TinyRuns, assert_same
@@ -101,15 +100,14 @@ with Interruption().listening() as interruption, interruption.noted():
 
 
 def test_a_second_signal_ends_the_process_where_it_stands() -> None:
-    found = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False)
+    found = fresh.python("-c", TWICE)
     assert (found.returncode, found.stdout) == (128 + signal.SIGTERM, "noted\n")
     assert "SIGTERM: finishing and saving what has begun; once more stops at once" in found.stderr
     assert "Traceback" not in found.stderr
 
 
 def test_a_signal_that_a_launcher_passes_on_is_the_same_signal() -> None:
-    environment = {**os.environ, "LOCAL_RANK": "0"}
-    found = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False, env=environment)
+    found = fresh.python("-c", TWICE, env={**os.environ, "LOCAL_RANK": "0"})
     assert found.stdout == "noted\nthe block goes on\n"
     assert "Interrupted by SIGTERM" in found.stderr
 

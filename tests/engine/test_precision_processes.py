@@ -1,9 +1,8 @@
 """Several processes compute in what the main one's device and model gain by, whatever their own would."""
 
 import json
-import subprocess
-import sys
 
+import fresh
 from ftkit.config import yaml as strict_yaml
 from runs import run_config
 
@@ -33,8 +32,7 @@ def test_the_main_process_decides_for_all(checkpoint, tmp_path):
     (tmp_path / "run.yaml").write_text(strict_yaml.dump(config))
     (tmp_path / "script.py").write_text(SCRIPT)
     launcher = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --main_process_port 0"
-    command = [sys.executable, *launcher.split(), str(tmp_path / "script.py"), "train", str(tmp_path / "run.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    done = fresh.python(*launcher.split(), tmp_path / "script.py", "train", tmp_path / "run.yaml", timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
     for rank in (0, 1):
         assert f"rank {rank}: bf16 bf16 this processor multiplies it: amx_bf16" in done.stdout

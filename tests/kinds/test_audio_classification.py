@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fresh
 import ftkit
 import tiny_audio
 from ftkit.config.run_config import load_config
@@ -302,6 +301,5 @@ def test_the_cards_code_predicts_as_the_run_does(
         row = next(row for row in lines(result.output_dir / "predictions" / "test.jsonl") if row["id"] == shown["id"])
         codes.append(code)
         expected.append(row["label"])
-    command = [sys.executable, "-c", "\n".join(codes)]  # one process for both: its start takes longest
-    done = subprocess.run(command, cwd=tones / "test", capture_output=True, text=True)
+    done = fresh.python("-c", "\n".join(codes), cwd=tones / "test")
     assert done.stdout.split() == expected, done.stderr

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import fresh
 import ftkit
 import tiny
 import tiny_audio
@@ -178,9 +177,9 @@ def _trained(name: str, place: Path) -> Path:
 
 def _printed(codes: dict[str, tuple[Path, str]]) -> dict[str, str]:
     """Runs pieces of code, each in its folder, in one fresh process, and returns what each printed."""
-    command = [sys.executable, "-W", "ignore", "-c", RUNNER]
     given = json.dumps({name: (str(folder), code) for name, (folder, code) in codes.items()})
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
+    done = fresh.python("-c", RUNNER, input=given)
+    assert done.returncode == 0, done.stderr
     return dict(json.loads(line) for line in done.stdout.splitlines() if line.startswith("["))
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+import fresh
 import ftkit
 import tiny
 from runs import run_config, tagging_config, translation_config
@@ -140,14 +139,8 @@ def plain(
         virtual = 20 if case.tuner["method"] == "p-tuning" else 0
         jobs[name] = (case.auto_class, str(checkpoint(case.model_type)), str(runs[name]), options, virtual, batch)
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    process = subprocess.run(
-        [sys.executable, "-c", PLAIN],
-        input=json.dumps([jobs, str(elsewhere / "logits.npz")]),
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=elsewhere,
-    )
+    given = json.dumps([jobs, str(elsewhere / "logits.npz")])
+    process = fresh.python("-c", PLAIN, input=given, cwd=elsewhere)
     assert process.returncode == 0, process.stderr
     return expected, np.load(elsewhere / "logits.npz")
 
