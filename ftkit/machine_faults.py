@@ -101,7 +101,7 @@ def check_room(folder: Path, needed: int, what: str) -> None:
 
 def free_bytes(folder: Path) -> int | None:
     """Returns how much room the disk of a folder has; None where it cannot be told."""
-    place = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
+    place = next((path for path in (folder, *folder.absolute().parents) if os.path.exists(path)), folder)
     try:
         return shutil.disk_usage(place).free
     except OSError:

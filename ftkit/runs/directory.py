@@ -224,10 +224,16 @@ class RunDirectory:
         except Interrupted:
             raise
         except Exception:
-            is_empty = not any(self.checkpoints.glob("checkpoint-*")) and not any(self.work.glob(f"{STAGING}*"))
-            if self._before is not None and is_empty and not self._is_taken_over:
+            if self._before is not None and self._has_saved_nothing and not self._is_taken_over:
                 self._withdraw(self._before)
             raise
+
+    @property
+    def _has_saved_nothing(self) -> bool:
+        try:
+            return not any(self.checkpoints.glob("checkpoint-*")) and not any(self.work.glob(f"{STAGING}*"))
+        except OSError:  # a folder that cannot be read any more
+            return False
 
     def _withdraw(self, before: set[Path]) -> None:
         with contextlib.suppress(OSError):  # a disk that is read-only by now

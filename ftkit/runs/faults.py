@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 from ftkit.engine.checkpoints import newest_finished
@@ -37,7 +38,12 @@ def faults_told(directory: RunDirectory) -> Iterator[None]:
 
 def what_is_safe(directory: RunDirectory) -> str:
     """Returns sentences on what of a run that could not finish is on disk, and how it goes on."""
-    newest = newest_finished(directory.checkpoints)
+    try:
+        newest = newest_finished(directory.checkpoints) if os.listdir(directory.checkpoints) else None
+    except FileNotFoundError:
+        newest = None
+    except OSError:
+        return "What was saved is as it was: the same command goes on from there, once it can be read."
     before = f" The run that was in {directory.path} is as it was." if directory.work != directory.path else ""
     if newest is None:
         return f"No checkpoint had been saved: the same command starts the run again.{before}"

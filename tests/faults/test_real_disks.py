@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,38 @@ def test_a_run_on_a_disk_that_becomes_read_only_goes_on_when_it_can_be_written(
     )
     subprocess.run(["umount", disk.folder], check=True)
     assert_same_weights(ftkit.train(config, {"output_dir": str(disk.folder / "run")}).output_dir, expected)
+
+
+NOBODY = 65534
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_a_run_that_loses_its_permission_goes_on_when_it_has_it(
+    is_readable: bool, whole: tuple[dict[str, Any], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root becomes somebody else")
+    config, expected = whole
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755 if is_readable else 0o700)
+    rotate = checkpoints.rotate
+
+    def become_nobody(*arguments: Any, **options: Any) -> None:
+        rotate(*arguments, **options)
+        os.seteuid(NOBODY)
+
+    try:
+        with monkeypatch.context() as patch, pytest.raises(MachineError) as raised:
+            patch.setattr(checkpoints, "rotate", become_nobody)
+            ftkit.train(config, {"output_dir": str(folder / "run")})
+    finally:
+        os.seteuid(0)
+    assert raised.value.exit_code == 1
+    assert "There is no permission for" in str(raised.value)
+    safe = "checkpoint-1 is whole" if is_readable else "What was saved is as it was"
+    assert f"{safe}: the same command goes on from there" in str(raised.value)
+    assert_same_weights(ftkit.train(config, {"output_dir": str(folder / "run")}).output_dir, expected)
+    shutil.rmtree(folder)
 
 
 def test_predictions_on_a_disk_that_is_full_or_read_only_leave_the_old_file(

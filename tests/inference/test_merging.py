@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
 import ftkit
@@ -97,10 +99,15 @@ def test_what_cannot_be_merged(lora: Path, checkpoint: Checkpoint, tmp_path: Pat
     prompt = trained(tmp_path / "prompt", checkpoint("bert"), "prompt", **{"train.num_train_epochs": 1})
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
+    changed = shutil.copytree(lora, tmp_path / "changed")
+    adapter = load_file(changed / "adapter_model.safetensors")
+    next(iter(adapter.values())).view(-1)[0] += 1
+    save_file(adapter, changed / "adapter_model.safetensors", metadata={"format": "pt"})
     cases = [
         ([full, tmp_path / "out"], "saved a whole model (tuner: full), not a trained adapter"),
         ([prompt, tmp_path / "out"], "puts virtual tokens before the text"),
         ([lora, tmp_path / "taken"], "already exists and is not empty"),
+        ([changed, tmp_path / "out"], "its SHA-256 differs from the one in ftkit.yaml"),
         ([tmp_path / "nowhere", tmp_path / "out"], "No run"),
         ([lora, tmp_path / "out", "--data", tmp_path / "missing.csv"], "missing.csv"),
     ]
