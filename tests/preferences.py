@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,24 @@ def set_weights(model: Any, seed: int) -> None:
     generator = np.random.RandomState(seed)
     for _, parameter in sorted(model.named_parameters()):
         parameter.data = torch.tensor(generator.normal(0.0, 0.3, tuple(parameter.shape)), dtype=torch.float32)
+
+
+def preference_config(folder: Path, checkpoint: Path, **changes: Any) -> dict[str, Any]:
+    """Returns the config of a run on the six pairs, which are learnt, validated and tested."""
+    file = folder / "pairs.jsonl"
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows_of_pairs()))
+    rows = str(file)
+    config: dict[str, Any] = {
+        "task": "preference-tuning",
+        "model": {"checkpoint": str(checkpoint)},
+        "data": {"train": rows, "validation": rows, "test": rows, "chat_template": "plain", "answered_rows": 2},
+        "tuner": {"method": "lora"},
+        "generation": {"max_new_tokens": 4},
+        "train": {"max_steps": 12, "learning_rate": 1e-2, "per_device_train_batch_size": 6, "use_cpu": True},
+        "output_dir": str(folder / "run"),
+    }
+    for key, value in changes.items():
+        section, _, name = key.partition(".")
+        config[section] = {**config[section], name: value} if name else value
+    return config

@@ -50,6 +50,14 @@ _METRIC_NAMES = {
     "top_5_accuracy": "Top-5 accuracy",
     "words": "Words of a summary",
     "token_accuracy": "Token accuracy",
+    "reward_accuracy": "Reward accuracy",
+    "reward_margin": "Reward margin",
+    "chosen_reward": "Reward of chosen answers",
+    "rejected_reward": "Reward of rejected answers",
+    "chosen_log_prob": "Log-probability of chosen answers",
+    "rejected_log_prob": "Log-probability of rejected answers",
+    "kl": "KL divergence from the reference",
+    "longer_is_chosen_share": "Longer answer is chosen",
 }
 _AVERAGES = ("macro", "micro", "weighted")
 
