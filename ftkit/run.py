@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,7 @@ def check(config: RunConfig) -> CheckedRun:
 
     with process_state_kept():
         arguments, adapter = steps.start(run)
+        run = dataclasses.replace(run, warnings=(*run.warnings, *steps.check_examples(run, adapter)))
         steps.check_compared(run, arguments, adapter)
         steps.encode_longest(run, adapter)
         steps.check_tuned_layers(run)
@@ -206,6 +208,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     # Encode: the preprocessor turns examples into rows; of a stream those that were read to check it.
     memory.keep_freed_memory()
     arguments, adapter = steps.start(run)
+    told_of_examples = steps.check_examples(run, adapter)
     process = arguments.distributed_state
     adapter.preprocessor.fit(run.splits["train"].examples)
     rows = encoding.encode(adapter.preprocessor, run.splits["train"].examples, targets=True)
@@ -231,7 +234,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     if run.told_of_stream is not None:
         note(run.told_of_stream)
     cut = results.truncation_warnings(encoded, adapter.preprocessor)
-    warnings = [*run.warnings, *cut, *adapter.objective.warnings(loaded)]
+    warnings = [*run.warnings, *told_of_examples, *cut, *adapter.objective.warnings(loaded)]
     for warning in warnings:
         warn(warning)
 

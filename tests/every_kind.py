@@ -10,6 +10,7 @@ from typing import Any
 import tiny
 import tiny_audio
 import tiny_images
+import tiny_speech
 from runs import question_config, run_config, tagging_config, translation_config
 
 
@@ -112,6 +113,19 @@ def _recordings(folder: Path) -> dict[str, Any]:
     }
 
 
+def _speech(folder: Path) -> dict[str, Any]:
+    tiny_speech.write_speech(folder / "speech" / "train", 3)
+    tiny_speech.write_speech(folder / "speech" / "test", 1)
+    return {
+        "task": "automatic-speech-recognition",
+        "model": {"checkpoint": str(tiny_speech.make_whisper(folder / "model"))},
+        "data": {"train": str(folder / "speech" / "train"), "test": str(folder / "speech" / "test")},
+        "generation": {"max_new_tokens": 8},
+        "train": {"num_train_epochs": 1, "per_device_train_batch_size": 4, "use_cpu": True},
+        "output_dir": str(folder / "run"),
+    }
+
+
 EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "text-classification": _texts,
     "token-classification": _tags,
@@ -126,5 +140,6 @@ EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "fill-mask": _masks,
     "image-classification": _images,
     "audio-classification": _recordings,
+    "automatic-speech-recognition": _speech,
 }
 """Name -> makes checkpoint and data in a folder, and returns the config of a run on a CPU."""

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from ftkit.adapters.rows import Arrays, Batch, Encoded, EncodedToScore, Tensors
+from ftkit.data.problems import Problems
 from ftkit.models.loading import LoadedModel
 from ftkit.models.spec import CheckpointSpec
-from ftkit.types import LabelSpace
+from ftkit.types import LabelSpace, Split
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +72,13 @@ class Preprocessor(Protocol):
 
     def fit(self, examples: Sequence[Any]) -> None:
         """Reads off the training examples what `resolved_options` holds; called once, before anything is encoded."""
+        ...
+
+    def check(self, splits: Mapping[str, Split], problems: Problems) -> None:
+        """Reports examples that the checkpoint cannot learn from, by file and row; called before anything is fitted.
+
+        What is wrong with examples whatever the checkpoint is for their kind to say.
+        """
         ...
 
     def encode(self, examples: Sequence[Any], *, targets: bool) -> Encoded:
@@ -133,6 +141,9 @@ class PreprocessorBase:
 
     def fit(self, examples: Sequence[Any]) -> None:
         """Reads nothing off the training examples."""
+
+    def check(self, splits: Mapping[str, Split], problems: Problems) -> None:
+        """Reports nothing."""
 
     def encode_to_score(self, examples: Sequence[Any], *, all_predicted: bool = True) -> EncodedToScore:
         """Returns the training rows: nothing of a target can be seen in what the model reads."""

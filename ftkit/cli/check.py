@@ -40,6 +40,8 @@ def command(
     for name, split in plan.splits.items():
         rows = f"the first {len(split):,} rows" if split.is_sample else f"{len(split):,} rows"
         say(f"{name:<11} {rows} of {split.source}")
+        for line in plan.kind.describe(split):
+            say(f"{'':<11} {line}")
     if plan.told_of_stream is not None:
         say(f"            {plan.told_of_stream}.")
     if plan.labels is not None:

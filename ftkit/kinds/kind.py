@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -103,6 +103,11 @@ def no_traits(split: Split, predictions: Any) -> dict[str, float | None]:
     return {}
 
 
+def nothing_to_describe(split: Split) -> list[str]:
+    """Returns nothing: the number of rows says all."""
+    return []
+
+
 def no_baselines(train: Split | None, split: Split) -> dict[str, Any]:
     """Returns nothing: no simple method is known that a score has to beat."""
     return {}
@@ -158,6 +163,7 @@ class Kind:
         check_scores: reports rows to be scored that a chosen metric cannot score.
         check_inputs: reports rows that cannot be predicted.
         check_known_labels: reports labels of rows to be scored that a finished run cannot predict.
+        describe: what `ftkit check` shows of a split beside its rows, such as hours of recordings, in lines.
         input_example: an input of `Predictor.predict` as an example; its first argument is its position.
         optional_inputs: roles that a run reads of all its examples or of none, such as the second text of a pair.
         probe: a made-up example, to try and to time a model with; with what is to be found where predicting is a
@@ -194,6 +200,7 @@ class Kind:
     check_scores: Callable[[Splits, Scorer, Problems], None] = every_score
     check_inputs: Callable[[Split, Problems], None] = nothing_to_check
     check_known_labels: Callable[[Split, Any, Problems], None] = nothing_unknown
+    describe: Callable[[Split], Sequence[str]] = nothing_to_describe
     input_example: Callable[[int, Any], Any]
     optional_inputs: frozenset[str] = frozenset()
     probe: Callable[[int], Any]

@@ -25,6 +25,7 @@ KINDS: dict[str, str] = {
     "preference-tuning": "ftkit.kinds.preference_tuning:KIND",
     "image-classification": "ftkit.kinds.image_classification:KIND",
     "audio-classification": "ftkit.kinds.audio_classification:KIND",
+    "automatic-speech-recognition": "ftkit.kinds.automatic_speech_recognition:KIND",
     "summarization": "ftkit.kinds.summarization:KIND",
     "fill-mask": "ftkit.kinds.fill_mask:KIND",
 }

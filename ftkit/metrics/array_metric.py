@@ -23,7 +23,7 @@ class ArrayMetric(evaluate.Metric):
         description_text, citation_text, inputs_text: what evaluate shows of the metric.
         input_features: the alternatives that evaluate's own `compute` takes.
         notes: result key -> why the last value is None, or covers fewer labels than there are.
-        details: key -> a text that belongs to the last values, such as `bleu_signature`.
+        details: key -> a text or counts that belong to the last values, such as `bleu_signature`.
     """
 
     description_text: str
@@ -43,7 +43,7 @@ class ArrayMetric(evaluate.Metric):
             keep_in_memory = num_process == 1
         super().__init__(config_name, keep_in_memory=keep_in_memory, num_process=num_process, **kwargs)
         self.notes: dict[str, str] = {}
-        self.details: dict[str, str] = {}
+        self.details: dict[str, Any] = {}
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(

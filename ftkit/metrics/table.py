@@ -74,6 +74,7 @@ _FILL_MASK, _SUMMARIZATION = "fill-mask", "summarization"
 _ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 _NEXT_TOKENS = "text-generation"
 _PREFERENCES = "preference-tuning"
+_TRANSCRIPTS = "automatic-speech-recognition"
 
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
 _RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
@@ -247,6 +248,22 @@ METRICS: tuple[MetricEntry, ...] = (
         keys={_NEXT_TOKENS: ("token_accuracy",)},
         inputs=("num_first", "items"),
     ),
+    MetricEntry(
+        name="wer",
+        reference="ftkit.metrics.speech:WordErrorRate",
+        keys={_TRANSCRIPTS: ("wer",)},
+        inputs=(*PAIR, "normalize"),
+        details=("wer_signature", "wer_edits"),
+        lower_is_better=("wer",),
+    ),
+    MetricEntry(
+        name="cer",
+        reference="ftkit.metrics.speech:CharacterErrorRate",
+        keys={_TRANSCRIPTS: ("cer",)},
+        inputs=(*PAIR, "normalize"),
+        details=("cer_signature", "cer_edits"),
+        lower_is_better=("cer",),
+    ),
     MetricEntry(name="exact_match", reference="ftkit.metrics.texts:ExactMatch", keys={_NEXT_TOKENS: ("exact_match",)}),
     MetricEntry(
         name="reward_accuracy",
@@ -412,6 +429,15 @@ GROUPS: dict[str, MetricGroup] = {
             defaults=("reward_accuracy", "rewards", "log_probs", "kl"),
             # What papers on DPO report of held-out pairs; the loss rises with every pair that is wrong by much.
             primary="reward_accuracy",
+        ),
+        MetricGroup(
+            name=_TRANSCRIPTS,
+            scorer="ftkit.metrics.transcript_scorer:TranscriptScorer",
+            arguments=("normalize",),
+            defaults=("wer", "cer"),
+            # What papers and leaderboards on speech report; cer where words have no spaces between them.
+            primary="wer",
+            gives=dict.fromkeys(PAIR, "texts"),
         ),
         MetricGroup(name="loss"),
     )

@@ -74,7 +74,7 @@ def _spec(model: ModelSpec, path: str, commit: str | None, config: PretrainedCon
         architectures=tuple(config.architectures or ()),
         attention=_attention(model, config),
         decoder_start_token_id=getattr(config, "decoder_start_token_id", None),
-        max_target_positions=_max_positions(writes) if config.is_encoder_decoder else None,
+        max_target_positions=_max_target_positions(writes) if config.is_encoder_decoder else None,
         prefixes=_prefixes(config),
         searches=_searches(config),
         add_tokens=model.add_tokens or (),
@@ -329,6 +329,11 @@ def family_of(config: PretrainedConfig) -> Family:
         f"model.checkpoint: a {config.model_type!r} checkpoint is not a text model that ftkit knows. "
         "Known are encoders (BERT, RoBERTa ...), decoders (GPT-2, Llama ...) and encoder-decoders (T5, BART ...)."
     )
+
+
+def _max_target_positions(config: PretrainedConfig) -> int | None:
+    """Returns how many tokens can be written; models that hear have a table of other positions for what they read."""
+    return getattr(config, "max_target_positions", None) or _max_positions(config)
 
 
 def _max_positions(config: PretrainedConfig) -> int | None:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
+_WRITERS = {
+    "AutoModelForSpeechSeq2Seq": ("writes what it hears", "Whisper, Speech2Text and Moonshine"),
+}
+_WRITER = ("writes text", "Marian, T5, BART, mBART, NLLB, GPT-2, Llama or Qwen, or join two with model.decoder")
+
+
 def check_can_generate(spec: CheckpointSpec, auto_class: str) -> None:
     """Refuses a checkpoint whose type has no model that writes text, before anything is read.
 
@@ -26,10 +32,10 @@ def check_can_generate(spec: CheckpointSpec, auto_class: str) -> None:
     """
     if spec.decoder is not None or has_auto_model(auto_class, spec):
         return
+    what, examples = _WRITERS.get(auto_class, _WRITER)
     raise CheckpointError(
-        f"model.checkpoint: transformers has no model that writes text for checkpoints of type {spec.model_type!r}, "
-        f"such as {spec.name!r}. Start from Marian, T5, BART, mBART, NLLB, GPT-2, Llama or Qwen, or join two with "
-        "model.decoder."
+        f"model.checkpoint: transformers has no model that {what} for checkpoints of type {spec.model_type!r}, "
+        f"such as {spec.name!r}. Start from {examples}."
     )
 
 
@@ -84,6 +90,16 @@ def _freeze_poolers(model: PreTrainedModel) -> None:
             parameter.requires_grad = False
 
 
+def stated_generation(spec: CheckpointSpec) -> GenerationConfig:
+    """Returns the generation config that lies with a checkpoint; an empty one where there is none."""
+    from transformers import GenerationConfig
+
+    try:
+        return GenerationConfig.from_pretrained(spec.path, revision=spec.loading_arguments["revision"])
+    except (OSError, ValueError):
+        return GenerationConfig()
+
+
 def generation_config(
     model: PreTrainedModel,
     search: GenerationSpec,
@@ -91,7 +107,7 @@ def generation_config(
     max_new_tokens: int | None,
     pad_token_id: int,
     eos_token_id: int,
-    special: dict[str, int],
+    special: Mapping[str, Any],
     of_task: Mapping[str, Any] | None = None,
 ) -> GenerationConfig:
     """Returns the checkpoint's own generation config with the search of the run, made exact: nothing is sampled.

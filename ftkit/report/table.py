@@ -28,6 +28,7 @@ BLOCKS: dict[str, str] = {
     "answers": "ftkit.report.blocks.answers:BLOCK",
     "margin-curve": "ftkit.report.blocks.margin_curve:BLOCK",
     "worst-pairs": "ftkit.report.blocks.worst_pairs:BLOCK",
+    "transcript-errors": "ftkit.report.blocks.transcript_errors:BLOCK",
 }
 """What the page shows of predictions: name -> where the `Block` is."""
 
@@ -47,6 +48,7 @@ READINGS: dict[str, str] = {
     "answer": "ftkit.report.readings.answer:READING",
     "summary": "ftkit.report.readings.summary:READING",
     "reply": "ftkit.report.readings.reply:READING",
+    "transcript": "ftkit.report.readings.transcript:READING",
 }
 """How predictions are told in words: name -> where the `Reading` is."""
 
@@ -55,6 +57,7 @@ USAGES: dict[str, str] = {
     "classify": "ftkit.report.usage.classify:USAGE",
     "see": "ftkit.report.usage.see:USAGE",
     "hear": "ftkit.report.usage.hear:USAGE",
+    "transcribe": "ftkit.report.usage.transcribe:USAGE",
     "tag": "ftkit.report.usage.tag:USAGE",
     "write": "ftkit.report.usage.write:USAGE",
     "rank": "ftkit.report.usage.rank:USAGE",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
+from ftkit.report.safe_clip import is_safe_clip
 from ftkit.report.safe_svg import is_safe_svg
 from ftkit.report.safe_thumbnail import is_safe_thumbnail
 from ftkit.report.texts import encodable
@@ -31,6 +32,9 @@ Svgs = Annotated[tuple[str, ...], BeforeValidator(_only_drawn)]
 
 Thumbnail = Annotated[str | None, AfterValidator(lambda url: url if is_safe_thumbnail(url) else None)]
 """A small JPEG or PNG as a data URL, to stand in the `src` of an `img`; what is anything else is left out."""
+
+Clip = Annotated[str | None, AfterValidator(lambda url: url if is_safe_clip(url) else None)]
+"""A short MP3 as a data URL, to stand in the `src` of an `audio`; what is anything else is left out."""
 
 Pairs = tuple[tuple[str, str], ...]
 DataRows = tuple[tuple[str, str, str, str], ...]

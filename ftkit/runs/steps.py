@@ -17,6 +17,7 @@ from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.run_config import RunConfig
 from ftkit.config.train import stated_trackers
 from ftkit.console import is_main_process, note
+from ftkit.data.problems import Problems
 from ftkit.data.writers import open_writer
 from ftkit.engine import evaluation, global_batch, training
 from ftkit.engine.batching import BatchLimits
@@ -64,6 +65,18 @@ def start(run: CheckedRun) -> tuple[TrainingArguments, TaskAdapter]:
             "which is measured beforehand, of rows that are all known. Leave it out."
         )
     return arguments, adapter
+
+
+def check_examples(run: CheckedRun, adapter: TaskAdapter) -> list[str]:
+    """Checks the examples against the checkpoint; returns what the user should know of them.
+
+    Raises:
+        DataError: it cannot learn from some of them.
+    """
+    problems = Problems()
+    adapter.preprocessor.check(run.splits, problems)
+    problems.raise_if_any()
+    return problems.warnings
 
 
 def training_warnings(

@@ -224,5 +224,5 @@ def test_names_and_texts_are_not_obeyed_by_a_terminal(
     assert "<script" not in page
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     assert policy
-    assert policy[1] == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    assert policy[1] == "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
     assert not CONTROLS.search(card)  # tests/report/test_nasty_names.py reads it as Markdown

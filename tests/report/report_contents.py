@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ftkit.data.audio import AudioExample
+from ftkit.data.audio import AudioExample, wav_bytes
 from ftkit.data.conversations import ConversationExample, answer_turn, user_turn
 from ftkit.data.images import ImageExample
 from ftkit.data.preferences import PreferenceExample
 from ftkit.data.questions import Answer, QuestionExample
 from ftkit.data.similarity import SimilarityExample
+from ftkit.data.speech import SpeechExample
 from ftkit.kinds.table import find_kind
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.recipe import Recipe
@@ -27,6 +28,7 @@ from ftkit.report.usage.hear import HearRecipe
 from ftkit.report.usage.rank import RankRecipe
 from ftkit.report.usage.see import SeeRecipe
 from ftkit.report.usage.tag import TagRecipe
+from ftkit.report.usage.transcribe import TranscribeRecipe
 from ftkit.report.usage.write import WriteRecipe
 from ftkit.types import (
     CandidatesExample,
@@ -507,6 +509,42 @@ def translation_content(*, num_rows: int = 40, **changes: Any) -> ReportContent:
             "family": "encoder-decoder",
             "config_yaml": config.replace("data:\n", "data:\n  source_lang: eng_Latn\n  target_lang: de_DE\n"),
             "recipe": WriteRecipe(auto_class="AutoModelForSeq2SeqLM", before="turn round: ", max_length=128),
+            **changes,
+        },
+    )
+
+
+def speech_content(*, num_rows: int = 12, **changes: Any) -> ReportContent:
+    """A model that hears "rain" as "train" and leaves a word out now and then; one of its recordings has gone."""
+    from ftkit.metrics.transcripts import signature, word_edits
+
+    said = ["The rain will stop.", "No rain today", "Sun <b>today</b>"] * (num_rows // 3)
+    heard = [text.replace("rain", "train") if row % 3 else text[4:] for row, text in enumerate(said)]
+    content_ = wav_bytes(np.sin(np.arange(4_000) / 9).astype(np.float32), 8_000)
+    rows = [
+        SpeechExample(id=row, name=f"calls/{row}.wav", content=content_ if row else None, path=None, text=text, line=2)
+        for row, text in enumerate(said)
+    ]
+    rows[0] = replace(rows[0], path="calls/0.wav")
+    arrays = np.array(heard, dtype=object), np.array(said, dtype=object)
+    split = EvaluatedSplit("test", Split("test", "calls/test.csv", rows, "ab" * 32), *arrays)
+    return content(
+        [split],
+        label_names=(),
+        problem_type="automatic-speech-recognition",
+        primary_metric="wer",
+        scores={
+            "test_wer": word_edits(heard, said, "basic").rate(),
+            "test_wer_signature": signature("words", "basic"),
+            "test_cer": 0.125,
+            "test_loss": 1.5,
+        },
+        **{
+            "kind": "automatic-speech-recognition",
+            "task_name": "automatic-speech-recognition",
+            "family": "encoder-decoder",
+            "recipe": TranscribeRecipe(auto_class="AutoModelForSpeechSeq2Seq"),
+            "input_name": "recording",
             **changes,
         },
     )

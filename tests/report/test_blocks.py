@@ -55,6 +55,7 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "similarities": contents.similarity_content,
     "searches": contents.search_content,
     "summaries": contents.summary_content,
+    "transcripts": contents.speech_content,
     "hidden tokens": contents.fill_mask_content,
     "a kind of one's own": lambda: contents.single_label_content(reading="any", blocks=(), recipe=LoadRecipe()),
 }

@@ -77,7 +77,7 @@ def page_of(tmp_path: Path, content: ReportContent) -> Page:
 def test_a_page_stands_alone(tmp_path: Path, name: str) -> None:
     page = page_of(tmp_path, CONTENTS[name]())
     assert "://" not in page.html
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
     assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in page.html
     assert all(link.startswith("#") for link in page.links)
     assert len(page.ids) == len(set(page.ids)), "ids of the drawings collide"

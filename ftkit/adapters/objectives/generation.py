@@ -74,7 +74,7 @@ class GenerationObjective(ObjectiveBase):
             CheckpointError: its weights cannot be read, or some are missing.
         """
         reads = self.preprocessor
-        loaded = load_generator(self.auto_class, reads.spec, reads.processor)
+        loaded = load_generator(self.auto_class, reads.spec, self._embedded_tokenizer)
         model = loaded.model
         model.generation_config = generation_config(
             model,
@@ -89,7 +89,12 @@ class GenerationObjective(ObjectiveBase):
             config.use_cache = False  # of use to generate only, and the generation config asks for it there
         return loaded
 
-    def _special_generation_ids(self) -> dict[str, int]:
+    @property
+    def _embedded_tokenizer(self) -> Any:
+        """Returns the tokenizer to which tokens may have been added."""
+        return self.preprocessor.processor
+
+    def _special_generation_ids(self) -> Mapping[str, Any]:
         return {}
 
     def facts(self, model: PreTrainedModel) -> dict[str, Any]:
@@ -213,7 +218,7 @@ class GenerationObjective(ObjectiveBase):
 class EncoderDecoderGeneration(GenerationObjective):
     """The target stands on a side of its own."""
 
-    def _special_generation_ids(self) -> dict[str, int]:
+    def _special_generation_ids(self) -> Mapping[str, Any]:
         return self._languages.generation_ids
 
     @property

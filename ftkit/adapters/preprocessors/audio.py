@@ -54,13 +54,13 @@ class AudioRows:
         examples: the recordings, (N,).
         owners: the recording of each row, (R,).
         offsets: where each row begins, in seconds after its recording's begin, (R,).
-        labels: what is to be learnt, (N,) or (N, L); None where it is only to be predicted.
+        labels: what is to be learnt, (N,) or (N, L), or (N,) of lists; None where it is only to be predicted.
     """
 
     examples: Sequence[AudioExample]
     owners: np.ndarray
     offsets: np.ndarray
-    labels: np.ndarray | None = None
+    labels: Any = None
 
     def __len__(self) -> int:
         return len(self.owners)
@@ -102,8 +102,8 @@ class AudioPreprocessor(PreprocessorBase):
             ConfigError: the checkpoint does not read so much at once, or windows would not move on.
         """
         self.spec, self.labels, self.max_length = spec, labels, None
-        self.processor = load_feature_extractor(spec)
-        self.input = audio_input(spec, self.processor)
+        self.processor = self._load_processor()
+        self.input = audio_input(spec, self.extractor)
         self.window = _window(spec, max_seconds, None if self.input.limit is None else self.input.limit / self.rate)
         self.overlap = OVERLAP * self.window if overlap_seconds is None else overlap_seconds
         if self.overlap >= self.window:
@@ -111,6 +111,14 @@ class AudioPreprocessor(PreprocessorBase):
                 f"data.overlap_seconds: {self.overlap:g} s is no less than a window of {self.window:g} s, which would "
                 "not move on. Say less."
             )
+
+    def _load_processor(self) -> Any:
+        return load_feature_extractor(self.spec)
+
+    @property
+    def extractor(self) -> Any:
+        """The feature extractor: the processor, or what of it reads recordings."""
+        return getattr(self.processor, "feature_extractor", self.processor)
 
     @property
     def rate(self) -> int:
@@ -120,12 +128,12 @@ class AudioPreprocessor(PreprocessorBase):
     @property
     def padding(self) -> Mapping[str, int]:
         """Column -> padding value: silence behind a waveform; spectrograms have one size."""
-        return {self._name: self.processor.padding_value} if self.input.limit is None else {}
+        return {self._name: self.extractor.padding_value} if self.input.limit is None else {}
 
     @property
     def _name(self) -> str:
         """Returns what the model calls its input."""
-        return self.processor.model_input_names[0]
+        return self.extractor.model_input_names[0]
 
     @property
     def resolved_options(self) -> Mapping[str, Any]:
@@ -138,7 +146,7 @@ class AudioPreprocessor(PreprocessorBase):
 
     # --- recordings -> rows ---
 
-    def encode(self, examples: Sequence[AudioExample], *, targets: bool) -> Encoded:
+    def encode(self, examples: Sequence[Any], *, targets: bool) -> Encoded:
         """Cuts recordings into windows by their headers; no sample is read, and nothing is cut off.
 
         Example: windows of 15 s that share 5 s, wav2vec2 (50 positions a second): recordings of 3 s and 22 s are three
@@ -147,17 +155,29 @@ class AudioPreprocessor(PreprocessorBase):
         Raises:
             DataError: a file cannot be read any more.
         """
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            seconds = list(pool.map(_seconds, examples))
+        seconds = lengths_of(examples)
         offsets = [window_offsets(length, self.window, self.overlap) for length in seconds]
+        labels = label_array(examples, self.labels) if targets and self.labels is not None else None
+        return self._encoded(examples, seconds, offsets, labels)
+
+    def _encoded(
+        self, examples: Sequence[Any], seconds: Sequence[float], offsets: Sequence[Sequence[float]], labels: Any = None
+    ) -> Encoded:
+        """Returns the rows of recordings.
+
+        Args:
+            seconds: their lengths, (N,).
+            offsets: where the windows of each begin, (N,) of lists; a recording may have none.
+            labels: what is to be learnt of each, (N, ...).
+        """
         counts = np.array([len(starts) for starts in offsets], np.int64)
         rows = AudioRows(
             examples,
             owners=np.repeat(np.arange(len(examples)), counts),
-            offsets=np.array([start for starts in offsets for start in starts]),
-            labels=label_array(examples, self.labels) if targets and self.labels is not None else None,
+            offsets=np.array([start for starts in offsets for start in starts], float),
+            labels=labels,
         )
-        lengths = np.minimum(np.asarray(seconds), self.window)[rows.owners]
+        lengths = np.minimum(np.asarray(seconds)[rows.owners] - rows.offsets, self.window)
         samples = np.maximum(np.ceil(lengths * self.rate).astype(np.int64), self.input.shortest)
         costs = np.array([self.input.num_positions(int(number)) for number in samples], np.int64)
         first_rows = None if (counts == 1).all() else np.concatenate([[0], np.cumsum(counts)])
@@ -180,9 +200,16 @@ class AudioPreprocessor(PreprocessorBase):
         waves = [self._samples(row) for row in rows]
         lengths = [max(len(wave), self.input.shortest) for wave in waves]
         features = [self._features(wave, length) for wave, length in zip(waves, lengths, strict=True)]
-        columns = [{self._name: feature, **_label(row)} for feature, row in zip(features, rows, strict=True)]
+        columns = [{self._name: feature, **self._target(row)} for feature, row in zip(features, rows, strict=True)]
         shortest = self.input.shortest_in_training if training else 0
         return self._batch(pad_columns(columns, self.padding), lengths, shortest)
+
+    def _target(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the columns of what is learnt from a row."""
+        if "labels" not in row:
+            return {}
+        label = np.asarray(row["labels"])
+        return {"labels": label.astype(np.float32) if label.dtype == bool else label}
 
     def _batch(self, tensors: dict[str, Any], lengths: Sequence[int], shortest: int) -> Batch:
         import torch
@@ -192,7 +219,7 @@ class AudioPreprocessor(PreprocessorBase):
         extras = {}
         if self.input.limit is None:
             values = tensors[name]
-            tensors[name] = pad(values, (0, max(0, shortest - values.shape[1])), value=self.processor.padding_value)
+            tensors[name] = pad(values, (0, max(0, shortest - values.shape[1])), value=self.extractor.padding_value)
             lengths_B = torch.tensor(lengths)
             if self.input.has_mask:
                 tensors["attention_mask"] = (torch.arange(tensors[name].shape[1]) < lengths_B[:, None]).long()
@@ -217,9 +244,9 @@ class AudioPreprocessor(PreprocessorBase):
         """Returns what the checkpoint reads of one window."""
         wave = wave[: self.input.limit] if self.input.limit else wave
         wave = np.pad(wave, (0, max(0, self.input.frame - len(wave))))
-        extracted = self.processor(wave, sampling_rate=self.rate, return_tensors="np")[self._name][0]
+        extracted = self.extractor(wave, sampling_rate=self.rate, return_tensors="np")[self._name][0]
         filling = length - len(wave) if self.input.strides else 0
-        return np.pad(extracted, (0, filling), constant_values=self.processor.padding_value) if filling else extracted
+        return np.pad(extracted, (0, filling), constant_values=self.extractor.padding_value) if filling else extracted
 
 
 def _window(spec: CheckpointSpec, wanted: float | None, limit: float | None) -> float:
@@ -236,11 +263,14 @@ def _window(spec: CheckpointSpec, wanted: float | None, limit: float | None) -> 
     return wanted or limit or DEFAULT_SECONDS
 
 
-def _label(row: Mapping[str, Any]) -> dict[str, Any]:
-    if "labels" not in row:
-        return {}
-    label = np.asarray(row["labels"])
-    return {"labels": label.astype(np.float32) if label.dtype == bool else label}
+def lengths_of(examples: Sequence[AudioExample]) -> list[float]:
+    """Returns the seconds of recordings, from their headers alone; several files are opened at once.
+
+    Raises:
+        DataError: a file cannot be read any more.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(_seconds, examples))
 
 
 def _seconds(example: AudioExample) -> float:

@@ -1,0 +1,95 @@
+"""What is said, written by a decoder, token by token."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ftkit.adapters.constant_loss import constant_cross_entropy
+from ftkit.adapters.objectives.generation import GenerationObjective
+from ftkit.adapters.objectives.joined_transcripts import joined_transcript
+from ftkit.adapters.preprocessors.speech_to_text import SpeechToTextPreprocessor
+from ftkit.adapters.rows import Arrays, Encoded, Tensors
+from ftkit.adapters.task_adapter import Prediction
+from ftkit.models.loading import LoadedModel
+
+if TYPE_CHECKING:
+    import torch
+
+
+class TranscriptGeneration(GenerationObjective):
+    """The decoder writes what is said in a window; the windows of a recording are joined."""
+
+    preprocessor: SpeechToTextPreprocessor  # type: ignore[assignment]
+
+    def build(self) -> LoadedModel:
+        """Loads the checkpoint; what its decoder is told stands in its generation config alone."""
+        loaded = super().build()
+        if getattr(loaded.model.config, "forced_decoder_ids", None) is not None:
+            loaded.model.config.forced_decoder_ids = None  # generate would read it where no language is told
+        return loaded
+
+    @property
+    def _embedded_tokenizer(self) -> Any:
+        return self.preprocessor.target_tokenizer
+
+    def _special_generation_ids(self) -> Mapping[str, Any]:
+        return self.preprocessor.prompt.generation
+
+    def count_items(self, encoded: Encoded) -> int:
+        """Returns the number of tokens that are learnt to be written."""
+        return sum(len(ids) for ids in _written(encoded))
+
+    def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float:
+        """Returns the loss of the tokens' shares among all transcripts, whatever is heard."""
+        tokens = np.concatenate([np.asarray(ids, np.int64) for ids in _written(encoded)])
+        counts = np.bincount(tokens, minlength=len(self.preprocessor.target_tokenizer))
+        return constant_cross_entropy(counts, label_smoothing=self.label_smoothing)
+
+    def _written(self, model: Any, inputs: Tensors, config: Any, *, streamer: Any = None) -> Tensors:
+        """Writes transcripts; Whisper's `generate` leaves out what it was told, and the end of the longest."""
+        import torch
+
+        written_BT: torch.Tensor = model.generate(**inputs, generation_config=config)
+        written_BT = written_BT[:, int(self.preprocessor.prompt.is_returned) :]
+        over = [*torch.as_tensor(config.eos_token_id).reshape(-1).tolist(), config.pad_token_id]
+        ended_B = torch.isin(written_BT, torch.as_tensor(over, device=written_BT.device)).any(dim=1)
+        return {"predictions": written_BT, "cut_off": ~ended_B & (written_BT.shape[1] >= config.max_new_tokens)}
+
+    def finish(self, arrays: Arrays, encoded: Encoded, start: int, stop: int) -> Arrays:
+        """Turns token ids into texts, and texts of windows into those of recordings: `predictions` (N,) of str."""
+        found = super().finish(arrays, encoded, start, stop)
+        if encoded.first_rows is None:
+            return found
+        firsts = encoded.first_rows[start : stop + 1] - encoded.first_rows[start]
+        share = self.preprocessor.overlap / self.preprocessor.window
+        texts = np.empty(stop - start, object)
+        texts[:] = [
+            joined_transcript(list(found["predictions"][first:last]), share)
+            for first, last in itertools.pairwise(firsts)
+        ]
+        return {"predictions": texts, "cut_off": np.logical_or.reduceat(found["cut_off"], firsts[:-1])}
+
+    def references(self, examples: Sequence[Any]) -> np.ndarray:
+        """Returns the transcripts as they were written, (N,) of str."""
+        return transcripts_of(examples)
+
+    def decode(self, arrays: Arrays, examples: Sequence[Any]) -> list[Prediction]:
+        """Returns `prediction` of each recording, and whether it was `cut_off`."""
+        pairs = zip(arrays["predictions"], arrays["cut_off"].tolist(), strict=True)
+        return [{"prediction": text, "cut_off": cut_off} for text, cut_off in pairs]
+
+
+def transcripts_of(examples: Sequence[Any]) -> np.ndarray:
+    """Returns what is said in recordings, (N,) of str."""
+    texts = np.empty(len(examples), object)
+    texts[:] = [example.text for example in examples]
+    return texts
+
+
+def _written(encoded: Encoded) -> list[Sequence[int]]:
+    """Returns what is learnt of each row."""
+    return [encoded.rows.labels[owner] for owner in encoded.rows.owners]

@@ -1,0 +1,99 @@
+"""Tiny untrained checkpoints that hear and write, and recordings with transcripts for them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import tiny
+import tiny_audio
+from ftkit.data.speech import SpeechExample
+
+TEXTS = ("low rain", "the middle", "high sun", "top")
+"""What is said in a recording of each of the tones of tiny_audio."""
+
+LANGUAGES = {"<|en|>": "en", "<|de|>": "de"}
+TASKS = ("translate", "transcribe")
+
+
+def make_whisper(folder: Path, *, languages: bool = False, **config: Any) -> Path:
+    """Writes a Whisper that hears 2 s at once, with its processor and generation config, and returns its folder.
+
+    Args:
+        languages: a multilingual one, which is told a language and a task.
+        config: what its config says beside or instead of tiny_audio's recipe.
+    """
+    import transformers
+
+    told = ["<|startoftranscript|>", *(LANGUAGES if languages else ()), *(f"<|{task}|>" for task in TASKS)]
+    tokens = tiny._byte_pairs([], ["<|endoftext|>", *told, "<|notimestamps|>"])
+    tokenizer = transformers.WhisperTokenizer(**tokens, language="en" if languages else None)
+    tokenizer.add_special_tokens({"additional_special_tokens": [*told, "<|notimestamps|>"]})
+    tokenizer.pad_token = "<|endoftext|>"
+    ids = tokens["vocab"]
+    special = {"pad_token_id": ids["<|endoftext|>"], "bos_token_id": ids["<|endoftext|>"]}
+    special |= {"eos_token_id": ids["<|endoftext|>"], "decoder_start_token_id": ids["<|startoftranscript|>"]}
+    sizes = {"vocab_size": len(tokenizer), "max_target_positions": 24, **special, **config}
+    tiny_audio.make_checkpoint("whisper", folder, **sizes)
+    generation = transformers.GenerationConfig(**special)
+    generation.is_multilingual = languages
+    generation.no_timestamps_token_id = ids["<|notimestamps|>"]
+    if languages:
+        generation.lang_to_id = {token: ids[token] for token in LANGUAGES}
+        generation.task_to_id = {task: ids[f"<|{task}|>"] for task in TASKS}
+    generation.save_pretrained(folder)
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    transformers.WhisperProcessor(feature_extractor=extractor, tokenizer=tokenizer).save_pretrained(folder)
+    return folder
+
+
+MAKERS: dict[str, Callable[[Path], Path]] = {
+    "whisper": make_whisper,
+    "whisper-languages": lambda folder: make_whisper(folder, languages=True),
+}
+"""Name -> writes a checkpoint."""
+
+
+def maker(root: Path) -> Callable[[str], Path]:
+    """Returns a function that makes a checkpoint once and returns its folder from then on: never write to it."""
+    made: dict[str, Path] = {}
+
+    def make(name: str) -> Path:
+        if name not in made:
+            made[name] = MAKERS[name](root / name)
+        return made[name]
+
+    return make
+
+
+def write_speech(
+    folder: Path, count: int, *, seconds: Sequence[float] = (0.4, 0.7, 0.5), rate: int = tiny_audio.RATE
+) -> Path:
+    """Writes recordings and metadata.csv beside them, and returns the folder.
+
+    Args:
+        count: recordings of each tone.
+        seconds: their lengths, by turns.
+    """
+    import soundfile
+
+    folder.mkdir(parents=True)
+    rows = [("file_name", "text")]
+    for label, text in zip(tiny_audio.HERTZ, TEXTS, strict=True):
+        for number in range(count):
+            samples = tiny_audio.tone(label, seconds[number % len(seconds)], rate=rate, seed=number)
+            rows.append((f"{label}{number}.wav", text))
+            soundfile.write(folder / rows[-1][0], samples, rate)
+    with open(folder / "metadata.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return folder
+
+
+def speech(text: str | None, seconds: float, *, label: str = "low", **fields: Any) -> SpeechExample:
+    """Returns a recording in memory of so many seconds."""
+    from ftkit.data.audio import wav_bytes
+
+    content = wav_bytes(tiny_audio.tone(label, seconds), tiny_audio.RATE)
+    return SpeechExample(**{"id": 0, "name": f"{label} {seconds} s", "content": content, "text": text, **fields})
