@@ -149,7 +149,7 @@ def _of_data(data: SpeechData) -> dict[str, Any]:
 
 def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: SpeechData, where: str) -> Plain:
     """Returns what a recognizer is made with."""
-    return Plain(labels=None, options={**_of_data(data), "generation": {"num_beams": 1}})
+    return Plain(labels=None, options={**_of_data(data), "generation": {"num_beams": 1}, "max_new_tokens": None})
 
 
 def probe(position: int) -> SpeechExample:

@@ -35,7 +35,13 @@ class SpeechToTextPreprocessor(SpeechPreprocessor):
     """
 
     version: ClassVar[int] = 1
-    options: ClassVar[tuple[str, ...]] = (*SpeechPreprocessor.options, "language", "speech_task", "generation")
+    options: ClassVar[tuple[str, ...]] = (
+        *SpeechPreprocessor.options,
+        "language",
+        "speech_task",
+        "generation",
+        "max_new_tokens",
+    )
     longest_source: ClassVar[int | None] = None
     pretrained_task: ClassVar[str | None] = None
     prompt: DecoderPrompt
@@ -52,6 +58,7 @@ class SpeechToTextPreprocessor(SpeechPreprocessor):
         language: str | None = None,
         speech_task: SpeechTask | None = None,
         generation: Mapping[str, Any] | None = None,
+        max_new_tokens: int | None = None,
     ) -> None:
         """Loads the processor, and settles what the decoder is told.
 
@@ -63,8 +70,13 @@ class SpeechToTextPreprocessor(SpeechPreprocessor):
         self.target_form = target_form or "as-written"
         self.prompt = decoder_prompt(spec, stated_generation(spec), language=language, task=speech_task)
         self.end_id = self._end_id()
-        stated = GenerationSpec(**(generation or {})).max_new_tokens
-        self.max_new_tokens = min(filter(None, (stated, self.longest_target or LONGEST_TRANSCRIPT)))
+        wanted = max_new_tokens or GenerationSpec(**(generation or {})).max_new_tokens
+        self.max_new_tokens = min(filter(None, (wanted, self.longest_target or LONGEST_TRANSCRIPT)))
+
+    @property
+    def resolved_options(self) -> Mapping[str, Any]:
+        """What is heard at once, how transcripts are learnt, and how long they may be."""
+        return {**super().resolved_options, "max_new_tokens": self.max_new_tokens}
 
     def _load_processor(self) -> Any:
         return speech_processor(self.spec, load_tokenizer(self.spec))
