@@ -93,7 +93,11 @@ class ExampleStream:
 
     def __init__(self, kind: Kind, task: Task, columns: Mapping[str, str], data: DataSpec, *, seed: int) -> None:
         self._kind, self._task, self._columns, self._data, self._seed = kind, task, columns, data, seed
-        self.shards = shards_of(data.train, read_options(data))
+        options = read_options(data)
+        if data.on_bad_row == "skip":
+            options = dataclasses.replace(options, on_unreadable=self._note_unreadable)
+        self._unreadable: dict[str, None] = {}  # of the block that is being read, each once
+        self.shards = shards_of(data.train, options)
         self.title = title_of(data.train, self.shards)
         self.fingerprint = fingerprint_of(self.shards)
 
@@ -127,8 +131,9 @@ class ExampleStream:
         """
         left_out, num_barren = begin.left_out, 0
         for found, start, end in self._raw(begin):
-            split, num_bad = self._learnable(self._split(found), labels, left_out)
             start = dataclasses.replace(start, left_out=left_out)
+            left_out = self._told_unreadable(left_out)
+            split, num_bad = self._learnable(self._split(found), labels, left_out)
             left_out += num_bad
             if len(split):
                 num_barren = 0
@@ -159,7 +164,13 @@ class ExampleStream:
         shards = [self.shards[number] for number in self._order(begin.epoch)]
         taken = begin.taken
         for number, shard in enumerate(shards[begin.shard :], begin.shard):
-            for example in itertools.islice(self._read(shard), taken, None):
+            known = dict(self._unreadable)
+            examples = self._read(shard)
+            for _ in itertools.islice(examples, taken):
+                pass
+            if taken:  # what was met on the way there has been counted
+                self._unreadable = known
+            for example in examples:
                 taken += 1
                 yield (shard.name, example), Place(begin.epoch, number, taken)
             taken = 0
@@ -172,6 +183,18 @@ class ExampleStream:
 
     def _read(self, shard: Shard) -> Iterator[Any]:
         return self._kind.read(shard.open(), self._task, self._columns, self._data, with_labels=True)
+
+    def _note_unreadable(self, error: DataError) -> None:
+        self._unreadable[str(error)] = None
+
+    def _told_unreadable(self, left_out: int) -> int:
+        """Tells the first rows of a block that could not be read; returns how many rows have been left out by now."""
+        for number, message in enumerate(self._unreadable, left_out + 1):
+            if number <= MOST_TOLD:
+                warn(f"left out of training: {message.splitlines()[0]}")
+        left_out += len(self._unreadable)
+        self._unreadable = {}
+        return left_out
 
     def _split(self, found: Sequence[tuple[str, Any]]) -> StreamedSplit:
         sources: dict[tuple[int, Hashable], str] = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.console import note
-from ftkit.data.readers.table import RowStream, Table, first_row
+from ftkit.data.readers.table import ReadOptions, RowStream, Table, first_row
 from ftkit.errors import DataError, name_list
 from ftkit.types import Row
 
@@ -23,8 +23,8 @@ _NO_HEADER = "data.header: false, and name columns by position, from 0: data.col
 def table_from_records(
     path: Path,
     records: Callable[[], Iterator[Record]],
+    options: ReadOptions,
     *,
-    header: bool,
     too_many_fix: str,
     delimiter: str | None = None,
 ) -> Table:
@@ -36,11 +36,11 @@ def table_from_records(
     Args:
         path: the file, for messages.
         records: starts reading the file; yields its records without blank lines.
-        header: whether the first record names the columns.
+        options: whether the first record names the columns, and what is done about rows with other numbers of cells.
         too_many_fix: what to do about a row with more cells than there are columns.
         delimiter: what separates the cells, where they are text between something.
     """
-    first = next(records(), None)
+    header, first = options.header, next(records(), None)
     if first is None:
         raise DataError(f"{path} is empty: it has no {'header line and no ' if header else ''}rows.")
     line, cells = first
@@ -60,7 +60,9 @@ def table_from_records(
         for line, cells in stream:
             if len(cells) != num_cells:
                 fix = too_many_fix if len(cells) > num_cells else "add the missing cell, or delete the row"
-                raise _ragged_row(path, line, cells, layout.names(num_cells), header, hint or f"Fix: {fix}.")
+                names = layout.names(num_cells)
+                options.refuse(_ragged_row(path, line, cells, names, header, hint or f"Fix: {fix}."))
+                continue
             if layout.has_index:
                 cells = layout.without_index(path, line, cells)
             yield Row(dict(zip(layout.columns, cells, strict=False)), line)

@@ -32,7 +32,7 @@ def read(path: Path, options: ReadOptions) -> Table:
     return table_from_records(
         path,
         lambda: _records(path, options, delimiter),
-        header=options.header,
+        options,
         delimiter=delimiter,
         too_many_fix=f'quote the cell that holds the delimiter {shown(delimiter)}: "one{delimiter} two"',
     )

@@ -28,8 +28,14 @@ def read(path: Path, options: ReadOptions) -> Table:
 
     def rows() -> Iterator[Row]:
         for number, line in enumerate(read_lines(path, options), 1):
-            if line.strip(_SPACE):
-                yield Row(_object(path, number, line), number)
+            if not line.strip(_SPACE):
+                continue
+            try:
+                values = _object(path, number, line)
+            except DataError as error:
+                options.refuse(error)
+            else:
+                yield Row(values, number)
 
     table = Table(str(path), (), RowStream(rows))
     first = first_row(table.source, table.rows)

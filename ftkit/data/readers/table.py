@@ -20,6 +20,8 @@ class ReadOptions:
         header: whether the first row of csv, tsv and xlsx files names the columns.
         text_extensions: extensions of files with one text a line beside `.txt`, such as `.de`.
         media: what the rows' files hold, `image` or `audio`, where rows are files: then a folder of them is read too.
+        on_unreadable: is told of rows that cannot be read, which are then left out, where a format lets its reader go
+            on behind them; None: they are errors.
     """
 
     encoding: str = "utf-8"
@@ -27,6 +29,13 @@ class ReadOptions:
     header: bool = True
     text_extensions: tuple[str, ...] = ()
     media: str | None = None
+    on_unreadable: Callable[[DataError], None] | None = None
+
+    def refuse(self, error: DataError) -> None:
+        """Raises an error of one row, or tells it where such rows are left out."""
+        if self.on_unreadable is None:
+            raise error from None
+        self.on_unreadable(error)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def read(path: Path, options: ReadOptions) -> Table:
     return table_from_records(
         path,
         lambda: _records(path, options, delimiter),
-        header=options.header,
+        options,
         delimiter=delimiter,
         too_many_fix=(
             "replace the tab inside the cell by a space; if quoted cells hold tabs or line breaks, "

@@ -45,7 +45,7 @@ def read(path: Path, options: ReadOptions) -> Table:
     return table_from_records(
         path,
         lambda: _records(path, sheet),
-        header=options.header,
+        options,
         too_many_fix="name the column in the first row, or empty the cells beside the table",
     )
 
