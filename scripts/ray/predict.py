@@ -4,8 +4,8 @@
     python scripts/ray/predict.py runs/banking77 's3://bucket/texts/*.parquet' s3://bucket/predictions --concurrency 8
 
 Ray reads the files, hands their rows out in batches, and writes what comes back; each of its workers loads the run
-once. A row keeps its columns and gets two: `prediction`, the object of `ftkit predict` as JSON, and `error`, which says
-why there is none. With `--num-gpus 1` every worker has a GPU of its own.
+once. A row keeps its columns and gets two: `prediction`, the object of `ftkit predict` as JSON, and `error`, which
+says why there is none. With `--num-gpus 1` every worker has a GPU of its own.
 """
 
 from __future__ import annotations

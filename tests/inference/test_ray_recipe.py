@@ -10,9 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from runs import TEXTS, run_config
 
 import ftkit
+from runs import TEXTS, run_config
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'ftkit[ray]' (some 250 MB)")
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,8 @@ def test_every_row_of_a_lake_gets_its_prediction(tmp_path: Path, checkpoint: Cal
     )
     assert done.returncode == 0, done.stderr[-3000:]
     rows = pq.read_table(tmp_path / "predicted").to_pylist()
-    expected = dict(zip(texts, ftkit.load(run).predict(texts), strict=True))
+    predictions = ftkit.load(run).predict(texts)
+    expected = {text: row["label"] for text, row in zip(texts, predictions, strict=True)}
     found = {row["text"]: json.loads(row["prediction"]) for row in rows if row["error"] is None}
     assert {text: row["label"] for text, row in found.items()} == {
         text: row["label"] for text, row in expected.items()
