@@ -184,6 +184,7 @@ class Objective(Protocol):
             `reference` from then on, as numbers in this order; none where the loss compares with nothing of the kind.
         proven: names of what a saved model has to measure as the trained one does, of a model judged by measures.
         compares_rows: whether the loss of a row depends on the others of its micro-batch, which then stay together.
+        embeds: whether what it predicts of a text is a vector; see `embeddings`.
         starts_trained: whether a checkpoint predicts before it is trained; its score then stands beside the run's.
     """
 
@@ -195,6 +196,7 @@ class Objective(Protocol):
     proven: ClassVar[tuple[str, ...]]
     compares_rows: ClassVar[bool]
     starts_trained: ClassVar[bool]
+    embeds: ClassVar[bool]
 
     @property
     def is_measured(self) -> bool: ...  # noqa: D102
@@ -276,6 +278,10 @@ class Objective(Protocol):
         """Turns finished arrays into what people read, one object an example."""
         ...
 
+    def embeddings(self, arrays: Arrays) -> np.ndarray:
+        """Returns the vectors in finished arrays of one text each, (N, D), as users get them."""
+        ...
+
     def stream(self, model: PreTrainedModel, batch: Batch, on_text: Callable[[str], None]) -> Prediction:
         """Predicts a batch of one conversation, and tells its answer piece by piece while it is written."""
         ...
@@ -317,6 +323,7 @@ class ObjectiveBase:
     proven: ClassVar[tuple[str, ...]] = ("loss",)
     compares_rows: ClassVar[bool] = False
     starts_trained: ClassVar[bool] = False
+    embeds: ClassVar[bool] = False
 
     @property
     def settles(self) -> bool:
@@ -332,6 +339,10 @@ class ObjectiveBase:
     def talks(self) -> bool:
         """Answers no conversations."""
         return False
+
+    def embeddings(self, arrays: Arrays) -> np.ndarray:
+        """Is not asked of what does not embed."""
+        raise NotImplementedError
 
     def stream(self, model: PreTrainedModel, batch: Batch, on_text: Callable[[str], None]) -> Prediction:
         """Is not asked of what does not talk."""

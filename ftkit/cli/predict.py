@@ -30,7 +30,7 @@ def command(
     ] = None,
     output: Annotated[str | None, typer.Option(help="Where to write; standard output if left out.")] = None,
     format: Annotated[
-        str | None, typer.Option(help="jsonl, csv, conll or txt; by the output's extension if left out.")
+        str | None, typer.Option(help="jsonl, csv, conll, txt, npy or parquet; by the output's extension if left out.")
     ] = None,
     precision: Annotated[
         str, typer.Option(help="fp32 repeats the run's predictions; bf16; int8 on a CPU; auto measures fp32 and bf16.")

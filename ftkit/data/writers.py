@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from ftkit.console import data_on_stdout, printable_json
+from ftkit.data.array_writers import NpyWriter, ParquetWriter
 from ftkit.data.files import atomic_file, json_safe
 from ftkit.errors import UserError, did_you_mean
 
@@ -171,6 +172,8 @@ WRITERS: dict[str, Callable[..., Writer]] = {
     "csv": CsvWriter,
     "conll": ConllWriter,
     "txt": TxtWriter,
+    "npy": NpyWriter,
+    "parquet": ParquetWriter,
 }
 """Format -> writer; the extension of a file is its format."""
 
@@ -201,13 +204,21 @@ def open_writer(
             f"{path}: cannot write the format {name!r}; known: {', '.join(WRITERS)}."
             f"{did_you_mean(name, WRITERS)} Choose one by the file's extension or by --format."
         )
-    options: dict[str, Any] = {"columns": columns, "spreadsheet_safe": spreadsheet_safe} if name == "csv" else {}
+    options: dict[str, Any] = {"columns": columns} if name in ("csv", "parquet") else {}
+    options |= {"spreadsheet_safe": spreadsheet_safe} if name == "csv" else {}
     if to_stdout and name == "jsonl":
         yield JsonlWriter(sys.stdout, encode=printable_json)
         return
     # newline="": a line break inside a cell must not be changed, and the writers end their own lines.
     with data_on_stdout() if to_stdout else atomic_file(str(path), newline="") as file:
-        yield WRITERS[name](file, **options)
+        writer = WRITERS[name](file, **options)
+        is_whole = False
+        try:
+            yield writer
+            is_whole = True
+        finally:
+            if isinstance(writer, (NpyWriter, ParquetWriter)):
+                writer.close(is_whole=is_whole)
 
 
 def _flattened(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ftkit.adapters.encoding import encode_to_score
 from ftkit.adapters.task_adapter import Prediction
@@ -35,6 +35,7 @@ from ftkit.runs.results import cut_off_warnings, truncation_warnings
 from ftkit.types import Split
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from ftkit.engine.batching import BatchLimits
@@ -124,6 +125,38 @@ class Predictor:
         examples = [made(position, item, self.kind, columns) for position, item in enumerate(inputs)]
         predictions = self._predict_examples(examples, INPUTS, on_bad_row)
         return [{name: value for name, value in row.items() if name != "id"} for row in predictions]
+
+    def encode(self, texts: Sequence[str], *, role: Literal["text", "text_pair"] = "text") -> np.ndarray:
+        """Returns a vector for each text, of a model that embeds texts.
+
+        Args:
+            role: what the texts are, which decides the prompt before them: `text`, such as queries, or `text_pair`,
+                such as what is searched.
+
+        Returns:
+            (N, D) float32; of length 1 where the model normalises.
+
+        Raises:
+            UserError: the model does not embed texts.
+            DataError: a text is empty.
+        """
+        from ftkit.inference.embedding import encode
+
+        return encode(self, texts, role=role)
+
+    def similarity(self, some: Sequence[str] | np.ndarray, others: Sequence[str] | np.ndarray) -> np.ndarray:
+        """Returns the cosine of each text, or vector, to each of the others: (N, M).
+
+        Args:
+            some: read as `text`.
+            others: read as `text_pair`.
+
+        Raises:
+            UserError, DataError: as `encode`.
+        """
+        from ftkit.inference.embedding import similarity
+
+        return similarity(self, some, others)
 
     def predict_source(
         self, source: Source, *, on_bad_row: OnBadRow = "empty", num_done: int = 0

@@ -192,17 +192,23 @@ def _predicted_roles(table: Table, task: Task, columns: Mapping[str, str]) -> tu
 
 
 def input_example(position: int, item: Any) -> SimilarityExample:
-    """Returns an input of `Predictor.predict` as an example: a text, or a pair of texts.
+    """Returns an input of `Predictor.predict` as an example: a text, a pair of texts, or `{"text_pair": TEXT}`.
 
     Raises:
-        DataError: it is neither.
+        DataError: it is none of them.
     """
+    if isinstance(item, dict) and item and set(item) <= {*_TEXT_ROLES} and all(map(_is_text, item.values())):
+        return SimilarityExample(position, item.get("text"), item.get("text_pair"), line=position)
     parts = [item] if isinstance(item, str) else list(item) if isinstance(item, (list, tuple)) else []
     if len(parts) not in (1, 2) or not all(isinstance(part, str) for part in parts):
         raise DataError(f"inputs, item {position}: expected a text or a pair of texts, got {shown(item)}.")
     return SimilarityExample(
         id=position, text=parts[0], text_pair=parts[1] if len(parts) == 2 else None, line=position
     )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 # --- scores -------------------------------------------------------------------------------------------------

@@ -103,3 +103,40 @@ def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         fail_while_writing()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_vectors_in_one_array(tmp_path: Path) -> None:
+    """Rows that could not be predicted are NaN, before the first vector and behind it."""
+    import numpy as np
+
+    rows = [None, [1.0, 0.1], None, [0.5, 2.0]]
+    with open_writer(tmp_path / "out.npy") as writer:
+        for row in rows:
+            writer.write({"id": 0, "embedding": row})
+    found = np.load(tmp_path / "out.npy")
+    assert (found.shape, found.dtype) == ((4, 2), np.float32)
+    nothing = [np.nan, np.nan]
+    np.testing.assert_allclose(found, [nothing, [1.0, 0.1], nothing, [0.5, 2.0]], rtol=1e-6)
+    with pytest.raises(UserError, match="these predictions have none"), open_writer(tmp_path / "no.npy") as writer:
+        writer.write({"id": 0, "score": 0.5})
+    assert not (tmp_path / "no.npy").exists()
+
+
+def test_rows_in_parquet(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with open_writer(tmp_path / "out.parquet", columns=("error",)) as writer:
+        for number in range(1_001):
+            writer.write({"id": number, "embedding": [0.5, 1.0]})
+        writer.write({"id": 1_001, "embedding": None, "error": "the text is empty"})
+    found = pq.read_table(tmp_path / "out.parquet")
+    assert found.schema.field("embedding").type == pa.list_(pa.float32())
+    assert found.num_rows == 1_002
+    assert found.slice(1_000).to_pylist() == [
+        {"id": 1_000, "embedding": [0.5, 1.0], "error": None},
+        {"id": 1_001, "embedding": None, "error": "the text is empty"},
+    ]
+    with pytest.raises(UserError, match="rows of the same types"), open_writer(tmp_path / "no.parquet") as writer:
+        for label in [*["a"] * 1_000, {"b": 1}]:
+            writer.write({"label": label})

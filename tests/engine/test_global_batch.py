@@ -63,6 +63,21 @@ def test_equal_steps_go_on_and_another_number_of_processes_is_told(
     )
 
 
+def test_rows_that_are_compared_stay_together(tmp_path: Path) -> None:
+    """Steps of as many rows are others where these lie in fewer or more micro-batches."""
+
+    def whole(num_ranks: int, num_micro_batches: int, rows: int) -> StepPlan:
+        size = StepSize(rows, None, math.inf, is_whole=True)
+        return StepPlan(SHORT, size, seed=0, num_ranks=num_ranks, num_micro_batches=num_micro_batches)
+
+    checkpoints = checkpoint_of(tmp_path, whole(2, 2, 8))
+    check_same_steps(checkpoints, whole(4, 1, 8))
+    with pytest.raises(ConfigError, match=r"takes the same\s+steps: say train\.gradient_accumulation_steps=4"):
+        check_same_steps(checkpoints, whole(1, 1, 8))
+    with pytest.raises(ConfigError):
+        check_same_steps(checkpoints, whole(1, 1, 32))
+
+
 # The defaults are 32 rows or 4,096 tokens, whichever makes more steps.
 BY_DEFAULT: dict[str, int] = {"rows": 32, "cost": 4_096}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftkit.engine.batching import StepSize
-from ftkit.engine.step_plan import MicroBatchSampler, RowOfEpoch, StepPlan, deal, dealt_facts
+from ftkit.engine.step_plan import MicroBatchSampler, RowOfEpoch, StepPlan, check_has_others, deal, dealt_facts
+from ftkit.errors import ConfigError
 
 arrays_of_costs = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(np.array)
 seeds = st.integers(0, 2**32 - 1)
@@ -162,3 +164,34 @@ def test_ranks_are_balanced_on_banking77(real_data: Path, size: StepSize, most: 
     with (real_data / "banking77" / "train.csv").open(encoding="utf-8", newline="") as file:
         costs = np.array([len(row["text"].split()) + 2 for row in csv.DictReader(file)])
     assert dealt_facts(StepPlan(costs, size, seed=0, num_ranks=4))["rank_spread"] < most
+
+
+# --- rows that are compared with one another ---
+
+
+@pytest.mark.parametrize("num_rows", [64, 61, 203])
+def test_what_is_compared_is_the_same_however_many_ranks(num_rows: int) -> None:
+    """Micro-batches, as sets of rows, follow from their number in a step alone, and lie whole with one rank."""
+    costs = np.random.default_rng(0).integers(3, 90, num_rows)
+    size = dataclasses.replace(by_rows(8), is_whole=True)
+
+    def compared(num_ranks: int, num_micro_batches: int) -> list[list[list[int]]]:
+        plan = StepPlan(costs, size, seed=0, num_ranks=num_ranks, num_micro_batches=num_micro_batches)
+        return [
+            [rows.tolist() for of_rank in plan.ranks(step) for rows in plan.micro_batches(of_rank)]
+            for step in plan.steps(1)
+        ]
+
+    alone = compared(1, 4)
+    assert compared(2, 2) == compared(4, 1) == alone
+    assert sorted(row for step in alone for rows in step for row in rows) == list(range(num_rows))
+    assert {len(rows) for step in alone for rows in step} <= {5, 6, 7, 8}
+
+
+def test_a_row_is_compared_with_another_one() -> None:
+    whole = dataclasses.replace(by_rows(2), is_whole=True)
+    check_has_others(StepPlan(np.full(8, 5), whole, seed=0))
+    with pytest.raises(ConfigError, match="Say 2 or more; more is better"):
+        check_has_others(StepPlan(np.full(8, 5), dataclasses.replace(whole, rows=1), seed=0))
+    with pytest.raises(ConfigError, match="8 rows do not suffice for 6 micro-batches in a step"):
+        check_has_others(StepPlan(np.full(8, 5), whole, seed=0, num_ranks=2, num_micro_batches=3))

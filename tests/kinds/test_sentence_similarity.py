@@ -213,6 +213,15 @@ def test_a_run_on_scored_pairs(checkpoint: Callable[[str], Path], tmp_path: Path
     written = json.loads((result.output_dir / "predictions" / "test.jsonl").read_text().splitlines()[0])
     assert pair == {"score": pytest.approx(written["score"], abs=1e-5)}
     assert predictor.evaluate(str(tmp_path / "rows.jsonl"))["spearman"] == pytest.approx(found["test_spearman"])
+    vectors = predictor.encode([RAIN, WIND])
+    np.testing.assert_allclose(vectors[0], one["embedding"], atol=1e-6)
+    assert predictor.similarity([RAIN, CARD], vectors).shape == (2, 2)
+    assert predictor.similarity([RAIN], [WIND])[0, 0] == pytest.approx(written["score"], abs=1e-5)
+    assert predictor.encode([]).shape == (0, 32)
+    with pytest.raises(DataError, match="the text is empty"):
+        predictor.encode([RAIN, " "])
+    empty, _ = predictor.predict([" ", RAIN])
+    assert empty == {"embedding": None, "error": "the text is empty"}
     pytest.importorskip("sentence_transformers")
     from sentence_transformers import SentenceTransformer
 

@@ -49,6 +49,7 @@ class SimilarityObjective(ObjectiveBase):
     options: ClassVar[tuple[str, ...]] = ("form", "pooling", "normalize", "loss", "scale", "symmetric")
     compares_rows: ClassVar[bool] = True
     starts_trained: ClassVar[bool] = True
+    embeds: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -209,11 +210,15 @@ class SimilarityObjective(ObjectiveBase):
         if not isinstance(found, np.ndarray):
             return {"score": float(found)}
         if len(found) == 1:
-            return {"embedding": self.given_out(found)[0].tolist()}
+            return {"embedding": self._given_out(found)[0].tolist()}
         score, *others = cosines(found[:1], found[1:])[0].tolist()
         return {"score": score, **({"negative_scores": others} if others else {})}
 
-    def given_out(self, vectors_ND: np.ndarray) -> np.ndarray:
+    def embeddings(self, arrays: Arrays) -> np.ndarray:
+        """Returns the vectors of rows of one text each, (N, D) float32."""
+        return self._given_out(np.concatenate(list(arrays["predictions"])))
+
+    def _given_out(self, vectors_ND: np.ndarray) -> np.ndarray:
         """Returns vectors as users get them: of length 1 where the model's are normalised."""
         return unit(vectors_ND) if self.normalize else vectors_ND
 
