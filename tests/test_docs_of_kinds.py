@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from documents import ROOT, place, run_blocks
@@ -79,7 +80,10 @@ def test_texts_that_are_alike(place):
              for column, other in enumerate(texts) if row != column]  # fmt: skip
     lines = [f"{one},{other},{score}" for one, other, score in pairs]
     (place / "pairs.csv").write_text("\n".join(["sentence1,sentence2,score", *lines]) + "\n")
+    (place / "texts.txt").write_text("\n".join(texts) + "\n")
     run_blocks(ROOT / "docs" / "sentence_similarity.md", place)
+    assert len((place / "cosines.jsonl").read_text().splitlines()) == 12
+    assert np.load(place / "vectors.npy").shape[0] == 4
     assert '"baseline_tf_idf"' in (place / "alike_scores.json").read_text()
 
 
