@@ -142,7 +142,7 @@ class Predictor:
         """
         from ftkit.inference.embedding import encode
 
-        return encode(self, texts, role=role)
+        return encode(self.model, self.adapter, self.kind, self.limits, texts, role=role)
 
     def similarity(self, some: Sequence[str] | np.ndarray, others: Sequence[str] | np.ndarray) -> np.ndarray:
         """Returns the cosine of each text, or vector, to each of the others: (N, M).
@@ -154,9 +154,10 @@ class Predictor:
         Raises:
             UserError, DataError: as `encode`.
         """
-        from ftkit.inference.embedding import similarity
+        from ftkit.adapters.objectives.similarity import cosines
 
-        return similarity(self, some, others)
+        given: tuple[tuple[Any, Literal["text", "text_pair"]], ...] = ((some, "text"), (others, "text_pair"))
+        return cosines(*(one if hasattr(one, "dtype") else self.encode(one, role=role) for one, role in given))
 
     def predict_source(
         self, source: Source, *, on_bad_row: OnBadRow = "empty", num_done: int = 0
