@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,12 +124,21 @@ def batch_limits(config: RunConfig, adapter: TaskAdapter, device: torch.device) 
 
 
 def pick_device(device: str | torch.device | None) -> torch.device:
-    """Returns the device that was asked for; the first GPU if there is one, by default."""
+    """Returns the device that was asked for; by default this process's own GPU if there is one.
+
+    Of several processes on a machine each has its own, by its number there (LOCAL_RANK), as in training; where there
+    are fewer GPUs than processes, they share them.
+    """
     import torch
 
     if device is not None:
         return torch.device(device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    local_rank = os.environ.get("LOCAL_RANK")
+    if local_rank is None:
+        return torch.device("cuda")
+    return torch.device("cuda", int(local_rank) % torch.cuda.device_count())
 
 
 def _spec(

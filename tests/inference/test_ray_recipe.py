@@ -34,9 +34,7 @@ def test_every_row_of_a_lake_gets_its_prediction(tmp_path: Path, checkpoint: Cal
     predictions = ftkit.load(run).predict(texts)
     expected = {text: row["label"] for text, row in zip(texts, predictions, strict=True)}
     found = {row["text"]: json.loads(row["prediction"]) for row in rows if row["error"] is None}
-    assert {text: row["label"] for text, row in found.items()} == {
-        text: row["label"] for text, row in expected.items()
-    }
+    assert {text: row["label"] for text, row in found.items()} == expected
     assert [row["prediction"] for row in rows if row["error"]] == [None, None]
     assert {row["error"] for row in rows if row["error"]} == {"the text is empty"}
     assert {row["label"] for row in rows} == {"kept"}
