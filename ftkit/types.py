@@ -295,6 +295,11 @@ class Split(Generic[ExampleT]):
     def __len__(self) -> int:
         return len(self.examples)
 
+    @property
+    def title(self) -> str:
+        """What messages call it: `train`, or `first 1,000 rows of train` where these are known alone."""
+        return f"first {len(self):,} rows of {self.name}" if self.is_sample else self.name
+
     def where(self, example: ExampleT) -> str:
         """Returns `file, line N` for a message; of a row without a line `file, id`, or `folder, name` of a file."""
         line: int = example.line  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from ftkit.data.cells import shown
 from ftkit.data.columns import at, column, contradicting_places, find, shared_places
 from ftkit.data.lookalikes import alike, appearance, differ_visibly, warn_of_lookalikes
 from ftkit.data.problems import MAX_PLACES, MAX_PROBLEMS, Problems
+from ftkit.data.sample_check import check_labels_of_sample
 from ftkit.errors import did_you_mean, name_list
 from ftkit.types import Label, ProblemType, Split
 
@@ -173,27 +174,33 @@ def check_label_names(
     """The label names of all splits are those of train, or those declared, and are spelt one way."""
     rows_by_label = _rows_by_label(train)
     known = list(rows_by_label) if declared is None else list(declared)
+    if train.is_sample and declared is None:
+        check_labels_of_sample(train, others, known, problems)
+        others = []
     whose = "among the labels of train" if declared is None else "in data.labels"
     for split in others if declared is None else [train, *others]:
         _check_unknown_labels(split, known, whose, problems)
     for name in known:
-        if name not in rows_by_label:
+        if name not in rows_by_label and not train.is_sample:
             problems.warn(
                 f"the label {name!r} of data.labels has no example in train; it will not be learnt",
                 remedy="add examples, or remove it from data.labels",
             )
-    _check_rare_labels(train, rows_by_label, problems)
+    if not train.is_sample:
+        _check_rare_labels(train, rows_by_label, problems)
     _check_spelling(train, rows_by_label, known, problems)
 
 
 def check_single_labels(train: Split, declared: Sequence[str] | None, problems: Problems) -> None:
     """One label a row: at least two of them, and all of one sort unless the user listed them."""
     rows_by_label = _rows_by_label(train)
-    if len(rows_by_label) == 1 and len(train) > 1:
+    if len(rows_by_label) == 1 and len(train) > 1 and not (train.is_sample and declared is not None):
+        fix = "list all labels under data.labels" if train.is_sample else "add rows with other labels"
         problems.error(
-            f"train has only one label, {next(iter(rows_by_label))!r}; a classifier needs two or more",
+            f"{train.title} {'have' if train.is_sample else 'has'} only one label, {next(iter(rows_by_label))!r}; a "
+            "classifier needs two or more",
             where=train.source,
-            remedy="check data.columns.label, or add rows with other labels",
+            remedy=f"check data.columns.label, or {fix}",
         )
     if declared is not None or not rows_by_label:
         return

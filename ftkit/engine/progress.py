@@ -19,13 +19,14 @@ class ProgressCallback(TrainerCallback):
 
     Args:
         primary_metric: shown after each evaluation, such as `accuracy`.
+        has_epochs: whether a run knows in which epoch it is.
 
     Attributes:
         first_step_seconds: from the start of the process to the end of the first optimizer step.
     """
 
-    def __init__(self, primary_metric: str) -> None:
-        self.primary_metric = primary_metric
+    def __init__(self, primary_metric: str, *, has_epochs: bool = True) -> None:
+        self.primary_metric, self.has_epochs = primary_metric, has_epochs
         self.progress: Progress | None = None
         self.last_line = 0.0
         self.started = 0.0
@@ -80,7 +81,8 @@ class ProgressCallback(TrainerCallback):
         score = metrics.get(f"eval_{self.primary_metric}")
         shown = f", {self.primary_metric} {score:.4f}" if isinstance(score, float) else ""
         seconds = time.monotonic() - self.started
-        note(f"epoch {state.epoch:.2f}, {seconds:.0f} s: validation loss {metrics['eval_loss']:.4f}{shown}")
+        when = f"epoch {state.epoch:.2f}" if self.has_epochs else f"step {state.global_step:,}"
+        note(f"{when}, {seconds:.0f} s: validation loss {metrics['eval_loss']:.4f}{shown}")
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

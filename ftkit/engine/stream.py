@@ -147,6 +147,8 @@ class StreamedData:
         DataError: the first block cannot be read.
     """
 
+    has_epochs = False
+
     def __init__(
         self,
         read: Read,
@@ -204,9 +206,12 @@ class StreamedData:
         """Returns where rows stand."""
         return [name for row in rows for name in self._names(row)]
 
-    def facts(self, num_rows: int) -> dict[str, Any]:
+    def facts(self, num_steps: int) -> dict[str, Any]:
         """Returns how many rows were trained on, how they were dealt, and what was left out up to the last block."""
-        block = self._block
+        # The loader may have begun the next block already.
+        block = self._block if self._block.place.first_step <= num_steps else self._before or self._block
+        of_block = block.steps[: num_steps - block.place.first_step]
+        num_rows = block.place.first_row + sum(map(len, of_block))
         dealt = dealt_facts(block.plan)
         return {**dealt, "num_rows_streamed": num_rows, "num_rows_left_out": block.found.num_left_out}
 

@@ -147,7 +147,7 @@ def train(
         Interrupted: the run was asked to end, and has been saved.
     """
     interruption = interruption or Interruption()
-    progress = ProgressCallback(primary_metric)
+    progress = ProgressCallback(primary_metric, has_epochs=data.has_epochs)
     trainer = FtkitTrainer(
         model=model,
         args=arguments,
@@ -167,14 +167,13 @@ def train(
     with interruption.noted(), attention_of_any_shape(), contextlib.closing(data):
         metrics = trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from)).metrics
     check_weights_are_finite(model, trainer.state.global_step)
-    num_rows = trainer.num_rows_trained()
     return Trained(
         model=trainer.finished_model(make_model),
         metrics={
             **metrics,
-            **data.facts(num_rows),
+            **data.facts(trainer.state.global_step),
             # transformers multiplies steps by a batch size that is not the one of these batches.
-            "train_samples_per_second": round(num_rows / metrics["train_runtime"], 3),
+            "train_samples_per_second": round(trainer.num_rows_trained() / metrics["train_runtime"], 3),
             "num_steps": trainer.state.global_step,
             "best_step": trainer.state.best_global_step,
             "num_skipped_steps": trainer.guard.num_skipped,

@@ -39,9 +39,11 @@ class TrainingData(Protocol):
 
     Attributes:
         items_per_step: terms of the loss in an optimizer step, on average: its divisor.
+        has_epochs: whether it is known when an epoch ends.
     """
 
     items_per_step: float
+    has_epochs: bool
 
     def loading(self) -> Loading:
         """Returns what this rank's micro-batches are loaded by."""
@@ -59,11 +61,11 @@ class TrainingData(Protocol):
         """Returns where rows stand, for messages."""
         ...
 
-    def facts(self, num_rows: int) -> dict[str, Any]:
-        """Returns what results say of how the rows were dealt.
+    def facts(self, num_steps: int) -> dict[str, Any]:
+        """Returns what results say of the rows, and of how they were dealt.
 
         Args:
-            num_rows: on which all ranks have trained, an epoch after another.
+            num_steps: that the run has taken.
         """
         ...
 
@@ -84,6 +86,8 @@ class IndexedData:
         size: of a micro-batch.
         name_rows: says where rows stand, for messages.
     """
+
+    has_epochs = True
 
     def __init__(
         self,
@@ -112,7 +116,7 @@ class IndexedData:
         """Returns the positions of the longest of some rows."""
         return int(self.encoded.costs[rows].max())
 
-    def facts(self, num_rows: int) -> dict[str, Any]:
+    def facts(self, num_steps: int) -> dict[str, Any]:
         """Returns the padding, and how unequal ranks are."""
         return dict(dealt_facts(self.plan))
 

@@ -77,7 +77,7 @@ def _check_types(train: Split, labels: LabelSpace, problems: Problems) -> None:
     for example in train.examples:
         counts.update({name for tag in example.tags or () if (name := entity_type(tag)) is not None})
     for name, count in counts.items():
-        if count == 1:
+        if count == 1 and not train.is_sample:
             problems.warn(
                 f"types with a single sentence in train, such as {name!r}",
                 remedy="add sentences, or merge the type into another",

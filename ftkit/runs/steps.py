@@ -87,7 +87,9 @@ def training_warnings(
     Args:
         rows: of the training data.
     """
-    constant_loss = adapter.objective.constant_loss(run.splits["train"].examples, rows)
+    train = run.splits["train"]
+    # What is best for the first rows of a stream need not be so for the others: they may be sorted.
+    constant_loss = None if train.is_sample else adapter.objective.constant_loss(train.examples, rows)
     warning = loss_warning(trained.log_history, constant_loss=constant_loss, learning_rate=learning_rate)
     return [] if warning is None else [warning]
 
