@@ -12,11 +12,12 @@ import torch
 from safetensors.torch import load_file
 
 import ftkit
+from every_kind import EVERY_KIND
 from ftkit.config.run_config import load_config
 from ftkit.errors import ConfigError, DataError, RunError
 from ftkit.runs.files import GIVEN_FILE
 from ranks import run_on_ranks
-from runs import TEXTS, tagging_config, translation_config
+from runs import TEXTS
 from test_world_size import history, interrupted_copy
 
 Config = dict[str, Any]
@@ -147,17 +148,27 @@ def test_a_bad_row_in_the_first_block_leaves_nothing_behind(tmp_path: Path, chec
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("make", [tagging_config, translation_config])
-def test_other_kinds_learn_from_streams(
-    tmp_path: Path, checkpoint: Callable[[str], Path], make: Callable[..., Config]
-) -> None:
-    config = make(tmp_path, checkpoint("marian" if make is translation_config else "bert"))
-    config["train"] = {**config["train"], "max_steps": 4}
-    del config["train"]["num_train_epochs"], config["data"]["validation"], config["data"]["test"]
-    in_memory = ftkit.train({**config, "output_dir": str(tmp_path / "in-memory")}).metrics
-    config["data"] |= {"streaming": True, "check_rows": 10}
-    assert ftkit.train(config).metrics["num_steps"] == in_memory["num_steps"] == 4
+@pytest.mark.parametrize("kind", ["token-classification", "question-answering", "text-generation"])
+def test_other_kinds_learn_the_same_from_streams(tmp_path: Path, kind: str) -> None:
+    """Tags that are converted, texts in windows, and rows that are packed."""
+    config = EVERY_KIND[kind](tmp_path)
+    config["train"] = {"max_steps": 4, "per_device_train_batch_size": 2, "use_cpu": True}
+    del config["data"]["validation"], config["data"]["test"]
+    ftkit.train({**config, "output_dir": str(tmp_path / "in-memory")})
+    config["data"]["streaming"] = True
+    assert ftkit.train(config).metrics["num_steps"] == 4
     assert_same_weights(tmp_path / "in-memory", tmp_path / "run")
+
+
+@pytest.mark.parametrize("kind", ["image-classification", "preference-tuning", "sentence-similarity"])
+def test_kinds_that_need_all_rows_or_none_of_them_refuse_streams(tmp_path: Path, kind: str) -> None:
+    from ftkit.run import check
+
+    config = EVERY_KIND[kind](tmp_path)
+    config["train"] = {"max_steps": 4, "use_cpu": True}
+    config["data"]["streaming"] = True
+    with pytest.raises(ConfigError, match=r"data\.streaming: "):
+        check(load_config(config))
 
 
 REFUSED: dict[str, tuple[Config, str]] = {

@@ -26,8 +26,8 @@ def check_streaming(config: RunConfig, kind: Kind) -> None:
         return
     if kind.reads != "text" or data.media is not None:
         raise ConfigError(
-            f"data.streaming: {kind.name} reads files of {kind.reads}s, which stay on disk and are opened batch by "
-            "batch anyway; a stream is of texts. Leave it out."
+            f"data.streaming: {kind.name} reads files, which stay on disk and are opened batch by batch anyway; a "
+            "stream is of texts. Leave it out."
         )
     _check_splits(data)
     _check_training(config)

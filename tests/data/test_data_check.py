@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import time
 
@@ -238,3 +239,19 @@ def test_names_between_a_separator_that_nobody_declared(labels: tuple[Label, ...
     expected = [] if separator is None else [f'if they are: data.label_separator: "{separator}"']
     assert [warning for warning in problems.warnings if "label_separator" in warning] == problems.warnings
     assert all(part in warning for part, warning in zip(expected, problems.warnings, strict=True))
+
+
+def test_labels_that_the_first_rows_of_a_stream_lack_are_one_problem() -> None:
+    first = dataclasses.replace(split("train", *["x", "y"] * 5, "rare"), is_sample=True)
+    error = only_error(check(first, split("validation", "x", "it's", "z")))
+    assert "2 labels of validation, \"it's\", 'z', stand in none of the first 11 rows of train" in error
+    assert "at validation.csv, line 3" in error
+    assert "data.labels: ['it''s', 'rare', 'x', 'y', 'z']" in error
+
+
+def test_what_the_first_rows_of_a_stream_lack_may_be_in_the_others() -> None:
+    first = dataclasses.replace(split("train", *["x"] * 12), is_sample=True)
+    problems = check(first, split("validation", "x"), declared=["x", "y", "z"])
+    assert problems.errors == []
+    assert problems.warnings == []
+    assert "first 12 rows of train have only one label, 'x'" in only_error(check(first))
