@@ -56,7 +56,7 @@ def test_evaluate_predict_and_chat(run: ftkit.RunResult, command: Command, monke
 
 
 def test_an_adapter_that_goes_on_is_compared_with_what_it_was(
-    run: ftkit.RunResult, checkpoint: Checkpoint, tmp_path: Path
+    run: ftkit.RunResult, checkpoint: Checkpoint, command: Command, tmp_path: Path
 ) -> None:
     model = {"checkpoint": str(checkpoint("llama")), "adapter": str(run.output_dir)}
     config = preference_config(tmp_path, checkpoint("llama"), model=model)
@@ -67,6 +67,9 @@ def test_an_adapter_that_goes_on_is_compared_with_what_it_was(
     assert later.metrics["test_chosen_log_prob"] == pytest.approx(run.metrics["test_chosen_log_prob"], abs=1e-4)
     found = ftkit.load(later.output_dir).evaluate(str(tmp_path / "pairs.jsonl"))
     assert found["reward_margin"] == pytest.approx(later.metrics["test_reward_margin"], abs=1e-6)
+    assert command("merge", later.output_dir, tmp_path / "merged")[0] == 0
+    found = ftkit.load(tmp_path / "merged").evaluate(str(tmp_path / "pairs.jsonl"))
+    assert found["reward_margin"] == pytest.approx(later.metrics["test_reward_margin"], abs=1e-5)
 
 
 def test_a_whole_model_is_compared_with_its_checkpoint_also_when_it_goes_on(
@@ -134,3 +137,26 @@ def test_a_checkpoint_of_others_has_likelihoods_and_no_rewards(
     assert found["chosen_log_prob"] < 0
     assert "reward_accuracy" not in found
     assert "so rewards are left out" in " ".join(told.split())
+
+
+@pytest.mark.parametrize("task", ["preference-tuning", "text-generation"])
+def test_rows_that_do_not_fit_stop_no_check_while_others_do(
+    task: str, checkpoint: Checkpoint, command: Command, tmp_path: Path
+) -> None:
+    config = preference_config(tmp_path, checkpoint("llama"), **{"data.max_length": 40, "data.validation": None})
+    long = {"instruction": "is it cold", "output": "no " * 60, "chosen": "no " * 60, "rejected": "will not"}
+    short = {**long, "output": "no", "chosen": "no"}
+    file = tmp_path / "pairs.jsonl"
+    kept = ("instruction", "output") if task == "text-generation" else ("instruction", "chosen", "rejected")
+    rows = [{name: row[name] for name in kept} for row in (*[long] * 9, short)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "config.yaml").write_text(json.dumps({**config, "task": task}))
+    code, _, told = command("check", tmp_path / "config.yaml")
+    assert code == 0, told
+    code, _, told = command("check", tmp_path / "config.yaml", "--show", "2")
+    assert code == 2
+    assert "--show 2: of the first rows nothing fits into what the model reads." in " ".join(told.split())
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows[:9]))
+    code, _, told = command("check", tmp_path / "config.yaml")
+    assert code == 2
+    assert "Nothing can be learnt: " in told

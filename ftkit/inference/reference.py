@@ -66,10 +66,12 @@ def _starting_model(opened: Opened) -> Any:
         CheckpointError: it is not there, or others lie in its place.
     """
     config, adapter = opened.config, opened.adapter
+    assert config.run is not None
     started = config.model.adapter
     try:
-        spec = adapter.spec if started is not None else inspect_checkpoint(config.model, trust_key=TRUST_WHEN_OPENED)
-        options = None if config.run is None else config.run.adapter_options
+        is_on_base = config.run.base is not None  # else the weights are whole, and no longer those of the checkpoint
+        spec = adapter.spec if is_on_base else inspect_checkpoint(config.model, trust_key=TRUST_WHEN_OPENED)
+        options = config.run.adapter_options
         built = opened.kind.task_adapter(spec).make(
             spec, None, max_length=adapter.preprocessor.max_length, options=options
         )

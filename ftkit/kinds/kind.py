@@ -145,6 +145,7 @@ class Kind:
 
     Attributes:
         name: the Hub's pipeline tag, or a name of one's own.
+        pipeline_tag: the Hub's word for what its models do, where that is not the name: it has none for ways to train.
         reads: what its checkpoints read.
         roles: role of a column -> what it is; see `Role`.
         data: the `data` section of its configs: DataSpec with the kind's own keys, refused in every other kind.
@@ -185,6 +186,7 @@ class Kind:
     """
 
     name: str
+    pipeline_tag: str | None = None
     reads: Modality = "text"
     roles: Mapping[str, Role]
     data: type[DataSpec]

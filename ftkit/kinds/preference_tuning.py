@@ -171,6 +171,7 @@ _OF_PAIRS = {
 
 KIND = Kind(
     name="preference-tuning",
+    pipeline_tag=text_generation.KIND.name,
     # Those of text generation too: rows that are only to be answered have no pairs.
     roles={**text_generation.KIND.roles, **_OF_PAIRS},
     data=PreferenceTuningData,

@@ -91,6 +91,7 @@ def card_values(content: ReportContent, notes: Sequence[str] = ()) -> Card:
     datasets = dict.fromkeys(source["hub"] for source in content.datasets_on_hub.values())
     values = {
         "kind": content.kind,
+        "pipeline_tag": content.pipeline_tag,
         "problem_type": content.problem_type,
         "input_name": content.input_name,
         "family": content.family,

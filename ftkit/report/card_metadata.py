@@ -11,7 +11,6 @@ from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.escape import one_line
 from ftkit.report.saved import Card
 from ftkit.report.texts import source_name
-from ftkit.report.usage.usage import find_usage
 
 # Where the Hub's metrics have another id than ftkit's key without its averaging.
 _METRIC_IDS = {"pearson": "pearsonr", "spearman": "spearmanr", "chrf++": "chrf"}
@@ -46,7 +45,7 @@ def front_matter(card: Card, title: str) -> str:
 
 def _pipeline_tag(card: Card) -> str:
     """Returns what the Hub shows and serves the model as: it knows fewer kinds than there are ways to train."""
-    return find_usage(card.recipe.usage).pipeline_tag or card.kind
+    return card.pipeline_tag or card.kind
 
 
 def _relation(card: Card) -> str:

@@ -67,7 +67,8 @@ class ReportContent:
 
     Attributes:
         title: the name of the run, such as the base name of its folder.
-        kind: the Hub's pipeline tag of the task.
+        kind: of the task.
+        pipeline_tag: the Hub's word for what the model does; None where that is the kind.
         problem_type: what decides the metrics: of a classifier its problem type, else the kind.
         label_names: in output order; one pseudo-name for regression.
         reading: how predictions are told in words: a name in the table of readings.
@@ -110,6 +111,7 @@ class ReportContent:
     datasets_on_hub: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     texts_are_public: bool = False
     input_name: str = "text"
+    pipeline_tag: str | None = None
 
     @property
     def checkpoint_name(self) -> str:

@@ -34,6 +34,7 @@ def report_content(
         title=run.directory.path.absolute().name,
         task_name=run.task.name,
         kind=run.kind.name,
+        pipeline_tag=run.kind.pipeline_tag,
         problem_type=run.metric_group.name,
         label_names=() if run.labels is None else run.labels.names,
         reading=run.kind.reading(run.metric_group.name),

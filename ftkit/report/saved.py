@@ -160,6 +160,7 @@ class Card(Values):
     """What README.md says.
 
     Attributes:
+        pipeline_tag: the Hub's word for what the model does, where that is not its kind.
         method: the tuner.
         merged: of a checkpoint that `ftkit merge` wrote.
         languages: codes for the Hub.
@@ -171,6 +172,7 @@ class Card(Values):
     """
 
     kind: str
+    pipeline_tag: str | None = None
     problem_type: str
     input_name: str
     family: str

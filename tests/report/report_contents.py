@@ -766,6 +766,7 @@ def preference_content(num_rows: int = 40, **changes: Any) -> ReportContent:
         scores=scores,
         **{
             "kind": "preference-tuning",
+            "pipeline_tag": "text-generation",
             "task_name": "preference-tuning",
             "family": "decoder",
             "log_history": [*history("reward_accuracy"), *curve],

@@ -48,10 +48,14 @@ class ErrorTable(BlockValues):
 
     Attributes:
         weight_title: what the errors are sorted by.
+        expected_title: what stands above what was expected.
+        predicted_title: likewise above what was predicted.
     """
 
     title: str
     weight_title: str
+    expected_title: str = "Expected"
+    predicted_title: str = "Predicted"
     caption: str
     rows: tuple[ErrorRow, ...]
 

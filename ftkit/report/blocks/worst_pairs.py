@@ -24,7 +24,7 @@ def _values(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any] | N
     weights = np.where(margins > 0, margins, -1.0)
     if (weights < 0).all():
         return None
-    return error_table(
+    found = error_table(
         split,
         title="Pairs that it has the wrong way round",
         weight_title="Margin",
@@ -32,10 +32,11 @@ def _values(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any] | N
         units="pairs whose rejected answer has the higher reward",
         rows=[_row(content, split, row, float(margins[row])) for row in worst_rows(weights)],
     )
+    return {**found, "expected_title": "Chosen", "predicted_title": "Rejected, and preferred by the model"}
 
 
 def _row(content: ReportContent, split: EvaluatedSplit, row: int, margin: float) -> ErrorRow:
-    """Returns a pair: what people chose is expected, and what they rejected is what the model would choose."""
+    """Returns a pair, with the margin of its rewards: chosen less rejected."""
     example = split.split.examples[row]
     return ErrorRow(
         **shown_example(content, example, limit=_MAX_TEXT),

@@ -93,5 +93,4 @@ USAGE = Usage(
     code=_code,
     arguments=_arguments,
     files=("questions.jsonl", "answers.jsonl"),
-    pipeline_tag="text-generation",
 )

@@ -28,7 +28,6 @@ class Usage:
         arguments: the card's example, or None -> what `ftkit predict RUN` is given to predict it.
         files: an input and an output file for `ftkit predict RUN`.
         is_plain: whether the code does without ftkit.
-        pipeline_tag: the Hub's word for what such a model does; None where that is the name of its kind.
         note: Markdown below the code: how what it prints is to be taken; empty where that is plain.
     """
 
@@ -40,7 +39,6 @@ class Usage:
     files: tuple[str, str]
     note: Callable[[Card], str] = lambda card: ""
     is_plain: bool = True
-    pipeline_tag: str | None = None
 
 
 def find_usage(name: str) -> Usage:
