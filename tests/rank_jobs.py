@@ -26,7 +26,8 @@ def launch(
 ) -> subprocess.CompletedProcess[str]:
     """Runs a job on several processes of this machine, by torchrun."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
-    command = [*launcher, f"--max_restarts={restarts}", __file__, job, folder, *arguments]
+    launcher += [f"--max_restarts={restarts}", "--shutdown_timeout=2"]  # for a rank that stands still
+    command = [*launcher, __file__, job, folder, *arguments]
     return fresh.python(*command, timeout=timeout, cwd=folder)
 
 

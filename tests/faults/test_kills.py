@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+import fresh
 
 SOAK = Path(__file__).resolve().parents[2] / "scripts" / "soak.py"
 
@@ -21,8 +21,7 @@ SAMPLES = {
 def test_a_few_troubles_make_no_difference(name: str) -> None:
     counts, ranks = SAMPLES[name]
     troubles = [word for trouble, count in counts.items() for word in (f"--{trouble}", str(count))]
-    command = [sys.executable, str(SOAK), *troubles, "--ranks", str(ranks), "--seed", "7", "--variants", "short"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
+    found = fresh.python(SOAK, *troubles, "--ranks", ranks, "--seed", 7, "--variants", "short", timeout=400)
     assert found.returncode == 0, found.stdout + found.stderr
     for trouble in counts:
         assert f"short, {trouble}: " in found.stdout

@@ -270,13 +270,14 @@ def test_inputs_that_are_no_recordings(checkpoint: Callable[[str], Path]) -> Non
 
 
 @pytest.mark.parametrize("name", ["wav2vec2-layer", "whisper"])
-def test_an_exported_model_hears_the_same(
-    checkpoint: Callable[[str], Path], tones: Path, tmp_path: Path, name: str
-) -> None:
+def test_an_exported_model_hears_the_same(tones: Path, tmp_path: Path, name: str) -> None:
     pytest.importorskip("onnxruntime", reason="pip install 'ftkit[onnx]'")
     from ftkit.inference.export import export_run
 
-    result = ftkit.train(config(checkpoint(name), tmp_path, tones))
+    # Of as few layers as there can be: a graph is traced layer by layer.
+    layers = {"whisper": {"encoder_layers": 1, "decoder_layers": 1}}.get(name, {"num_hidden_layers": 1})
+    shallow = tiny_audio.make_checkpoint(name, tmp_path / "base", **layers)
+    result = ftkit.train(config(shallow, tmp_path, tones))
     about = export_run(result.output_dir, tmp_path / "onnx")
     assert (about["rows"], about["equal_predictions"]) == (9, 1.0)
     exported = ftkit.load(tmp_path / "onnx")
