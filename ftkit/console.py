@@ -46,7 +46,23 @@ def note(message: str) -> None:
 
 def warn(message: str) -> None:
     """Says what the user should know but need not act on."""
+    for recorded in _recorded:
+        recorded.append(message)
     console().print(f"warning: {printable(as_options(message))}", markup=False, style="yellow")
+
+
+_recorded: list[list[str]] = []
+
+
+@contextmanager
+def warnings_recorded() -> Iterator[list[str]]:
+    """Keeps the warnings of a block, which are told as ever, so that they can be told again."""
+    recorded: list[str] = []
+    _recorded.append(recorded)
+    try:
+        yield recorded
+    finally:
+        _recorded.remove(recorded)
 
 
 def say(text: str) -> None:

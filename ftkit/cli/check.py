@@ -20,7 +20,7 @@ def command(
     ] = 0,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
-    """Check config, checkpoint and data without reading weights or writing anything."""
+    """Check config, checkpoint and data without reading weights; nothing is written but the cache of large data."""
     from ftkit.config.run_config import load_config, parse_overrides
     from ftkit.console import say, warn
     from ftkit.runs.trust import check_code_is_trusted
@@ -54,4 +54,6 @@ def command(
         from ftkit.runs.learnt_pieces import learnt_pieces
 
         print_rows(learnt_pieces(plan, show))
-    say("The run is possible; nothing was written.")
+    kept = [str(split.examples.folder) for split in plan.splits.values() if hasattr(split.examples, "folder")]
+    written = f"nothing was written but rows that the run will use, to the cache: {kept[0]}" if kept else ""
+    say(f"The run is possible; {written or 'nothing was written'}.")

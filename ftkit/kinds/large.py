@@ -9,11 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ftkit.console import warn, warnings_recorded
+from ftkit.data.files import atomic_write_json
 from ftkit.data.readers import Table, num_bytes
 from ftkit.data.spec import DataSpec, Source
+from ftkit.json_file import read_json
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.task import Task
 from ftkit.progress import each
+
+TOLD_FILE = "told.json"
+"""In the folder of rows that were read: the warnings that were told while they were."""
 
 LARGE_BYTES = 32 * 2**20
 """Sources of this size on are kept on disk; what is smaller is read within seconds, into few hundred MB."""
@@ -69,10 +75,18 @@ def _kept(
             code=_code_digest(),
         )
 
+    told: list[str] | None = None
+
     def make(folder: Path) -> None:
-        write_examples(folder, each(read(), f"reading {source}"), type(first))
+        nonlocal told
+        with warnings_recorded() as told:
+            write_examples(folder, each(read(), f"reading {source}"), type(first))
+        atomic_write_json(folder / TOLD_FILE, told)
 
     folder = cached(EXAMPLES, key, make)
+    if told is None:  # it was read before: what was told then is as true now
+        for message in read_json(folder.path / TOLD_FILE):
+            warn(message)
     return ExampleTable(folder.path, type(first), owner=folder)
 
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ftkit.console import note
-from ftkit.errors import MachineError
+from ftkit.errors import ConfigError, MachineError
 from ftkit.machine_faults import is_full, told
+
+DEFAULT_GIGABYTES = 50
+"""What large data may take in the cache: some ten times those of which one is too large for memory."""
+IN_USE_SECONDS = 3_600.0
 
 
 class CachedFolder:
@@ -67,13 +73,53 @@ def cached(name: str, key: str | None, make: Callable[[Path], None]) -> CachedFo
         with FileLock(f"{path}.lock"):
             if not path.is_dir():
                 _make(root, path, make)
+                prune(root)
     elif name == EXAMPLES:
         note(f"the rows that were read before are used again ({path})")
+    os.utime(path)  # when it was used, for `prune`
     return CachedFolder(path)
 
 
 EXAMPLES, ROWS = "examples", "rows"
 """What folders hold: examples as they were read, and rows of a model's inputs."""
+
+
+def most_bytes() -> float:
+    """Returns how large the cache may become (FTKIT_CACHE_GB).
+
+    Raises:
+        ConfigError: that is no number.
+    """
+    given = os.environ.get("FTKIT_CACHE_GB", "")
+    try:
+        return float(given or DEFAULT_GIGABYTES) * 1e9
+    except ValueError:
+        raise ConfigError(f"FTKIT_CACHE_GB: expected a number of gigabytes, such as 20, got {given!r}.") from None
+
+
+def prune(root: Path) -> None:
+    """Deletes what has not been used for longest, until the cache is as small as it should be.
+
+    What was used within the last hour stays: a process may be about to open it. One that has it open reads on.
+    """
+    found = sorted((path.stat().st_mtime, path) for path in root.iterdir() if _is_finished(path))
+    total = sum(map(_size, (path for _, path in found)))
+    for last_used, path in found:
+        if total <= most_bytes():
+            return
+        if time.time() - last_used > IN_USE_SECONDS:
+            total -= _size(path)
+            shutil.rmtree(path, ignore_errors=True)
+            Path(f"{path}.lock").unlink(missing_ok=True)
+            note(f"deleted from the cache, which may take {most_bytes() / 1e9:g} GB (FTKIT_CACHE_GB): {path}")
+
+
+def _is_finished(path: Path) -> bool:
+    return path.is_dir() and "-part-" not in path.name and "-private-" not in path.name
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _made_root() -> Path:
