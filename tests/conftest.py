@@ -28,12 +28,16 @@ ROOT = Path(__file__).resolve().parent.parent
 # Files that take longest: begun first, no process works on one while the others have ended.
 LONGEST = (
     "test_export.py",
+    "test_ranks.py",
     "test_docs.py",
     "test_tuner_contract.py",
-    "test_tuned_runs.py",
-    "test_card_code.py",
-    "test_bench.py",
     "test_audio_classification.py",
+    "test_tuned_runs.py",
+    "test_kills.py",
+    "test_bench.py",
+    "test_card_code.py",
+    "test_sharded_runs.py",
+    "test_world_size.py",
     "test_image_runs.py",
 )
 
