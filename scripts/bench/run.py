@@ -3,8 +3,9 @@
     python scripts/bench/run.py all --quick --output runs/bench
     python scripts/bench/run.py classification --checkpoint FOLDER_OR_ID --data FOLDER --output runs/bench --repeats 3
 
-A folder of data is recognised by its files: train.csv and test.csv (classification, prediction, startup), train.conll
-and test.conll (ner), train.LANG and test*.LANG for two languages (translation). docs/performance.md tells more.
+A folder of data is recognised by its files: train.csv and test.csv (classification, prediction, startup, scaling),
+train.conll and test.conll (ner), train.LANG and test*.LANG for two languages (translation). docs/performance.md tells
+more.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import demo_data
 import ner
 import plot
 import prediction
+import scaling
 import slices
 import startup
 import translation
@@ -35,6 +37,7 @@ BENCHMARKS = {
     "translation": translation.benchmark,
     "prediction": prediction.benchmark,
     "startup": startup.benchmark,
+    "scaling": scaling.benchmark,
 }
 ROWS, QUICK_ROWS = 1600, 48
 MATMUL_SECONDS, QUICK_MATMUL_SECONDS = 2.0, 0.2
