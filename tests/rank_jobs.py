@@ -49,9 +49,19 @@ def outcome(config: Path, overrides: dict[str, Any] | None = None) -> list[Any]:
         return [error.exit_code, str(error), error.is_told_elsewhere, time.monotonic() - start]
 
 
+def scored(config: Path) -> dict[str, Any]:
+    """Returns what the finished run of a config scores on its test data, by all processes together."""
+    import ftkit
+    from ftkit.config.run_config import load_config
+
+    loaded = load_config(config)
+    return ftkit.load(loaded.output_dir).evaluate(loaded.data.test)  # type: ignore[arg-type]
+
+
 def every_kind(folder: Path) -> dict[str, Any]:
     """Carries out a run of each config in a folder, then those that ranks may not begin."""
-    found = {path.stem: outcome(path) for path in sorted(folder.glob("*.yaml"))}
+    found: dict[str, Any] = {path.stem: outcome(path) for path in sorted(folder.glob("*.yaml"))}
+    found["scores"] = {path.stem: scored(path) for path in sorted(folder.glob("*.yaml"))}
     config, train = folder / "text-classification.yaml", folder / "shorter.csv"
     where = folder / "host0" if RANK == 0 else folder / "host1"
     where.mkdir()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from every_kind import EVERY_KIND
 from ftkit.config import yaml
 from ftkit.kinds.table import KINDS
-from rank_jobs import found_by, launch
+from rank_jobs import found_by, launch, scored
 from runs import TEXTS, write_csv
 
 
@@ -44,6 +46,27 @@ def test_every_kind_runs_on_two_ranks(kind: str, folder: Path) -> None:
     )  # their answers are samples beside a score that is a sum of losses
     assert proof["published_rows"] == is_compared * sum(map(len, published))
     assert all((run / name).is_file() for name in ("README.md", "report.html", "all_results.json"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_scored_by_two_ranks_as_by_one(kind: str, folder: Path) -> None:
+    one, other = (found_by(folder, rank)["scores"][kind] for rank in range(2))
+    assert one == other
+    alone = dict(_flat(json.loads(json.dumps(scored(folder / f"{kind}.yaml")))))
+    found = dict(_flat(one))
+    assert found["samples"] > 0
+    assert found.keys() == alone.keys()
+    for key, value in alone.items():
+        assert found[key] == (pytest.approx(value, rel=1e-4, abs=1e-6) if isinstance(value, float) else value), key
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields what scores hold, at any depth: `per_label.sport.f1`."""
+    if not isinstance(value, dict):
+        yield name, value
+        return
+    for key, inner in value.items():
+        yield from _flat(inner, f"{name}.{key}" if name else key)
 
 
 @pytest.mark.parametrize(
