@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,35 @@ def make_whisper(folder: Path, *, languages: bool = False, **config: Any) -> Pat
     return folder
 
 
+def make_ctc(folder: Path, name: str = "wav2vec2", *, characters: str = "LOWRAINTHEMDGSUP") -> Path:
+    """Writes a checkpoint that was trained by CTC to write capital letters, with its processor; returns its folder.
+
+    Args:
+        name: one of tiny_audio's recipes.
+    """
+    import torch
+    import transformers
+
+    from ftkit.models.ctc_vocabulary import ctc_tokenizer
+
+    tokenizer = ctc_tokenizer(sorted(set(characters)))
+    tiny_audio.make_checkpoint(name, folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = transformers.AutoModelForCTC.from_pretrained(
+            folder, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, ignore_mismatched_sizes=True
+        )
+    model.save_pretrained(folder)
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    transformers.Wav2Vec2Processor(feature_extractor=extractor, tokenizer=tokenizer).save_pretrained(folder)
+    return folder
+
+
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "whisper": make_whisper,
     "whisper-languages": lambda folder: make_whisper(folder, languages=True),
+    "ctc": make_ctc,
+    **{name: partial(tiny_audio.make_checkpoint, name) for name in ("wav2vec2", "wav2vec2-layer", "hubert", "wavlm")},
 }
 """Name -> writes a checkpoint."""
 

@@ -24,6 +24,7 @@ class TaskAdapterSpec:
         peft_task: what peft calls the task, such as SEQ_CLS; None where it has no name for it.
         usage: how a card's code uses the model without ftkit; see ftkit.report.table.
         refuses: tuner -> why it does not suit this combination.
+        unused: setting that the kind takes -> why it means nothing in this combination.
     """
 
     preprocessor: str
@@ -32,6 +33,7 @@ class TaskAdapterSpec:
     peft_task: str | None
     usage: str = "load"
     refuses: Mapping[str, str] = field(default_factory=dict)
+    unused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_own_head(self) -> bool:
@@ -45,6 +47,19 @@ class TaskAdapterSpec:
             CheckpointError: it has none; the message names some that have.
         """
         _find(self.objective).check_checkpoint(spec, self.auto_class)
+
+    def check_settings(self, given: Mapping[Any, str]) -> None:
+        """Refuses settings of the kind that mean nothing with this family.
+
+        Args:
+            given: setting -> its key in the config, of those that the config has.
+
+        Raises:
+            ConfigError: naming the first of them.
+        """
+        for setting, key in given.items():
+            if setting in self.unused:
+                raise ConfigError(f"{key}: {self.unused[setting]} Leave it out.")
 
     def make(
         self,

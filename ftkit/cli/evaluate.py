@@ -34,6 +34,8 @@ def command(
     documents: options.Documents = None,
     no_answer: options.NoAnswer = False,
     answer_language: options.AnswerLanguage = None,
+    language: options.Language = None,
+    normalize: options.Normalize = None,
     base: options.Base = None,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
@@ -68,6 +70,8 @@ def command(
             documents=documents,
             no_answer=no_answer or None,
             answer_language=answer_language,
+            language=language,
+            normalize=normalize,
             base=base,
             trust_remote_code=trust_remote_code,
         )

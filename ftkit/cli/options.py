@@ -66,6 +66,14 @@ AnswerLanguage = Annotated[
     str | None,
     typer.Option(help="Of answers in a language without spaces, such as zh: characters are compared, not words."),
 ]
+Language = Annotated[
+    str | None,
+    typer.Option(help="Likewise, of one that hears several languages: the one that is spoken, such as de."),
+]
+Normalize = Annotated[
+    str | None,
+    typer.Option(metavar="none|basic|english", help="Of transcripts: what is made of them before they are compared."),
+]
 Base = Annotated[
     str | None,
     typer.Option(
@@ -90,6 +98,8 @@ PARAMETERS_OF_KEYS: Mapping[str, tuple[str, ...]] = {
     "data.documents": ("documents",),
     "data.no_answer": ("no_answer",),
     "data.answer_language": ("answer_language",),
+    "data.language": ("language",),
+    "data.normalize": ("normalize",),
     "data.train": ("input", "data"),
     "generation.max_new_tokens": ("max_new_tokens",),
     "generation.num_beams": ("num_beams",),

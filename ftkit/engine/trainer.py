@@ -379,11 +379,20 @@ class FtkitTrainer(Trainer):
         `save_pretrained` would write the names of the Hub, such as vit.encoder.layer.0 for vit.layers.0. The Trainer
         looks for the model's own when it resumes, or takes the best checkpoint, and passes over all others with a
         line in the log: it would go on from the weights that it has.
+
+        Of an adapter, peft would add embeddings wherever the config's vocabulary is another than the base's. Those of
+        added tokens are the adapter's anyway; a vocabulary of CTC is that of the output alone, and has none.
         """
-        if not isinstance(self.model, PreTrainedModel):
+        model: Any = self.model
+        if isinstance(model, PreTrainedModel):
+            how: dict[str, Any] = {"save_original_format": False}
+        elif hasattr(model, "peft_config"):
+            how = {"save_embedding_layers": False}
+        else:
             super()._save(output_dir, state_dict)
-        elif self.args.should_save:
-            self.model.save_pretrained(str(output_dir), state_dict=state_dict, save_original_format=False)
+            return
+        if self.args.should_save:
+            model.save_pretrained(str(output_dir), state_dict=state_dict, **how)
             self.adapter.preprocessor.processor.save_pretrained(str(output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
@@ -456,8 +465,6 @@ class FtkitTrainer(Trainer):
 
     def _write_checkpoint(self, model: torch.nn.Module, trial: Any, folder: Path) -> None:
         with warnings.catch_warnings():
-            # It should, where tokens were added.
-            warnings.filterwarnings("ignore", message="Setting `save_embedding_layers`")
             # Of a base on the Hub, where it cannot be asked: ftkit knows by itself which tokens were added.
             warnings.filterwarnings("ignore", message="Could not find a config file")
             super()._save_checkpoint(model, trial)

@@ -10,8 +10,9 @@ from ftkit.config.run_config import RunConfig
 from ftkit.data.documents import Documents
 from ftkit.errors import ConfigError, UserError, did_you_mean, name_list
 from ftkit.kinds.kind import Kind
+from ftkit.metrics.transcripts import Form
 
-OF_PLAIN_CHECKPOINTS = ("source_lang", "target_lang", "prompt_template", "chat_template", "no_answer")
+OF_PLAIN_CHECKPOINTS = ("source_lang", "target_lang", "prompt_template", "chat_template", "no_answer", "language")
 """Choices that say what a checkpoint which ftkit did not make was trained for."""
 
 
@@ -34,6 +35,8 @@ class Choices:
         documents: what a document is in a file of plain text.
         no_answer: likewise, whether it learnt to say that a text does not answer a question.
         answer_language: the language without spaces, such as zh, whose characters a score of answers compares.
+        language: likewise, the language that is spoken.
+        normalize: what is made of transcripts before they are compared.
         base: folder or Hub id of a trained adapter's base, where it is not where the run knows it.
         trust_remote_code: whether code may run that the run or checkpoint asks for.
     """
@@ -52,23 +55,27 @@ class Choices:
     documents: str | None = None
     no_answer: bool | None = None
     answer_language: str | None = None
+    language: str | None = None
+    normalize: str | None = None
     base: str | None = None
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise ConfigError(f"data.delimiter: expected one character, such as ';', got {self.delimiter!r}.")
-        known = get_args(Documents)
-        if self.documents is not None and self.documents not in known:
-            raise ConfigError(
-                f"data.documents: there is no {self.documents!r}.{did_you_mean(self.documents, known)} There is "
-                f"{name_list(known)}."
-            )
+        for name, value, known in (
+            ("documents", self.documents, get_args(Documents)),
+            ("normalize", self.normalize, get_args(Form)),
+        ):
+            if value is not None and value not in known:
+                raise ConfigError(
+                    f"data.{name}: there is no {value!r}.{did_you_mean(value, known)} There is {name_list(known)}."
+                )
 
     @property
     def data(self) -> dict[str, Any]:
         """Returns the keys of a config's `data` section that were given."""
-        own = ("positive_label", "documents", "answer_language")
+        own = ("positive_label", "documents", "answer_language", "normalize")
         names = ("encoding", "delimiter", "header", *own, *OF_PLAIN_CHECKPOINTS)
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 

@@ -36,6 +36,8 @@ def load(
     documents: str | None = None,
     no_answer: bool | None = None,
     answer_language: str | None = None,
+    language: str | None = None,
+    normalize: str | None = None,
     base: str | Path | None = None,
     trust_remote_code: bool = False,
 ) -> Predictor:
@@ -65,6 +67,8 @@ def load(
         documents: what a document is in files of plain text: `line`, `blank_line` or `file`.
         no_answer: likewise: whether it learnt to say that a text does not answer a question, as on SQuAD 2.
         answer_language: of answers in a language without spaces, such as zh: `evaluate` compares characters.
+        language: of a checkpoint that ftkit did not make, and that hears several: the one that is spoken.
+        normalize: what is made of transcripts before `evaluate` compares them: `none`, `basic` or `english`.
         base: of a trained adapter, the folder or Hub id of its base, where that has moved.
         trust_remote_code: whether code may run that the run or checkpoint asks for.
 
@@ -89,6 +93,8 @@ def load(
         documents=documents,
         no_answer=no_answer,
         answer_language=answer_language,
+        language=language,
+        normalize=normalize,
         base=None if base is None else str(base),
         trust_remote_code=trust_remote_code,
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.audio_check import check_readable, check_recordings
@@ -27,7 +28,19 @@ from ftkit.types import LabelSpace, Split
 
 # What data sets call the two columns; the first is the role's own name.
 AUDIO_COLUMNS = ("audio", "file_name", "path", "audio_filepath", "file")
+CLIP_COLUMN, CLIPS = "path", "clips"  # of Common Voice
 TEXT_COLUMNS = ("text", "transcription", "sentence", "transcript", "normalized_text")
+
+
+class SpecAugment(BaseModel):
+    """SpecAugment (Park et al. 2019, arXiv 1904.08779) by the keys of the model's own config."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mask_time_prob: float = Field(0.05, ge=0, le=1, description="Share of the positions in time where a mask begins.")
+    mask_time_length: int = Field(10, gt=0, description="Positions of a mask in time.")
+    mask_feature_prob: float = Field(0.0, ge=0, le=1, description="Share of the features where a mask begins.")
+    mask_feature_length: int = Field(10, gt=0, description="Features of a mask.")
 
 
 class SpeechData(DataSpec):
@@ -40,8 +53,7 @@ class SpeechData(DataSpec):
     )
     target_form: Literal["as-written", "basic"] | None = Field(
         None,
-        description="How transcripts are learnt. Default: as-written by models with a decoder and by CTC with the "
-        "checkpoint's own vocabulary, basic by CTC with one made of the transcripts.",
+        description="How transcripts are learnt. Default: as-written by models with a decoder, basic by CTC.",
     )
     language: str | None = Field(
         None, description="The language that is spoken, for checkpoints that are told one, such as de or german."
@@ -50,6 +62,19 @@ class SpeechData(DataSpec):
         None,
         description="What a multilingual Whisper writes: what is said, or its English translation. Default: "
         "transcribe.",
+    )
+    ctc_vocabulary: Literal["checkpoint", "transcripts"] | None = Field(
+        None,
+        description="Which characters a CTC model writes. Default: the checkpoint's own, if it was trained by CTC, "
+        "else those of the transcripts of train.",
+    )
+    freeze_feature_encoder: bool = Field(
+        True,
+        description="Keep the convolutions of a CTC model, which read the waveform, as they were pretrained.",
+    )
+    spec_augment: SpecAugment | None = Field(
+        None,
+        description="Parts of what is heard that are masked in training. Default: what the checkpoint's config says.",
     )
     max_seconds: float | None = Field(
         None,
@@ -84,9 +109,10 @@ def read_examples(
     """
     if task.prepare is None:
         columns = _found_columns(table, columns, with_labels)
+    folder = _clips(table, columns["audio"])
     for position, row in enumerate(table.rows):
-        cells = RowCells(task.prepared(row.values), columns)
-        fields = recordings.fields_of(cells, table, position, row.line)
+        cells = RowCells(_with_segment(task.prepared(row.values)), columns)
+        fields = recordings.fields_of(cells, table, position, row.line, folder=folder)
         text = cells.text("text") if with_labels else None
         yield SpeechExample(**fields, text=text, cell_errors=cells.errors)
 
@@ -104,6 +130,27 @@ def _found_columns(table: Table, columns: Mapping[str, str], with_labels: bool) 
             raise table.missing_column(columns[role], role=role)
         found[role] = match
     return found
+
+
+def _clips(table: Table, column: str) -> Path | None:
+    """Returns where the paths of Common Voice begin: in the folder `clips` beside its tables; None of other tables."""
+    clips = None if table.folder is None else table.folder / CLIPS
+    return clips if column == CLIP_COLUMN and clips is not None and clips.is_dir() else None
+
+
+def _with_segment(cells: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the cells of a row with `start` and `end`, where it has NeMo's `offset` and `duration` instead.
+
+    Example: an offset of 1.5 and a duration of 2.0 are a segment from 1.5 to 3.5 s. A duration without an offset is
+    that of the file.
+    """
+    offset, duration = cells.get("offset"), cells.get("duration")
+    if "start" in cells or offset in (None, "") or duration in (None, ""):
+        return cells
+    try:
+        return {**cells, "start": float(offset), "end": float(offset) + float(duration)}
+    except (TypeError, ValueError):
+        return {**cells, "start": offset}  # told as no number of seconds
 
 
 def input_example(position: int, item: Any) -> SpeechExample:
@@ -135,7 +182,17 @@ def adapter_options(train: Split, labels: None, data: SpeechData, settings: Sett
         "target_form": data.target_form,
         "label_smoothing": settings.label_smoothing,
         "generation": dict(settings.generation),
+        "ctc_vocabulary": data.ctc_vocabulary,
+        "freeze_feature_encoder": data.freeze_feature_encoder,
+        "spec_augment": _masks(data.spec_augment),
     }
+
+
+def _masks(given: SpecAugment | None) -> dict[str, Any] | None:
+    """Returns what the model's config is to say; masks of no share switch SpecAugment off."""
+    if given is None:
+        return None
+    return {"apply_spec_augment": given.mask_time_prob > 0 or given.mask_feature_prob > 0, **given.model_dump()}
 
 
 def _of_data(data: SpeechData) -> dict[str, Any]:
@@ -149,13 +206,16 @@ def _of_data(data: SpeechData) -> dict[str, Any]:
 
 def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: SpeechData, where: str) -> Plain:
     """Returns what a recognizer is made with."""
-    return Plain(labels=None, options={**_of_data(data), "generation": {"num_beams": 1}, "max_new_tokens": None})
+    searches = {"generation": {"num_beams": 1}, "max_new_tokens": None} if spec.family == "encoder-decoder" else {}
+    return Plain(labels=None, options={**_of_data(data), **searches})
 
 
 def probe(position: int) -> SpeechExample:
     """Returns a made-up tone with a word for it; tones differ in length and pitch."""
     return SpeechExample(**recordings.tone_fields(position), text="tone")
 
+
+_NO_VIRTUAL_TOKENS = no_virtual_tokens("transformers' models of speech take no virtual tokens before what they hear")
 
 KIND = Kind(
     name="automatic-speech-recognition",
@@ -185,7 +245,16 @@ KIND = Kind(
             auto_class="AutoModelForSpeechSeq2Seq",
             usage="transcribe",
             peft_task=None,
-            refuses=no_virtual_tokens("transformers' models of speech take no virtual tokens before what they hear"),
+            refuses=_NO_VIRTUAL_TOKENS,
+        ),
+        "encoder": TaskAdapterSpec(
+            preprocessor="ftkit.adapters.preprocessors.ctc:CtcPreprocessor",
+            objective="ftkit.adapters.objectives.ctc:CtcObjective",
+            auto_class="AutoModelForCTC",
+            usage="transcribe",
+            peft_task=None,
+            refuses=_NO_VIRTUAL_TOKENS,
+            unused={"generation": "a CTC model reads its transcripts off the frames, and searches for nothing."},
         ),
     },
     metrics=GROUPS["automatic-speech-recognition"],

@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 
 _BERT_SIZES = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
 # One model type stands for its family; tests/contracts goes through the others.
-_MODELS: dict[tuple[Modality, Family], tuple[str, dict[str, int]]] = {
+_MODELS: dict[tuple[Modality, Family], tuple[str, dict[str, Any]]] = {
     ("text", "encoder"): ("bert", _BERT_SIZES),
     ("text", "decoder"): ("gpt2", {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 64}),
     ("text", "encoder-decoder"): ("t5", {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 2, "num_heads": 2}),
     ("image", "encoder"): ("vit", {**_BERT_SIZES, "image_size": 8, "patch_size": 4}),
     ("audio", "encoder"): (
-        "audio-spectrogram-transformer",
-        {**_BERT_SIZES, "num_mel_bins": 8, "max_length": 8, "patch_size": 4, "frequency_stride": 4, "time_stride": 4},
+        "wav2vec2",
+        {
+            **{**_BERT_SIZES, "conv_dim": (8,), "conv_kernel": (4,), "conv_stride": (4,), "classifier_proj_size": 8},
+            **{"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "apply_spec_augment": False},
+        },
     ),
     ("audio", "encoder-decoder"): (
         "whisper",
@@ -103,7 +106,7 @@ def _train_once(model: PreTrainedModel) -> None:
         "attention_mask": torch.ones_like(ids),
         **({"decoder_input_ids": ids} if model.config.is_encoder_decoder else {}),
         "pixel_values": torch.ones(2, 3, 8, 8),
-        "input_values": torch.ones(2, 8, 8),
+        "input_values": torch.ones(2, 64),
         "input_features": torch.ones(2, 8, 8),
     }
     names = _forward_names(model)

@@ -177,6 +177,7 @@ def check_run(config: RunConfig) -> CheckedRun:
     spec = inspect_checkpoint(config.model)
     task_adapter_spec = kind.task_adapter(spec)
     task_adapter_spec.check_checkpoint(spec)
+    task_adapter_spec.check_settings(_settings_given(config))
     check_suits(config.tuner, kind.name, task_adapter_spec.refuses, spec.name)
     check_trains(
         config.tuner,

@@ -30,7 +30,8 @@ NOT_FOR = {
     **{(method, "sentence-similarity"): {"encoder", "decoder"} for method in (*VIRTUAL_TOKENS, "head-only")},
     **{(method, kind): {"encoder"} for kind in ("image-classification", "fill-mask") for method in VIRTUAL_TOKENS},
     **{("head-only", kind): {"decoder"} for kind in ("text-generation", "preference-tuning")},
-    **{(method, "automatic-speech-recognition"): {"encoder-decoder"} for method in (*VIRTUAL_TOKENS, "head-only")},
+    **{(method, "automatic-speech-recognition"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},
+    ("head-only", "automatic-speech-recognition"): {"encoder-decoder"},
     **{(method, "audio-classification"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},
     # T5 stands for encoder-decoders here, and has no biases.
     **{

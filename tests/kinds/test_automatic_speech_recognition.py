@@ -15,7 +15,7 @@ import ftkit
 import tiny_speech
 from ftkit.config.run_config import load_config
 from ftkit.data.readers import ReadOptions, open_table
-from ftkit.errors import DataError
+from ftkit.errors import ConfigError, DataError
 from ftkit.kinds.automatic_speech_recognition import KIND, SpeechData
 from ftkit.runs.checked_run import CheckedRun, check_run
 from ftkit.types import Split
@@ -164,3 +164,91 @@ def transcribed(model: Any, processor: Any, path: Path) -> str:
     samples = load_audio(str(path), sampling_rate=rate, backend="soundfile")
     ids = model.generate(**processor(samples, sampling_rate=rate, return_tensors="pt"))
     return " ".join(processor.batch_decode(ids, skip_special_tokens=True)[0].split())
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers, by peft
+@pytest.mark.parametrize(("name", "tuner"), [("wav2vec2", TUNERS[0]), ("hubert", TUNERS[1]), ("ctc", TUNERS[0])])
+def test_a_ctc_model_is_trained_and_loads_with_plain_transformers(
+    name: str, tuner: dict[str, Any], checkpoint: Callable[[str], Path], speech: Path, tmp_path: Path
+) -> None:
+    base = checkpoint(name)
+    result = ftkit.train(config(base, tmp_path, speech, tuner=tuner, train={"num_train_epochs": 6}))
+    run, found = result.output_dir, result.metrics
+    assert found["proof"]["same_predictions"]
+    heard = [json.loads(line)["prediction"] for line in (run / "predictions" / "test.jsonl").read_text().splitlines()]
+    processor, model = plain_ctc(run, base, tuner)
+    tokenizer = processor.tokenizer
+    assert model.config.pad_token_id == tokenizer.pad_token_id
+    assert model.config.vocab_size == len(tokenizer)
+    for path, text in zip(sorted_recordings(speech), heard, strict=True):
+        assert frames_read(model, processor, path) == text
+    assert [row["prediction"] for row in ftkit.load(run).predict(list(map(str, sorted_recordings(speech))))] == heard
+
+
+def plain_ctc(run: Path, base: Path, tuner: dict[str, Any]) -> tuple[Any, Any]:
+    import peft
+    import transformers
+
+    processor = transformers.AutoProcessor.from_pretrained(run)
+    if tuner["method"] == "full":
+        return processor, transformers.AutoModelForCTC.from_pretrained(run).eval()
+    settings = transformers.AutoConfig.from_pretrained(run)
+    model: Any = transformers.AutoModelForCTC.from_pretrained(base, config=settings, ignore_mismatched_sizes=True)
+    return processor, peft.PeftModel.from_pretrained(model, run).eval()
+
+
+@torch.inference_mode()
+def frames_read(model: Any, processor: Any, path: Path) -> str:
+    from transformers.audio_utils import load_audio
+
+    rate = processor.feature_extractor.sampling_rate
+    samples = load_audio(str(path), sampling_rate=rate, backend="soundfile")
+    ids = model(**processor(samples, sampling_rate=rate, return_tensors="pt")).logits.argmax(-1)
+    return " ".join(processor.batch_decode(ids)[0].split())
+
+
+def test_settings_that_mean_nothing_to_a_family(
+    checkpoint: Callable[[str], Path], speech: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"^generation: a CTC model reads .* searches for nothing. Leave it out."):
+        check(config(checkpoint("wav2vec2"), tmp_path, speech, generation={"num_beams": 2}))
+    ctc = config(checkpoint("whisper"), tmp_path, speech, data={"ctc_vocabulary": "transcripts"})
+    with pytest.raises(ConfigError, match=r"data.ctc_vocabulary: .* writes with a decoder"):
+        check(ctc).make_task_adapter()
+
+
+# --- data sets of others ---
+
+
+def test_a_manifest_of_nemo(tmp_path: Path) -> None:
+    file = tmp_path / "manifest.json"
+    cut = {"audio_filepath": "a.wav", "text": "one", "offset": 1.5, "duration": 2.0}
+    file.write_text(json.dumps(cut) + "\n" + json.dumps({"audio_filepath": "/b.wav", "text": "two", "duration": 3.0}))
+    one, two = read(file)
+    assert (one.path, one.text, one.start, one.end) == (str(tmp_path / "a.wav"), "one", 1.5, 3.5)
+    assert (two.path, two.start, two.end) == ("/b.wav", None, None)
+
+
+def test_a_table_of_common_voice(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "train.tsv").write_text('client_id\tpath\tsentence\nc1\tx.mp3\tHe said "no".\n')
+    data = SpeechData(train="x", group="client_id")
+    table = open_table(str(tmp_path / "train.tsv"), ReadOptions(media="audio"))
+    (row,) = KIND.read(table, KIND.task, KIND.columns_of(KIND.task, data), data, with_labels=True)
+    assert (row.path, row.text, row.group) == (str(tmp_path / "clips" / "x.mp3"), 'He said "no".', "c1")
+
+
+def test_parquet_with_recordings_as_the_hub_stores_them(speech: Path, tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    content = (speech / "test" / "low0.wav").read_bytes()
+    rows = [{"audio": {"bytes": content, "path": "low0.wav"}, "transcription": "low rain"}]
+    Dataset.from_list(rows).to_parquet(tmp_path / "a.parquet")
+    (row,) = read(tmp_path / "a.parquet")
+    assert (row.content, row.name, row.text) == (content, "low0.wav", "low rain")
+
+
+def test_lj_speech_as_it_is(real_data: Path) -> None:
+    first = read(real_data / "ljspeech8")[0]
+    assert first.text.startswith("Printing, in the only sense")
+    assert first.path == str(real_data / "ljspeech8" / "wavs" / "LJ001-0001.wav")

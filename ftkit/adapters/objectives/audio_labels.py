@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ftkit.adapters.objectives.equal_lengths import parts_of_equal_lengths
 from ftkit.adapters.objectives.labels import LabelObjective
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 
@@ -17,24 +18,13 @@ class AudioLabelObjective(LabelObjective):
     """Classification and regression of recordings of any length."""
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
-        """Runs a batch through the model; see `reduce`.
-
-        A checkpoint that knows no mask (wav2vec2 with group norms) hears the silence that fills up a batch: its norms
-        and its mean run over it. So recordings of different lengths are run one after another, each as it would be by
-        itself, and what is predicted of one does not depend on the others.
-        """
-        lengths = batch.extras.get("num_samples")
-        if lengths is None:
-            return super().predict(model, batch)
+        """Runs a batch through the model; see `parts_of_equal_lengths` and `reduce`."""
         import torch
 
         parts, places = [], []
-        for length in lengths.unique().tolist():
-            chosen = (lengths == length).nonzero().squeeze(1)
-            inputs = {name: values[chosen, :length] for name, values in batch.inputs.items()}
-            labels = None if batch.labels is None else batch.labels[chosen]
-            parts.append(super().predict(model, Batch(inputs=inputs, labels=labels)))
-            places.append(chosen)
+        for rows, part in parts_of_equal_lengths(batch):
+            parts.append(super().predict(model, part))
+            places.append(rows)
         order = torch.cat(places).argsort()
         return {name: torch.cat([part[name] for part in parts])[order] for name in parts[0]}
 

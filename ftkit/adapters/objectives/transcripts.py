@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -24,12 +24,33 @@ class TranscriptGeneration(GenerationObjective):
     """The decoder writes what is said in a window; the windows of a recording are joined."""
 
     preprocessor: SpeechToTextPreprocessor  # type: ignore[assignment]
+    options: ClassVar[tuple[str, ...]] = (*GenerationObjective.options, "spec_augment", "freeze_feature_encoder")
+
+    def __init__(
+        self,
+        preprocessor: SpeechToTextPreprocessor,
+        auto_class: str,
+        *,
+        spec_augment: Mapping[str, Any] | None = None,
+        freeze_feature_encoder: bool = True,
+        **options: Any,
+    ) -> None:
+        """Takes the options of a generation, and what is masked in training.
+
+        Args:
+            freeze_feature_encoder: not used: decoders read what the whole encoder makes.
+            options: of `GenerationObjective`.
+        """
+        super().__init__(preprocessor, auto_class, **options)  # type: ignore[arg-type]
+        self.spec_augment = dict(spec_augment or {})
 
     def build(self) -> LoadedModel:
         """Loads the checkpoint; what its decoder is told stands in its generation config alone."""
         loaded = super().build()
         if getattr(loaded.model.config, "forced_decoder_ids", None) is not None:
             loaded.model.config.forced_decoder_ids = None  # generate would read it where no language is told
+        for name, value in self.spec_augment.items():
+            setattr(loaded.model.config, name, value)
         return loaded
 
     @property

@@ -80,6 +80,7 @@ class AudioPreprocessor(PreprocessorBase):
 
     version: ClassVar[int] = 1
     options: ClassVar[tuple[str, ...]] = ("max_seconds", "overlap_seconds")
+    default_seconds: ClassVar[float] = DEFAULT_SECONDS
 
     def __init__(
         self,
@@ -104,13 +105,27 @@ class AudioPreprocessor(PreprocessorBase):
         self.spec, self.labels, self.max_length = spec, labels, None
         self.processor = self._load_processor()
         self.input = audio_input(spec, self.extractor)
-        self.window = _window(spec, max_seconds, None if self.input.limit is None else self.input.limit / self.rate)
+        self.window = self._window_length(max_seconds)
         self.overlap = OVERLAP * self.window if overlap_seconds is None else overlap_seconds
         if self.overlap >= self.window:
             raise ConfigError(
                 f"data.overlap_seconds: {self.overlap:g} s is no less than a window of {self.window:g} s, which would "
                 "not move on. Say less."
             )
+
+    def _window_length(self, wanted: float | None) -> float:
+        """Returns the length of a window in seconds.
+
+        Raises:
+            ConfigError: the checkpoint does not read so much.
+        """
+        limit = None if self.input.limit is None else self.input.limit / self.rate
+        if limit is not None and wanted is not None and wanted > limit:
+            raise ConfigError(
+                f"data.max_seconds: {self.spec.name!r} reads {limit:g} s at once, got {wanted:g}. Say less, or leave "
+                "the key out: longer recordings are read in windows, whose predictions are put together."
+            )
+        return wanted or limit or self.default_seconds
 
     def _load_processor(self) -> Any:
         return load_feature_extractor(self.spec)
@@ -247,20 +262,6 @@ class AudioPreprocessor(PreprocessorBase):
         extracted = self.extractor(wave, sampling_rate=self.rate, return_tensors="np")[self._name][0]
         filling = length - len(wave) if self.input.strides else 0
         return np.pad(extracted, (0, filling), constant_values=self.extractor.padding_value) if filling else extracted
-
-
-def _window(spec: CheckpointSpec, wanted: float | None, limit: float | None) -> float:
-    """Returns the length of a window in seconds.
-
-    Raises:
-        ConfigError: the checkpoint does not read so much.
-    """
-    if limit is not None and wanted is not None and wanted > limit:
-        raise ConfigError(
-            f"data.max_seconds: {spec.name!r} reads {limit:g} s at once, got {wanted:g}. Say less, or leave the key "
-            "out: longer recordings are read in windows, and their scores are averaged."
-        )
-    return wanted or limit or DEFAULT_SECONDS
 
 
 def lengths_of(examples: Sequence[AudioExample]) -> list[float]:

@@ -56,6 +56,8 @@ class SpeechPreprocessor(AudioPreprocessor):
         TARGET: "longer in its transcript than the model writes, and not trained on",
     }
     target_form: str
+    # Most corpora are cut to less; attention over twice the length costs four times as much.
+    default_seconds: ClassVar[float] = 30.0
 
     @property
     def target_tokenizer(self) -> Any:
@@ -133,7 +135,7 @@ class SpeechPreprocessor(AudioPreprocessor):
             rows = list(zip(split.examples, seconds, labels, strict=True))
             found = [(*row, what) for row in rows if (what := self.obstacle(row[1], row[2]))]
             for example, length, ids, what in found if split.name == "train" else ():
-                self._tell(problems, split, example, length, len(ids), what)
+                self._tell(problems, split, example, length, ids, what)
             if found and len(found) == len(split) and split.name == "train":
                 problems.error(
                     f"{split.name}: not one recording can be learnt, as all are too long",
@@ -142,9 +144,9 @@ class SpeechPreprocessor(AudioPreprocessor):
                 )
 
     def _tell(
-        self, problems: Problems, split: Split, example: SpeechExample, seconds: float, num_ids: int, what: str
+        self, problems: Problems, split: Split, example: SpeechExample, seconds: float, ids: Ids, what: str
     ) -> None:
-        place = f"{split.where(example)} ({example.name})" if example.line else split.where(example)
+        place = self._place(split, example)
         if what == RECORDING:
             problems.warn(
                 f"{split.name}: the recording is longer than the {self.window:g} s that are heard at once, and is not "
@@ -156,9 +158,12 @@ class SpeechPreprocessor(AudioPreprocessor):
             problems.warn(
                 f"{split.name}: the transcript is longer than the {self.longest_target} tokens that "
                 f"{self.spec.name!r} can write, and is not trained on",
-                where=f"{place}: {num_ids} tokens",
+                where=f"{place}: {len(ids)} tokens",
                 remedy="cut the recording into segments, with the transcript of each",
             )
+
+    def _place(self, split: Split, example: SpeechExample) -> str:
+        return f"{split.where(example)} ({example.name})" if example.line else split.where(example)
 
     @property
     def _longer_windows(self) -> str:

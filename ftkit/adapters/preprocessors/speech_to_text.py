@@ -10,7 +10,7 @@ import numpy as np
 from ftkit.adapters.preprocessors.decoder_prompts import DecoderPrompt, SpeechTask, decoder_prompt
 from ftkit.adapters.preprocessors.speech import Ids, SpeechPreprocessor
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
-from ftkit.errors import CheckpointError
+from ftkit.errors import CheckpointError, ConfigError
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.generator_loading import stated_generation
 from ftkit.models.spec import CheckpointSpec
@@ -41,6 +41,7 @@ class SpeechToTextPreprocessor(SpeechPreprocessor):
         "speech_task",
         "generation",
         "max_new_tokens",
+        "ctc_vocabulary",
     )
     longest_source: ClassVar[int | None] = None
     pretrained_task: ClassVar[str | None] = None
@@ -58,6 +59,7 @@ class SpeechToTextPreprocessor(SpeechPreprocessor):
         language: str | None = None,
         speech_task: SpeechTask | None = None,
         generation: Mapping[str, Any] | None = None,
+        ctc_vocabulary: str | None = None,
         max_new_tokens: int | None = None,
     ) -> None:
         """Loads the processor, and settles what the decoder is told.
@@ -66,6 +68,10 @@ class SpeechToTextPreprocessor(SpeechPreprocessor):
             CheckpointError: the processor cannot be loaded, or nothing says how a transcript begins and ends.
             ConfigError: a language or task that does not suit the checkpoint.
         """
+        if ctc_vocabulary is not None:
+            raise ConfigError(
+                f"data.ctc_vocabulary: {spec.name!r} writes with a decoder, which has tokens of its own. Leave it out."
+            )
         super().__init__(spec, labels, max_seconds=max_seconds, overlap_seconds=overlap_seconds)
         self.target_form = target_form or "as-written"
         self.prompt = decoder_prompt(spec, stated_generation(spec), language=language, task=speech_task)

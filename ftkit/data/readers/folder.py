@@ -21,7 +21,7 @@ from typing import Any
 
 from ftkit.console import warn
 from ftkit.data.images import EXTENSIONS as IMAGE_EXTENSIONS
-from ftkit.data.readers import csv, jsonl, parquet, tsv
+from ftkit.data.readers import corpora, csv, jsonl, parquet, tsv
 from ftkit.data.readers.table import ReadOptions, RowStream, Table
 from ftkit.errors import DataError, did_you_mean, name_list
 from ftkit.types import Row, natural_key
@@ -57,6 +57,9 @@ def read(folder: Path, options: ReadOptions) -> Table:
             link that leads outside.
     """
     assert options.media is not None, "open_table refuses folders where no files are read"
+    corpus = corpora.read(folder, options) if options.media == "audio" else None
+    if corpus is not None:
+        return corpus
     metadata = [folder / name for name in METADATA if (folder / name).is_file()]
     if len(metadata) > 1:
         raise DataError(f"{folder} holds {name_list(path.name for path in metadata)}; keep one of them.")

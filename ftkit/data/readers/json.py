@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ftkit.data.readers import jsonl
 from ftkit.data.readers.json_values import RefusedJson, decode_value
 from ftkit.data.readers.table import ReadOptions, RowStream, Table, first_row
-from ftkit.data.readers.text import read_text
+from ftkit.data.readers.text import read_lines, read_text
 from ftkit.errors import DataError, name_list
 from ftkit.types import Row
 
@@ -30,9 +32,17 @@ def read(path: Path, options: ReadOptions) -> Table:
         DataError: not valid JSON (with line and column), no list of objects, NaN or Infinity, a repeated
             key, or no rows.
     """
+    if options.media is not None and _is_manifest(path, options):
+        return jsonl.read(path, options)
     table = Table(str(path), (), RowStream(lambda: _rows(path, options)))
     first = first_row(table.source, table.rows, empty="it has no objects")
     return Table(table.source, tuple(first.values), table.rows)
+
+
+def _is_manifest(path: Path, options: ReadOptions) -> bool:
+    """Tells whether each line is an object, as in NeMo's lists of files, which are called manifest.json."""
+    lines = [line.strip() for line in itertools.islice(read_lines(path, options), 2)]
+    return len(lines) == 2 and all(line.startswith("{") and line.endswith("}") for line in lines)
 
 
 def _rows(path: Path, options: ReadOptions) -> Iterator[Row]:

@@ -42,6 +42,8 @@ def _code(card: Card, name: str, is_folder: bool) -> list[str]:
     head, *rest = load_lines(card, name, is_folder, processor=PROCESSOR, generates=recipe.writes)
     place = rest.index("")
     answer = "model.generate(**inputs)" if recipe.writes else "model(**inputs).logits.argmax(-1)"
+    # A CTC tokenizer that skips special tokens skips the blanks, too: "hello" would become "helo".
+    skipped = ", skip_special_tokens=True" if recipe.writes else ""
     return [
         head,
         *rest[:place],
@@ -54,7 +56,7 @@ def _code(card: Card, name: str, is_folder: bool) -> list[str]:
         'inputs = processor(samples, sampling_rate=rate, return_tensors="pt")',
         "with torch.inference_mode():",
         f"    ids = {answer}",
-        "print(processor.batch_decode(ids, skip_special_tokens=True)[0].strip())",
+        f"print(processor.batch_decode(ids{skipped})[0].strip())",
     ]
 
 
