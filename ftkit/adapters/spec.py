@@ -40,6 +40,11 @@ class TaskAdapterSpec:
         """Whether the class that a checkpoint was saved as tells its kind; a body or language model serves several."""
         return not self.auto_class.endswith("LM") and self.auto_class != "AutoModel"
 
+    @property
+    def one_pass(self) -> bool:
+        """Whether predicting is one forward pass of the model; else it is a search of many."""
+        return bool(_find(self.objective).one_pass)
+
     def check_checkpoint(self, spec: CheckpointSpec) -> None:
         """Refuses a checkpoint for which transformers has no model of the auto class; nothing is read for it.
 

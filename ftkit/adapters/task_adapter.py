@@ -195,11 +195,13 @@ class Objective(Protocol):
     remembers: ClassVar[tuple[str, ...]]
     proven: ClassVar[tuple[str, ...]]
     compares_rows: ClassVar[bool]
-    starts_trained: ClassVar[bool]
     embeds: ClassVar[bool]
 
     @property
     def is_measured(self) -> bool: ...  # noqa: D102
+
+    @property
+    def starts_trained(self) -> bool: ...  # noqa: D102
 
     @property
     def settles(self) -> bool: ...  # noqa: D102
@@ -322,8 +324,12 @@ class ObjectiveBase:
     remembers: ClassVar[tuple[str, ...]] = ()
     proven: ClassVar[tuple[str, ...]] = ("loss",)
     compares_rows: ClassVar[bool] = False
-    starts_trained: ClassVar[bool] = False
     embeds: ClassVar[bool] = False
+
+    @property
+    def starts_trained(self) -> bool:
+        """Predicts nothing of use before it is trained."""
+        return False
 
     @property
     def settles(self) -> bool:

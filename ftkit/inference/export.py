@@ -29,6 +29,7 @@ from ftkit.inference.choices import Choices
 from ftkit.inference.onnx_model import MODEL_FILE, OUTPUT, OnnxModel, require_packages
 from ftkit.inference.precision import merged
 from ftkit.inference.predictor import Predictor
+from ftkit.kinds.table import known_kind
 from ftkit.machine_faults import check_room
 from ftkit.models.fingerprint import graph_fingerprint
 from ftkit.models.outputs import logits_of
@@ -87,9 +88,12 @@ def export_run(
     assert config.run is not None
     if config.run.base is not None:
         check_can_be_merged(config.tuner)
+    kind = known_kind(config.run.kind)
+    if kind is not None:
+        _check_is_one_pass(kind.name, kind.task_adapters[config.run.family].one_pass)
     choices = Choices(base=None if base is None else str(base), trust_remote_code=trust_remote_code)
     predictor = Predictor(run, device="cpu", full_precision=True, choices=choices)
-    _check_is_one_pass(predictor)
+    _check_is_one_pass(predictor.kind.name, predictor.adapter.objective.one_pass)
     sample = _sample(predictor, data)
     expected = _predictions(predictor.model, predictor.adapter, sample)
     check_room(target.parent, sum(weight.nbytes for weight in predictor.model.parameters()), "the exported model")
@@ -120,10 +124,10 @@ def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise UserError(f"{name}: there is no {value!r}.{did_you_mean(value, choices)} There is {name_list(choices)}.")
 
 
-def _check_is_one_pass(predictor: Predictor) -> None:
-    if not predictor.adapter.objective.one_pass:
+def _check_is_one_pass(kind: str, one_pass: bool) -> None:
+    if not one_pass:
         raise UserError(
-            f"export: this run is of kind {predictor.kind.name}; ONNX holds one pass through a model, and a text is "
+            f"export: this run is of kind {kind}; ONNX holds one pass through a model, and a text is "
             "written in a loop of passes. Use the run itself, with ftkit predict."
         )
 

@@ -18,6 +18,7 @@ from ftkit.data.audio import (
     audio_source,
     measure_audio,
     read_audio,
+    wav_bytes,
 )
 from ftkit.errors import UserError
 
@@ -174,3 +175,12 @@ def test_without_the_libraries_one_message_says_what_to_install(monkeypatch: pyt
     with pytest.raises(UserError, match=r"(?s)soundfile cannot be imported.*pip install 'ftkit\[audio\]'"):
         read_audio(AudioExample(id=0, name="a.wav", path="a.wav"), 16_000)
     audio._library.cache_clear()
+
+
+def test_equal_samples_are_equal_bytes_whenever_they_are_written() -> None:
+    """libsndfile writes the second into the header."""
+    samples = np.linspace(-1, 1, 100, dtype=np.float32)
+    content = wav_bytes(samples, 8_000)
+    place = content.index(b"PEAK")
+    assert content[place + 12 : place + 16] == bytes(4)
+    assert np.array_equal(soundfile.read(io.BytesIO(content), dtype="float32")[0], samples)

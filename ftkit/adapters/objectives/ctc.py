@@ -61,6 +61,11 @@ class CtcObjective(ObjectiveBase):
         self.preprocessor, self.auto_class = preprocessor, auto_class
         self.freeze_feature_encoder, self.spec_augment = freeze_feature_encoder, dict(spec_augment or {})
 
+    @property
+    def starts_trained(self) -> bool:
+        """A checkpoint that was trained to write these characters does so before it is trained on."""
+        return self._writes_own_characters()
+
     @classmethod
     def check_checkpoint(cls, spec: Any, auto_class: str) -> None:
         """Refuses a checkpoint whose type has no CTC model in transformers, such as AST, before anything is read.

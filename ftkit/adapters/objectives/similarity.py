@@ -48,8 +48,12 @@ class SimilarityObjective(ObjectiveBase):
 
     options: ClassVar[tuple[str, ...]] = ("form", "pooling", "normalize", "loss", "scale", "symmetric")
     compares_rows: ClassVar[bool] = True
-    starts_trained: ClassVar[bool] = True
     embeds: ClassVar[bool] = True
+
+    @property
+    def starts_trained(self) -> bool:
+        """Any encoder has vectors."""
+        return True
 
     def __init__(
         self,

@@ -44,6 +44,11 @@ class TranscriptGeneration(GenerationObjective):
         super().__init__(preprocessor, auto_class, **options)  # type: ignore[arg-type]
         self.spec_augment = dict(spec_augment or {})
 
+    @property
+    def starts_trained(self) -> bool:
+        """A checkpoint of speech transcribes before it is trained."""
+        return True
+
     def build(self) -> LoadedModel:
         """Loads the checkpoint; what its decoder is told stands in its generation config alone."""
         loaded = super().build()
