@@ -177,6 +177,10 @@ REFUSED: dict[str, tuple[Config, str]] = {
     "epochs": ({"train.num_train_epochs": 3}, "train.num_train_epochs: a run on a stream"),
     "each epoch": ({"train.save_strategy": "epoch"}, "train.save_strategy: epoch: an epoch of a stream"),
     "workers": ({"train.dataloader_num_workers": 2}, "train.dataloader_num_workers: a stream is read ahead"),
+    "scored and trained on": (
+        {"data.validation": "{folder}/part-1.jsonl"},
+        "part-1.jsonl is also one of the files of data.train",
+    ),
     "no stream": ({"data.streaming": False}, "data.shuffle_buffer: it is for streams"),
 }
 
@@ -188,6 +192,10 @@ def test_what_means_nothing_on_a_stream_is_refused(
     from ftkit.runs.checked_run import check_run
 
     changed, message = REFUSED[name]
+    changed = {
+        key: value.replace("{folder}", str(tmp_path)) if isinstance(value, str) else value
+        for key, value in changed.items()
+    }
     with pytest.raises(ConfigError) as raised:
         check_run(load_config(streamed(tmp_path, checkpoint("bert")), changed))
     assert message in str(raised.value)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ftkit.data.columns import taken
 from ftkit.data.problems import Problems
-from ftkit.data.readers import fingerprint, open_table
+from ftkit.data.readers import fingerprint, open_table, path_of
 from ftkit.data.row_cells import check_cells, check_sizes
 from ftkit.data.spec import DataSpec, HubSource, ParallelSource, Source
 from ftkit.data.split import hold_out
@@ -36,7 +36,9 @@ def read_splits(kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, st
     sources = {"train": spec.train, "test": spec.test, "validation": spec.validation}
     splits: dict[str, Split] = {}
     if spec.streaming:
-        splits["train"] = ExampleStream(kind, task, columns, spec, seed=seed).first()
+        stream = ExampleStream(kind, task, columns, spec, seed=seed)
+        _check_apart(stream, spec)
+        splits["train"] = stream.first()
     elif not isinstance(spec.train, (str, HubSource, ParallelSource)):
         raise ConfigError(
             "data.train: a list of files is read with data.streaming: true alone. Set it, or name one file or folder."
@@ -52,6 +54,21 @@ def read_splits(kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, st
         if isinstance(source, float):
             splits["train"], splits[name] = _held_out(name, splits["train"], source, seed, kind)
     return {name: splits[name] for name in ("train", "validation", "test") if name in splits}
+
+
+def _check_apart(stream: ExampleStream, spec: DataSpec) -> None:
+    """Refuses files to be scored that are shards of train as well, as where a folder holds all of them.
+
+    Raises:
+        ConfigError: naming the file.
+    """
+    shards = {path_of(shard.name).absolute() for shard in stream.shards}
+    for name, source in (("validation", spec.validation), ("test", spec.test)):
+        if isinstance(source, str) and path_of(source).absolute() in shards:
+            raise ConfigError(
+                f"data.{name}: {source} is also one of the files of data.train ({stream.title}). Name those of train "
+                "by a pattern or a list that leaves it out."
+            )
 
 
 def _sampled(split: Split, spec: DataSpec, seed: int) -> Split:

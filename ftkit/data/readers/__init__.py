@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import importlib
 from collections.abc import Callable
@@ -188,6 +189,8 @@ def _missing_file(source: str, path: Path) -> DataError:
     looked_at = f"{source}: no such file (looked at {path.absolute()})."
     if not folder.is_dir():
         return DataError(f"{looked_at} The folder {folder} does not exist either.")
+    if glob.has_magic(path.name) and next(folder.glob(path.name), None) is not None:
+        return DataError(f"{source}: patterns of files are read with data.streaming: true alone. Set it, or name one.")
     near = closest_name(path.name, (file.name for file in folder.iterdir() if file.is_file()))
     return DataError(looked_at + (f" Did you mean {near!r}?" if near else ""))
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit.data.readers import hub as reader
 from ftkit.data.readers.dataset_table import table_of
-from ftkit.data.readers.table import Table
+from ftkit.data.readers.table import RowStream, Table
 from ftkit.data.spec import HubSource
 from ftkit.data.stream.shard import Shard
 from ftkit.errors import DataError
+from ftkit.types import Row
 
 if TYPE_CHECKING:
     import datasets
@@ -36,7 +40,13 @@ def _shard(dataset: datasets.IterableDataset, index: int, fingerprint: str, sour
     several = f" (shard {index})" if dataset.num_shards > 1 else ""
 
     def open_shard() -> Table:
-        return table_of(dataset.shard(num_shards=dataset.num_shards, index=index), f"{source}{several}")
+        with _told(source):
+            table = table_of(dataset.shard(num_shards=dataset.num_shards, index=index), f"{source}{several}")
+        return replace(table, rows=RowStream(lambda: rows_of(table)))
+
+    def rows_of(table: Table) -> Iterator[Row]:
+        with _told(source):
+            yield from table.rows
 
     return Shard(f"{source}{several}", fingerprint, 0, open_shard)
 
@@ -44,11 +54,20 @@ def _shard(dataset: datasets.IterableDataset, index: int, fingerprint: str, sour
 def _stream(source: HubSource) -> datasets.IterableDataset:
     import datasets
 
-    try:
+    with _told(source):
         return datasets.load_dataset(
             source.hub, name=source.name, split=source.split, revision=source.revision, streaming=True
         )
-    except Exception as error:  # as in the reader of whole splits
+
+
+@contextlib.contextmanager
+def _told(source: HubSource) -> Iterator[None]:
+    """Makes a DataError of whatever datasets, huggingface_hub and pyarrow raise, each of a kind of its own."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
         raise reader.load_error(source, error) from error
 
 
@@ -60,7 +79,5 @@ def _commit(source: HubSource) -> str:
         return "; ".join(f"{path.relative_to(folder)} {path.stat().st_size}" for path in files)
     from huggingface_hub import HfApi
 
-    try:
+    with _told(source):
         return str(HfApi().dataset_info(source.hub, revision=source.revision).sha)
-    except Exception as error:
-        raise reader.load_error(source, error) from error
