@@ -57,13 +57,15 @@ def read_splits(kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, st
 
 
 def _check_apart(stream: ExampleStream, spec: DataSpec) -> None:
-    """Refuses files to be scored that are shards of train as well, as where a folder holds all of them.
+    """Refuses files to be scored that are among the shards of train, as where a folder holds all of them.
+
+    Who names one file for both means it; that is a leak, and told as such.
 
     Raises:
         ConfigError: naming the file.
     """
     shards = {path_of(shard.name).absolute() for shard in stream.shards}
-    for name, source in (("validation", spec.validation), ("test", spec.test)):
+    for name, source in (("validation", spec.validation), ("test", spec.test)) if len(shards) > 1 else ():
         if isinstance(source, str) and path_of(source).absolute() in shards:
             raise ConfigError(
                 f"data.{name}: {source} is also one of the files of data.train ({stream.title}). Name those of train "
