@@ -9,6 +9,7 @@ from typing import Any
 
 import tiny
 import tiny_audio
+import tiny_boxes
 import tiny_images
 import tiny_speech
 from runs import question_config, run_config, tagging_config, translation_config
@@ -126,6 +127,17 @@ def _speech(folder: Path) -> dict[str, Any]:
     }
 
 
+def _boxes(folder: Path) -> dict[str, Any]:
+    voc = str(tiny_boxes.make_voc(folder / "voc", range(6)))
+    return {
+        "task": "object-detection",
+        "model": {"checkpoint": str(tiny_boxes.make_checkpoint("yolos", folder / "model"))},
+        "data": {"train": voc, "test": voc},
+        "train": {"num_train_epochs": 1, "per_device_train_batch_size": 4, "use_cpu": True},
+        "output_dir": str(folder / "run"),
+    }
+
+
 EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "text-classification": _texts,
     "token-classification": _tags,
@@ -139,6 +151,7 @@ EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "preference-tuning": _preferences,
     "fill-mask": _masks,
     "image-classification": _images,
+    "object-detection": _boxes,
     "audio-classification": _recordings,
     "automatic-speech-recognition": _speech,
 }

@@ -39,10 +39,14 @@ def make_checkpoint(model_type: str, folder: Path, *, seed: int = 0, **config: A
         seed: of the random weights.
         config: keys of its config that differ from the recipe's.
     """
+    return make_from(RECIPES[model_type], model_type, folder, seed=seed, **config)
+
+
+def make_from(recipe: Recipe, model_type: str, folder: Path, *, seed: int = 0, **config: Any) -> Path:
+    """Writes a checkpoint by a recipe; see `make_checkpoint`."""
     import torch
     import transformers
 
-    recipe = RECIPES[model_type]
     built = transformers.AutoConfig.for_model(model_type, **{**recipe.config, **config})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

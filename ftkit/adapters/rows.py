@@ -146,15 +146,13 @@ class Batch:
         Args:
             rows: their indices in the batch.
         """
-        chosen, labels = rows.tolist(), self.labels
+        chosen = rows.tolist()
         of_inputs = self._rows_of_inputs(chosen)
         return dataclasses.replace(
             self,
-            inputs={name: tensor[of_inputs] for name, tensor in self.inputs.items()},
+            inputs={name: _taken(part, of_inputs) for name, part in self.inputs.items()},
             extras={name: tensor[chosen] for name, tensor in self.extras.items()},
-            labels=[labels[row] for row in chosen]
-            if isinstance(labels, (list, tuple))
-            else _changed(labels, lambda tensor: tensor[chosen]),
+            labels=_taken(self.labels, chosen),
             lengths=None if self.lengths is None else [self.lengths[row] for row in of_inputs],
             row_indices=None if self.row_indices is None else self.row_indices[rows],
             num_positions=self.num_positions * len(of_inputs) // len(next(iter(self.inputs.values()))),
@@ -170,6 +168,11 @@ class Batch:
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
         inputs, extras, labels = (_changed(part, change) for part in (self.inputs, self.extras, self.labels))
         return dataclasses.replace(self, inputs=inputs, extras=extras, labels=labels)
+
+
+def _taken(value: Any, rows: list[int]) -> Any:
+    """Returns some rows of tensors, or of a list with an item for each row, such as the targets of detection."""
+    return [value[row] for row in rows] if isinstance(value, (list, tuple)) else _changed(value, lambda one: one[rows])
 
 
 def _changed(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:

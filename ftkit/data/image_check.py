@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from ftkit.console import console
 from ftkit.data.check import Wording
@@ -45,18 +46,27 @@ class Looked:
     problem: str = ""
 
 
-def look_at_images(splits: Mapping[str, Split[ImageExample]], problems: Problems) -> dict[str, Split[ImageExample]]:
+def with_digest(example: Any, looked: Looked) -> Any:
+    """Returns an example with the digest of its pixels."""
+    return dataclasses.replace(example, digest=looked.digest)
+
+
+def look_at_images(
+    splits: Mapping[str, Split[Any]], problems: Problems, filled: Callable[[Any, Looked], Any] = with_digest
+) -> dict[str, Split[Any]]:
     """Decodes every image once.
 
     Args:
+        splits: of examples with `image` and `name`.
         problems: images that cannot be decoded are added as errors, tiny ones as warnings, each by file and row.
+        filled: an example and what looking at it gave -> the example that knows it.
 
     Returns:
         The splits, the `digest` of each image filled in.
     """
     total = sum(len(split) for split in splits.values())
     with _Bar(total) as bar, ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        return {name: _looked_at(split, threads, bar, problems) for name, split in splits.items()}
+        return {name: _looked_at(split, threads, bar, problems, filled) for name, split in splits.items()}
 
 
 def check_given(split: Split[ImageExample], problems: Problems) -> None:
@@ -74,13 +84,17 @@ def check_given(split: Split[ImageExample], problems: Problems) -> None:
 
 
 def _looked_at(
-    split: Split[ImageExample], threads: ThreadPoolExecutor, bar: _Bar, problems: Problems
+    split: Split[ImageExample],
+    threads: ThreadPoolExecutor,
+    bar: _Bar,
+    problems: Problems,
+    filled: Callable[[Any, Looked], Any],
 ) -> Split[ImageExample]:
     examples = []
     for chunk in _chunks(split.examples, _CHUNK):
         for example, looked in zip(chunk, threads.map(_look, chunk), strict=True):
             _report(example, looked, split, problems)
-            examples.append(dataclasses.replace(example, digest=looked.digest))
+            examples.append(filled(example, looked))
             bar.advance()
     return dataclasses.replace(split, examples=examples)
 

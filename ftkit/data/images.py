@@ -141,6 +141,28 @@ def open_image(source: ImageSource, name: str = "the image") -> Image.Image:
         return _decoded(image, name)
 
 
+def orientation_of(source: ImageSource) -> int:
+    """Returns how EXIF turns an image that can be opened: 1 not at all, 6 a quarter to the right ..., up to 8."""
+    from PIL import Image
+
+    if source is None:
+        return 1
+    if isinstance(source, Image.Image):
+        return _orientation(source)
+    with _opened(source, "the image") as image:
+        return _orientation(image)
+
+
+def _orientation(image: Image.Image) -> int:
+    from PIL import ExifTags
+
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _DAMAGED:
+        return 1
+    return found if found in range(1, 9) else 1
+
+
 def pixel_digest(image: Image.Image) -> str:
     """Returns a digest of an RGB image's size and pixels, 32 hex digits."""
     digest = hashlib.blake2b(f"{image.width}x{image.height}".encode(), digest_size=16)

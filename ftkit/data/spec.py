@@ -155,6 +155,11 @@ class DataSpec(BaseModel):
         return None
 
     @property
+    def annotated(self) -> bool:
+        """Whether rows are images with boxes, which several files may hold together, such as those of Pascal VOC."""
+        return False
+
+    @property
     def text_extensions(self) -> tuple[str, ...]:
         """Extensions of files with one text a line, beside `.txt`; none unless a kind has some."""
         return ()

@@ -14,4 +14,5 @@ def read_options(data: DataSpec) -> ReadOptions:
         header=data.header,
         text_extensions=data.text_extensions,
         media=data.media,
+        annotated=data.annotated,
     )

@@ -28,6 +28,7 @@ KINDS: dict[str, str] = {
     "automatic-speech-recognition": "ftkit.kinds.automatic_speech_recognition:KIND",
     "summarization": "ftkit.kinds.summarization:KIND",
     "fill-mask": "ftkit.kinds.fill_mask:KIND",
+    "object-detection": "ftkit.kinds.object_detection:KIND",
 }
 """Name -> `module:KIND`, imported when it is first asked for."""
 

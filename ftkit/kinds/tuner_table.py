@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.errors import ConfigError
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.table import find_kind, kind_names
-from ftkit.models.loading import body_prefixes
+from ftkit.models.loading import body_prefixes, class_names
 from ftkit.models.outputs import logits_of
 from ftkit.tuners.spec import METHODS, TunerSpec
 from ftkit.tuners.suits import check_suits
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _BERT_SIZES = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+_DETR_SIZES = {
+    **{"d_model": 8, "num_queries": 2, "encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 16},
+    **{"decoder_ffn_dim": 16, "encoder_attention_heads": 2, "decoder_attention_heads": 2},
+    "backbone_config": {
+        **{"model_type": "resnet", "embedding_size": 8, "hidden_sizes": [8], "depths": [1]},
+        **{"layer_type": "basic", "out_features": ["stage1"]},
+    },
+}
 # One model type stands for its family; tests/contracts goes through the others.
 _MODELS: dict[tuple[Modality, Family], tuple[str, dict[str, Any]]] = {
     ("text", "encoder"): ("bert", _BERT_SIZES),
@@ -41,6 +49,14 @@ _MODELS: dict[tuple[Modality, Family], tuple[str, dict[str, Any]]] = {
         },
     ),
 }
+_DETECTORS: dict[tuple[Modality, Family], tuple[str, dict[str, Any]]] = {
+    ("image", "encoder"): (
+        "yolos",
+        {**_BERT_SIZES, "image_size": [8, 8], "patch_size": 4, "num_detection_tokens": 2},
+    ),
+    ("image", "encoder-decoder"): ("detr", _DETR_SIZES),
+}
+"""Where the model types above have no head of a kind."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +101,14 @@ def _tiny_model(kind: Kind, family: Family) -> tuple[PreTrainedModel, list[str]]
     """Returns an untrained model, and its parameters outside of the body: a checkpoint would lack them."""
     import transformers
 
-    model_type, sizes = _MODELS[kind.reads, family]
+    auto_class, key = kind.task_adapters[family].auto_class, (kind.reads, family)
+    model_type, sizes = _MODELS.get(key, ("", {}))
+    if key in _DETECTORS and not class_names(auto_class, model_type):
+        model_type, sizes = _DETECTORS[key]
     config = transformers.AutoConfig.for_model(
         model_type, **sizes, vocab_size=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, num_labels=2
     )
-    model = getattr(transformers, kind.task_adapters[family].auto_class).from_config(config)
+    model = getattr(transformers, auto_class).from_config(config)
     if model.get_output_embeddings() is not None:  # it writes with what a checkpoint brings
         return model, []
     body = body_prefixes(model)

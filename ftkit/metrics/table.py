@@ -74,6 +74,11 @@ _FILL_MASK, _SUMMARIZATION = "fill-mask", "summarization"
 _ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 _NEXT_TOKENS = "text-generation"
 _PREFERENCES = "preference-tuning"
+_BOXES = "object-detection"
+_COCO_KEYS = (
+    *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
+    *("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"),
+)
 _TRANSCRIPTS = "automatic-speech-recognition"
 
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
@@ -266,6 +271,12 @@ METRICS: tuple[MetricEntry, ...] = (
     ),
     MetricEntry(name="exact_match", reference="ftkit.metrics.texts:ExactMatch", keys={_NEXT_TOKENS: ("exact_match",)}),
     MetricEntry(
+        name="average_precision",
+        reference="ftkit.metrics.detection:AveragePrecision",
+        keys={_BOXES: _COCO_KEYS},
+        inputs=(*PAIR, "num_labels"),
+    ),
+    MetricEntry(
         name="reward_accuracy",
         reference="ftkit.metrics.preferences:RewardAccuracy",
         keys={_PREFERENCES: ("reward_accuracy",)},
@@ -438,6 +449,18 @@ GROUPS: dict[str, MetricGroup] = {
             # What papers and leaderboards on speech report; cer where words have no spaces between them.
             primary="wer",
             gives=dict.fromkeys(PAIR, "texts"),
+        ),
+        MetricGroup(
+            name=_BOXES,
+            scorer="ftkit.metrics.detection_scorer:DetectionScorer",
+            arguments=("labels",),
+            defaults=("average_precision",),
+            # What papers and leaderboards report: it asks for the right label and for a tight box.
+            primary="ap",
+            gives={
+                "predictions": "of each image rows of label index, score, left, top, right, bottom",
+                "references": "of each image rows of label index, ignored, left, top, right, bottom, area",
+            },
         ),
         MetricGroup(name="loss"),
     )

@@ -25,6 +25,9 @@ class ImageRecipe:
         multiple_of: size -> what the image's side has to be a multiple of.
         dropouts: the keys that hold dropout probabilities.
         states_image_size: its config holds the image's side, which its position embeddings depend on.
+        states_both_sides: it holds height and width.
+        processor: the transformers class of its image processor.
+        image_sizes: size -> pixels of a side of what the model sees, unless it is told another number.
     """
 
     model_class: str
@@ -33,6 +36,9 @@ class ImageRecipe:
     config: Mapping[str, Any] = field(default_factory=dict)
     dropouts: tuple[str, ...] = ()
     states_image_size: bool = False
+    states_both_sides: bool = False
+    processor: str = "ViTImageProcessorPil"
+    image_sizes: Mapping[Size, int] = field(default_factory=lambda: IMAGE_SIZES)
 
 
 def make_image_checkpoint(
@@ -65,19 +71,21 @@ def make_image_checkpoint(
     import transformers
 
     recipe = IMAGE_RECIPES[architecture]
-    side = _checked_side(image_size or IMAGE_SIZES[size], recipe.multiple_of[size], architecture, size)
+    side = _checked_side(image_size or recipe.image_sizes[size], recipe.multiple_of[size], architecture, size)
     if dropout is not None and not recipe.dropouts:
         raise UserError(f"--dropout: a {architecture} has no dropout. Leave it out.")
     dropouts = dict.fromkeys(recipe.dropouts, 0.1 if dropout is None else dropout)
     # A network of convolutions sees images of any size, and its config states none.
-    stated = {"image_size": side} if recipe.states_image_size else {}
+    sides = [side, side] if recipe.states_both_sides else side
+    stated = {"image_size": sides} if recipe.states_image_size else {}
     sizes = {**recipe.sizes[size], **recipe.config, **dropouts, **stated}
     config = transformers.AutoConfig.for_model(architecture, **sizes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = getattr(transformers, recipe.model_class)(config)
     model.save_pretrained(folder)
-    transformers.ViTImageProcessorPil(size={"height": side, "width": side}).save_pretrained(folder)
+    processor = getattr(transformers, recipe.processor)
+    processor(size={"height": side, "width": side}).save_pretrained(folder)
     return {"image_size": side, "num_parameters": model.num_parameters()}
 
 
@@ -115,6 +123,35 @@ IMAGE_RECIPES: Mapping[str, ImageRecipe] = {
         multiple_of={"tiny": 8, "small": 16},
         dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
         states_image_size=True,
+    ),
+    "yolos": ImageRecipe(
+        "YolosModel",
+        {
+            "tiny": {
+                "hidden_size": 128,
+                "num_hidden_layers": 6,
+                "num_attention_heads": 4,
+                "intermediate_size": 256,
+                "patch_size": 16,
+                "num_detection_tokens": 100,
+            },
+            # YOLOS-S of arXiv 2106.00666, table 1.
+            "small": {
+                "hidden_size": 384,
+                "num_hidden_layers": 12,
+                "num_attention_heads": 6,
+                "intermediate_size": 1536,
+                "patch_size": 16,
+                "num_detection_tokens": 100,
+            },
+        },
+        multiple_of={"tiny": 16, "small": 16},
+        config={"use_mid_position_embeddings": False},
+        dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
+        states_image_size=True,
+        states_both_sides=True,
+        processor="YolosImageProcessorPil",
+        image_sizes={"tiny": 128, "small": 512},
     ),
     "resnet": ImageRecipe(
         "ResNetModel",

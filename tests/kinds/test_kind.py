@@ -39,6 +39,7 @@ INPUTS: dict[str, tuple[Any, Any]] = {
     "preference-tuning": ("my card", 5),
     "image-classification": (png(), 5),
     "audio-classification": (b"card", 5),
+    "object-detection": (png(), 5),
     "automatic-speech-recognition": (b"card", 5),
     "summarization": ("my card", ["my", "card"]),
     "multiple-choice": ({"question": "who left", "choices": ["my card", "rain"]}, {"question": "who left"}),

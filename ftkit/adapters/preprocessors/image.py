@@ -23,6 +23,16 @@ from ftkit.types import LabelSpace
 SQUARE = 16
 
 
+def num_squares(shape: tuple[int, int, int]) -> int:
+    """Returns how many squares of 16 x 16 pixels an image holds, those at its edges whole.
+
+    Args:
+        shape: channels, height, width.
+    """
+    _, height, width = shape
+    return math.ceil(height / SQUARE) * math.ceil(width / SQUARE)
+
+
 @dataclass(frozen=True)
 class ImageRows:
     """Rows that hold an image's file or bytes, never its pixels: a million of them fit into memory.
@@ -74,8 +84,7 @@ class ImagePreprocessor(PreprocessorBase):
     @property
     def cost(self) -> int:
         """Squares of 16 x 16 pixels in an image as the model sees it."""
-        _, height, width = self.shape
-        return math.ceil(height / SQUARE) * math.ceil(width / SQUARE)
+        return num_squares(self.shape)
 
     def fit(self, examples: Sequence[ImageExample]) -> None:
         """Makes sure, before a run, that the model reads what its processor makes."""

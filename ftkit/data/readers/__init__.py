@@ -12,6 +12,8 @@ from typing import Any
 
 from ftkit.data.readers.compression import format_suffix, is_compressed, unpacking
 from ftkit.data.readers.conversions import no_reader
+from ftkit.data.readers.layouts import fingerprint as layout_fingerprint
+from ftkit.data.readers.layouts import layout_of
 from ftkit.data.readers.saved_dataset import is_saved
 from ftkit.data.readers.saved_dataset import read as read_saved
 from ftkit.data.readers.table import ReadOptions, RowStream, Table
@@ -79,6 +81,8 @@ def open_table(source: Source, options: ReadOptions | None = None) -> Table:
     options = options or ReadOptions()
     if is_folder(source) and is_saved(path_of(source)):
         return read_saved(path_of(source))
+    if options.annotated and (layout := layout_of(path_of(source))) is not None:
+        return layout.read(path_of(source), options)
     if options.media is not None and is_folder(source):
         return _folder_reader().read(path_of(source), options)
     path = resolve(source)
@@ -107,6 +111,8 @@ def fingerprint(source: Source) -> str:
         return hashlib.sha256(both.encode()).hexdigest()
     if is_folder(source):
         return _folder_reader().fingerprint(path_of(source))
+    if (layout := layout_of(path_of(source))) is not None:
+        return layout_fingerprint(path_of(source), layout)
     digest = hashlib.sha256()
     with open(resolve(source), "rb") as file:
         while chunk := file.read(1 << 20):

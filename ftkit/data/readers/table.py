@@ -20,6 +20,7 @@ class ReadOptions:
         header: whether the first row of csv, tsv and xlsx files names the columns.
         text_extensions: extensions of files with one text a line beside `.txt`, such as `.de`.
         media: what the rows' files hold, `image` or `audio`, where rows are files: then a folder of them is read too.
+        annotated: whether boxes are read, too: then folders and lists may be those of a layout; see `layouts`.
         on_unreadable: is told of rows that cannot be read, which are then left out, where a format lets its reader go
             on behind them; None: they are errors.
     """
@@ -29,6 +30,7 @@ class ReadOptions:
     header: bool = True
     text_extensions: tuple[str, ...] = ()
     media: str | None = None
+    annotated: bool = False
     on_unreadable: Callable[[DataError], None] | None = None
 
     def refuse(self, error: DataError) -> None:

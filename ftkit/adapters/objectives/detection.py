@@ -1,0 +1,159 @@
+"""Boxes with labels, found by detectors that answer a fixed number of queries: YOLOS, DETR and its like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ftkit.adapters.objectives.tags import ragged
+from ftkit.adapters.preprocessors.detection import SIZES, TARGETS, DetectionPreprocessor
+from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
+from ftkit.adapters.task_adapter import ObjectiveBase, Prediction
+from ftkit.data.boxes import DetectionExample
+from ftkit.errors import CheckpointError, name_list
+from ftkit.models.loading import LoadedModel, load_with_head
+from ftkit.models.spec import CheckpointSpec
+from ftkit.types import LabelSpace
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+MOST_FOUND = 100
+"""Boxes that are kept of an image, those of the highest scores: so many does the metric of COCO read."""
+
+SUPPORTED = ("yolos", "detr")
+"""Model types whose loss can be summed image by image; see `detection_loss`, which imports torch."""
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+class DetectionObjective(ObjectiveBase):
+    """Object detection with transformers' own heads and losses."""
+
+    options: ClassVar[tuple[str, ...]] = ("threshold", "category_ids")
+
+    def __init__(
+        self,
+        preprocessor: DetectionPreprocessor,
+        auto_class: str,
+        *,
+        threshold: float = 0.0,
+        category_ids: Sequence[int | str] | None = None,
+    ) -> None:
+        """Makes the objective.
+
+        Args:
+            threshold: predictions of a lower score are not written.
+            category_ids: what the user's files call each label, in output order; None: by its name.
+        """
+        assert preprocessor.labels is not None
+        self.preprocessor, self.auto_class = preprocessor, auto_class
+        self.labels: LabelSpace = preprocessor.labels
+        self.threshold, self.category_ids = threshold, category_ids
+
+    @classmethod
+    def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
+        """Refuses a model type whose detector is not known, before any weight is read.
+
+        Raises:
+            CheckpointError: it is none of `SUPPORTED`.
+        """
+        if spec.model_type not in SUPPORTED:
+            raise CheckpointError(
+                f"model.checkpoint: object detection does not train checkpoints of type {spec.model_type!r}, such as "
+                f"{spec.name!r}. Start from another one: it works with {name_list(SUPPORTED)}."
+            )
+
+    def build(self) -> LoadedModel:
+        """Loads the checkpoint in float32 with a head for the labels, and the loss of each image for its own.
+
+        Raises:
+            CheckpointError: its weights cannot be read, or more than a head is missing.
+        """
+        from ftkit.adapters.objectives.detection_loss import LOSSES
+
+        spec = self.preprocessor.spec
+        loaded = load_with_head(
+            self.auto_class,
+            spec,
+            num_labels=len(self.labels),
+            id2label=self.labels.id2label,
+            label2id=self.labels.label2id,
+        )
+        loaded.model.loss_function = LOSSES[spec.model_type](self.preprocessor.boxes_per_image or 1.0)
+        return loaded
+
+    def count_items(self, encoded: Encoded) -> int:
+        """Returns the number of boxes; 1 where there is none, so that images without boxes have a mean, too."""
+        examples: Sequence[DetectionExample] = encoded.rows.examples
+        return max(1, sum(len(example.learnt) for example in examples))
+
+    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        """Returns each image's loss, summed over its boxes: (B,)."""
+        return outputs.loss
+
+    def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
+        """Returns `predictions` (B, K, 6) of each image's surest boxes, and `loss` (B,) with targets.
+
+        A row is the label's index, the score, left, top, right and bottom in pixels of the image as it is.
+        """
+        import torch
+
+        outputs = model(**batch.inputs)
+        found = self.preprocessor.processor.post_process_object_detection(
+            outputs, threshold=-1.0, target_sizes=batch.extras[SIZES]
+        )
+        rows = [torch.cat([torch.stack([one["labels"], one["scores"]], 1), one["boxes"]], 1) for one in found]
+        best = [row[row[:, 1].argsort(descending=True, stable=True)[:MOST_FOUND]] for row in rows]
+        loss = {"loss": outputs.loss} if TARGETS in batch.inputs else {}
+        return {"predictions": torch.stack(best).float(), **loss}
+
+    def finish(self, arrays: Arrays, encoded: Encoded, start: int, stop: int) -> Arrays:
+        """Returns `predictions` as (N,) of arrays (K, 6), the form of `references`; a row is an image."""
+        return {**arrays, "predictions": ragged(arrays["predictions"])}
+
+    def references(self, examples: Sequence[DetectionExample]) -> np.ndarray:
+        """Returns the boxes of each image, (N,) of arrays (K, 7).
+
+        A row is the label's index, 1 of what is ignored, left, top, right, bottom, and the area.
+        """
+        return ragged(
+            np.array([self._reference(box) for box in example.boxes or ()], np.float64).reshape(-1, 7)
+            for example in examples
+        )
+
+    def _reference(self, box: Any) -> tuple[float, ...]:
+        left, top, right, bottom = box.numbers
+        area = (right - left) * (bottom - top) if box.area is None else box.area
+        return (self.labels.index(box.label), float(box.ignored), left, top, right, bottom, area)
+
+    def decode(self, arrays: Arrays, examples: Sequence[DetectionExample]) -> list[Prediction]:
+        """Returns `objects` of each image, the surest first: `label`, `score` and `box`, corners in pixels.
+
+        Where the user's files number their labels, an object has its `category_id`, too.
+        """
+        return [
+            {"objects": [self._object(row) for row in rows if row[1] >= self.threshold]}
+            for rows in arrays["predictions"]
+        ]
+
+    def _object(self, row_6: np.ndarray) -> dict[str, Any]:
+        label, score, *corners = row_6.tolist()
+        own = {} if self.category_ids is None else {"category_id": self.category_ids[int(label)]}
+        return {
+            "label": self.labels.names[int(label)],
+            **own,
+            "score": score,
+            "box": dict(zip(CORNERS, corners, strict=True)),
+        }
+
+    def no_prediction(self, example: Any = None) -> Prediction:
+        """Returns an image without `objects`."""
+        return {"objects": None}
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns the class that loads the model."""
+        return {"auto_class": self.auto_class}

@@ -1,0 +1,137 @@
+"""The losses of transformers' detectors, image by image and not yet divided.
+
+transformers computes the loss of a micro-batch and divides it by the boxes in it: where an optimizer step is made of
+several, on several ranks, an image among few boxes would count more than one among many. Here each image has the sum
+over its boxes, in transformers' own terms, and whoever trains divides once, by the boxes of a whole step.
+
+Matching and terms are transformers' own: DETR (arXiv 2005.12872), Deformable DETR (arXiv 2010.04159), RT-DETR (arXiv
+2304.08069). A model calls its `loss_function` with all that it needs: intermediate layers, denoising queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+Targets = Sequence[Mapping[str, torch.Tensor]]
+Layer = Mapping[str, torch.Tensor]
+"""`logits` (B, Q, L) and `pred_boxes` (B, Q, 4)."""
+Matches = Sequence[tuple[torch.Tensor, torch.Tensor]]
+"""Of each image, which predictions answer which of its boxes."""
+LossFunction = Callable[..., tuple[torch.Tensor, dict[str, Any], Any]]
+
+
+def no_object_share(boxes_per_image: float, num_queries: int, eos_coefficient: float) -> float:
+    """Returns what the cross-entropy of all queries, summed, is weighed with beside sums over boxes.
+
+    DETR divides the boxes' terms by the boxes, and the cross-entropy by the weights of all queries: 1 of one that
+    answers a box, the coefficient of one that answers none. Over the training data both divisors are known, so one
+    division by the boxes of a step is right for both sums, if the second is multiplied with this first.
+
+    Example: 2 boxes an image, 100 queries, a coefficient of 0.1: 2 / (2 + 98 x 0.1) = 0.169.
+    """
+    matched = min(boxes_per_image, num_queries)
+    return boxes_per_image / (matched + eos_coefficient * (num_queries - matched))
+
+
+def softmax_losses(boxes_per_image: float) -> LossFunction:
+    """Returns the loss of DETR and YOLOS, as transformers' `ForObjectDetectionLoss` but for the division.
+
+    Args:
+        boxes_per_image: of the training data.
+    """
+    from transformers.loss.loss_for_object_detection import HungarianMatcher, ImageLoss
+
+    def losses(
+        logits: torch.Tensor,
+        labels: Targets,
+        device: torch.device,
+        pred_boxes: torch.Tensor,
+        config: Any,
+        outputs_class: Any = None,
+        outputs_coord: Any = None,
+        **_: Any,
+    ) -> tuple[torch.Tensor, dict[str, Any], Any]:
+        matcher = HungarianMatcher(config.class_cost, config.bbox_cost, config.giou_cost)
+        criterion = ImageLoss(matcher, config.num_labels, config.eos_coefficient, ["labels", "boxes"]).to(device)
+        share = no_object_share(boxes_per_image, logits.shape[1], config.eos_coefficient)
+
+        def of_image(layer: Layer, targets: Targets, matches: Matches) -> torch.Tensor:
+            num_queries, num_matched = layer["logits"].shape[1], len(matches[0][0])
+            weight = num_matched + config.eos_coefficient * (num_queries - num_matched)
+            found = criterion.loss_labels(layer, targets, matches, 1)
+            return found["loss_ce"] * weight * share + _of_boxes(criterion, layer, targets, matches, config)
+
+        layers = _layers(logits, pred_boxes, config, outputs_class, outputs_coord)
+        return _summed(layers, labels, matcher, of_image), {}, None
+
+    return losses
+
+
+def focal_losses(boxes_per_image: float) -> LossFunction:
+    """Returns the loss of deformable and conditional DETR, as `DeformableDetrForObjectDetectionLoss` sums it."""
+    from transformers.loss.loss_deformable_detr import DeformableDetrHungarianMatcher, DeformableDetrImageLoss
+
+    def losses(
+        logits: torch.Tensor,
+        labels: Targets,
+        device: torch.device,
+        pred_boxes: torch.Tensor,
+        config: Any,
+        outputs_class: Any = None,
+        outputs_coord: Any = None,
+        **_: Any,
+    ) -> tuple[torch.Tensor, dict[str, Any], Any]:
+        matcher = DeformableDetrHungarianMatcher(config.class_cost, config.bbox_cost, config.giou_cost)
+        criterion = DeformableDetrImageLoss(matcher, config.num_labels, config.focal_alpha, ["labels", "boxes"])
+
+        def of_image(layer: Layer, targets: Targets, matches: Matches) -> torch.Tensor:
+            found = criterion.loss_labels(layer, targets, matches, 1)
+            return found["loss_ce"] + _of_boxes(criterion, layer, targets, matches, config)
+
+        layers = _layers(logits, pred_boxes, config, outputs_class, outputs_coord)
+        return _summed(layers, labels, matcher, of_image), {}, None
+
+    return losses
+
+
+LOSSES: Mapping[str, Callable[[float], LossFunction]] = {
+    "yolos": softmax_losses,
+    "detr": softmax_losses,
+}
+"""Model type -> what makes its loss."""
+
+
+def _layers(logits: Any, pred_boxes: Any, config: Any, outputs_class: Any, outputs_coord: Any) -> list[Layer]:
+    """Returns the last layer, and where the config asks for it those before, first to last."""
+    last = {"logits": logits.float(), "pred_boxes": pred_boxes.float()}
+    if not config.auxiliary_loss or outputs_class is None:
+        return [last]
+    before = zip(outputs_class[:-1], outputs_coord[:-1], strict=True)
+    return [last, *({"logits": one.float(), "pred_boxes": other.float()} for one, other in before)]
+
+
+def _of_boxes(criterion: Any, layer: Layer, targets: Targets, matches: Matches, config: Any) -> torch.Tensor:
+    found = criterion.loss_boxes(layer, targets, matches, 1)
+    return config.bbox_loss_coefficient * found["loss_bbox"] + config.giou_loss_coefficient * found["loss_giou"]
+
+
+def _summed(
+    layers: Sequence[Layer],
+    targets: Targets,
+    matcher: Callable[[Layer, Targets], Matches],
+    of_image: Callable[[Layer, Targets, Matches], torch.Tensor],
+) -> torch.Tensor:
+    """Returns the loss of each image over all layers, (B,)."""
+    with torch.autocast(targets[0]["boxes"].device.type, enabled=False):
+        total = torch.zeros(len(targets), device=layers[0]["logits"].device)
+        for layer in layers:
+            matches = matcher(layer, targets)
+            images = [
+                of_image({name: part[place : place + 1] for name, part in layer.items()}, [target], [match])
+                for place, (target, match) in enumerate(zip(targets, matches, strict=True))
+            ]
+            total = total + torch.stack(images)
+        return total

@@ -1,0 +1,310 @@
+"""Object detection: an image, and a box and a label for everything in it that is to be found."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from ftkit.adapters.spec import TaskAdapterSpec
+from ftkit.data.box_cells import boxes_of, format_of, stated_size_of
+from ftkit.data.box_check import OnBadBox, look_at_boxes
+from ftkit.data.boxes import Box, BoxFormat, DetectionExample, label_names_of
+from ftkit.data.cells import WrongCell, describe, single
+from ftkit.data.check import Problems
+from ftkit.data.image_check import check_given
+from ftkit.data.images import ImageSource, image_name, image_source
+from ftkit.data.readers import Table
+from ftkit.data.row_cells import RowCells
+from ftkit.data.spec import DataSpec
+from ftkit.errors import ConfigError, DataError, did_you_mean, name_list
+from ftkit.kinds import image_classification
+from ftkit.kinds.kind import Kind, Plain, Role, Settings
+from ftkit.kinds.label_settings import check_name_lengths, saved_labels
+from ftkit.kinds.refusals import no_virtual_tokens
+from ftkit.kinds.task import Task
+from ftkit.metrics.table import GROUPS
+from ftkit.models.spec import CheckpointSpec
+from ftkit.types import LabelSpace, Split, natural_sort
+
+_NO_BOXES: tuple[Box, ...] = ()
+
+FEW_BOXES = 10
+"""Of a label with fewer boxes in train little can be learnt."""
+
+
+class ObjectDetectionData(DataSpec):
+    """The `data` section of object detection."""
+
+    labels: tuple[str, ...] | None = Field(
+        None, description="All label names, in output order. Default: those of train, sorted naturally."
+    )
+    box_format: BoxFormat | None = Field(
+        None,
+        description="How four numbers say a box: voc, xyxy, xywh (COCO), cxcywh, or in shares of the image xyxyn, "
+        "xywhn, cxcywhn (YOLO). Default: what the files' layout says, or what can be proven.",
+    )
+    on_bad_box: OnBadBox = Field(
+        "error",
+        description="A box outside of its image or without an area is an error, or left out (skip).",
+    )
+    image_size: int | None = Field(
+        None,
+        ge=32,
+        description="Pixels of a side of the square that every image becomes. Default: as the checkpoint's processor "
+        "says.",
+    )
+    threshold: float = Field(
+        0.0, ge=0, lt=1, description="Predictions of a lower score are not written; scores read all of them."
+    )
+
+    @property
+    def media(self) -> str:
+        """Rows name images."""
+        return "image"
+
+    @property
+    def annotated(self) -> bool:
+        """Images have boxes."""
+        return True
+
+
+# --- rows -> examples ---------------------------------------------------------------------------------------
+
+
+def read_examples(
+    table: Table, task: Task, columns: Mapping[str, str], data: ObjectDetectionData, *, with_labels: bool
+) -> Iterator[DetectionExample]:
+    """Turns rows into examples one by one; no image is opened.
+
+    Args:
+        columns: role -> column.
+        with_labels: False for rows that are only to be predicted; they need no boxes.
+
+    Raises:
+        DataError: a column is not in the file.
+    """
+    if task.prepare is None:
+        for role in ("image", "objects") if with_labels else ("image",):
+            if columns[role] not in table.columns:
+                raise table.missing_column(columns[role], role=role)
+    for position, row in enumerate(table.rows):
+        cells = RowCells(task.prepared(row.values), columns)
+        name = image_name(cells.get("image"), position)
+        objects = cells.get("objects") if with_labels else None
+        yield DetectionExample(
+            id=cells.id(position if row.line else name),
+            image=cells.read("image", functools.partial(_image, folder=table.folder), None),
+            name=name,
+            boxes=cells.read("objects", boxes_of, _NO_BOXES) if with_labels else None,
+            box_format=format_of(objects),
+            stated_size=stated_size_of(objects),
+            line=row.line,
+            group=cells.group(),
+            cell_errors=cells.errors,
+        )
+
+
+def _image(cell: Any, folder: Path | None) -> ImageSource:
+    cell = single(cell)
+    try:
+        return image_source(cell, folder)
+    except TypeError:
+        raise WrongCell(describe(cell), "write the path of an image, or the bytes of its file", cell=cell) from None
+
+
+# --- checks -------------------------------------------------------------------------------------------------
+
+
+def normalize(
+    splits: Mapping[str, Split], task: Task, data: ObjectDetectionData, problems: Problems
+) -> tuple[Mapping[str, Split], ObjectDetectionData]:
+    """Looks at every image once, and brings boxes into pixels; the data section tells a format that was proven."""
+    looked, found = look_at_boxes(splits, problems, box_format=data.box_format, on_bad_box=data.on_bad_box)
+    return looked, data.model_copy(update={"box_format": found})
+
+
+def labels_of(train: Split, task: Task, data: ObjectDetectionData) -> LabelSpace:
+    """Returns the label names in output order: as declared, else those of train, sorted naturally.
+
+    Raises:
+        ConfigError: a name is given twice or monstrous.
+    """
+    declared = data.labels if data.labels is not None else task.labels
+    if declared is None:
+        return LabelSpace(
+            tuple(natural_sort({name for example in train.examples for name in label_names_of(example)}))
+        )
+    twice = [name for name, count in Counter(declared).items() if count > 1]
+    if twice:
+        raise ConfigError(f"data.labels: {twice[0]!r} is given twice; every output needs a name of its own.")
+    check_name_lengths(declared, "data.labels")
+    return LabelSpace(tuple(declared))
+
+
+def check(
+    splits: Mapping[str, Split], labels: LabelSpace, task: Task, data: ObjectDetectionData, problems: Problems
+) -> None:
+    """Reports everything that is wrong with the boxes of a run, and tells of images without any."""
+    for split in splits.values():
+        _check_labels(split, labels, problems)
+        _check_counts(split, problems)
+    if "train" in splits:
+        _check_train(splits["train"], labels, problems)
+    _check_shared(splits, problems)
+
+
+def check_known_labels(split: Split, labels: LabelSpace, problems: Problems) -> None:
+    """Reports labels of rows to be scored that a finished run cannot predict; `check` has done so."""
+
+
+def _check_labels(split: Split, labels: LabelSpace, problems: Problems) -> None:
+    for example in split.examples:
+        for name in label_names_of(example):
+            if name not in labels:
+                problems.error(
+                    f"{split.name}: the label {name!r} is none of those that can be predicted."
+                    f"{did_you_mean(name, labels.names)}",
+                    where=split.where(example),
+                    remedy=f"correct it, or name all labels in data.labels; known are {name_list(labels.names)}",
+                    kind=f"{split.name}: unknown label {name}",
+                )
+
+
+def _check_counts(split: Split, problems: Problems) -> None:
+    counts = [len(example.boxes or ()) for example in split.examples]
+    if counts and not any(counts):
+        problems.error(
+            f"{split.name}: there is no box in any of {len(counts):,} images",
+            where=split.source,
+            remedy="check that the annotations belong to these images",
+        )
+    elif empty := counts.count(0):
+        problems.warn(
+            f"{split.name}: {empty:,} of {len(counts):,} images hold no box; they are kept, as images in which "
+            "there is nothing to find",
+            where=split.source,
+            remedy="leave out images that nobody has annotated yet",
+        )
+
+
+def _check_train(train: Split, labels: LabelSpace, problems: Problems) -> None:
+    counts = Counter(box.label for example in train.examples for box in example.learnt)
+    for name in labels.names:
+        if counts[name] < FEW_BOXES:
+            problems.warn(
+                f"train: the label {name!r} has {counts[name]} boxes to learn from",
+                where=train.source,
+                remedy="annotate more of it",
+                kind="train: few boxes of a label",
+            )
+
+
+def _check_shared(splits: Mapping[str, Split], problems: Problems) -> None:
+    """Tells of images that are scored and trained on."""
+    known = {example.digest: example for example in splits["train"].examples} if "train" in splits else {}
+    for name in ("validation", "test"):
+        for example in splits[name].examples if name in splits else ():
+            if example.digest in known:
+                problems.warn(
+                    f"{name}: images that train holds, too, pixel for pixel: what is scored on them means nothing",
+                    where=splits[name].where(example),
+                    remedy="leave them out of one of the two",
+                    kind=f"{name}: shared with train",
+                )
+
+
+# --- adapter and people -------------------------------------------------------------------------------------
+
+
+def input_example(position: int, item: Any) -> DetectionExample:
+    """Returns an input of `Predictor.predict` as an example: a path, the bytes of a file, or a Pillow image.
+
+    Raises:
+        DataError: it is none of them.
+    """
+    found = image_classification.input_example(position, item)
+    return DetectionExample(id=found.id, image=found.image, name=found.name, line=found.line)
+
+
+def adapter_options(train: Split, labels: LabelSpace, data: ObjectDetectionData, settings: Settings) -> dict[str, Any]:
+    """Returns what the adapter is made with, all of it saved with the run.
+
+    Raises:
+        DataError: one label has two numbers, or names, in the user's files.
+    """
+    return {
+        "image_size": data.image_size,
+        "threshold": data.threshold,
+        "category_ids": _category_ids(train, labels),
+    }
+
+
+def _category_ids(train: Split, labels: LabelSpace) -> list[int | str] | None:
+    """Returns what the user's files call each label, in output order; None where that is its name."""
+    found: dict[str, int | str] = {}
+    for example in train.examples:
+        for box in example.boxes or ():
+            if box.category is not None and found.setdefault(box.label, box.category) != box.category:
+                raise DataError(
+                    f"{train.where(example)}: the label {box.label!r} has the numbers {found[box.label]!r} and "
+                    f"{box.category!r}. Give every label one number."
+                )
+    return [found.get(name, name) for name in labels.names] if found else None
+
+
+def of_plain_checkpoint(
+    labels: LabelSpace | None, spec: CheckpointSpec, data: ObjectDetectionData, where: str
+) -> Plain:
+    """Returns the labels, and how images are resized."""
+    return Plain(labels=labels, options={"image_size": data.image_size, "threshold": data.threshold})
+
+
+def probe(position: int) -> DetectionExample:
+    """Returns a made-up image with nothing in it."""
+    from PIL import Image
+
+    image = Image.new("RGB", (256, 192), "grey")
+    return DetectionExample(
+        id=position, image=image, name="made up", boxes=(), width=256, height=192, line=position + 1
+    )
+
+
+_ADAPTER = TaskAdapterSpec(
+    preprocessor="ftkit.adapters.preprocessors.detection:DetectionPreprocessor",
+    objective="ftkit.adapters.objectives.detection:DetectionObjective",
+    auto_class="AutoModelForObjectDetection",
+    usage="load",
+    peft_task=None,
+    refuses=no_virtual_tokens("virtual tokens stand before a text, and an image is none"),
+)
+
+KIND = Kind(
+    name="object-detection",
+    reads="image",
+    roles={
+        "image": Role(description="the path of the image, or its bytes", column="image"),
+        "objects": Role(description="the boxes of the image and their labels", column="objects"),
+        "id": Role(description="the row's own id, kept in predictions"),
+    },
+    data=ObjectDetectionData,
+    read=read_examples,
+    names_of=label_names_of,
+    normalize=normalize,
+    labels=labels_of,
+    saved_labels=saved_labels,
+    check=check,
+    check_inputs=check_given,
+    check_known_labels=check_known_labels,
+    input_example=input_example,
+    probe=probe,
+    adapter_options=adapter_options,
+    of_plain_checkpoint=of_plain_checkpoint,
+    # transformers calls DETR and its like encoder-decoders, and YOLOS an encoder.
+    task_adapters={"encoder": _ADAPTER, "encoder-decoder": _ADAPTER},
+    metrics=GROUPS["object-detection"],
+)

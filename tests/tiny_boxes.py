@@ -1,0 +1,112 @@
+"""Pictures of coloured rectangles with their boxes, in the layouts of the field, each made in milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tiny_images import SIDE, Recipe, make_from
+
+COLOURS = {"circle": (200, 40, 40), "square": (40, 40, 200)}
+WIDTH, HEIGHT = 60, 40
+
+Found = tuple[str, int, int, int, int]
+"""A label, left, top, right and bottom in pixels from 0, the last two not included."""
+
+
+def drawn(number: int) -> list[Found]:
+    """Returns what is in picture `number`: nothing in every fifth, else one or two things."""
+    draws = np.random.default_rng(number)
+    found: list[Found] = []
+    for label in list(COLOURS)[: 0 if number % 5 == 4 else 1 + number % 2]:
+        left, top = int(draws.integers(0, 30)), int(draws.integers(0, 20))
+        found.append((label, left, top, left + 20, top + 16))
+    return found
+
+
+def write_picture(path: Path, found: Sequence[Found]) -> None:
+    """Writes a picture of 60 x 40 pixels."""
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    for label, left, top, right, bottom in found:
+        ImageDraw.Draw(image).rectangle((left, top, right - 1, bottom - 1), fill=COLOURS[label])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+def voc_xml(
+    name: str, found: Sequence[Found], *, size: tuple[int, int] = (WIDTH, HEIGHT), difficult: Sequence[int] = ()
+) -> str:
+    """Returns an annotation of Pascal VOC, 1-based with the last pixel included."""
+    objects = "".join(
+        f"<object><name>{label}</name><difficult>{int(place in difficult)}</difficult><bndbox><xmin>{left + 1}</xmin>"
+        f"<ymin>{top + 1}</ymin><xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>"
+        for place, (label, left, top, right, bottom) in enumerate(found)
+    )
+    sides = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>"
+    return f"<annotation><filename>{name}</filename>{sides}{objects}</annotation>"
+
+
+def make_voc(folder: Path, numbers: Sequence[int] = range(8)) -> Path:
+    """Writes Annotations/, JPEGImages/ and ImageSets/Main/train.txt, and returns the folder."""
+    (folder / "Annotations").mkdir(parents=True)
+    for number in numbers:
+        write_picture(folder / "JPEGImages" / f"{number}.png", drawn(number))
+        (folder / "Annotations" / f"{number}.xml").write_text(voc_xml(f"{number}.png", drawn(number)))
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    (folder / "ImageSets" / "Main" / "train.txt").write_text("".join(f"{number}\n" for number in numbers))
+    return folder
+
+
+def make_checkpoint(model_type: str, folder: Path, **config: Any) -> Path:
+    """Writes a checkpoint without a head, that finds up to five things, and returns its folder."""
+    return make_from(RECIPES[model_type], model_type, folder, **config)
+
+
+RECIPES: dict[str, Recipe] = {
+    "yolos": Recipe(
+        "YolosModel",
+        "YolosImageProcessorPil",
+        {
+            "hidden_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 32,
+            "image_size": [SIDE, SIDE],
+            "patch_size": 8,
+            "num_detection_tokens": 5,
+            "use_mid_position_embeddings": False,
+            "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0,
+        },
+    ),
+    "detr": Recipe(
+        "DetrModel",
+        "DetrImageProcessorPil",
+        {
+            "backbone_config": {
+                "model_type": "resnet",
+                "embedding_size": 8,
+                "hidden_sizes": [8, 16],
+                "depths": [1, 1],
+                "layer_type": "basic",
+                "out_features": ["stage2"],
+            },
+            "d_model": 16,
+            "num_queries": 5,
+            "encoder_layers": 1,
+            "decoder_layers": 2,
+            "encoder_attention_heads": 2,
+            "decoder_attention_heads": 2,
+            "encoder_ffn_dim": 32,
+            "decoder_ffn_dim": 32,
+            "dropout": 0.0,
+            "auxiliary_loss": True,
+        },
+    ),
+}
+"""Model type -> recipe."""
