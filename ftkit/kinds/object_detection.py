@@ -218,6 +218,16 @@ def _check_shared(splits: Mapping[str, Split], problems: Problems) -> None:
                 )
 
 
+def described(split: Split) -> list[str]:
+    """Returns how many boxes of each label there are, and how many images without any."""
+    counts = Counter(box.label for example in split.examples for box in example.boxes or ())
+    ignored = sum(box.ignored for example in split.examples for box in example.boxes or ())
+    empty = sum(not example.boxes for example in split.examples)
+    each = ", ".join(f"{count:,} {name}" for name, count in counts.most_common(12))
+    lines = [f"{sum(counts.values()):,} boxes: {each}; {empty:,} images without any"]
+    return [*lines, f"{ignored:,} of them difficult or crowds, kept out of the loss"] if ignored else lines
+
+
 # --- adapter and people -------------------------------------------------------------------------------------
 
 
@@ -300,6 +310,7 @@ KIND = Kind(
     check=check,
     check_inputs=check_given,
     check_known_labels=check_known_labels,
+    describe=described,
     input_example=input_example,
     probe=probe,
     adapter_options=adapter_options,
