@@ -97,11 +97,17 @@ class SimilarityColumns:
     score: str | None = None
     negatives: tuple[str, ...] = ()
 
-    def told(self) -> str:
+    def told(self, table: Table) -> str:
         """Returns it in words: `scored pairs: 'sentence1' and 'sentence2' with 'score'`."""
         more = "" if self.score is None else f" with {self.score!r}"
         less = f", less alike: {name_list(self.negatives)}" if self.negatives else ""
-        return f"{self.form.replace('-', ' ')}: {self.text!r} and {self.text_pair!r}{more}{less}"
+        found = f"{self.form.replace('-', ' ')}: {self.text!r} and {self.text_pair!r}{more}{less}"
+        row = next(iter(table.rows), None)
+        numbers = [name for name in table.columns if row is not None and _is_number(row.values.get(name))]
+        numbers = [name for name in numbers if name not in (self.text, self.text_pair)]
+        if self.form != "pairs" or not numbers:
+            return found
+        return f"{found}; if {numbers[0]!r} is how alike they are, say data.columns.score: {numbers[0]}"
 
 
 def find_columns(
@@ -154,11 +160,16 @@ def _text_columns(table: Table, given: Mapping[str, str | tuple[str, ...]]) -> t
         named = {**dict(zip(("text", "text_pair"), pair, strict=True)), **said}
         if named["text"] != named["text_pair"] and set(named.values()) <= set(table.columns):
             return str(named["text"]), str(named["text_pair"])
+    fix = "name them: data.columns: {text: COLUMN, text_pair: COLUMN}"
+    if table.hint:  # no header that names columns
+        fix = (
+            "data.header: false; the first two columns are the texts then, unless data.columns says others, such as {"
+        )
+        fix += "text: 1, text_pair: 2}"
     raise DataError(
         f"{table.source}: the columns {name_list(table.columns)} are none that are known to hold two texts, such as "
-        f"'sentence1' and 'sentence2' or 'anchor' and 'positive'. {table.hint}".rstrip()
-        + "\nFix: name them: data.columns: {text: COLUMN, text_pair: COLUMN}; by position, such as {text: 0, "
-        "text_pair: 1}, with data.header: false, where the file has no header."
+        f"'sentence1' and 'sentence2' or 'anchor' and 'positive'. {table.hint.partition(' Fix:')[0]}".rstrip()
+        + f"\nFix: {fix}."
     )
 
 

@@ -134,8 +134,8 @@ def check_has_others(plan: StepPlan) -> None:
     if min(map(len, plan.steps(0))) // in_step >= 2:
         return
     raise ConfigError(
-        "train.per_device_train_batch_size: the loss compares the rows of a micro-batch with one another, and one of "
-        f"{len(plan.costs):,} rows in {plan.num_steps:,} steps of {in_step} would hold a single row. Say 2 or more"
+        "train.per_device_train_batch_size: the loss compares the rows of a micro-batch with one another, and some "
+        "would hold a single row. Say 2 or more"
         + (
             f", and fewer in all: {len(plan.costs):,} rows do not suffice for {in_step} micro-batches in a step "
             "(processes x train.gradient_accumulation_steps)."

@@ -105,7 +105,7 @@ def found_in_files(task: Task, data: SentenceSimilarityData) -> SentenceSimilari
     given = {**task.columns, **data.columns}
     found = find_columns(table, given, data.format)
     if not {*_TEXT_ROLES} <= set(given) or data.format is None:
-        note(f"{table.source} holds {found.told()}")
+        note(f"{table.source} holds {found.told(table)}")
     columns: dict[str, Any] = {**data.columns, "text": found.text, "text_pair": found.text_pair}
     if found.score is not None:
         columns["score"] = found.score

@@ -116,6 +116,17 @@ def test_columns_that_are_not_there(text: str, options: dict[str, Any], message:
     assert message in str(caught.value)
 
 
+def test_what_is_found_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Scores in a column of an unknown name are not passed over in silence; nor is a header that is none."""
+    (tmp_path / "a.csv").write_text("text1,text2,gold\na,b,3.5\n")
+    assert read(tmp_path / "a.csv")[1].format == "pairs"
+    told = " ".join(capsys.readouterr().err.split())
+    assert "holds pairs: 'text1' and 'text2'; if 'gold' is how alike they are, say data.columns.score: gold" in told
+    (tmp_path / "b.csv").write_text("A girl is here.,A child is there.,3.5\nB,C,1.0\n")
+    with pytest.raises(DataError, match=r"looks like a row, not like a header\.\nFix: data\.header: false; the first"):
+        read(tmp_path / "b.csv")
+
+
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
