@@ -186,6 +186,7 @@ def _task(folder: Path, spec: CheckpointSpec, peft_config: Mapping[str, Any] | N
                 f"{known[0]}. Say --task {known[0]}, or leave it out."
             )
         return task
+    known += [name for name in kind_names() if any((folder / file).is_file() for file in find_kind(name).marked_by)]
     if known:
         return find_task(known[0])
     saved = f"it was saved as {name_list(architectures)}" if architectures else "its config.json names no class"

@@ -172,6 +172,8 @@ class Kind:
         lengthened: an example so often repeated that it has so many positions.
         adapter_options: train split, labels, data section, settings -> what the task adapter is made with: plain
             values that are saved with the run.
+        marked_by: files beside a config.json that only checkpoints for this kind have, where the class that was saved
+            tells nothing.
         of_plain_checkpoint: labels in a config.json, checkpoint, data section, file -> what of a checkpoint that ftkit
             did not make is known besides.
         task_adapters: family -> preprocessor and objective.
@@ -208,6 +210,7 @@ class Kind:
     probe: Callable[[int], Any]
     lengthened: Callable[[Any, int], Any] = not_lengthened
     adapter_options: Callable[[Split, Any, Any, Settings], dict[str, Any]]
+    marked_by: tuple[str, ...] = ()
     of_plain_checkpoint: Callable[[LabelSpace | None, CheckpointSpec, Any, str], Plain] = plain_labels
     task_adapters: Mapping[Family, TaskAdapterSpec]
     metrics: MetricGroup | Callable[[Task, Any], MetricGroup]

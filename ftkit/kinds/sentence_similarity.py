@@ -36,7 +36,7 @@ from ftkit.kinds.task import Task
 from ftkit.metrics.similarity_baselines import word_cosines, word_vectors
 from ftkit.metrics.simple_methods import MOST_CANDIDATES
 from ftkit.metrics.table import GROUPS, MetricGroup
-from ftkit.models.sentence_layout import Pooling
+from ftkit.models.sentence_layout import MODULES_FILE, Pooling
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split
 
@@ -421,6 +421,7 @@ KIND = Kind(
     probe=probe,
     lengthened=lengthened,
     adapter_options=adapter_options,
+    marked_by=(MODULES_FILE,),
     of_plain_checkpoint=of_plain_checkpoint,
     task_adapters={
         "encoder": _task_adapter("ComparedTextsPreprocessor"),

@@ -32,7 +32,7 @@ def front_matter(card: Card, title: str) -> str:
         language=list(card.languages) or None,
         library_name="peft" if is_adapter else "transformers",
         pipeline_tag=_pipeline_tag(card),
-        tags=["ftkit", card.kind, *by_method],
+        tags=["ftkit", card.kind, *find_usage(card.recipe.usage).tags, *by_method],
         base_model=(bases[0] if len(bases) == 1 else bases) or None,
         base_model_relation=_relation(card) if bases else None,
         datasets=list(card.datasets) or None,

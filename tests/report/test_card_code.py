@@ -53,6 +53,15 @@ def _table(folder: Path, checkpoint: Path, row: Callable[..., dict[str, Any]], o
     }
 
 
+def _alike(folder: Path, checkpoint: Path, **overrides: Any) -> dict[str, Any]:
+    config = run_config(folder, checkpoint, **{"task": "sentence-similarity", **overrides})
+    rows = folder / "alike.jsonl"
+    lines = [{"sentence1": text, "sentence2": "a b", "score": len(text)} for text, _ in tiny.EXAMPLES]
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    data = {"train": str(rows), "test": str(rows), "prompts": {"text": "my "}, "pooling": "last"}
+    return config | {"data": data}
+
+
 def _chat(folder: Path, checkpoint: Path, **overrides: Any) -> dict[str, Any]:
     return _answered(
         folder, checkpoint, lambda asked, said: {"messages": [user_turn(asked), answer_turn(said)]}, overrides
@@ -105,6 +114,7 @@ FULL: Cases = {
     "decoder-answers": (question_config, "gpt2", {}),
     "t5-answers": (question_config, "t5", {"data.no_answer_threshold": 1.0}),
     "chat": (_chat, "llama", {}),
+    "alike": (_alike, "bert", {}),
     "prompts": (_prompts, "gpt2", {}),
 }
 ADAPTERS: Cases = {
@@ -115,6 +125,7 @@ ADAPTERS: Cases = {
     "lora-marian": (translation_config, "marian", LORA),
     "lora-decoder": (translation_config, "gpt2", PROMPT | LORA),
     "lora-joined": (_joined, "bert", LORA),
+    "lora-alike": (_alike, "llama", LORA),
     "lora-chat": (_chat, "llama", LORA),
     "lora-prompts": (_prompts, "gpt2", LORA),
     "lora-tokens": (_with_tokens, "bert", LORA),

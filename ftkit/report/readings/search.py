@@ -10,7 +10,6 @@ from ftkit.metrics.search import NUMBERS, ranks_of
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.intervals import bootstrap
 from ftkit.report.readings.reading import Reading, interval_note
-from ftkit.report.texts import headline_text
 
 
 def row_ranks(split: EvaluatedSplit) -> np.ndarray:
@@ -39,9 +38,6 @@ def _notes(content: ReportContent, split: EvaluatedSplit, value: float | None) -
         values = np.array([one(of_query) for of_query in ranks])
         bounds = bootstrap(lambda rows: float(values[rows].mean()), len(values), reported=value)
         yield from interval_note(metric, bounds)
-    before = content.score(split, "baseline_untrained_checkpoint")
-    if before is not None:
-        yield f"the checkpoint before training gives {headline_text(metric, before)}"
 
 
 READING = Reading(

@@ -10,7 +10,7 @@ from ftkit.report.content import EvaluatedSplit, ReportContent, number
 from ftkit.report.intervals import bootstrap
 from ftkit.report.readings.label_scores import MAX_VALUES
 from ftkit.report.readings.reading import Reading, interval_note
-from ftkit.report.texts import headline_text, score_text
+from ftkit.report.texts import score_text
 
 
 def _pearson(one: np.ndarray, other: np.ndarray) -> float:
@@ -39,9 +39,6 @@ def _notes(content: ReportContent, split: EvaluatedSplit, value: float | None) -
         predicted, expected = split.predictions, split.references
         bounds = bootstrap(lambda rows: correlation(predicted[rows], expected[rows]), len(split), reported=value)
         yield from interval_note(metric, bounds)
-    before = content.score(split, "baseline_untrained_checkpoint")
-    if before is not None:
-        yield f"the checkpoint before training gives {headline_text(metric, before)}"
 
 
 READING = Reading(

@@ -55,6 +55,8 @@ def _code(card: Card, name: str, is_folder: bool) -> list[str]:
     assert isinstance(card.recipe, EmbedRecipe)
     prompts = card.recipe.prompts
     texts = (prompts.get("text", "") + _given(card)[0], prompts.get("text_pair", "") + _given(card)[1])
+    # The first or last token lies at one place of each row only where all rows are filled up on the right.
+    padding = "padding=True" if card.recipe.pooling in ("mean", "max") else 'padding=True, padding_side="right"'
     has_mask = card.recipe.pooling in ("mean", "max")
     return [
         *load_lines(card, name, is_folder),
@@ -62,7 +64,7 @@ def _code(card: Card, name: str, is_folder: bool) -> list[str]:
         "texts = [",
         *(f"    {literal(text)}," for text in texts),
         "]",
-        f'inputs = tokenizer(texts, padding=True{cut(card)}, return_tensors="pt")',
+        f'inputs = tokenizer(texts, {padding}{cut(card)}, return_tensors="pt")',
         "with torch.inference_mode():",
         "    tokens = model(**inputs).last_hidden_state",
         *(['mask = inputs["attention_mask"].unsqueeze(-1)'] if has_mask else []),
@@ -89,6 +91,7 @@ USAGE = Usage(
     quotes=_inputs,
     code=_code,
     arguments=_arguments,
-    files=("texts.csv", "vectors.npy"),
+    files=("pairs.csv", "cosines.jsonl"),
     note=_note,
+    tags=("sentence-transformers",),
 )

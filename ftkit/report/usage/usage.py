@@ -28,6 +28,7 @@ class Usage:
         arguments: the card's example, or None -> what `ftkit predict RUN` is given to predict it.
         files: an input and an output file for `ftkit predict RUN`.
         is_plain: whether the code does without ftkit.
+        tags: for the Hub: libraries that open the model beside transformers and peft.
         note: Markdown below the code: how what it prints is to be taken; empty where that is plain.
     """
 
@@ -39,6 +40,7 @@ class Usage:
     files: tuple[str, str]
     note: Callable[[Card], str] = lambda card: ""
     is_plain: bool = True
+    tags: tuple[str, ...] = ()
 
 
 def find_usage(name: str) -> Usage:
