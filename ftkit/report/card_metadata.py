@@ -11,6 +11,7 @@ from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.escape import one_line
 from ftkit.report.saved import Card
 from ftkit.report.texts import source_name
+from ftkit.report.usage.usage import find_usage
 
 # Where the Hub's metrics have another id than ftkit's key without its averaging.
 _METRIC_IDS = {"pearson": "pearsonr", "spearman": "spearmanr", "chrf++": "chrf"}
