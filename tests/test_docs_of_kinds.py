@@ -136,3 +136,20 @@ def test_answers_of_a_small_encoder(place, checkpoint):
     config.write_text(text.replace("num_train_epochs: 3", "num_train_epochs: 1"))
     run_blocks(ROOT / "docs" / "question_answering.md", place)
     assert len((place / "answers.jsonl").read_text().splitlines()) == len(answered)
+
+
+def test_spoken_digits_as_words(place):
+    soundfile = pytest.importorskip("soundfile", reason="pip install 'ftkit[audio]'")
+    import tiny_audio
+    import tiny_speech
+
+    (place / "data" / "spoken_digits").mkdir(parents=True)
+    for digit, label in enumerate(tiny_audio.HERTZ):
+        for speaker in ("george", "jackson", "lucas", "nicolas"):
+            samples = tiny_audio.tone(label, 0.3, rate=8_000, seed=len(speaker))
+            soundfile.write(place / "data" / "spoken_digits" / f"{digit}_{speaker}_0.wav", samples, 8_000)
+    tiny_speech.make_whisper(place / "whisper")
+    config = place / "task_configs" / "automatic-speech-recognition__spoken-digits__lora.yaml"
+    config.write_text(config.read_text().replace("openai/whisper-tiny.en", "whisper"))
+    run_blocks(ROOT / "docs" / "speech_recognition.md", place)
+    assert len((place / "heard.jsonl").read_text().splitlines()) == 4

@@ -15,7 +15,8 @@ import ftkit
 import tiny_speech
 from ftkit.config.run_config import load_config
 from ftkit.data.readers import ReadOptions, open_table
-from ftkit.errors import ConfigError, DataError
+from ftkit.errors import ConfigError, DataError, UserError
+from ftkit.inference.export import export_run
 from ftkit.kinds.automatic_speech_recognition import KIND, SpeechData
 from ftkit.runs.checked_run import CheckedRun, check_run
 from ftkit.types import Split
@@ -120,7 +121,11 @@ def test_what_check_shows(speech: Path) -> None:
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers, by peft
 @pytest.mark.parametrize("tuner", TUNERS, ids=lambda tuner: str(tuner["method"]))
 def test_a_whisper_is_trained_and_loads_with_plain_transformers(
-    tuner: dict[str, Any], checkpoint: Callable[[str], Path], speech: Path, tmp_path: Path
+    tuner: dict[str, Any],
+    checkpoint: Callable[[str], Path],
+    speech: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     base = checkpoint("whisper-languages")
     settings = config(base, tmp_path, speech, data={"language": "de"}, tuner=tuner, generation={"max_new_tokens": 6})
@@ -138,6 +143,10 @@ def test_a_whisper_is_trained_and_loads_with_plain_transformers(
         assert transcribed(model, processor, path) == text
     again = ftkit.load(run).predict([str(path) for path in sorted_recordings(speech)])
     assert [row["prediction"] for row in again] == heard
+    assert found["test_baseline_untrained_checkpoint"] >= found["test_wer"] - 1e-9, "its score before training"
+    monkeypatch.setattr("ftkit.inference.export.Predictor", None)  # refused before anything is loaded
+    with pytest.raises(UserError, match="a text is written in a loop of passes"):
+        export_run(run, tmp_path / "exported")
 
 
 def sorted_recordings(speech: Path) -> list[Path]:
@@ -182,7 +191,14 @@ def test_a_ctc_model_is_trained_and_loads_with_plain_transformers(
     assert model.config.vocab_size == len(tokenizer)
     for path, text in zip(sorted_recordings(speech), heard, strict=True):
         assert frames_read(model, processor, path) == text
-    assert [row["prediction"] for row in ftkit.load(run).predict(list(map(str, sorted_recordings(speech))))] == heard
+    again = ftkit.load(run).predict(list(map(str, sorted_recordings(speech))))
+    assert [row["prediction"] for row in again] == heard
+    assert all(0 < row["confidence"] <= 1 for row in again)
+    if tuner["method"] != "full":
+        return
+    exported = export_run(run, tmp_path / "exported")
+    assert exported["equal_predictions"] == 1.0
+    assert exported["max_score_difference"] < 1e-4
 
 
 def plain_ctc(run: Path, base: Path, tuner: dict[str, Any]) -> tuple[Any, Any]:

@@ -154,27 +154,31 @@ class CtcObjective(ObjectiveBase):
             )
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
-        """Returns the likeliest token of each frame, (B, T), blanks behind the recording's end."""
+        """Returns the likeliest token of each frame, (B, T), blanks behind the recording's end; see `reduce`."""
         import torch
         from torch.nn.functional import pad
 
         found, places = [], []
         for rows, part in parts_of_equal_lengths(batch):
-            found.append(self.reduce(model(**part.inputs), part)["predictions"])
+            found.append(self.reduce(model(**part.inputs), part))
             places.append(rows)
-        width = max(ids.shape[1] for ids in found)
-        blank = self.preprocessor.blank_id
-        filled = [pad(ids_BT, (0, width - ids_BT.shape[1]), value=blank) for ids_BT in found]
-        return {"predictions": torch.cat(filled)[torch.cat(places).argsort()]}
+        order, blank = torch.cat(places).argsort(), self.preprocessor.blank_id
+        width = max(part["predictions"].shape[1] for part in found)
+        ids = [pad(part["predictions"], (0, width - part["predictions"].shape[1]), value=blank) for part in found]
+        return {
+            "predictions": torch.cat(ids)[order],
+            "confidences": torch.cat([part["confidences"] for part in found])[order],
+        }
 
     def reduce(self, outputs: Any, batch: Batch) -> Tensors:
-        """Returns what is kept of a batch's outputs."""
+        """Returns what is kept of a batch's outputs: tokens (B, T), and the mean of their probabilities (B,)."""
         import torch
 
-        ids_BT = outputs.logits.argmax(dim=-1)
-        frames_B1 = batch.extras["num_frames"].to(ids_BT.device)[:, None]
-        is_real_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device) < frames_B1
-        return {"predictions": ids_BT.where(is_real_BT, self.preprocessor.blank_id)}
+        probabilities_BT, ids_BT = outputs.logits.float().softmax(dim=-1).max(dim=-1)
+        frames_B = batch.extras["num_frames"].to(ids_BT.device)
+        is_real_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device) < frames_B[:, None]
+        confidences_B = (probabilities_BT * is_real_BT).sum(dim=1) / frames_B.clamp(min=1)
+        return {"predictions": ids_BT.where(is_real_BT, self.preprocessor.blank_id), "confidences": confidences_B}
 
     def finish(self, arrays: Arrays, encoded: Encoded, start: int, stop: int) -> Arrays:
         """Reads transcripts off the frames, those of a long recording off the frames of all its windows."""
@@ -185,7 +189,9 @@ class CtcObjective(ObjectiveBase):
             self._text(joined_frames(rows[first:last], lengths[first:last], self.preprocessor.frames_shared))
             for first, last in itertools.pairwise((firsts - firsts[0]).tolist())
         ]
-        return {"predictions": texts}
+        counts = np.diff(firsts)
+        confidences = np.add.reduceat(arrays["confidences"], firsts[:-1] - firsts[0]) / counts
+        return {"predictions": texts, "confidences": confidences}
 
     def _text(self, ids: np.ndarray) -> str:
         return " ".join(self.preprocessor.target_tokenizer.decode([int(id_) for id_ in ids]).split())
@@ -195,8 +201,13 @@ class CtcObjective(ObjectiveBase):
         return transcripts_of(examples)
 
     def decode(self, arrays: Arrays, examples: Sequence[Any]) -> list[Prediction]:
-        """Returns `prediction` of each recording."""
-        return [{"prediction": text} for text in arrays["predictions"]]
+        """Returns `prediction` of each recording, and its `confidence`: the mean of the likeliest tokens of frames."""
+        pairs = zip(arrays["predictions"], arrays["confidences"].tolist(), strict=True)
+        return [{"prediction": text, "confidence": confidence} for text, confidence in pairs]
+
+    def no_prediction(self, example: Any = None) -> Prediction:
+        """Returns a row without a transcript."""
+        return {"prediction": None, "confidence": None}
 
     def recipe(self) -> dict[str, Any]:
         """Returns the class that loads the model."""
