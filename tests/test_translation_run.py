@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sacrebleu
 import yaml
+from transformers import AutoTokenizer
 
 import ftkit
 import tiny
@@ -299,3 +300,19 @@ def test_a_decoder_runs_from_config_to_proof(checkpoint: Callable[[str], Path], 
     assert results["proof"]["same_predictions"] is True
     for line in (tmp_path / "run" / "predictions" / "test.txt").read_text(encoding="utf-8").splitlines():
         assert not any(source in line for source, _ in PAIRS)  # the prompt is no part of what was written
+
+
+def test_two_joined_checkpoints_end_and_pad_with_the_tokens_of_the_one_that_writes(
+    checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    config = run_config(tmp_path, checkpoint("bert"))
+    config["model"]["decoder"] = str(checkpoint("gpt2"))
+    run = ftkit.train(config, {"train.num_train_epochs": 1, "train.eval_strategy": "epoch"}).output_dir
+    reader, writer = (AutoTokenizer.from_pretrained(checkpoint(name)) for name in ("bert", "gpt2"))
+    end = writer.eos_token_id
+    for file in ("generation_config.json", "config.json"):
+        saved = json.loads((run / file).read_text())
+        assert (saved["eos_token_id"], saved["pad_token_id"]) == (end, writer.pad_token_id or end), file
+    assert reader.pad_token_id not in (end, writer.pad_token_id)
+    (kept,) = (run / "checkpoints").glob("checkpoint-*")
+    assert len(AutoTokenizer.from_pretrained(kept)) == len(reader)

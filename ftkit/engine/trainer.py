@@ -83,7 +83,8 @@ class FtkitTrainer(Trainer):
             train_dataset=rows,
             # Only its presence counts: evaluate() below asks evaluate_model.
             eval_dataset=rows if evaluate_model else None,
-            processing_class=adapter.preprocessor.processor,
+            # No processing_class: the Trainer would write its special tokens over those that the adapter has set, also
+            # where what is written has a tokenizer of its own.
             callbacks=[*callbacks, BestCheckpoint(), SaveAfterEvaluation(), Ending(early_stopping_patience)],
         )
         self.remove_callback(PrinterCallback)
@@ -390,6 +391,8 @@ class FtkitTrainer(Trainer):
             how = {"save_embedding_layers": False}
         else:
             super()._save(output_dir, state_dict)
+            if self.args.should_save:
+                self.adapter.preprocessor.processor.save_pretrained(str(output_dir))
             return
         if self.args.should_save:
             model.save_pretrained(str(output_dir), state_dict=state_dict, **how)
