@@ -83,8 +83,7 @@ class FtkitTrainer(Trainer):
             train_dataset=rows,
             # Only its presence counts: evaluate() below asks evaluate_model.
             eval_dataset=rows if evaluate_model else None,
-            # No processing_class: the Trainer would write its special tokens over those that the adapter has set, also
-            # where what is written has a tokenizer of its own.
+            # No processing_class: the Trainer would write its special ids over those that the adapter has set.
             callbacks=[*callbacks, BestCheckpoint(), SaveAfterEvaluation(), Ending(early_stopping_patience)],
         )
         self.remove_callback(PrinterCallback)
