@@ -62,6 +62,29 @@ def make_voc(folder: Path, numbers: Sequence[int] = range(8)) -> Path:
     return folder
 
 
+_BACKBONE = {
+    "model_type": "resnet",
+    "embedding_size": 8,
+    "hidden_sizes": [8, 16],
+    "depths": [1, 1],
+    "layer_type": "basic",
+    "out_features": ["stage2"],
+}
+_SIZES = {
+    "backbone_config": _BACKBONE,
+    "d_model": 16,
+    "num_queries": 5,
+    "encoder_layers": 1,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 32,
+    "decoder_ffn_dim": 32,
+    "dropout": 0.0,
+    "auxiliary_loss": True,
+}
+
+
 def make_checkpoint(model_type: str, folder: Path, **config: Any) -> Path:
     """Writes a checkpoint without a head, that finds up to five things, and returns its folder."""
     return make_from(RECIPES[model_type], model_type, folder, **config)
@@ -84,29 +107,12 @@ RECIPES: dict[str, Recipe] = {
             "attention_probs_dropout_prob": 0.0,
         },
     ),
-    "detr": Recipe(
-        "DetrModel",
-        "DetrImageProcessorPil",
-        {
-            "backbone_config": {
-                "model_type": "resnet",
-                "embedding_size": 8,
-                "hidden_sizes": [8, 16],
-                "depths": [1, 1],
-                "layer_type": "basic",
-                "out_features": ["stage2"],
-            },
-            "d_model": 16,
-            "num_queries": 5,
-            "encoder_layers": 1,
-            "decoder_layers": 2,
-            "encoder_attention_heads": 2,
-            "decoder_attention_heads": 2,
-            "encoder_ffn_dim": 32,
-            "decoder_ffn_dim": 32,
-            "dropout": 0.0,
-            "auxiliary_loss": True,
-        },
+    "detr": Recipe("DetrModel", "DetrImageProcessorPil", _SIZES),
+    "conditional_detr": Recipe("ConditionalDetrModel", "ConditionalDetrImageProcessorPil", _SIZES),
+    "deformable_detr": Recipe(
+        "DeformableDetrModel",
+        "DeformableDetrImageProcessorPil",
+        {**_SIZES, "d_model": 32, "num_feature_levels": 1, "encoder_n_points": 2, "decoder_n_points": 2},
     ),
 }
 """Model type -> recipe."""

@@ -13,6 +13,7 @@ from pydantic import Field
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.box_cells import boxes_of, format_of, stated_size_of
 from ftkit.data.box_check import OnBadBox, look_at_boxes
+from ftkit.data.box_rows import by_image
 from ftkit.data.boxes import Box, BoxFormat, DetectionExample, label_names_of
 from ftkit.data.cells import WrongCell, describe, single
 from ftkit.data.check import Problems
@@ -89,6 +90,7 @@ def read_examples(
         DataError: a column is not in the file.
     """
     if task.prepare is None:
+        table = by_image(table, columns) if with_labels else table
         for role in ("image", "objects") if with_labels else ("image",):
             if columns[role] not in table.columns:
                 raise table.missing_column(columns[role], role=role)

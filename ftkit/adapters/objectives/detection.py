@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_FOUND = 100
 """Boxes that are kept of an image, those of the highest scores: so many does the metric of COCO read."""
 
-SUPPORTED = ("yolos", "detr")
+SUPPORTED = ("yolos", "detr", "conditional_detr", "deformable_detr")
 """Model types whose loss can be summed image by image; see `detection_loss`, which imports torch."""
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")

@@ -100,6 +100,8 @@ def focal_losses(boxes_per_image: float) -> LossFunction:
 LOSSES: Mapping[str, Callable[[float], LossFunction]] = {
     "yolos": softmax_losses,
     "detr": softmax_losses,
+    "conditional_detr": focal_losses,
+    "deformable_detr": focal_losses,
 }
 """Model type -> what makes its loss."""
 

@@ -111,8 +111,8 @@ def fingerprint(source: Source) -> str:
         return hashlib.sha256(both.encode()).hexdigest()
     if is_folder(source):
         return _folder_reader().fingerprint(path_of(source))
-    if (layout := layout_of(path_of(source))) is not None:
-        return layout_fingerprint(path_of(source), layout)
+    if (found := layout_fingerprint(path_of(source))) is not None:
+        return found
     digest = hashlib.sha256()
     with open(resolve(source), "rb") as file:
         while chunk := file.read(1 << 20):

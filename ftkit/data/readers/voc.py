@@ -33,7 +33,9 @@ def recognises(path: Path) -> bool:
 
 
 def parts(path: Path) -> list[Path]:
-    """Returns the XML files."""
+    """Returns the XML files that a list names."""
+    if path.is_dir() or not recognises(path):
+        return []
     root, stems = _root_and_stems(path)
     return [file for stem in stems if (file := _annotation(root, stem)).is_file()]
 

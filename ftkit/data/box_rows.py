@@ -1,0 +1,88 @@
+"""Tables with a box in each row -> tables with an image in each row, in the order in which images are first named.
+
+| image | x_min | y_min | x_max | y_max | label |
+|---|---|---|---|---|---|
+| 1.jpg | 10 | 20 | 30 | 40 | cat |
+| 1.jpg | 50 | 20 | 70 | 40 | dog |
+| 2.jpg | | | | | |
+
+The last row is an image without anything in it. The names of the columns say whether numbers are two corners or a
+corner and a size; whether they are pixels or shares of the image, their values: shares are at most 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ftkit.data.readers.table import Table
+from ftkit.errors import DataError, name_list
+from ftkit.types import Row
+
+_CORNERS = (
+    *(("x_min", "y_min", "x_max", "y_max"), ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2")),
+    *(("left", "top", "right", "bottom"), ("XMin", "YMin", "XMax", "YMax")),
+)
+_SIZES = (("x", "y", "width", "height"), ("x", "y", "w", "h"), ("left", "top", "width", "height"))
+_IMAGES = ("image", "file", "filename", "file_name", "path", "image_path")
+_LABELS = ("label", "class", "category", "name", "class_name")
+
+
+def by_image(table: Table, columns: Mapping[str, str]) -> Table:
+    """Returns the table with `image` and `objects`; one that has no columns of sides stays as it is.
+
+    Args:
+        columns: role -> column.
+
+    Raises:
+        DataError: a row has sides that are no numbers, or no label.
+    """
+    sides = next((names for names in (*_CORNERS, *_SIZES) if set(names) <= set(table.columns)), None)
+    if columns["objects"] in table.columns or sides is None:
+        return table
+    image = _first(table, (columns["image"], *_IMAGES))
+    label = _first(table, _LABELS)
+    found: dict[Any, dict[str, list[Any]]] = {}
+    lines: dict[Any, int] = {}
+    for row in table.rows:
+        name = row.values.get(image)
+        lines.setdefault(name, row.line)
+        objects = found.setdefault(name, {"bbox": [], "category": []})
+        cells = [row.values.get(side) for side in sides]
+        if all(cell in (None, "") for cell in cells):
+            continue
+        objects["bbox"].append(_numbers(table, row, sides, cells))
+        objects["category"].append(row.values.get(label))
+    shares = max((max(box) for one in found.values() for box in one["bbox"]), default=2.0) <= 1
+    box_format = ("xyxy" if sides in _CORNERS else "xywh") + ("n" if shares else "")
+    rows = [
+        Row({columns["image"]: name, columns["objects"]: {**one, "format": box_format}}, lines[name])
+        for name, one in found.items()
+    ]
+    return replace(table, columns=(columns["image"], columns["objects"]), rows=rows)
+
+
+def _first(table: Table, names: Iterable[str]) -> str:
+    names = tuple(names)
+    found = next((name for name in names if name in table.columns), None)
+    if found is None:
+        raise DataError(
+            f"{table.source}: rows are boxes, and none of its columns is called {name_list(dict.fromkeys(names))}; "
+            f"the columns are {name_list(table.columns)}. Rename one."
+        )
+    return found
+
+
+def _numbers(table: Table, row: Row, sides: Sequence[str], cells: Sequence[Any]) -> list[float]:
+    try:
+        numbers = [float(cell) for cell in cells]
+    except (TypeError, ValueError):
+        numbers = [math.nan]
+    if not all(map(math.isfinite, numbers)):
+        raise DataError(
+            f"{table.source}, line {row.line}: expected four numbers in {name_list(sides)}, got {name_list(cells)}. "
+            "Correct them, or leave all four empty where the image holds nothing."
+        )
+    return numbers

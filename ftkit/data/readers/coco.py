@@ -1,0 +1,113 @@
+"""Reads COCO: one JSON file with `images`, `annotations` and `categories`.
+
+    coco/annotations/instances_train.json      the images lie beside the file, in images/ beside it, or in a folder
+    coco/train/000000000009.jpg                beside the file's folder: the first place that holds the first of them
+
+A row has `image`, a path, `objects`, and `id`, the number of the image. Images without annotations are rows without
+boxes. `area` and `iscrowd` are kept, and `category_id`: labels are called by their names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ftkit.data.readers.table import ReadOptions, RowStream, Table
+from ftkit.data.readers.text import read_text
+from ftkit.errors import DataError, name_list
+from ftkit.types import Row
+
+_KEYS = ("images", "annotations", "categories")
+
+
+def recognises(path: Path) -> bool:
+    """Tells whether a path is a JSON file that speaks of images, annotations and categories."""
+    if path.suffix != ".json" or not path.is_file():
+        return False
+    content = path.read_bytes()
+    return all(f'"{key}"'.encode() in content for key in _KEYS)
+
+
+def parts(path: Path) -> list[Path]:
+    """Returns nothing: the file holds all."""
+    return []
+
+
+def read(path: Path, options: ReadOptions) -> Table:
+    """Reads a file.
+
+    Raises:
+        DataError: it is no such JSON, names images that are nowhere, or its numbers do not fit together.
+    """
+    images, annotations, names = _parts_of(path, read_text(path, options))
+    boxes: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in images}
+    for annotation in annotations:
+        boxes[annotation["image_id"]].append(annotation)
+
+    def rows() -> Iterator[Row]:
+        for number, image in enumerate(images, 1):
+            found = boxes[image["id"]]
+            objects = {
+                "bbox": [one["bbox"] for one in found],
+                "category": [names[one["category_id"]] for one in found],
+                "category_id": [one["category_id"] for one in found],
+                "area": [one.get("area") for one in found],
+                "iscrowd": [one.get("iscrowd", 0) for one in found],
+                "format": "xywh",
+            }
+            if image.get("width") and image.get("height"):
+                objects["size"] = [image["width"], image["height"]]
+            yield Row({"image": image["file_name"], "objects": objects, "id": image["id"]}, number)
+
+    return Table(str(path), ("image", "objects", "id"), RowStream(rows), folder=_folder(path, images[0]["file_name"]))
+
+
+def _parts_of(path: Path, text: str) -> tuple[list[Any], list[Any], dict[Any, str]]:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path} is no valid JSON: {error}.") from None
+    for key in _KEYS:
+        if not isinstance(document, dict) or not isinstance(document.get(key), list):
+            raise DataError(f"{path}: expected COCO's lists {name_list(_KEYS)}, and {key!r} is none.")
+    images, annotations, categories = (document[key] for key in _KEYS)
+    _check(path, "images", images, ("id", "file_name"))
+    _check(path, "annotations", annotations, ("image_id", "category_id", "bbox"))
+    _check(path, "categories", categories, ("id", "name"))
+    if not images:
+        raise DataError(f"{path} is empty: it names no images.")
+    names = {one["id"]: str(one["name"]) for one in categories}
+    if len(set(names.values())) < len(categories):
+        raise DataError(f"{path}: two categories have one name or one id. Give every category its own.")
+    known = {image["id"] for image in images}
+    for place, one in enumerate(annotations):
+        for key, ids in (("image_id", known), ("category_id", names)):
+            if one[key] not in ids:
+                raise DataError(
+                    f"{path}, annotations[{place}]: there is no {key} {one[key]!r}. Correct it, or remove the "
+                    "annotation."
+                )
+    return images, annotations, names
+
+
+def _check(path: Path, part: str, items: list[Any], keys: tuple[str, ...]) -> None:
+    for place, item in enumerate(items):
+        missing = [key for key in keys if not isinstance(item, dict) or key not in item]
+        if missing:
+            raise DataError(f"{path}, {part}[{place}]: there is no {missing[0]!r}. Add it, or remove the entry.")
+
+
+def _folder(path: Path, first: str) -> Path:
+    """Returns the folder that the names of images begin in."""
+    above = path.parent.parent
+    places = [path.parent, path.parent / "images", above, above / "images"]
+    places += sorted(folder for place in (above, above / "images") if place.is_dir() for folder in place.iterdir())
+    found = next((place for place in places if (place / first).is_file()), None)
+    if found is None:
+        raise DataError(
+            f"{path}: its first image, {first}, lies neither beside it nor in {path.parent / 'images'}, {above} or a "
+            "folder in these.\nFix: put the folder of the images beside the file, or beside the file's folder"
+        )
+    return found
