@@ -11,6 +11,7 @@ import tiny
 import tiny_audio
 import tiny_boxes
 import tiny_images
+import tiny_masks
 import tiny_speech
 from runs import question_config, run_config, tagging_config, translation_config
 
@@ -102,6 +103,12 @@ def _images(folder: Path) -> dict[str, Any]:
     }
 
 
+def _pixels(folder: Path) -> dict[str, Any]:
+    for split, count in (("train", 9), ("test", 3)):
+        tiny_masks.make_cells(folder / "cells" / split, count=count)
+    return tiny_masks.mask_config(tiny_masks.make_segformer(folder / "model"), folder / "cells", folder)
+
+
 def _recordings(folder: Path) -> dict[str, Any]:
     tiny_audio.write_tones(folder / "tones" / "train", 6)
     tiny_audio.write_tones(folder / "tones" / "test", 3)
@@ -152,6 +159,7 @@ EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "fill-mask": _masks,
     "image-classification": _images,
     "object-detection": _boxes,
+    "image-segmentation": _pixels,
     "audio-classification": _recordings,
     "automatic-speech-recognition": _speech,
 }

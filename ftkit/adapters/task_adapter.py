@@ -176,6 +176,8 @@ class Objective(Protocol):
         one_pass: whether predicting is one forward pass of the model; else it is a search of many.
         settles: whether something that predictions depend on, such as a threshold, is settled on validation.
         most_rows: rows that are predicted at once, at most; None where only their costs count.
+        window: examples whose arrays are finished before the next are predicted, where they are large; None: as many
+            as the number of labels allows.
         formats: in which a run's predictions are written; see ftkit.data.writers.
         is_measured: whether a model is judged by what adds up over rows, such as losses and hits of tokens, and not
             by predictions; see `measure`.
@@ -191,6 +193,7 @@ class Objective(Protocol):
     options: ClassVar[tuple[str, ...]]
     one_pass: ClassVar[bool]
     most_rows: ClassVar[int | None]
+    window: ClassVar[int | None]
     formats: ClassVar[tuple[str, ...]]
     remembers: ClassVar[tuple[str, ...]]
     proven: ClassVar[tuple[str, ...]]
@@ -320,6 +323,7 @@ class ObjectiveBase:
     options: ClassVar[tuple[str, ...]] = ()
     one_pass: ClassVar[bool] = True
     most_rows: ClassVar[int | None] = None
+    window: ClassVar[int | None] = None
     formats: ClassVar[tuple[str, ...]] = ("jsonl",)
     remembers: ClassVar[tuple[str, ...]] = ()
     proven: ClassVar[tuple[str, ...]] = ("loss",)

@@ -48,6 +48,9 @@ def command(
         names = ", ".join(plan.labels.names[:12])
         more = f" (+{len(plan.labels) - 12} more)" if len(plan.labels) > 12 else ""
         say(f"labels      {len(plan.labels)}: {names}{more}")
+    for title, lines in plan.kind.told(plan.splits, plan.config.data).items():
+        for place, line in enumerate(lines):
+            say(f"{'' if place else title:<11} {line}")
     say(f"metrics     {', '.join(plan.metrics)}; the best checkpoint by {plan.primary_metric}")
     if show:
         from ftkit.cli.pieces import print_rows

@@ -17,7 +17,9 @@ def command(
     more: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE]...", help="More texts for the tokenizer.")
     ] = None,
-    architecture: Annotated[str, typer.Option(help="marian, t5, bert or gpt2; for images vit or resnet.")] = "marian",
+    architecture: Annotated[
+        str, typer.Option(help="marian, t5, bert or gpt2; for images vit, resnet or segformer.")
+    ] = "marian",
     size: Annotated[str, typer.Option(help="tiny or small.")] = "tiny",
     tokenizer_data: Annotated[
         list[str] | None,

@@ -7,18 +7,22 @@ takes minutes: on two cores 2,059 photos of 100 x 100 take a second, 1,000 photo
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from ftkit.console import console
 from ftkit.data.check import Wording
-from ftkit.data.images import ImageExample, open_image, pixel_digest
+from ftkit.data.images import open_image, pixel_digest
 from ftkit.data.problems import Problems
 from ftkit.errors import DataError
 from ftkit.types import Split
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 IMAGES = Wording("image", "images", "pixel for pixel")
 
@@ -38,21 +42,36 @@ class Looked:
         width: in pixels, upright.
         height: in pixels, upright.
         problem: why it cannot be decoded; empty where it can.
+        found: what else of the example is known now, by the names of its attributes.
     """
 
     digest: str = ""
     width: int = 0
     height: int = 0
     problem: str = ""
+    found: Mapping[str, Any] = field(default_factory=dict)
+
+
+LookFurther = Callable[[Any, "Image.Image"], Mapping[str, Any]]
+"""An example and its image -> what else of the example is known now; called in threads."""
+
+
+def nothing_further(example: Any, image: Image.Image) -> Mapping[str, Any]:
+    """Returns nothing: an image is all that there is to look at."""
+    return {}
 
 
 def with_digest(example: Any, looked: Looked) -> Any:
-    """Returns an example with the digest of its pixels."""
-    return dataclasses.replace(example, digest=looked.digest)
+    """Returns an example with the digest of its pixels, and what else was found of it."""
+    return dataclasses.replace(example, digest=looked.digest, **looked.found)
 
 
 def look_at_images(
-    splits: Mapping[str, Split[Any]], problems: Problems, filled: Callable[[Any, Looked], Any] = with_digest
+    splits: Mapping[str, Split[Any]],
+    problems: Problems,
+    filled: Callable[[Any, Looked], Any] = with_digest,
+    *,
+    look_further: LookFurther = nothing_further,
 ) -> dict[str, Split[Any]]:
     """Decodes every image once.
 
@@ -60,16 +79,18 @@ def look_at_images(
         splits: of examples with `image` and `name`.
         problems: images that cannot be decoded are added as errors, tiny ones as warnings, each by file and row.
         filled: an example and what looking at it gave -> the example that knows it.
+        look_further: what is to be looked at beside each image, such as its mask.
 
     Returns:
         The splits, the `digest` of each image filled in.
     """
     total = sum(len(split) for split in splits.values())
     with _Bar(total) as bar, ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        return {name: _looked_at(split, threads, bar, problems, filled) for name, split in splits.items()}
+        look = functools.partial(_look, look_further)
+        return {name: _looked_at(split, look, threads, bar, problems, filled) for name, split in splits.items()}
 
 
-def check_given(split: Split[ImageExample], problems: Problems) -> None:
+def check_given(split: Split[Any], problems: Problems) -> None:
     """Reports rows without an image and files that are not there; none is opened, as it will be at once."""
     for example in split.examples:
         if example.image is None:
@@ -84,30 +105,31 @@ def check_given(split: Split[ImageExample], problems: Problems) -> None:
 
 
 def _looked_at(
-    split: Split[ImageExample],
+    split: Split[Any],
+    look: Callable[[Any], Looked],
     threads: ThreadPoolExecutor,
     bar: _Bar,
     problems: Problems,
     filled: Callable[[Any, Looked], Any],
-) -> Split[ImageExample]:
+) -> Split[Any]:
     examples = []
     for chunk in _chunks(split.examples, _CHUNK):
-        for example, looked in zip(chunk, threads.map(_look, chunk), strict=True):
+        for example, looked in zip(chunk, threads.map(look, chunk), strict=True):
             _report(example, looked, split, problems)
             examples.append(filled(example, looked))
             bar.advance()
     return dataclasses.replace(split, examples=examples)
 
 
-def _look(example: ImageExample) -> Looked:
+def _look(look_further: LookFurther, example: Any) -> Looked:
     try:
         image = open_image(example.image, example.name)
     except DataError as error:
         return Looked(problem=str(error))
-    return Looked(pixel_digest(image), *image.size)
+    return Looked(pixel_digest(image), *image.size, found=look_further(example, image))
 
 
-def _report(example: ImageExample, looked: Looked, split: Split[ImageExample], problems: Problems) -> None:
+def _report(example: Any, looked: Looked, split: Split[Any], problems: Problems) -> None:
     if example.image is None:
         _report_none(example, split, problems)
     elif looked.problem:
@@ -126,7 +148,7 @@ def _report(example: ImageExample, looked: Looked, split: Split[ImageExample], p
         )
 
 
-def _report_none(example: ImageExample, split: Split[ImageExample], problems: Problems) -> None:
+def _report_none(example: Any, split: Split[Any], problems: Problems) -> None:
     problems.error(
         f"{split.name}: there is no image",
         where=split.where(example),
@@ -134,7 +156,7 @@ def _report_none(example: ImageExample, split: Split[ImageExample], problems: Pr
     )
 
 
-def _chunks(examples: Sequence[ImageExample], size: int) -> Iterator[Iterable[ImageExample]]:
+def _chunks(examples: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(examples), size):
         yield examples[start : start + size]
 

@@ -131,10 +131,19 @@ def open_image(source: ImageSource, name: str = "the image") -> Image.Image:
         DataError: there is no such file, it is no image, is damaged or cut short, has more than `MAX_PIXELS`, or
             holds numbers whose range is not known.
     """
-    from PIL import Image
-
     if source is None:
         raise DataError(f"{name}: there is no image.")
+    return _to_rgb(opened_image(source, name), name)
+
+
+def opened_image(source: str | bytes | Image.Image, name: str) -> Image.Image:
+    """Decodes an image and changes nothing of it: mode, values and orientation are the file's.
+
+    Raises:
+        DataError: as of `open_image`.
+    """
+    from PIL import Image
+
     if isinstance(source, Image.Image):
         return _decoded(source, name)
     with _opened(source, name) as image:
@@ -198,7 +207,7 @@ def _decoded(image: Image.Image, name: str) -> Image.Image:
         raise DataError(f"{name}: {image.width} x {image.height} pixels do not fit into memory.") from None
     except _DAMAGED as error:
         raise DataError(f"{name} is damaged or cut short: {_reason(error)}. Copy it again.") from None
-    return _to_rgb(image, name)
+    return image
 
 
 def _reason(error: BaseException) -> str:
@@ -232,7 +241,7 @@ def _first_bytes(path: str) -> bytes:
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    image = _upright(image)
+    image = upright(image)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         return _eight_bits(image, name).convert("RGB")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
@@ -240,7 +249,7 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     return image.convert("RGB")
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
     """Applies the EXIF orientation; damaged EXIF data says nothing, and the picture stays as it is."""
     from PIL import ImageOps
 

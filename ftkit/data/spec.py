@@ -160,6 +160,11 @@ class DataSpec(BaseModel):
         return False
 
     @property
+    def paired_folders(self) -> Mapping[str, tuple[str, ...]]:
+        """Column -> names of the folder that holds its files, where a row is a pair of files; else nothing."""
+        return {}
+
+    @property
     def text_extensions(self) -> tuple[str, ...]:
         """Extensions of files with one text a line, beside `.txt`; none unless a kind has some."""
         return ()

@@ -14,7 +14,9 @@ from typing import Any, Protocol, TextIO
 from ftkit.console import data_on_stdout, printable_json
 from ftkit.data.array_writers import NpyWriter, ParquetWriter
 from ftkit.data.files import atomic_file, json_safe
+from ftkit.data.predicted_files import FilesBeside, without_files
 from ftkit.errors import UserError, did_you_mean
+from ftkit.paths import user_path
 
 STDOUT = "-"
 
@@ -207,25 +209,46 @@ def open_writer(
     options: dict[str, Any] = {"columns": columns} if name in ("csv", "parquet") else {}
     options |= {"spreadsheet_safe": spreadsheet_safe} if name == "csv" else {}
     if to_stdout and name == "jsonl":
-        yield JsonlWriter(sys.stdout, encode=printable_json)
+        yield JsonlWriter(sys.stdout, encode=_printable)
         return
     # newline="": a line break inside a cell must not be changed, and the writers end their own lines.
-    with data_on_stdout() if to_stdout else atomic_file(str(path), newline="") as file:
+    opened = data_on_stdout() if to_stdout else atomic_file(str(path), newline="")
+    with FilesBeside(None if to_stdout else user_path(str(path))) as files, opened as file:
         writer = WRITERS[name](file, **options)
         is_whole = False
         try:
-            yield writer
+            yield _WithFiles(writer, files)
             is_whole = True
         finally:
             if isinstance(writer, (NpyWriter, ParquetWriter)):
                 writer.close(is_whole=is_whole)
 
 
+class _WithFiles:
+    """Writes what of a row is a file beside the rows, and the row with its path."""
+
+    def __init__(self, writer: Writer, files: FilesBeside) -> None:
+        self._writer, self._files, self.num_made_safe = writer, files, 0
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Writes one row."""
+        self._writer.write(self._files.written(row))
+        self.num_made_safe = self._writer.num_made_safe
+
+
+def _printable(row: Any) -> str:
+    """Returns a row for the screen, where no file can lie beside it."""
+    return printable_json(without_files(row))
+
+
+_SPREAD = {"scores": "score", "shares": "share"}  # a cell with a number for each label -> what each is called
+
+
 def _flattened(row: Mapping[str, Any]) -> dict[str, Any]:
     cells: dict[str, Any] = {}
     for name, value in row.items():
-        if name == "scores" and isinstance(value, Mapping):
-            cells.update({f"score_{label}": _cell(score) for label, score in value.items()})
+        if name in _SPREAD and isinstance(value, Mapping):
+            cells.update({f"{_SPREAD[name]}_{label}": _cell(score) for label, score in value.items()})
         else:
             cells[name] = _cell(value)
     return cells

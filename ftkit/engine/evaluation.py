@@ -99,7 +99,9 @@ def cost_batches(costs: np.ndarray, rows: np.ndarray, limits: BatchLimits) -> li
 
 
 def window_size(adapter: TaskAdapter) -> int:
-    """Returns how many examples are predicted before the next are begun: 4,096; 671 with 100,000 labels."""
+    """Returns how many examples are predicted before the next are begun: 4,096; 671 with 100,000 labels; 32 masks."""
+    if adapter.objective.window is not None:
+        return adapter.objective.window
     num_labels = 1 if adapter.labels is None else len(adapter.labels)
     return min(WINDOW, max(FEWEST, WINDOW_BYTES // (4 * num_labels)))
 
@@ -131,10 +133,16 @@ def predict_windows(
         yield start, stop, finished
 
 
-def predict_all(model: PreTrainedModel, adapter: TaskAdapter, encoded: Encoded, limits: BatchLimits) -> Arrays:
-    """Returns the finished arrays of all examples; on several processes all call this together."""
+def predict_all(
+    model: PreTrainedModel, adapter: TaskAdapter, encoded: Encoded, limits: BatchLimits, *, shared: bool = False
+) -> Arrays:
+    """Returns the finished arrays of all examples.
+
+    Args:
+        shared: as of `predict_windows`.
+    """
     with evaluating(model):
-        parts = [arrays for _, _, arrays in predict_windows(model, adapter, encoded, limits, shared=True)]
+        parts = [arrays for _, _, arrays in predict_windows(model, adapter, encoded, limits, shared=shared)]
     return {name: join([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftkit.adapters.rows import Arrays
 from ftkit.adapters.task_adapter import Prediction, TaskAdapter
+from ftkit.data.predicted_files import with_values
 from ftkit.errors import CheckpointError, DataError, UserError, did_you_mean, name_list
 from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.inference.bank_member import Job, Member
@@ -303,7 +304,11 @@ class AdapterBank:
             for position, row in zip(job.positions, job.rows.in_place(job.window, predictions), strict=True):
                 found[position - first] = row
             job.rows.tell()
-        return [{name: value for name, value in row.items() if name != "id"} for row in found if row is not None]
+        return [
+            with_values({name: value for name, value in row.items() if name != "id"})
+            for row in found
+            if row is not None
+        ]
 
     def _jobs(self, requests: Sequence[Request], first: int, on_bad_row: OnBadRow) -> list[Job]:
         """Returns the requests by adapter, encoded; all inputs are checked before anything is computed."""
@@ -346,7 +351,7 @@ def _computed(jobs: Sequence[Job]) -> dict[str, Arrays]:
 
 def _alone(job: Job) -> Arrays:
     """Predicts with an adapter that runs by itself."""
-    from ftkit.engine.evaluation import predict_windows
+    from ftkit.engine.evaluation import predict_all
 
     member = job.member
-    return next(predict_windows(member.model, member.adapter, job.encoded, member.limits))[2]
+    return predict_all(member.model, member.adapter, job.encoded, member.limits)

@@ -23,7 +23,7 @@ from ftkit.data.problems import Problems
 from ftkit.data.row_cells import check_cells
 from ftkit.data.spec import Source
 from ftkit.engine.batching import BatchLimits
-from ftkit.engine.evaluation import predict_windows
+from ftkit.engine.evaluation import predict_all
 from ftkit.errors import CheckpointError, DataError, RunError, UserError, did_you_mean, name_list
 from ftkit.inference.choices import Choices
 from ftkit.inference.onnx_model import MODEL_FILE, OUTPUT, OnnxModel, require_packages
@@ -178,7 +178,7 @@ def _predictions(model: Any, adapter: TaskAdapter, sample: Split) -> Arrays:
     # Small batches: many shapes, one row alone among them.
     limits = BatchLimits(8, LONGEST)
     encoded = adapter.preprocessor.encode(sample.examples, targets=False)
-    return next(predict_windows(model, adapter, encoded, limits))[2]
+    return predict_all(model, adapter, encoded, limits)
 
 
 def _run(folder: Path, adapter: TaskAdapter, sample: Split, model_type: str) -> Arrays:

@@ -14,6 +14,7 @@ from ftkit.adapters.encoding import encode_to_score
 from ftkit.adapters.task_adapter import Prediction
 from ftkit.console import warn
 from ftkit.data.check import Problems
+from ftkit.data.predicted_files import with_values
 from ftkit.data.readers import fingerprint, open_table
 from ftkit.data.row_cells import check_cells
 from ftkit.data.spec import Source
@@ -114,7 +115,8 @@ class Predictor:
 
         Returns:
             One object each: `label`, `score` and `scores`; for regression `score`; for token classification `words`,
-            `tags` and `entities`; for translation `prediction` and `cut_off`.
+            `tags` and `entities`; for translation `prediction` and `cut_off`; for segmentation `mask`, class indices
+            (H, W), `shares` and `score`.
 
         Raises:
             DataError: an input cannot be predicted, and `on_bad_row` is error.
@@ -124,7 +126,7 @@ class Predictor:
         columns = None if self._facts.is_plain else self._facts.columns
         examples = [made(position, item, self.kind, columns) for position, item in enumerate(inputs)]
         predictions = self._predict_examples(examples, INPUTS, on_bad_row)
-        return [{name: value for name, value in row.items() if name != "id"} for row in predictions]
+        return [with_values({name: cell for name, cell in row.items() if name != "id"}) for row in predictions]
 
     def encode(self, texts: Sequence[str], *, role: Literal["text", "text_pair"] = "text") -> np.ndarray:
         """Returns a vector for each text, of a model that embeds texts.

@@ -113,6 +113,11 @@ def no_baselines(train: Split | None, split: Split) -> dict[str, Any]:
     return {}
 
 
+def nothing_told(splits: Splits, data: Any) -> dict[str, list[str]]:
+    """Returns nothing: numbers of rows and names of labels say all."""
+    return {}
+
+
 def no_saved_labels(config: Mapping[str, Any]) -> None:
     """Returns nothing: what is predicted is not chosen from labels."""
 
@@ -183,6 +188,8 @@ class Kind:
             for these, by their names, in the form of `Objective.references`; a score stands beside theirs.
         traits: rows that were scored, what was predicted for them -> numbers that describe the predictions and are no
             scores, such as how long they are.
+        told: checked splits, data section -> what `ftkit check` says of the data beside rows and labels: a title, and
+            its lines.
         reading: name of a metric group -> how the report tells answers in words; see ftkit.report.table.
         blocks: name of a metric group -> what the report shows of predictions, in order; see ftkit.report.table.
     """
@@ -216,6 +223,7 @@ class Kind:
     metrics: MetricGroup | Callable[[Task, Any], MetricGroup]
     baselines: Callable[[Split | None, Split], Mapping[str, Any]] = no_baselines
     traits: Callable[[Split, Any], Mapping[str, float | None]] = no_traits
+    told: Callable[[Splits, Any], Mapping[str, Sequence[str]]] = nothing_told
     reading: Callable[[str], str] = lambda group: "any"
     blocks: Callable[[str], tuple[str, ...]] = lambda group: ()
 

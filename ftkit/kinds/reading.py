@@ -15,4 +15,5 @@ def read_options(data: DataSpec) -> ReadOptions:
         text_extensions=data.text_extensions,
         media=data.media,
         annotated=data.annotated,
+        paired_folders=data.paired_folders,
     )

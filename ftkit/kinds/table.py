@@ -24,6 +24,7 @@ KINDS: dict[str, str] = {
     "text-generation": "ftkit.kinds.text_generation:KIND",
     "preference-tuning": "ftkit.kinds.preference_tuning:KIND",
     "image-classification": "ftkit.kinds.image_classification:KIND",
+    "image-segmentation": "ftkit.kinds.image_segmentation:KIND",
     "audio-classification": "ftkit.kinds.audio_classification:KIND",
     "automatic-speech-recognition": "ftkit.kinds.automatic_speech_recognition:KIND",
     "summarization": "ftkit.kinds.summarization:KIND",

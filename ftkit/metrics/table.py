@@ -80,6 +80,7 @@ _COCO_KEYS = (
     *("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"),
 )
 _TRANSCRIPTS = "automatic-speech-recognition"
+_PIXELS = "image-segmentation"
 
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
 _RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
@@ -301,6 +302,24 @@ METRICS: tuple[MetricEntry, ...] = (
         inputs=("kl", "items"),
         lower_is_better=("kl",),
     ),
+    MetricEntry(
+        name="mean_iou",
+        reference="ftkit.metrics.segmentation:MeanIou",
+        keys={_PIXELS: ("mean_iou",)},
+        inputs=("confusion",),
+    ),
+    MetricEntry(
+        name="mean_dice",
+        reference="ftkit.metrics.segmentation:MeanDice",
+        keys={_PIXELS: ("mean_dice",)},
+        inputs=("confusion",),
+    ),
+    MetricEntry(
+        name="pixel_accuracy",
+        reference="ftkit.metrics.segmentation:PixelAccuracy",
+        keys={_PIXELS: ("pixel_accuracy", "mean_accuracy")},
+        inputs=("confusion",),
+    ),
 )
 """Every built-in metric."""
 
@@ -461,6 +480,14 @@ GROUPS: dict[str, MetricGroup] = {
                 "predictions": "of each image rows of label index, score, left, top, right, bottom",
                 "references": "of each image rows of label index, ignored, left, top, right, bottom, area",
             },
+        ),
+        MetricGroup(
+            name=_PIXELS,
+            scorer="ftkit.metrics.segmentation_scorer:SegmentationScorer",
+            arguments=("labels",),
+            defaults=("mean_iou", "mean_dice", "pixel_accuracy"),
+            # What papers on semantic segmentation report: rare classes count as much as the background.
+            primary="mean_iou",
         ),
         MetricGroup(name="loss"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError, name_list
+from ftkit.models.loading import model_types
 from ftkit.models.spec import CheckpointSpec
 
 if TYPE_CHECKING:
@@ -16,10 +17,11 @@ PIXELS = "pixel_values"
 _PROBES = ((48, 32), (32, 48))
 
 
-def load_image_processor(spec: CheckpointSpec, *, side: int | None = None) -> Any:
+def load_image_processor(spec: CheckpointSpec, auto_class: str, *, side: int | None = None) -> Any:
     """Loads a checkpoint's image processor in the form that needs no torchvision.
 
     Args:
+        auto_class: of the model that it prepares images for; messages name others that it has.
         side: pixels of a side of the square that it is to make of every image; None: as its file says.
 
     Raises:
@@ -34,9 +36,9 @@ def load_image_processor(spec: CheckpointSpec, *, side: int | None = None) -> An
     try:
         processor = AutoImageProcessor.from_pretrained(place, backend="pil", **loading)
     except Exception as error:  # transformers checks values by errors of many kinds
-        raise _not_loaded(spec, error) from None
+        raise _not_loaded(spec, auto_class, error) from None
     if not _is_by_pillow(processor):
-        raise _not_loaded(spec, ValueError(f"{type(processor).__name__} needs torchvision"))
+        raise _not_loaded(spec, auto_class, ValueError(f"{type(processor).__name__} needs torchvision"))
     if side is not None:
         processor.size = SizeDict(height=side, width=side)
     tensor_shape(processor, spec)
@@ -88,12 +90,47 @@ def check_fits(spec: CheckpointSpec, auto_class: str, shape: tuple[int, int, int
         ) from None
 
 
-def supported_types() -> list[str]:
-    """Returns the model types that classify images and whose processor works by Pillow."""
-    from transformers.models.auto import modeling_auto
+def resize_whole(processor: Any, height: int, width: int) -> None:
+    """Has a processor bring whole images to one size: nothing is cut off, and no border is added.
+
+    What is cut off of an image would get no class, and a mask follows an image through a plain resize alone.
+
+    Args:
+        processor: is changed, and saved so.
+    """
+    processor.do_resize = True
+    # Labels are made of masks before they come here; a program that reads masks by the processor shall not shift them.
+    changes = {"do_center_crop": False, "do_pad": False, "keep_aspect_ratio": False, "do_reduce_labels": False}
+    for name, value in changes.items():
+        if getattr(processor, name, None):
+            setattr(processor, name, value)
+    processor.size = {"height": height, "width": width}
+    if getattr(processor, "crop_pct", None):
+        processor.crop_pct = 1.0
+
+
+def check_backbone(spec: CheckpointSpec) -> None:
+    """Refuses a checkpoint whose backbone is a model of timm, which need not be installed.
+
+    Raises:
+        CheckpointError: its backbone is one.
+    """
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(spec.path, **spec.loading_arguments)
+    backbone = getattr(config, "backbone_config", None)
+    if getattr(config, "use_timm_backbone", False) or getattr(backbone, "model_type", "") == "timm_backbone":
+        raise CheckpointError(
+            f"model.checkpoint: the backbone of {spec.name!r} is a model of the package timm, and ftkit loads those "
+            "of transformers alone. Start from a checkpoint whose config.json has another backbone_config."
+        )
+
+
+def supported_types(auto_class: str) -> list[str]:
+    """Returns the model types that have a model of an auto class, and a processor that works by Pillow."""
     from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
 
-    types = modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
+    types = model_types(auto_class)
     return [name for name in types if IMAGE_PROCESSOR_MAPPING_NAMES.get(name, {}).get("pil")]
 
 
@@ -109,7 +146,7 @@ def _is_by_pillow(processor: Any) -> bool:
     return not isinstance(processor, TorchvisionBackend)
 
 
-def _not_loaded(spec: CheckpointSpec, error: Exception) -> CheckpointError:
+def _not_loaded(spec: CheckpointSpec, auto_class: str, error: Exception) -> CheckpointError:
     reason = str(error).strip().split("\n")[0].partition(" Should have")[0]
     if "trust_remote_code" in str(error):
         return CheckpointError(
@@ -125,5 +162,5 @@ def _not_loaded(spec: CheckpointSpec, error: Exception) -> CheckpointError:
     return CheckpointError(
         f"model.checkpoint: {spec.name!r}, of type {spec.model_type!r}, has no image processor that works by Pillow "
         f"alone: {reason} Start from a checkpoint of another type; there is "
-        f"{name_list(supported_types(), limit=40)}."
+        f"{name_list(supported_types(auto_class), limit=40)}."
     )

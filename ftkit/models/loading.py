@@ -42,6 +42,7 @@ _MODEL_TYPES = {
     "AutoModelForTokenClassification": "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
     "AutoModelForQuestionAnswering": "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES",
     "AutoModelForImageClassification": "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES",
+    "AutoModelForSemanticSegmentation": "MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES",
     "AutoModelForAudioClassification": "MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES",
     "AutoModelForCTC": "MODEL_FOR_CTC_MAPPING_NAMES",
     "AutoModelForSpeechSeq2Seq": "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES",
@@ -54,9 +55,15 @@ _MODEL_TYPES = {
 
 def has_auto_model(auto_class: str, spec: CheckpointSpec) -> bool:
     """Tells whether transformers has a model of an auto class for a checkpoint's type, before any weight is read."""
+    return spec.trust_remote_code or spec.model_type in model_types(auto_class)
+
+
+def model_types(auto_class: str) -> Mapping[str, Any]:
+    """Returns the model types that an auto class serves -> the names of their classes."""
     from transformers.models.auto import modeling_auto
 
-    return spec.trust_remote_code or spec.model_type in getattr(modeling_auto, _MODEL_TYPES[auto_class])
+    found: Mapping[str, Any] = getattr(modeling_auto, _MODEL_TYPES[auto_class])
+    return found
 
 
 def class_names(auto_class: str, model_type: str) -> tuple[str, ...]:
@@ -139,6 +146,8 @@ def load_with_head(
     _check_only_head_is_new(model, new, mismatched, spec)
     _check_no_layer_is_left(model, report["unexpected_keys"], spec)
     resized = frozenset(mismatched)
+    # Running statistics of a new batch norm are missing too; they move with it, and nobody trains them by a gradient.
+    new &= {name for name, _ in model.named_parameters(remove_duplicate=False)}
     if tokenizer is None:
         return LoadedModel(model, new, resized)
     for stated in (model.config.get_text_config(), model.config):
@@ -256,6 +265,8 @@ def body_prefixes(model: PreTrainedModel) -> tuple[str, ...]:
         return ("",)
     if hasattr(model, model.base_model_prefix):
         return (f"{model.base_model_prefix}.",)
+    if hasattr(model, "backbone"):
+        return ("backbone.",)
     parts = model.named_children()
     return tuple(f"{name}." for name, part in parts if any(isinstance(inner, ModuleList) for inner in part.modules()))
 

@@ -163,5 +163,21 @@ IMAGE_RECIPES: Mapping[str, ImageRecipe] = {
         multiple_of={"tiny": 32, "small": 32},  # its stages halve the image five times
         config={"layer_type": "basic"},
     ),
+    "segformer": ImageRecipe(
+        "SegformerModel",
+        {
+            "tiny": {
+                "hidden_sizes": [16, 32, 64, 128],
+                "depths": [1, 1, 1, 1],
+                "decoder_hidden_size": 64,
+                "drop_path_rate": 0.0,
+            },
+            # MiT-B0 of arXiv 2105.15203, table 6.
+            "small": {"hidden_sizes": [32, 64, 160, 256], "depths": [2, 2, 2, 2], "decoder_hidden_size": 256},
+        },
+        multiple_of={"tiny": 32, "small": 32},  # its stages make it four times as small, and halve that three times
+        dropouts=("classifier_dropout_prob",),
+        processor="SegformerImageProcessorPil",
+    ),
 }
 """Architecture -> recipe; the names are transformers' own model types."""

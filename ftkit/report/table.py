@@ -27,6 +27,9 @@ BLOCKS: dict[str, str] = {
     "answer-errors": "ftkit.report.blocks.answer_errors:BLOCK",
     "answers": "ftkit.report.blocks.answers:BLOCK",
     "margin-curve": "ftkit.report.blocks.margin_curve:BLOCK",
+    "class-overlap": "ftkit.report.blocks.class_overlap:BLOCK",
+    "pixel-confusion": "ftkit.report.blocks.pixel_confusion:BLOCK",
+    "mask-errors": "ftkit.report.blocks.mask_errors:BLOCK",
     "worst-pairs": "ftkit.report.blocks.worst_pairs:BLOCK",
     "transcript-errors": "ftkit.report.blocks.transcript_errors:BLOCK",
 }
@@ -47,6 +50,7 @@ READINGS: dict[str, str] = {
     "tokens": "ftkit.report.readings.tokens:READING",
     "answer": "ftkit.report.readings.answer:READING",
     "summary": "ftkit.report.readings.summary:READING",
+    "masks": "ftkit.report.readings.masks:READING",
     "reply": "ftkit.report.readings.reply:READING",
     "transcript": "ftkit.report.readings.transcript:READING",
 }
@@ -56,6 +60,7 @@ USAGES: dict[str, str] = {
     "load": "ftkit.report.usage.load:USAGE",
     "classify": "ftkit.report.usage.classify:USAGE",
     "see": "ftkit.report.usage.see:USAGE",
+    "segment": "ftkit.report.usage.segment:USAGE",
     "hear": "ftkit.report.usage.hear:USAGE",
     "transcribe": "ftkit.report.usage.transcribe:USAGE",
     "tag": "ftkit.report.usage.tag:USAGE",

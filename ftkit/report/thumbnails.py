@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import TYPE_CHECKING
 
 from ftkit.data.images import ImageSource, open_image
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_SIDE = 96
 """Pixels: a row of ten fits on a screen, and a face or a digit can still be told."""
@@ -25,17 +29,26 @@ def thumbnail(source: ImageSource, name: str) -> bytes:
     Raises:
         DataError: the image cannot be opened.
     """
-    from PIL import Image
-
     image = open_image(source, name)
     image.thumbnail((MAX_SIDE, MAX_SIDE))
+    content = _jpeg(image)
+    assert len(content) <= MAX_BYTES, f"a thumbnail of {len(content)} bytes"
+    return content
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    from PIL import Image
+
     bare = Image.new("RGB", image.size)
     bare.paste(image)
     buffer = io.BytesIO()
     bare.save(buffer, "JPEG", quality=QUALITY, optimize=True)
-    content = buffer.getvalue()
-    assert len(content) <= MAX_BYTES, f"a thumbnail of {len(content)} bytes"
-    return content
+    return buffer.getvalue()
+
+
+def picture_uri(image: Image.Image) -> str:
+    """Returns a picture of at most 256 x 256 pixels in the form that a page holds by itself."""
+    return PREFIX + base64.b64encode(_jpeg(image)).decode("ascii")
 
 
 def thumbnail_uri(source: ImageSource, name: str) -> str:

@@ -6,6 +6,7 @@ predictions, which several processes may have computed.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -20,6 +21,7 @@ from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.run_config import RunConfig
 from ftkit.data.cells import shown
 from ftkit.data.files import json_safe
+from ftkit.data.predicted_files import PredictedFile
 from ftkit.errors import NothingFits, RunError
 from ftkit.kinds.kind import Kind
 from ftkit.models.quantization import move
@@ -117,10 +119,11 @@ def _reproduced(model: PreTrainedModel, adapter: TaskAdapter, folder: Path, spli
     window = split.examples[:WINDOW]
     places = np.unique(np.linspace(0, len(window) - 1, num=min(SAMPLE_ROWS, len(window)), dtype=int)).tolist()
     lines = _lines(folder / PREDICTIONS / f"{split.name}.jsonl", places)
-    found = _predictions(model, adapter, [window[place] for place in places], limits)
+    as_written = functools.partial(_as_written, lines, folder / PREDICTIONS)
+    found = as_written(_predictions(model, adapter, [window[place] for place in places], limits))
     if not _are_same(lines, found):
-        found = _predictions(model, adapter, window, limits)
-        found = [found[place] for place in places]
+        again = _predictions(model, adapter, window, limits)
+        found = as_written([again[place] for place in places])
     differing = [(place, *pair) for place, *pair in zip(places, lines, found, strict=True) if not _is_same(*pair)]
     if differing:
         place, line, now = differing[0]
@@ -142,14 +145,33 @@ def _lines(path: Path, places: Sequence[int]) -> list[dict[str, Any]]:
 
 def _predictions(
     model: PreTrainedModel, adapter: TaskAdapter, examples: Sequence[Any], limits: BatchLimits
-) -> list[dict[str, Any]]:
-    """Returns what a model predicts, as a file of predictions has it."""
-    from ftkit.engine.evaluation import evaluating, predict_windows
+) -> Sequence[dict[str, Any]]:
+    """Returns what a model predicts."""
+    from ftkit.engine.evaluation import predict_all
 
     encoded = adapter.preprocessor.encode_to_score(examples)
-    with evaluating(model):
-        arrays = next(predict_windows(model, adapter, encoded.inputs, limits))[2]
-    return [json.loads(json.dumps(json_safe(row))) for row in adapter.objective.decode(arrays, examples)]
+    arrays = predict_all(model, adapter, encoded.inputs, limits)
+    return adapter.objective.decode(arrays, examples)
+
+
+def _as_written(lines: Sequence[dict[str, Any]], folder: Path, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns predictions as a file of them has them: a file's path where the bytes are those of the file, else None.
+
+    Args:
+        lines: the rows that were written.
+        folder: where paths in them begin.
+    """
+
+    def cell_of(cell: Any, written: Any) -> Any:
+        if not isinstance(cell, PredictedFile):
+            return cell
+        return written if (folder / written).read_bytes() == cell.content() else None
+
+    found = (
+        {name: cell_of(cell, line.get(name)) for name, cell in row.items()}
+        for row, line in zip(rows, lines, strict=True)
+    )
+    return [json.loads(json.dumps(json_safe(row))) for row in found]
 
 
 def _are_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
@@ -168,7 +190,7 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def _outputs(model: PreTrainedModel, adapter: TaskAdapter, sample: Split, limits: BatchLimits) -> Arrays:
-    from ftkit.engine.evaluation import evaluating, mean_loss, predict_windows, row_measures
+    from ftkit.engine.evaluation import mean_loss, predict_all, row_measures
 
     encoded = adapter.preprocessor.encode_to_score(sample.examples, all_predicted=False)
     measured = adapter.objective.is_measured
@@ -181,8 +203,7 @@ def _outputs(model: PreTrainedModel, adapter: TaskAdapter, sample: Split, limits
         )
         if not encoded.chosen:
             return {"predictions": losses}
-    with evaluating(model):
-        arrays = next(predict_windows(model, adapter, encoded.inputs, limits))[2]
+    arrays = predict_all(model, adapter, encoded.inputs, limits)
     if measured:
         arrays["loss"] = losses
     elif encoded.targets is not None:

@@ -291,7 +291,7 @@ def settle(
     run: CheckedRun, model: PreTrainedModel, adapter: TaskAdapter, encoded: EncodedToScore, limits: BatchLimits
 ) -> None:
     """Settles on validation, with the best weights, what predictions depend on; all processes call it together."""
-    arrays = evaluation.predict_all(model, adapter, encoded.inputs, limits)
+    arrays = evaluation.predict_all(model, adapter, encoded.inputs, limits, shared=True)
     references = adapter.objective.references(run.splits["validation"].examples)
     adapter.objective.settle(arrays, references)
 

@@ -28,7 +28,11 @@ NOT_FOR = {
     **{("head-only", kind): {"decoder", "encoder-decoder"} for kind in ("translation", "summarization")},
     ("head-only", "fill-mask"): {"encoder"},
     **{(method, "sentence-similarity"): {"encoder", "decoder"} for method in (*VIRTUAL_TOKENS, "head-only")},
-    **{(method, kind): {"encoder"} for kind in ("image-classification", "fill-mask") for method in VIRTUAL_TOKENS},
+    **{
+        (method, kind): {"encoder"}
+        for kind in ("image-classification", "image-segmentation", "fill-mask")
+        for method in VIRTUAL_TOKENS
+    },
     **{("head-only", kind): {"decoder"} for kind in ("text-generation", "preference-tuning")},
     **{(method, "automatic-speech-recognition"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},
     ("head-only", "automatic-speech-recognition"): {"encoder-decoder"},

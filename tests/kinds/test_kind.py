@@ -38,6 +38,7 @@ INPUTS: dict[str, tuple[Any, Any]] = {
     "text-generation": ("my card", 5),
     "preference-tuning": ("my card", 5),
     "image-classification": (png(), 5),
+    "image-segmentation": (png(), 5),
     "audio-classification": (b"card", 5),
     "object-detection": (png(), 5),
     "automatic-speech-recognition": (b"card", 5),

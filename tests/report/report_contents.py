@@ -12,11 +12,14 @@ from PIL import Image
 from ftkit.data.audio import AudioExample, wav_bytes
 from ftkit.data.conversations import ConversationExample, answer_turn, user_turn
 from ftkit.data.images import ImageExample
+from ftkit.data.masks import ClassMask, MaskClasses, MaskedImageExample, MaskFile
 from ftkit.data.preferences import PreferenceExample
 from ftkit.data.questions import Answer, QuestionExample
 from ftkit.data.similarity import SimilarityExample
 from ftkit.data.speech import SpeechExample
 from ftkit.kinds.table import find_kind
+from ftkit.metrics.scorer import make_scorer
+from ftkit.metrics.table import GROUPS
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.recipe import Recipe
 from ftkit.report.usage.answer import AnswerRecipe
@@ -27,12 +30,14 @@ from ftkit.report.usage.fill import FillRecipe
 from ftkit.report.usage.hear import HearRecipe
 from ftkit.report.usage.rank import RankRecipe
 from ftkit.report.usage.see import SeeRecipe
+from ftkit.report.usage.segment import SegmentRecipe
 from ftkit.report.usage.tag import TagRecipe
 from ftkit.report.usage.transcribe import TranscribeRecipe
 from ftkit.report.usage.write import WriteRecipe
 from ftkit.types import (
     CandidatesExample,
     Label,
+    LabelSpace,
     PredictedAnswer,
     Split,
     TextExample,
@@ -310,6 +315,36 @@ def image_content() -> ReportContent:
         return ImageExample(id=row, image=image, name=f"{label}/{row}.jpg", label=label)
 
     return _with_files("image-classification", make, SeeRecipe(), "image")
+
+
+def mask_content() -> ReportContent:
+    """Three images whose predicted masks are right, a row too low, and all ground."""
+    classes, truth = MaskClasses((0, 255)), np.zeros((20, 30), np.int16)
+    truth[5:10, 10:20] = 1
+    guesses = [truth, np.roll(truth, 1, axis=0), np.zeros_like(truth)]
+    mask = classes.as_image(truth)
+    examples = [
+        MaskedImageExample(id=row, image=Image.new("RGB", (30, 20), "grey"), name=f"cells/{row}.jpg", mask=mask)
+        for row in range(len(guesses))
+    ]
+    predictions, references = np.empty(3, object), np.empty(3, object)
+    predictions[:] = [ClassMask(guess) for guess in guesses]
+    references[:] = [MaskFile(mask, "the mask", classes)] * 3
+    labels = LabelSpace(("ground", "<cell>"))
+    group = GROUPS["image-segmentation"]
+    scores = make_scorer(group.defaults, group, labels=labels).compute(predictions, references)
+    kind = find_kind("image-segmentation")
+    return content(
+        [EvaluatedSplit("test", Split("test", "data/cells", examples, "4f" * 32), predictions, references)],
+        label_names=labels.names,
+        problem_type=kind.name,
+        kind=kind.name,
+        task_name=kind.name,
+        primary_metric="mean_iou",
+        scores={f"test_{name}": value for name, value in scores.items()},
+        recipe=SegmentRecipe(),
+        input_name="image",
+    )
 
 
 def audio_content() -> ReportContent:

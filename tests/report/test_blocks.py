@@ -49,6 +49,7 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "replies": contents.chat_content,
     "pairs": contents.preference_content,
     "images": contents.image_content,
+    "masks": contents.mask_content,
     "recordings": contents.audio_content,
     "choices": contents.choice_content,
     "rankings": contents.ranking_content,

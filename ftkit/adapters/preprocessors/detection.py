@@ -92,7 +92,7 @@ class DetectionPreprocessor(PreprocessorBase):
         """
         self.spec, self.labels, self.boxes_per_image = spec, labels, boxes_per_image
         self.max_length = None  # all images have one size
-        self.processor = load_image_processor(spec, side=image_size)
+        self.processor = load_image_processor(spec, "AutoModelForObjectDetection", side=image_size)
         self.shape = tensor_shape(self.processor, spec)
 
     @property

@@ -62,6 +62,7 @@ class ImagePreprocessor(PreprocessorBase):
 
     version: ClassVar[int] = 1
     options: ClassVar[tuple[str, ...]] = ("augment",)
+    auto_class: ClassVar[str] = "AutoModelForImageClassification"
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class ImagePreprocessor(PreprocessorBase):
     ) -> None:
         self.spec, self.labels, self.augment = spec, labels, tuple(augment)
         self.max_length = None  # all images have one size
-        self.processor = load_image_processor(spec)
+        self.processor = load_image_processor(spec, self.auto_class)
         self.shape = tensor_shape(self.processor, spec)
 
     @property
@@ -86,9 +87,9 @@ class ImagePreprocessor(PreprocessorBase):
         """Squares of 16 x 16 pixels in an image as the model sees it."""
         return num_squares(self.shape)
 
-    def fit(self, examples: Sequence[ImageExample]) -> None:
+    def fit(self, examples: Sequence[Any]) -> None:
         """Makes sure, before a run, that the model reads what its processor makes."""
-        check_fits(self.spec, "AutoModelForImageClassification", self.shape)
+        check_fits(self.spec, self.auto_class, self.shape)
 
     def encode(self, examples: Sequence[ImageExample], *, targets: bool) -> Encoded:
         """Returns rows that name their images; nothing is opened.

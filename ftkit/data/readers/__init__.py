@@ -84,7 +84,8 @@ def open_table(source: Source, options: ReadOptions | None = None) -> Table:
     if options.annotated and (layout := layout_of(path_of(source))) is not None:
         return layout.read(path_of(source), options)
     if options.media is not None and is_folder(source):
-        return _folder_reader().read(path_of(source), options)
+        reader = _paired_reader() if options.paired_folders else _folder_reader()
+        return reader.read(path_of(source), options)
     path = resolve(source)
     if options.media is not None and _folder_reader().is_file_of(path, options.media):
         return _folder_reader().read_file(path, options)
@@ -169,6 +170,10 @@ def path_of(source: str) -> Path:
 
 def _folder_reader() -> Any:
     return importlib.import_module("ftkit.data.readers.folder")
+
+
+def _paired_reader() -> Any:
+    return importlib.import_module("ftkit.data.readers.paired_folders")
 
 
 def _reader(path: Path, options: ReadOptions) -> Callable[[Path, ReadOptions], Table]:

@@ -97,7 +97,7 @@ def read_file(path: Path, options: ReadOptions) -> Table:
 def fingerprint(folder: Path) -> str:
     """Returns the SHA-256 of the names and bytes of all files of a folder, hidden ones apart, in hex."""
     digest = hashlib.sha256()
-    for path in _walk(folder):
+    for path in files_below(folder):
         relative = path.relative_to(folder).as_posix()
         file_digest = hashlib.sha256()
         with open(path, "rb") as file:
@@ -207,7 +207,7 @@ def _with_metadata(folder: Path, path: Path, options: ReadOptions) -> Table:
 def _report_unlisted(folder: Path, metadata: Path, media: str, listed: Collection[Any]) -> None:
     """Warns of files that the metadata does not name."""
     known = {os.path.normpath(name) for name in listed if isinstance(name, str)}
-    found = (path.relative_to(folder).as_posix() for path in _walk(folder) if is_file_of(path, media))
+    found = (path.relative_to(folder).as_posix() for path in files_below(folder) if is_file_of(path, media))
     unlisted = [name for name in found if name not in known]
     if unlisted:
         warn(
@@ -247,7 +247,9 @@ def _no_classes(folder: Path, media: str) -> str:
     )
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yields all files of a folder and of those in it, hidden ones apart, in natural order."""
+
     def walk(inner: Path) -> Iterator[Path]:
         for path in _entries(folder, inner):
             if _is_hidden(path):

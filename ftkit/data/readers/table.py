@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ftkit.errors import DataError, did_you_mean, name_list
@@ -23,6 +23,8 @@ class ReadOptions:
         annotated: whether boxes are read, too: then folders and lists may be those of a layout; see `layouts`.
         on_unreadable: is told of rows that cannot be read, which are then left out, where a format lets its reader go
             on behind them; None: they are errors.
+        paired_folders: column -> names that a folder of such files may have beside another one, where a row is a pair
+            of files: of images and of their masks. Empty: a row is one file.
     """
 
     encoding: str = "utf-8"
@@ -31,6 +33,7 @@ class ReadOptions:
     text_extensions: tuple[str, ...] = ()
     media: str | None = None
     annotated: bool = False
+    paired_folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_unreadable: Callable[[DataError], None] | None = None
 
     def refuse(self, error: DataError) -> None:

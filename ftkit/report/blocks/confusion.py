@@ -37,17 +37,28 @@ def confusion_plot(split: EvaluatedSplit, label_names: tuple[str, ...], *, name:
 
 
 def _matrix(split: EvaluatedSplit, label_names: tuple[str, ...], name: str) -> str:
+    num_labels = len(label_names)
+    codes = split.references.astype(np.int64) * num_labels + split.predictions
+    counts = np.bincount(codes, minlength=num_labels**2).reshape(num_labels, num_labels)
+    return matrix_plot(counts, label_names, f"Expected against predicted label, rows of {split.name}", name=name)
+
+
+def matrix_plot(counts: np.ndarray, label_names: tuple[str, ...], title: str, *, name: str = "confusion") -> str:
+    """Draws counts (L, L), of expected labels in rows and predicted ones in columns.
+
+    Args:
+        label_names: in output order.
+        name: goes before the ids of the SVG.
+    """
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 
     num_labels = len(label_names)
-    codes = split.references.astype(np.int64) * num_labels + split.predictions
-    counts = np.bincount(codes, minlength=num_labels**2).reshape(num_labels, num_labels)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(WIDE, 2.6 + 0.5 * num_labels)
     with Drawing(name, f"Confusion matrix of {num_labels} labels", size=(side, side * 0.82)) as drawing:
         axes = drawing.figure.add_subplot()
-        titled(drawing.figure, f"Expected against predicted label, rows of {split.name}")
+        titled(drawing.figure, title)
         cells, colors, alphas = [], [], []
         for row, column in zip(*np.nonzero(counts), strict=True):
             cells.append(Rectangle((column - 0.47, row - 0.47), 0.94, 0.94))

@@ -13,7 +13,7 @@ from ftkit.report.usage.labels import label_lines, label_note, needs_logits
 from ftkit.report.usage.loading import Processor, load_lines, named, trusting
 from ftkit.report.usage.usage import Usage
 
-_PROCESSOR = Processor(
+PROCESSOR = Processor(
     "processor",
     "AutoImageProcessor",
     arguments=', backend="pil"',
@@ -28,13 +28,14 @@ class SeeRecipe(Recipe):
     auto_class: AutoClass = "AutoModelForImageClassification"
 
 
-def _inputs(example: ImageExample) -> tuple[str, ...]:
+def image_inputs(example: ImageExample) -> tuple[str, ...]:
     """Returns the path from where the run was started; where that would show a place of the machine, the name."""
     is_relative = isinstance(example.image, str) and not os.path.isabs(example.image)
     return (str(example.image) if is_relative else example.name,)
 
 
-def _photo(card: Card) -> str:
+def photo(card: Card) -> str:
+    """Returns the path of the card's example, else of any photo."""
     return card.example.inputs[0] if card.example is not None and card.example.inputs else "photo.jpg"
 
 
@@ -42,9 +43,9 @@ def _code(card: Card, name: str, is_folder: bool) -> list[str]:
     if card.method == "full" and not needs_logits(card):  # transformers' pipeline gives shares that sum to 1
         return _by_pipeline(card, name, is_folder)
     return [
-        *load_lines(card, name, is_folder, processor=_PROCESSOR),
+        *load_lines(card, name, is_folder, processor=PROCESSOR),
         "",
-        f'inputs = processor(load_image({literal(_photo(card))}), return_tensors="pt")',
+        f'inputs = processor(load_image({literal(photo(card))}), return_tensors="pt")',
         *label_lines(card),
     ]
 
@@ -55,17 +56,17 @@ def _by_pipeline(card: Card, name: str, is_folder: bool) -> list[str]:
         "from transformers import AutoImageProcessor, pipeline",
         "",
         named("run", name, is_folder=is_folder),
-        f"processor = AutoImageProcessor.from_pretrained(run{_PROCESSOR.arguments}{trust})",
+        f"processor = AutoImageProcessor.from_pretrained(run{PROCESSOR.arguments}{trust})",
         f'classify = pipeline("image-classification", model=run, image_processor=processor{trust})',
-        f"print(classify({literal(_photo(card))})[0])",
+        f"print(classify({literal(photo(card))})[0])",
     ]
 
 
 USAGE = Usage(
     recipe=SeeRecipe,
-    inputs=_inputs,
+    inputs=image_inputs,
     code=_code,
-    arguments=lambda card: f"--input {shell_word(_photo(card))}",
+    arguments=lambda card: f"--input {shell_word(photo(card))}",
     files=("photos/", "predictions.jsonl"),
     note=label_note,
 )

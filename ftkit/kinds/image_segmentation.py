@@ -1,0 +1,312 @@
+"""Semantic segmentation: an image, and a mask that says the class of each of its pixels."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ftkit.adapters.spec import TaskAdapterSpec
+from ftkit.data.cells import WrongCell, describe, single
+from ftkit.data.check import Problems, check_leaks, check_size
+from ftkit.data.image_check import IMAGES, check_given
+from ftkit.data.images import ImageSource, image_name, image_source
+from ftkit.data.mask_check import check_values, look_at_masks, mask_values, with_class_counts
+from ftkit.data.masks import MaskedImageExample, OneClass, open_mask
+from ftkit.data.readers import Table
+from ftkit.data.row_cells import RowCells
+from ftkit.data.spec import DataSpec
+from ftkit.errors import DataError
+from ftkit.kinds.kind import Kind, Plain, Role, Settings
+from ftkit.kinds.label_settings import check_smoothing, given_weights, saved_labels
+from ftkit.kinds.mask_classes import Color, classes_of, found_classes, names_of_values, values_told
+from ftkit.kinds.refusals import no_virtual_tokens
+from ftkit.kinds.task import Task
+from ftkit.metrics.table import GROUPS
+from ftkit.models.spec import CheckpointSpec
+from ftkit.types import LabelSpace, Split
+
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "photos", "jpegimages")
+MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "annotation", "segmentationclass", "gt")
+
+Side = Annotated[int, Field(gt=0)]
+
+
+class ImageSegmentationData(DataSpec):
+    """The `data` section of semantic segmentation."""
+
+    classes: tuple[str, ...] | dict[int, str] | None = Field(
+        None,
+        description="Names of classes: value in the masks -> name, such as {0: background, 255: cell}; a list names "
+        "the values 0, 1, 2 ... Default: the values that the masks of train hold, each named as itself.",
+    )
+    colors: dict[str, Color] | None = Field(
+        None, description="Of masks in colours: name of a class -> its colour, such as {road: [128, 64, 128]}."
+    )
+    ignore_index: Annotated[int, Field(ge=0)] | Color | None = Field(
+        None,
+        description="The value (with colors, the colour) of pixels that are left out of loss and scores. Default: 255 "
+        "where it is not a class, as the masks tell.",
+    )
+    image_size: Side | tuple[Side, Side] | None = Field(
+        None,
+        description="Pixels of a side, or height and width, of images as the model sees them. Default: as the "
+        "checkpoint's processor says. Predictions have the images' own size.",
+    )
+    image_folder: str | None = Field(None, description="The folder of images within a split's folder, such as images.")
+    mask_folder: str | None = Field(None, description="The folder of masks beside it, such as masks.")
+    augment: tuple[Literal["horizontal_flip"], ...] = Field(
+        (), description="Random changes of training images and their masks: horizontal_flip. None unless set."
+    )
+
+    @property
+    def media(self) -> str:
+        """Rows name images."""
+        return "image"
+
+    @property
+    def paired_folders(self) -> Mapping[str, tuple[str, ...]]:
+        """Folders of images, and of masks."""
+        return {
+            self.role_columns.get("image", "image"): IMAGE_FOLDERS
+            if self.image_folder is None
+            else (self.image_folder,),
+            self.role_columns.get("mask", "mask"): MASK_FOLDERS if self.mask_folder is None else (self.mask_folder,),
+        }
+
+
+def read_examples(
+    table: Table, task: Task, columns: Mapping[str, str], data: ImageSegmentationData, *, with_labels: bool
+) -> Iterator[MaskedImageExample]:
+    """Turns rows into examples one by one; no file is opened.
+
+    Args:
+        columns: role -> column.
+        with_labels: False for rows that are only to be predicted; their masks may be absent.
+
+    Raises:
+        DataError: a column is not in the file.
+    """
+    if task.prepare is None:
+        for role, column in columns.items():
+            if (with_labels or role == "image") and column not in table.columns:
+                raise table.missing_column(column, role=role)
+    read = functools.partial(_image, folder=table.folder)
+    for position, row in enumerate(table.rows):
+        cells = RowCells(task.prepared(row.values), columns)
+        name = image_name(cells.get("image"), position)
+        yield MaskedImageExample(
+            id=cells.id(position if row.line else name),
+            image=cells.read("image", read, None),
+            name=name,
+            mask=cells.read("mask", read, None) if with_labels else None,
+            mask_name=_mask_name(cells.get("mask"), name),
+            line=row.line,
+            group=cells.group(),
+            cell_errors=cells.errors,
+        )
+
+
+def _image(cell: Any, folder: Path | None) -> ImageSource:
+    cell = single(cell)
+    try:
+        return image_source(cell, folder)
+    except TypeError:
+        raise WrongCell(describe(cell), "write the path of an image, or the bytes of its file", cell=cell) from None
+
+
+def _mask_name(cell: Any, name: str) -> str:
+    path = cell.get("path") if isinstance(cell, Mapping) else cell
+    return str(path) if isinstance(path, (str, Path)) and str(path) else f"the mask of {name}"
+
+
+def value_names(example: MaskedImageExample) -> tuple[str, ...]:
+    """Returns the values in an example's mask: when examples are held out, train keeps one of each."""
+    try:
+        return tuple(map(str, np.unique(open_mask(example.mask, example.mask_name)).tolist()))
+    except DataError:
+        return ()  # what is wrong with it is told by file, when it is looked at
+
+
+def normalize(
+    splits: Mapping[str, Split], task: Task, data: ImageSegmentationData, problems: Problems
+) -> tuple[Mapping[str, Split], ImageSegmentationData]:
+    """Looks at every image and mask once, and settles which values are classes, and which is left out."""
+    splits = look_at_masks(splits, problems, as_colors=data.colors is not None)
+    if problems:
+        return splits, data
+    found = mask_values(splits["train"].examples) if "train" in splits else None
+    settled = data if found is None else found_classes(found, data, task, problems)
+    if problems:
+        return splits, data
+    classes = classes_of(settled)
+    for split in splits.values():
+        check_values(split, classes, problems, of_train=data.classes is None and data.colors is None)
+    return {name: with_class_counts(split, classes) for name, split in splits.items()}, settled
+
+
+def labels_of(train: Split, task: Task, data: ImageSegmentationData) -> LabelSpace:
+    """Returns the classes in the order of their values, or as they are listed."""
+    return LabelSpace(tuple(names_of_values(data).values()))
+
+
+def check(
+    splits: Mapping[str, Split], labels: LabelSpace, task: Task, data: ImageSegmentationData, problems: Problems
+) -> None:
+    """Reports empty splits, and images that are in train and in another split."""
+    for split in splits.values():
+        check_size(split, problems)
+    if "train" in splits:
+        others = [split for name, split in splits.items() if name != "train"]
+        check_leaks(splits["train"], others, problems, IMAGES)
+
+
+def told(splits: Mapping[str, Split], data: ImageSegmentationData) -> dict[str, list[str]]:
+    """Returns what the masks of train hold: value, class and share of the pixels."""
+    return {"masks": values_told(mask_values(splits["train"].examples), data)}
+
+
+def input_example(position: int, item: Any) -> MaskedImageExample:
+    """Returns an input of `Predictor.predict` as an example: a path, the bytes of a file, or a Pillow image.
+
+    Raises:
+        DataError: it is none of them.
+    """
+    if isinstance(item, os.PathLike):
+        item = os.fspath(item)
+    if hasattr(item, "convert") and hasattr(item, "getexif"):  # a Pillow image, which is not imported to ask
+        return MaskedImageExample(id=position, image=item, name=f"image {position + 1}", line=position)
+    try:
+        image = image_source(item, None)
+    except TypeError:
+        raise DataError(
+            f"inputs, item {position}: expected the path of an image, the bytes of its file or a Pillow image, got a "
+            f"value of type {type(item).__name__}."
+        ) from None
+    return MaskedImageExample(id=position, image=image, name=image_name(item, position), line=position)
+
+
+def adapter_options(
+    train: Split, labels: LabelSpace, data: ImageSegmentationData, settings: Settings
+) -> dict[str, Any]:
+    """Returns what the adapter is made with: values of masks, the size of images, weights, smoothing, changes.
+
+    Raises:
+        ConfigError: a weight for a class that does not exist, or a smoothing that is no share.
+    """
+    check_smoothing(settings.label_smoothing)
+    classes = classes_of(data)
+    return {
+        "mask_values": list(classes.values),
+        "ignored_value": classes.ignored,
+        "are_colors": classes.are_colors,
+        "image_size": None if data.image_size is None else _height_and_width(data.image_size),
+        "augment": list(data.augment),
+        "class_weights": _weights(train, labels, settings.class_weights),
+        "label_smoothing": settings.label_smoothing,
+    }
+
+
+def _height_and_width(size: int | tuple[int, int]) -> list[int]:
+    return [size, size] if isinstance(size, int) else list(size)
+
+
+def _weights(train: Split, labels: LabelSpace, setting: str | Mapping[str, float] | None) -> list[float] | None:
+    """Returns a weight for each class; `balanced` weighs it by the share of its pixels, as scikit-learn does."""
+    if setting is None:
+        return None
+    if isinstance(setting, Mapping):
+        return given_weights(setting, labels, noun="class")
+    counts = class_pixels(train)
+    total = sum(counts.values())
+    return [total / (len(labels) * counts[index]) if counts[index] else 1.0 for index in range(len(labels))]
+
+
+def class_pixels(split: Split) -> Counter[int]:
+    """Returns class index -> number of pixels."""
+    counts: Counter[int] = Counter()
+    for example in split.examples:
+        counts.update(example.class_counts or {})
+    return counts
+
+
+def baselines(train: Split | None, split: Split) -> dict[str, Any]:
+    """Returns one class for all pixels: the most frequent one of the split itself, which no other can beat."""
+    counts = class_pixels(split)
+    if not counts:
+        return {}
+    predicted = np.empty(len(split), object)
+    predicted[:] = [OneClass(max(counts, key=lambda index: (counts[index], -index)))] * len(split)
+    return {"most_frequent_class": predicted}
+
+
+def probe(position: int) -> MaskedImageExample:
+    """Returns a made-up image without a mask."""
+    from PIL import Image
+
+    return MaskedImageExample(
+        id=position, image=Image.new("RGB", (256, 192), "grey"), name="made up", line=position + 1
+    )
+
+
+def of_plain_checkpoint(
+    labels: LabelSpace | None, spec: CheckpointSpec, data: ImageSegmentationData, where: str
+) -> Plain:
+    """Returns the labels; masks hold their indices, unless the user says what they hold."""
+    assert labels is not None
+    if data.classes is not None or data.colors is not None:
+        classes = classes_of(data)
+    else:
+        data = data.model_copy(update={"classes": labels.id2label, "ignore_index": data.ignore_index or 255})
+        classes = classes_of(data)
+    options = {
+        "mask_values": list(classes.values),
+        "ignored_value": classes.ignored,
+        "are_colors": classes.are_colors,
+    }
+    return Plain(labels=labels, data={"classes": data.classes, "ignore_index": data.ignore_index}, options=options)
+
+
+KIND = Kind(
+    name="image-segmentation",
+    reads="image",
+    roles={
+        "image": Role(description="the path of the image, or its bytes", column="image"),
+        "mask": Role(description="the path of its mask, or its bytes", column="mask"),
+        "id": Role(description="the row's own id, kept in predictions"),
+    },
+    data=ImageSegmentationData,
+    settings=frozenset({"class_weights", "label_smoothing"}),
+    read=read_examples,
+    names_of=value_names,
+    normalize=normalize,
+    labels=labels_of,
+    saved_labels=saved_labels,
+    check=check,
+    check_inputs=check_given,
+    input_example=input_example,
+    probe=probe,
+    adapter_options=adapter_options,
+    of_plain_checkpoint=of_plain_checkpoint,
+    baselines=baselines,
+    told=told,
+    task_adapters={
+        "encoder": TaskAdapterSpec(
+            preprocessor="ftkit.adapters.preprocessors.image_mask:ImageMaskPreprocessor",
+            objective="ftkit.adapters.objectives.pixel_labels:PixelLabelObjective",
+            auto_class="AutoModelForSemanticSegmentation",
+            usage="segment",
+            peft_task=None,
+            refuses=no_virtual_tokens("virtual tokens stand before a text, and an image is none"),
+        )
+    },
+    metrics=GROUPS["image-segmentation"],
+    reading=lambda group: "masks",
+    blocks=lambda group: ("class-overlap", "pixel-confusion", "mask-errors"),
+)
