@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import Field
 
 from ftkit.data.check import Problems
 from ftkit.data.mask_check import MaskValues
 from ftkit.data.masks import MaskClasses, packed, shown_value, unpacked
 from ftkit.errors import ConfigError
 from ftkit.kinds.label_settings import check_name_lengths
+from ftkit.kinds.segmentation_data import ImageSegmentationData
 from ftkit.kinds.task import Task
-
-if TYPE_CHECKING:
-    from ftkit.kinds.image_segmentation import ImageSegmentationData
-
-Channel = Annotated[int, Field(ge=0, le=255)]
-Color = tuple[Channel, Channel, Channel]
 
 USUAL_IGNORED = 255
 """What Pascal VOC, ADE20K and Cityscapes write where a pixel is of no class."""
