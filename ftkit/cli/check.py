@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +17,12 @@ def command(
     ] = None,
     show: Annotated[
         int,
-        typer.Option(min=0, metavar="N", help="Print the first N rows of train token by token, and which are learnt."),
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Print the first N rows of train token by token, and which are learnt; of images with boxes write a "
+            "sheet.",
+        ),
     ] = 0,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
@@ -53,10 +59,23 @@ def command(
             say(f"{'' if place else title:<11} {line}")
     say(f"metrics     {', '.join(plan.metrics)}; the best checkpoint by {plan.primary_metric}")
     if show:
+        _show(plan, show, config)
+    kept = [str(split.examples.folder) for split in plan.splits.values() if hasattr(split.examples, "folder")]
+    written = f"nothing was written but rows that the run will use, to the cache: {kept[0]}" if kept else ""
+    nothing = "nothing else was written" if show and plan.kind.sheet is not None else "nothing was written"
+    say(f"The run is possible; {written or nothing}.")
+
+
+def _show(plan: Any, count: int, config: str) -> None:
+    """Shows the first rows of train: printed, or drawn into a file beside the user."""
+    from ftkit.console import say
+
+    if plan.kind.sheet is None:
         from ftkit.cli.pieces import print_rows
         from ftkit.runs.learnt_pieces import learnt_pieces
 
-        print_rows(learnt_pieces(plan, show))
-    kept = [str(split.examples.folder) for split in plan.splits.values() if hasattr(split.examples, "folder")]
-    written = f"nothing was written but rows that the run will use, to the cache: {kept[0]}" if kept else ""
-    say(f"The run is possible; {written or 'nothing was written'}.")
+        print_rows(learnt_pieces(plan, count))
+        return
+    path = Path(f"{Path(config).stem}.sheet.png")
+    plan.kind.sheet(plan.splits["train"].examples[:count]).save(path)
+    say(f"sheet       {path.absolute()}: the first {min(count, len(plan.splits['train'])):,} rows of train")

@@ -169,6 +169,8 @@ class Kind:
         check_scores: reports rows to be scored that a chosen metric cannot score.
         check_inputs: reports rows that cannot be predicted.
         check_known_labels: reports labels of rows to be scored that a finished run cannot predict.
+        sheet: examples -> a Pillow image that shows what is to be learnt of them, which `ftkit check --show N` writes;
+            None where rows are shown token by token.
         describe: what `ftkit check` shows of a split beside its rows, such as hours of recordings, in lines.
         input_example: an input of `Predictor.predict` as an example; its first argument is its position.
         optional_inputs: roles that a run reads of all its examples or of none, such as the second text of a pair.
@@ -212,6 +214,7 @@ class Kind:
     check_inputs: Callable[[Split, Problems], None] = nothing_to_check
     check_known_labels: Callable[[Split, Any, Problems], None] = nothing_unknown
     describe: Callable[[Split], Sequence[str]] = nothing_to_describe
+    sheet: Callable[[Sequence[Any]], Any] | None = None
     input_example: Callable[[int, Any], Any]
     optional_inputs: frozenset[str] = frozenset()
     probe: Callable[[int], Any]

@@ -17,6 +17,7 @@ from ftkit.data.box_rows import by_image
 from ftkit.data.boxes import Box, BoxFormat, DetectionExample, label_names_of
 from ftkit.data.cells import WrongCell, describe, single
 from ftkit.data.check import Problems
+from ftkit.data.drawn_boxes import sheet
 from ftkit.data.image_check import check_given
 from ftkit.data.images import ImageSource, image_name, image_source
 from ftkit.data.readers import Table
@@ -290,7 +291,7 @@ _ADAPTER = TaskAdapterSpec(
     preprocessor="ftkit.adapters.preprocessors.detection:DetectionPreprocessor",
     objective="ftkit.adapters.objectives.detection:DetectionObjective",
     auto_class="AutoModelForObjectDetection",
-    usage="load",
+    usage="detect",
     peft_task=None,
     refuses=no_virtual_tokens("virtual tokens stand before a text, and an image is none"),
 )
@@ -320,4 +321,7 @@ KIND = Kind(
     # transformers calls DETR and its like encoder-decoders, and YOLOS an encoder.
     task_adapters={"encoder": _ADAPTER, "encoder-decoder": _ADAPTER},
     metrics=GROUPS["object-detection"],
+    reading=lambda group: "boxes" if group == "object-detection" else "any",
+    blocks=lambda group: ("box-errors",) if group == "object-detection" else (),
+    sheet=sheet,
 )

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ftkit.data.audio import AudioExample, wav_bytes
+from ftkit.data.boxes import DetectionExample
 from ftkit.data.conversations import ConversationExample, answer_turn, user_turn
 from ftkit.data.images import ImageExample
 from ftkit.data.masks import ClassMask, MaskClasses, MaskedImageExample, MaskFile
@@ -25,6 +26,7 @@ from ftkit.report.recipe import Recipe
 from ftkit.report.usage.answer import AnswerRecipe
 from ftkit.report.usage.chat import ChatRecipe
 from ftkit.report.usage.classify import ClassifyRecipe
+from ftkit.report.usage.detect import DetectRecipe
 from ftkit.report.usage.embed import EmbedRecipe
 from ftkit.report.usage.fill import FillRecipe
 from ftkit.report.usage.hear import HearRecipe
@@ -343,6 +345,34 @@ def mask_content() -> ReportContent:
         primary_metric="mean_iou",
         scores={f"test_{name}": value for name, value in scores.items()},
         recipe=SegmentRecipe(),
+        input_name="image",
+    )
+
+
+def detection_content() -> ReportContent:
+    """A run that finds cats and dogs: one image right, one with a miss and a false positive, one with nothing."""
+    truth = [[[0, 0, 10, 10, 60, 60, 2500]], [[1, 0, 10, 10, 60, 60, 2500], [0, 1, 80, 80, 99, 99, 361]], []]
+    found = [[[0, 0.9, 12, 10, 60, 60]], [[1, 0.8, 100, 10, 150, 60]], []]
+    references, predictions = np.empty(3, object), np.empty(3, object)
+    for place in range(3):
+        references[place] = np.array(truth[place], float).reshape(-1, 7)
+        predictions[place] = np.array(found[place], float).reshape(-1, 6)
+    examples = [
+        DetectionExample(id=row, image=Image.new("RGB", (200, 100), (row, 0, 0)), name=f"{row}.jpg", line=row + 1)
+        for row in range(3)
+    ]
+    split = EvaluatedSplit("test", Split("test", "files/test", examples), predictions, references)
+    return content(
+        [split],
+        label_names=("cat", "dog"),
+        problem_type="object-detection",
+        primary_metric="ap",
+        scores={"test_ap": 0.4, "test_loss": 0.5},
+        kind="object-detection",
+        task_name="object-detection",
+        reading="boxes",
+        blocks=("box-errors",),
+        recipe=DetectRecipe(),
         input_name="image",
     )
 

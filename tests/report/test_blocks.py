@@ -50,6 +50,7 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "pairs": contents.preference_content,
     "images": contents.image_content,
     "masks": contents.mask_content,
+    "boxes": contents.detection_content,
     "recordings": contents.audio_content,
     "choices": contents.choice_content,
     "rankings": contents.ranking_content,

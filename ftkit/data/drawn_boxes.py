@@ -1,0 +1,57 @@
+"""Images with boxes drawn into them, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ftkit.data.boxes import DetectionExample, Numbers
+from ftkit.data.images import open_image
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+TRUTH, PREDICTED, IGNORED = "#00795a", "#d55e00", "#5b6673"
+"""Green, vermilion and grey, told apart by every kind of colour vision."""
+
+SIDE, COLUMNS, GAP = 320, 4, 8  # of a sheet, in pixels and pictures
+
+Drawn = tuple[str, Numbers, str]
+"""What is written at a box, the box, its colour."""
+
+
+def with_boxes(image: Image.Image, boxes: Iterable[Drawn], *, side: int = SIDE) -> Image.Image:
+    """Returns a copy, at most `side` pixels wide and high, with boxes and what is in them."""
+    from PIL import ImageDraw
+
+    copy = image.copy()
+    copy.thumbnail((side, side))
+    scale_x, scale_y = copy.width / image.width, copy.height / image.height
+    drawing = ImageDraw.Draw(copy)
+    for text, (left, top, right, bottom), colour in boxes:
+        corners = (left * scale_x, top * scale_y, max(right, left) * scale_x, max(bottom, top) * scale_y)
+        drawing.rectangle(corners, outline=colour, width=2)
+        if text:
+            drawing.text((corners[0] + 3, corners[1] + 2), text.encode("latin-1", "replace").decode("latin-1"), colour)
+    return copy
+
+
+def truth_of(example: DetectionExample) -> list[Drawn]:
+    """Returns the boxes of an example; those that are ignored are grey."""
+    return [(box.label, box.numbers, IGNORED if box.ignored else TRUTH) for box in example.boxes or ()]
+
+
+def sheet(examples: Sequence[DetectionExample]) -> Image.Image:
+    """Returns the images of examples beside and below one another, with their boxes and names."""
+    from PIL import Image, ImageDraw
+
+    pictures = [with_boxes(open_image(one.image, one.name), truth_of(one)) for one in examples]
+    columns = min(COLUMNS, len(pictures))
+    rows = -(-len(pictures) // columns)
+    made = Image.new("RGB", (columns * (SIDE + GAP) + GAP, rows * (SIDE + GAP + 16) + GAP), "white")
+    for place, (picture, example) in enumerate(zip(pictures, examples, strict=True)):
+        left, top = GAP + place % columns * (SIDE + GAP), GAP + place // columns * (SIDE + GAP + 16)
+        name = f"{example.name}: {len(example.boxes or ())} boxes".encode("latin-1", "replace").decode("latin-1")
+        ImageDraw.Draw(made).text((left, top), name[:50], "black")
+        made.paste(picture, (left, top + 14))
+    return made
