@@ -24,6 +24,7 @@ class TaskAdapterSpec:
         peft_task: what peft calls the task, such as SEQ_CLS; None where it has no name for it.
         usage: how a card's code uses the model without ftkit; see ftkit.report.table.
         refuses: tuner -> why it does not suit this combination.
+        no_export: why a model cannot be written as ONNX; None where it is tried.
         unused: setting that the kind takes -> why it means nothing in this combination.
     """
 
@@ -33,6 +34,7 @@ class TaskAdapterSpec:
     peft_task: str | None
     usage: str = "load"
     refuses: Mapping[str, str] = field(default_factory=dict)
+    no_export: str | None = None
     unused: Mapping[str, str] = field(default_factory=dict)
 
     @property

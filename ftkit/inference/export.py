@@ -91,6 +91,7 @@ def export_run(
     kind = known_kind(config.run.kind)
     if kind is not None:
         _check_is_one_pass(kind.name, kind.task_adapters[config.run.family].one_pass)
+        _check_is_exported(kind.name, kind.task_adapters[config.run.family].no_export)
     choices = Choices(base=None if base is None else str(base), trust_remote_code=trust_remote_code)
     predictor = Predictor(run, device="cpu", full_precision=True, choices=choices)
     _check_is_one_pass(predictor.kind.name, predictor.adapter.objective.one_pass)
@@ -129,6 +130,14 @@ def _check_is_one_pass(kind: str, one_pass: bool) -> None:
         raise UserError(
             f"export: this run is of kind {kind}; ONNX holds one pass through a model, and a text is "
             "written in a loop of passes. Use the run itself, with ftkit predict."
+        )
+
+
+def _check_is_exported(kind: str, no_export: str | None) -> None:
+    if no_export is not None:
+        raise UserError(
+            f"export: this run is of kind {kind}, which is not exported: {no_export}. Use the run itself, with ftkit "
+            "predict, or export its checkpoint by another program: it is one of plain transformers."
         )
 
 

@@ -293,6 +293,7 @@ _ADAPTER = TaskAdapterSpec(
     auto_class="AutoModelForObjectDetection",
     usage="detect",
     peft_task=None,
+    no_export="boxes are read off two outputs by the processor's own code, which is no part of a graph",
     refuses=no_virtual_tokens("virtual tokens stand before a text, and an image is none"),
 )
 

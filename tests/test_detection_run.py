@@ -1,0 +1,94 @@
+"""Whole runs that find boxes: the score of what was written, plain transformers, and mistakes of users."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import ftkit
+import tiny_boxes
+from ftkit.errors import UserError
+from ftkit.inference.export import export_run
+from ftkit.metrics.detection import evaluated_by_coco
+
+
+@pytest.fixture(scope="module")
+def voc(tmp_path_factory) -> Path:
+    return tiny_boxes.make_voc(tmp_path_factory.mktemp("voc") / "voc", range(8))
+
+
+def config(folder: Path, voc: Path, model_type: str, **sections: Any) -> dict[str, Any]:
+    return {
+        "task": "object-detection",
+        "model": {"checkpoint": str(tiny_boxes.make_checkpoint(model_type, folder / "model"))},
+        "data": {"train": str(voc), "test": str(voc), "image_size": 32, **sections.pop("data", {})},
+        "train": {"num_train_epochs": 2, "per_device_train_batch_size": 2, "learning_rate": 1e-3, "use_cpu": True},
+        "output_dir": str(folder / "run"),
+        **sections,
+    }
+
+
+def written(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_score_is_that_of_the_predictions_as_they_were_written(tmp_path, voc, capsys):
+    run = ftkit.train(config(tmp_path, voc, "detr"))
+    rows = written(run.output_dir / "predictions" / "test.jsonl")
+    assert [row["id"] for row in rows] == [f"{number}.png" for number in range(8)]
+    labels = list(tiny_boxes.COLOURS)
+    found = [
+        np.array([[labels.index(one["label"]), one["score"], *one["box"].values()] for one in row["objects"]])
+        for row in rows
+    ]
+    truth = [
+        np.array([[labels.index(name), 0, *box, 320] for name, *box in tiny_boxes.drawn(number)]).reshape(-1, 7)
+        for number in range(8)
+    ]
+    results = json.loads((run.output_dir / "all_results.json").read_text())
+    assert results["test_ap"] == pytest.approx(evaluated_by_coco(found, truth, 2).stats[0])
+    assert results["proof"]["same_predictions"]
+    code = re.search(r"```python\n(.*?)```", (run.output_dir / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    photo = str(voc / "JPEGImages" / "0.png")
+    lines = re.sub(r"run = .*", f"run = {str(run.output_dir)!r}", code[1]).replace("threshold=0.5", "threshold=0")
+    lines = re.sub(r"load_image\(.*\)", f"load_image({photo!r})", lines)
+    capsys.readouterr()
+    exec(lines, {})
+    printed = [json.loads(line[line.index("[") :]) for line in capsys.readouterr().out.splitlines()]
+    expected = sorted(list(one["box"].values()) for one in rows[0]["objects"])
+    np.testing.assert_allclose(sorted(printed), expected, rtol=1e-3, atol=1e-2)
+
+
+def test_a_trained_adapter_finds_what_it_found(tmp_path, voc):
+    run = ftkit.train(config(tmp_path, voc, "yolos", tuner={"method": "lora", "rank": 2}))
+    assert (run.output_dir / "adapter_model.safetensors").is_file()
+    (now,) = ftkit.load(run.output_dir).predict([voc / "JPEGImages" / "1.png"])
+    before = written(run.output_dir / "predictions" / "test.jsonl")[1]
+    for one, other in zip(now["objects"], before["objects"], strict=True):
+        assert (one["label"], one["score"]) == (other["label"], pytest.approx(other["score"], abs=1e-4))
+    with pytest.raises(UserError, match="kind object-detection, which is not exported"):
+        export_run(run.output_dir, tmp_path / "exported")
+    scores = ftkit.load(run.output_dir).evaluate(str(voc))
+    results = json.loads((run.output_dir / "all_results.json").read_text())
+    assert scores["ap"] == pytest.approx(results["test_ap"], abs=1e-3)
+    assert torch.isfinite(torch.tensor(scores["loss"]))
+
+
+@pytest.mark.parametrize(("data", "message"), [
+    ({"image_size": None, "train": "{voc}/JPEGImages"}, "no column 'objects'"),
+    ({"labels": ["circle"]}, "the label 'square' is none of those that can be predicted"),
+    ({"box_format": "xywh"}, r"sticks out of its image: .* read as xywh"),
+    ({"validation": "{voc}/nothing"}, "no such file"),
+])  # fmt: skip
+def test_mistakes_are_told_before_anything_is_written(tmp_path, voc, data, message):
+    given = {name: value.format(voc=voc) if isinstance(value, str) else value for name, value in data.items()}
+    with pytest.raises(UserError, match=message):
+        ftkit.train(config(tmp_path, voc, "yolos", data=given))
+    assert not (tmp_path / "run").exists()
