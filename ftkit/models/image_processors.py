@@ -13,16 +13,21 @@ if TYPE_CHECKING:
 
 PIXELS = "pixel_values"
 
+SIDE = 224  # of a processor that says nothing of sizes
+
 # Wide and high: a processor that keeps an image's shape shows itself by them.
 _PROBES = ((48, 32), (32, 48))
 
 
-def load_image_processor(spec: CheckpointSpec, auto_class: str, *, side: int | None = None) -> Any:
+def load_image_processor(
+    spec: CheckpointSpec, auto_class: str, *, side: int | None = None, whole: bool = False
+) -> Any:
     """Loads a checkpoint's image processor in the form that needs no torchvision.
 
     Args:
         auto_class: of the model that it prepares images for; messages name others that it has.
         side: pixels of a side of the square that it is to make of every image; None: as its file says.
+        whole: it is to resize all of an image, whatever its shape; see `resize_whole`.
 
     Raises:
         CheckpointError: it has none, none that works by Pillow, or one that makes something else than images of one
@@ -41,8 +46,18 @@ def load_image_processor(spec: CheckpointSpec, auto_class: str, *, side: int | N
         raise _not_loaded(spec, auto_class, ValueError(f"{type(processor).__name__} needs torchvision"))
     if side is not None:
         processor.size = SizeDict(height=side, width=side)
+    if whole:
+        resize_whole(processor, *stated_size(processor))
     tensor_shape(processor, spec)
     return processor
+
+
+def stated_size(processor: Any) -> tuple[int, int]:
+    """Returns height and width of what a processor makes of a square: of its crop, where it crops."""
+    crops = getattr(processor, "do_center_crop", False) and getattr(processor, "crop_size", None)
+    size = dict(processor.crop_size if crops else processor.size)
+    side = size.get("shortest_edge") or size.get("longest_edge")
+    return size.get("height") or side or SIDE, size.get("width") or side or SIDE
 
 
 def tensor_shape(processor: Any, spec: CheckpointSpec) -> tuple[int, int, int]:

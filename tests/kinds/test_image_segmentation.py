@@ -88,6 +88,22 @@ def test_a_mask_of_another_size_is_named(cells: Path) -> None:
         checked(cells)[2].raise_if_any()
 
 
+# --- checkpoints ---
+
+
+def test_a_processor_that_keeps_shapes_or_crops_is_made_to_show_whole_images(tmp_path: Path) -> None:
+    from transformers import DPTImageProcessorPil, MobileViTImageProcessorPil
+
+    from ftkit.models.image_processors import resize_whole, stated_size, tensor_shape
+
+    keeps = DPTImageProcessorPil(size={"height": 32, "width": 64}, keep_aspect_ratio=True)
+    crops = MobileViTImageProcessorPil(size={"shortest_edge": 40}, crop_size={"height": 32, "width": 32})
+    for processor, size in ((keeps, (32, 64)), (crops, (32, 32))):
+        assert stated_size(processor) == size
+        resize_whole(processor, *size)
+        assert tensor_shape(processor, None) == (3, *size)  # type: ignore[arg-type]
+
+
 # --- values ---
 
 

@@ -63,6 +63,7 @@ class ImagePreprocessor(PreprocessorBase):
     version: ClassVar[int] = 1
     options: ClassVar[tuple[str, ...]] = ("augment",)
     auto_class: ClassVar[str] = "AutoModelForImageClassification"
+    sees_whole_images: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class ImagePreprocessor(PreprocessorBase):
     ) -> None:
         self.spec, self.labels, self.augment = spec, labels, tuple(augment)
         self.max_length = None  # all images have one size
-        self.processor = load_image_processor(spec, self.auto_class)
+        self.processor = load_image_processor(spec, self.auto_class, whole=self.sees_whole_images)
         self.shape = tensor_shape(self.processor, spec)
 
     @property

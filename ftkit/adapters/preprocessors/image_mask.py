@@ -71,6 +71,7 @@ class ImageMaskPreprocessor(ImagePreprocessor):
     version: ClassVar[int] = 1
     options: ClassVar[tuple[str, ...]] = ("augment", "mask_values", "ignored_value", "are_colors", "image_size")
     auto_class: ClassVar[str] = "AutoModelForSemanticSegmentation"
+    sees_whole_images: ClassVar[bool] = True
 
     def __init__(
         self,
