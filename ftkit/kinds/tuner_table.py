@@ -49,12 +49,16 @@ _MODELS: dict[tuple[Modality, Family], tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-_DETECTORS: dict[tuple[Modality, Family], tuple[str, dict[str, Any]]] = {
+_SEGFORMER_SIZES: dict[str, Any] = {
+    **{"hidden_sizes": [8] * 4, "depths": [1] * 4, "num_attention_heads": [1] * 4, "decoder_hidden_size": 8},
+    "sr_ratios": [1] * 4,
+}
+_OTHER_MODELS: dict[tuple[Modality, Family], tuple[tuple[str, dict[str, Any]], ...]] = {
     ("image", "encoder"): (
-        "yolos",
-        {**_BERT_SIZES, "image_size": [8, 8], "patch_size": 4, "num_detection_tokens": 2},
+        ("yolos", {**_BERT_SIZES, "image_size": [8, 8], "patch_size": 4, "num_detection_tokens": 2}),
+        ("segformer", _SEGFORMER_SIZES),
     ),
-    ("image", "encoder-decoder"): ("detr", _DETR_SIZES),
+    ("image", "encoder-decoder"): (("detr", _DETR_SIZES),),
 }
 """Where the model types above have no head of a kind."""
 
@@ -103,8 +107,9 @@ def _tiny_model(kind: Kind, family: Family) -> tuple[PreTrainedModel, list[str]]
 
     auto_class, key = kind.task_adapters[family].auto_class, (kind.reads, family)
     model_type, sizes = _MODELS.get(key, ("", {}))
-    if key in _DETECTORS and not class_names(auto_class, model_type):
-        model_type, sizes = _DETECTORS[key]
+    if not class_names(auto_class, model_type):
+        others = (other for other in _OTHER_MODELS.get(key, ()) if class_names(auto_class, other[0]))
+        model_type, sizes = next(others, (model_type, sizes))
     config = transformers.AutoConfig.for_model(
         model_type, **sizes, vocab_size=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, num_labels=2
     )
