@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-import numpy as np
-
 from ftkit.errors import UserError
 
 VECTOR = "embedding"
@@ -41,6 +39,8 @@ class NpyWriter:
                 "The format npy holds vectors; these predictions have none, as pairs of texts have not. Give one text "
                 "a row, or choose jsonl."
             )
+        import numpy as np
+
         self._num_rows += 1
         vector = row[VECTOR]
         if vector is None and not self._dimension:
@@ -65,9 +65,13 @@ class NpyWriter:
         self._write_header()
 
     def _write_nothing(self, num_rows: int) -> None:
+        import numpy as np
+
         self._file.write(np.full((num_rows, self._dimension), np.nan, "<f4").tobytes())
 
     def _write_header(self) -> None:
+        import numpy as np
+
         # NumPy leaves room for any number of rows, so that the header is as long as it was.
         header = {"descr": "<f4", "fortran_order": False, "shape": (self._num_rows, self._dimension)}
         np.lib.format.write_array_header_1_0(self._file, header)
