@@ -257,7 +257,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     startup.wake_collector()
     limits = evaluation.prediction_limits(config.train, adapter.objective, device_type=arguments.device.type)
 
-    untrained = steps.untrained_scores(run, model, adapter, to_score, limits)
+    untrained = steps.untrained_scores(run, model, adapter, to_score, limits, arguments.device)
     choice = precision.choose_precision(
         config.train,
         arguments,

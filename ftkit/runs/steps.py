@@ -37,6 +37,7 @@ from ftkit.runs.files import PREDICTIONS
 from ftkit.runs.loading import PEFT_PREFIXES
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
 
 
@@ -302,13 +303,17 @@ def untrained_scores(
     adapter: TaskAdapter,
     to_score: Mapping[str, EncodedToScore],
     limits: BatchLimits,
+    device: torch.device,
 ) -> dict[str, float | None]:
     """Returns the primary metric of each scored split before training; nothing where a checkpoint cannot predict yet.
 
-    All processes call it together.
+    All processes call it together, and the model is on the device from then on.
     """
     if not adapter.objective.starts_trained:
         return {}
+    from ftkit.models.quantization import move
+
+    move(model, device)
     found = {
         name: evaluation.evaluate(model, adapter, run.splits[name], encoded, run.scorer, limits, to_be_read=False)
         for name, encoded in to_score.items()
