@@ -1,6 +1,7 @@
 """The docs of kinds: every command in them is run, on made-up data in the place of the real."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -143,6 +144,7 @@ def test_spoken_digits_as_words(place):
     import tiny_audio
     import tiny_speech
 
+    shutil.rmtree(place / "data" / "spoken_digits", ignore_errors=True)  # of another page
     (place / "data" / "spoken_digits").mkdir(parents=True)
     for digit, label in enumerate(tiny_audio.HERTZ):
         for speaker in ("george", "jackson", "lucas", "nicolas"):

@@ -336,8 +336,8 @@ def test_predictions_that_the_saved_model_does_not_make_are_no_finished_run(chec
 
     evaluate_split = steps.evaluate_split
 
-    def by_other_weights(run, model, adapter, name, *arguments):
-        found = evaluate_split(run, model, adapter, name, *arguments)
+    def by_other_weights(run, model, adapter, name, *arguments, **options):
+        found = evaluate_split(run, model, adapter, name, *arguments, **options)
         path = run.directory.staging / "predictions" / f"{name}.jsonl"
         lines = path.read_text().splitlines(keepends=True)
         if name == "test":  # of the last row, as if another rank had computed it

@@ -99,7 +99,7 @@ CASES = {
     "no config": (checkpoint_without("config.json"), ["config.json"]),
     "no tokenizer": (checkpoint_without("tokenizer.json", "tokenizer_config.json"), ["tokenizer"]),
     "unknown task": (setting("task", "text-clasification"), ["Did you mean 'text-classification'?"]),
-    "kind that is not there": (setting("task", "automatic-speech-recognition"), ["there is no task"]),
+    "kind that is not there": (setting("task", "text-to-speech"), ["there is no task"]),
     "no task file": (setting("task", "nothing.py:TASK"), ["no file 'nothing.py'"]),
     "unknown metric": (setting("metrics", ["acuracy"]), ["acuracy", "Did you mean 'accuracy'?"]),
     "metric of another problem": (setting("metrics", ["pearson"]), ["pearson", "regression"]),

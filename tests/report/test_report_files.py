@@ -264,7 +264,7 @@ def test_another_format_and_none_are_told_apart_from_damage(format: int, run: Pa
 
 UNKNOWN: dict[str, Callable[[bytes], bytes]] = {
     "the block 'heat-map'": _with(lambda value: value["page"]["results"]["blocks"][1].update(block="heat-map")),
-    "the reading 'boxes'": _with(lambda value: value["card"]["facts"].update(reading="boxes")),
+    "the reading 'stars'": _with(lambda value: value["card"]["facts"].update(reading="stars")),
     "the usage 'os.system'": _with(lambda value: value["card"]["recipe"].update(usage="os.system")),
 }
 

@@ -175,7 +175,7 @@ def test_of_many_labels_the_likeliest_have_scores(problem_type: ProblemType) -> 
 
 def test_windows_are_smaller_where_labels_are_many() -> None:
     sizes = [
-        window_size(SimpleNamespace(labels=labels))  # type: ignore[arg-type]
+        window_size(SimpleNamespace(labels=labels, objective=SimpleNamespace(window=None)))  # type: ignore[arg-type]
         for labels in (None, range(77), range(16_384), range(100_000), range(10**9))
     ]
     assert sizes == [4_096, 4_096, 4_096, 671, 64]
