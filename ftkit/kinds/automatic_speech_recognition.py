@@ -108,28 +108,14 @@ def read_examples(
         DataError: a column is not in the file.
     """
     if task.prepare is None:
-        columns = _found_columns(table, columns, with_labels)
+        spellings = {"audio": AUDIO_COLUMNS, **({"text": TEXT_COLUMNS} if with_labels else {})}
+        columns = table.found_columns(columns, spellings)
     folder = _clips(table, columns["audio"])
     for position, row in enumerate(table.rows):
         cells = RowCells(_with_segment(task.prepared(row.values)), columns)
         fields = recordings.fields_of(cells, table, position, row.line, folder=folder)
         text = cells.text("text") if with_labels else None
         yield SpeechExample(**fields, text=text, cell_errors=cells.errors)
-
-
-def _found_columns(table: Table, columns: Mapping[str, str], with_labels: bool) -> dict[str, str]:
-    """Returns role -> the column that the file has for it, under its own name or one that data sets use."""
-    found = dict(columns)
-    for role, names in (("audio", AUDIO_COLUMNS), ("text", TEXT_COLUMNS)):
-        if role == "text" and not with_labels:
-            continue
-        # A name that the user has given is the only one.
-        choices = names if columns[role] == names[0] else (columns[role],)
-        match = next((name for name in choices if name in table.columns), None)
-        if match is None:
-            raise table.missing_column(columns[role], role=role)
-        found[role] = match
-    return found
 
 
 def _clips(table: Table, column: str) -> Path | None:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from ftkit.adapters.preprocessors.image_augmentation import Augmentation
 from ftkit.adapters.spec import TaskAdapterSpec
-from ftkit.data.cells import WrongCell, describe, single
 from ftkit.data.check import Problems, check_labels
 from ftkit.data.image_check import IMAGES, check_given, look_at_images
-from ftkit.data.images import ImageExample, ImageSource, image_name, image_source
+from ftkit.data.images import ImageExample
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
-from ftkit.errors import DataError
-from ftkit.kinds import labelled
+from ftkit.kinds import labelled, pictures
 from ftkit.kinds.kind import Kind, Role, Settings
 from ftkit.kinds.label_settings import saved_labels
 from ftkit.kinds.refusals import no_virtual_tokens
@@ -60,24 +55,9 @@ def read_examples(
     labels = labelled.label_cells(task, data) if with_labels else None
     for position, row in enumerate(table.rows):
         cells = RowCells(task.prepared(row.values), columns)
-        name = image_name(cells.get("image"), position)
-        yield ImageExample(
-            id=cells.id(position if row.line else name),
-            image=cells.read("image", functools.partial(_image, folder=table.folder), None),
-            name=name,
-            label=None if labels is None else labelled.read_label(cells, labels),
-            line=row.line,
-            group=cells.group(),
-            cell_errors=cells.errors,
-        )
-
-
-def _image(cell: Any, folder: Path | None) -> ImageSource:
-    cell = single(cell)
-    try:
-        return image_source(cell, folder)
-    except TypeError:
-        raise WrongCell(describe(cell), "write the path of an image, or the bytes of its file", cell=cell) from None
+        fields = pictures.fields_of(cells, table, position, row.line)
+        label = None if labels is None else labelled.read_label(cells, labels)
+        yield ImageExample(**fields, label=label, cell_errors=cells.errors)
 
 
 def normalize(
@@ -101,23 +81,8 @@ def check(
 
 
 def input_example(position: int, item: Any) -> ImageExample:
-    """Returns an input of `Predictor.predict` as an example: a path, the bytes of a file, or a Pillow image.
-
-    Raises:
-        DataError: it is none of them.
-    """
-    if isinstance(item, os.PathLike):
-        item = os.fspath(item)
-    if hasattr(item, "convert") and hasattr(item, "getexif"):  # a Pillow image, which is not imported to ask
-        return ImageExample(id=position, image=item, name=f"image {position + 1}", line=position)
-    try:
-        image = image_source(item, None)
-    except TypeError:
-        raise DataError(
-            f"inputs, item {position}: expected the path of an image, the bytes of its file or a Pillow image, got a "
-            f"value of type {type(item).__name__}."
-        ) from None
-    return ImageExample(id=position, image=image, name=image_name(item, position), line=position)
+    """Returns an input of `Predictor.predict` as an example; see `pictures.input_fields`."""
+    return ImageExample(**pictures.input_fields(position, item))
 
 
 def adapter_options(

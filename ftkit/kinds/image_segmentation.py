@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,15 +11,14 @@ from typing import Any
 import numpy as np
 
 from ftkit.adapters.spec import TaskAdapterSpec
-from ftkit.data.cells import WrongCell, describe, single
 from ftkit.data.check import Problems, check_leaks, check_size
 from ftkit.data.image_check import IMAGES, check_given
-from ftkit.data.images import ImageSource, image_name, image_source
 from ftkit.data.mask_check import check_values, look_at_masks, mask_values, with_class_counts
 from ftkit.data.masks import MaskedImageExample, OneClass, open_mask
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
 from ftkit.errors import DataError
+from ftkit.kinds import pictures
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_smoothing, given_weights, saved_labels
 from ftkit.kinds.mask_classes import classes_of, found_classes, names_of_values, values_told
@@ -48,28 +46,16 @@ def read_examples(
         for role, column in columns.items():
             if (with_labels or role == "image") and column not in table.columns:
                 raise table.missing_column(column, role=role)
-    read = functools.partial(_image, folder=table.folder)
+    read_mask = functools.partial(pictures.image_of, folder=table.folder)
     for position, row in enumerate(table.rows):
         cells = RowCells(task.prepared(row.values), columns)
-        name = image_name(cells.get("image"), position)
+        fields = pictures.fields_of(cells, table, position, row.line)
         yield MaskedImageExample(
-            id=cells.id(position if row.line else name),
-            image=cells.read("image", read, None),
-            name=name,
-            mask=cells.read("mask", read, None) if with_labels else None,
-            mask_name=_mask_name(cells.get("mask"), name),
-            line=row.line,
-            group=cells.group(),
+            **fields,
+            mask=cells.read("mask", read_mask, None) if with_labels else None,
+            mask_name=_mask_name(cells.get("mask"), fields["name"]),
             cell_errors=cells.errors,
         )
-
-
-def _image(cell: Any, folder: Path | None) -> ImageSource:
-    cell = single(cell)
-    try:
-        return image_source(cell, folder)
-    except TypeError:
-        raise WrongCell(describe(cell), "write the path of an image, or the bytes of its file", cell=cell) from None
 
 
 def _mask_name(cell: Any, name: str) -> str:
@@ -124,23 +110,8 @@ def told(splits: Mapping[str, Split], data: ImageSegmentationData) -> dict[str, 
 
 
 def input_example(position: int, item: Any) -> MaskedImageExample:
-    """Returns an input of `Predictor.predict` as an example: a path, the bytes of a file, or a Pillow image.
-
-    Raises:
-        DataError: it is none of them.
-    """
-    if isinstance(item, os.PathLike):
-        item = os.fspath(item)
-    if hasattr(item, "convert") and hasattr(item, "getexif"):  # a Pillow image, which is not imported to ask
-        return MaskedImageExample(id=position, image=item, name=f"image {position + 1}", line=position)
-    try:
-        image = image_source(item, None)
-    except TypeError:
-        raise DataError(
-            f"inputs, item {position}: expected the path of an image, the bytes of its file or a Pillow image, got a "
-            f"value of type {type(item).__name__}."
-        ) from None
-    return MaskedImageExample(id=position, image=image, name=image_name(item, position), line=position)
+    """Returns an input of `Predictor.predict` as an example; see `pictures.input_fields`."""
+    return MaskedImageExample(**pictures.input_fields(position, item))
 
 
 def adapter_options(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -15,16 +13,14 @@ from ftkit.data.box_cells import boxes_of, format_of, stated_size_of
 from ftkit.data.box_check import OnBadBox, look_at_boxes
 from ftkit.data.box_rows import by_image
 from ftkit.data.boxes import Box, BoxFormat, DetectionExample, label_names_of
-from ftkit.data.cells import WrongCell, describe, single
 from ftkit.data.check import Problems
 from ftkit.data.drawn_boxes import sheet
 from ftkit.data.image_check import check_given
-from ftkit.data.images import ImageSource, image_name, image_source
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, DataError, did_you_mean, name_list
-from ftkit.kinds import image_classification
+from ftkit.kinds import pictures
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_name_lengths, saved_labels
 from ftkit.kinds.refusals import no_virtual_tokens
@@ -97,27 +93,14 @@ def read_examples(
                 raise table.missing_column(columns[role], role=role)
     for position, row in enumerate(table.rows):
         cells = RowCells(task.prepared(row.values), columns)
-        name = image_name(cells.get("image"), position)
         objects = cells.get("objects") if with_labels else None
         yield DetectionExample(
-            id=cells.id(position if row.line else name),
-            image=cells.read("image", functools.partial(_image, folder=table.folder), None),
-            name=name,
+            **pictures.fields_of(cells, table, position, row.line),
             boxes=cells.read("objects", boxes_of, _NO_BOXES) if with_labels else None,
             box_format=format_of(objects),
             stated_size=stated_size_of(objects),
-            line=row.line,
-            group=cells.group(),
             cell_errors=cells.errors,
         )
-
-
-def _image(cell: Any, folder: Path | None) -> ImageSource:
-    cell = single(cell)
-    try:
-        return image_source(cell, folder)
-    except TypeError:
-        raise WrongCell(describe(cell), "write the path of an image, or the bytes of its file", cell=cell) from None
 
 
 # --- checks -------------------------------------------------------------------------------------------------
@@ -235,13 +218,8 @@ def described(split: Split) -> list[str]:
 
 
 def input_example(position: int, item: Any) -> DetectionExample:
-    """Returns an input of `Predictor.predict` as an example: a path, the bytes of a file, or a Pillow image.
-
-    Raises:
-        DataError: it is none of them.
-    """
-    found = image_classification.input_example(position, item)
-    return DetectionExample(id=found.id, image=found.image, name=found.name, line=found.line)
+    """Returns an input of `Predictor.predict` as an example; see `pictures.input_fields`."""
+    return DetectionExample(**pictures.input_fields(position, item))
 
 
 def adapter_options(train: Split, labels: LabelSpace, data: ObjectDetectionData, settings: Settings) -> dict[str, Any]:

@@ -70,7 +70,8 @@ def read_examples(
         DataError: a column is not in the file.
     """
     if task.prepare is None:
-        columns = _found_columns(table, columns, with_labels)
+        spellings = {"text": TEXT_COLUMNS, **({"summary": SUMMARY_COLUMNS} if with_labels else {})}
+        columns = table.found_columns(columns, spellings)
     for position, row in enumerate(table.rows):
         cells = RowCells(task.prepared(row.values), columns)
         summaries = cells.read("summary", _reader(data), written.NO_TARGET) if with_labels else ()
@@ -83,21 +84,6 @@ def read_examples(
             group=cells.group(),
             cell_errors=cells.errors,
         )
-
-
-def _found_columns(table: Table, columns: Mapping[str, str], with_labels: bool) -> dict[str, str]:
-    """Returns role -> the column that the file has for it, under its own name or one that data sets use."""
-    found = dict(columns)
-    for role, names in (("text", TEXT_COLUMNS), ("summary", SUMMARY_COLUMNS)):
-        if role == "summary" and not with_labels:
-            continue
-        # A name that the user has given is the only one.
-        choices = names if columns[role] == names[0] else (columns[role],)
-        match = next((name for name in choices if name in table.columns), None)
-        if match is None:
-            raise table.missing_column(columns[role], role=role)
-        found[role] = match
-    return found
 
 
 def running_text(cell: Any) -> str:

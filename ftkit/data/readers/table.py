@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,6 +72,25 @@ class Table:
     hint: str = ""
     folder: Path | None = None
     is_lines: bool = False
+
+    def found_columns(self, columns: Mapping[str, str], spellings: Mapping[str, Sequence[str]]) -> dict[str, str]:
+        """Returns role -> the column that the table has for it, under its own name or one that data sets use.
+
+        Args:
+            columns: role -> the column that is asked for.
+            spellings: role -> names that are looked for, its own first. One that the user has given is the only one.
+
+        Raises:
+            DataError: the table has none of them.
+        """
+        found = dict(columns)
+        for role, names in spellings.items():
+            choices = names if columns[role] == names[0] else (columns[role],)
+            match = next((name for name in choices if name in self.columns), None)
+            if match is None:
+                raise self.missing_column(columns[role], role=role)
+            found[role] = match
+        return found
 
     def missing_column(self, column: str, *, role: str | None = None) -> DataError:
         """Returns the error for a column that the table does not have.
