@@ -76,7 +76,8 @@ def interrupt(whole: Whole, folder: Path, variant: str, *, ranks: int, count: in
         slowest = max(slowest, time.monotonic() - sent)
         # Before it listens, and by a second signal, a process ends as the system ends it.
         outcome.check(codes, [0, INTERRUPTED, -number, 128 + number], start)
-        if INTERRUPTED in codes and "The same command goes on with the run" not in start.said():
+        # Rank 0 tells for all; where it was not listening yet, nobody does.
+        if codes[0] == INTERRUPTED and "The same command goes on with the run" not in start.said():
             outcome.problems.append(f"{INTERRUPTED} without the way on:\n{start.said()[-2000:]}")
         name = {0: "finished", INTERRUPTED: "in order"}.get(codes[0], "at once")
         outcome.trials.append(f"{number.name} {'twice' if is_twice else 'once'}, {name}")
