@@ -45,7 +45,7 @@ def run(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Any
 
 def test_a_run_learns_answers_and_silence(run: Any) -> None:
     found = run.metrics
-    assert found["test_exact_match"] == found["test_f1"] == found["test_best_f1"] == 100
+    assert found["test_exact_match"] == found["test_f1"] == found["test_best_f1"] == 1
     assert found["test_NoAns_f1"] == found["test_HasAns_f1"] == 100
     assert 0 < found["no_answer_threshold"] < 1
     assert found["proof"]["same_predictions"]

@@ -15,9 +15,9 @@ _TEXT = datasets.Value("string")
 
 
 class Squad(ArrayMetric):
-    """Exact match and F1, from 0 to 100, each the best over the references of a question."""
+    """Exact match and F1, from 0 to 1, each the best over the references of a question."""
 
-    description_text = "Exact match and F1 as SQuAD's official scripts compute them, from 0 to 100."
+    description_text = "Exact match and F1 from 0 to 1; SQuAD's official scripts print them times 100."
     citation_text = "Rajpurkar et al. (2016), D16-1264; Rajpurkar, Jia and Liang (2018), P18-2124."
     inputs_text = """
 Args:
@@ -45,12 +45,12 @@ Args:
         # As the official script has it: silence is wrong on every question with an answer, whatever is left of that.
         is_silent = np.array([not text and bool(best) for text, best in zip(predictions, answers, strict=True)], bool)
         found_N2 = np.where(is_silent[:, None], ~has_answer[:, None], best_N2)
-        values: dict[str, Any] = _percent(found_N2, ("exact_match", "f1"))
+        values: dict[str, Any] = _means(found_N2, ("exact_match", "f1"))
         if version == 1:
             return self._finite(values)
         for name, rows in (("HasAns", has_answer), ("NoAns", ~has_answer)):
             if rows.any():
-                values |= _percent(found_N2[rows], (f"{name}_exact", f"{name}_f1"))
+                values |= _means(found_N2[rows], (f"{name}_exact", f"{name}_f1"))
         if no_answer_probabilities is not None:
             values |= _at_best_thresholds(best_N2, answers, has_answer, no_answer_probabilities)
         return self._finite(values)
@@ -62,9 +62,9 @@ def _scores(answers: Sequence[str], references: Sequence[Sequence[str]], words: 
     return np.array([score_answer(answer, texts, words, version=version) for answer, texts in pairs], np.float64)
 
 
-def _percent(scores_N2: np.ndarray, names: tuple[str, str]) -> dict[str, float]:
+def _means(scores_N2: np.ndarray, names: tuple[str, str]) -> dict[str, float]:
     # Python's own sum of floats, row by row, as the official scripts have it: NumPy's would round otherwise.
-    return {name: 100.0 * sum(scores_N2[:, column].tolist()) / len(scores_N2) for column, name in enumerate(names)}
+    return {name: sum(scores_N2[:, column].tolist()) / len(scores_N2) for column, name in enumerate(names)}
 
 
 def _at_best_thresholds(
@@ -74,5 +74,5 @@ def _at_best_thresholds(
     for column, name in enumerate(("best_exact", "best_f1")):
         added = gains(found_N2[:, column].tolist(), [bool(answer) for answer in answers], has_answer.tolist())
         best = best_threshold(probabilities, added, int((~has_answer).sum()))
-        values |= {name: 100.0 * best.value / len(answers), f"{name}_thresh": best.threshold}
+        values |= {name: best.value / len(answers), f"{name}_thresh": best.threshold}
     return values

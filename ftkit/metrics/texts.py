@@ -58,7 +58,7 @@ class ChrfPlusPlus(_TextMetric):
 class ExactMatch(ArrayMetric):
     """The share of texts that are exactly what was expected, white space at their ends aside."""
 
-    description_text = "From 0 to 1."
+    description_text = "The share of texts that are the reference, from 0 to 1."
     citation_text = "Rajpurkar et al. (2016), D16-1264."
     inputs_text = _TextMetric.inputs_text
     input_features = _TextMetric.input_features

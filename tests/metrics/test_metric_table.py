@@ -26,7 +26,7 @@ from ftkit.metrics.checks import (
 )
 from ftkit.metrics.scorer import make_scorer
 from ftkit.metrics.table import GROUPS, METRICS, MetricEntry, MetricGroup, find_metric, import_class
-from ftkit.types import PROBLEM_TYPES, LabelSpace, ProblemType
+from ftkit.types import PROBLEM_TYPES, LabelSpace, PredictedAnswer, ProblemType
 
 SINGLE = GROUPS["single_label_classification"]
 MULTI = GROUPS["multi_label_classification"]
@@ -66,6 +66,34 @@ def test_table_lists_exactly_the_keys_that_are_computed(problem_type: ProblemTyp
     result = scorer.compute(rows, rows, np.eye(3))
     result.pop("per_label", None)
     assert tuple(result) == available_keys(names, group) == scorer.keys
+
+
+PERCENTAGES = {"bleu", "chrf++"}
+"""sacreBLEU's: all other shares are from 0 to 1, whatever the kind."""
+
+
+def test_one_scale_in_all_kinds() -> None:
+    """What is exactly right scores 1, and of sacreBLEU 100: no key is a percentage in one kind and a share in another."""
+    answers = np.empty(2, object)
+    answers[:] = [PredictedAnswer("a red house", "a red house"), PredictedAnswer("", "in 1876", 0.9)]
+    right = {
+        "question-answering": (answers, [("a red house",), ()]),
+        "token-classification": (tags := [[0, 1], [2, 3]], tags),
+        "plain-tags": (tags, tags),
+        "translation": (texts := ["a very red house stands here"] * 2, texts),
+        "summarization": (texts, texts),
+        "text-ranking": ([[0.9, 0.1]], [[1.0, 0.0]]),
+    }
+    labels = LabelSpace(("B-PER", "O", "B-LOC", "I-LOC"))
+    for name, (predictions, references) in right.items():
+        names = metric_names(GROUPS[name])
+        found = make_scorer(names, GROUPS[name], labels=labels).compute(predictions, references)
+        keys = [key for key in available_keys(names, GROUPS[name]) if greater_is_better(key) and key in found]
+        scores = {key: found[key] for key in keys if not key.endswith("_thresh")}
+        assert scores == {key: pytest.approx(100 if key in PERCENTAGES else 1) for key in scores}, name
+        assert GROUPS[name].primary in scores
+    exact = import_class(find_metric("exact_match", "text-generation").reference)()  # type: ignore[union-attr]
+    assert exact.compute(predictions=texts, references=texts) == {"exact_match": 1.0}
 
 
 def test_unknown_name_offers_the_closest_and_lists_the_rest() -> None:

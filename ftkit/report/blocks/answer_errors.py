@@ -41,7 +41,7 @@ def _error_row(split: EvaluatedSplit, row: int, f1: float) -> ErrorRow:
         texts=(shorten(example.question, MAX_TEXT), passage(example)),
         expected=shorten(" / ".join(split.references[row]) or NO_ANSWER, MAX_TEXT),
         predicted=shorten(answer.text or NO_ANSWER, MAX_TEXT),
-        weight=score_text(100 * f1),
+        weight=score_text(f1),
     )
 
 

@@ -23,8 +23,8 @@ def f1_curve(
 ) -> list[tuple[float, float]]:
     """Returns pairs of a threshold and the F1 of answering where the probability of no answer is not above it.
 
-    Example: two questions, one without an answer, probabilities 0.2 and 0.7, the first answered rightly: F1 is 50 at
-    0, 100 at 0.2 and 50 at 0.7.
+    Example: two questions, one without an answer, probabilities 0.2 and 0.7, the first answered rightly: F1 is 0.5 at
+    0, 1 at 0.2 and 0.5 at 0.7.
 
     Args:
         words: what cuts an answer into what is compared.
@@ -38,7 +38,7 @@ def f1_curve(
     sums = np.concatenate([[0.0], np.cumsum(added[order])]) + has_answer.count(False)
     thresholds = np.concatenate([[0.0], probabilities[order]])
     last = np.append(thresholds[1:] != thresholds[:-1], True)  # of equal probabilities all are answered
-    thresholds, sums = thresholds[last], 100 * sums[last] / len(answers)
+    thresholds, sums = thresholds[last], sums[last] / len(answers)
     shown = np.unique(np.linspace(0, len(sums) - 1, min(NUM_POINTS, len(sums)), dtype=np.int64))
     shown = np.union1d(shown, [int(sums.argmax())])
     return [(float(thresholds[place]), float(sums[place])) for place in shown]

@@ -47,7 +47,7 @@ def score_interval(content: ReportContent, split: EvaluatedSplit, value: float |
     if value is None or content.primary_metric not in AnswerScore._fields:
         return None
     scores_N = np.array([getattr(score, content.primary_metric) for score in row_scores(content, split)])
-    return bootstrap(lambda rows: float(100 * scores_N[rows].mean()), len(split), reported=value)
+    return bootstrap(lambda rows: float(scores_N[rows].mean()), len(split), reported=value)
 
 
 def _facts(content: ReportContent) -> Mapping[str, Any]:
