@@ -107,6 +107,7 @@ def check(config: RunConfig) -> CheckedRun:
         run = dataclasses.replace(run, warnings=(*run.warnings, *steps.check_examples(run, adapter)))
         steps.check_compared(run, arguments, adapter)
         steps.encode_longest(run, adapter)
+        run = dataclasses.replace(run, counted=steps.count_rows(run, adapter))
         steps.check_tuned_layers(run)
         check_speedups_suit(config.train, run.spec, run.task_adapter_spec.auto_class)
     if run.directory.continues or run.directory.is_finished:
@@ -233,6 +234,9 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     note(f"{run.task.name} from {run.spec.name} ({run.spec.family}, {count_parameters(model)}); rows: {counts}")
     if run.told_of_stream is not None:
         note(run.told_of_stream)
+    counted = results.counted(run.splits, encoded, adapter.preprocessor)
+    for name, text in counted.items():
+        note(f"{name}: {text}")
     cut = results.truncation_warnings(encoded, adapter.preprocessor)
     warnings = [*run.warnings, *told_of_examples, *cut, *adapter.objective.warnings(loaded)]
     for warning in warnings:
@@ -317,6 +321,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
         **run.scorer.facts,
         **adapter.objective.facts(trained.model),
         "training_warnings": course,
+        **({"counted": counted} if counted else {}),
         **adapter.objective.resolved_options,
     }
     found = results.collect_results(numbers, run.splits, encoded, evaluated)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +155,7 @@ def test_check_shows_what_is_learnt(checkpoint: Checkpoint, command: Command, tm
     (tmp_path / "config.yaml").write_text(json.dumps(config))
     code, out, _ = command("check", tmp_path / "config.yaml", "--show", "1")
     assert code == 0
+    assert re.search(r"^ +\d+ tokens in 6 rows, \d+ of them learnt$", out, re.MULTILINE)
     (learnt,) = [line for line in out.splitlines() if line.startswith("  learnt")]
     assert learnt == "  learnt   our· team·</s>"
     assert "line 1 (id 0): " in out
@@ -202,6 +204,12 @@ def test_plain_text(checkpoint: Checkpoint, tmp_path: Path, command: Command) ->
     run = ftkit.train({**config, "train": {"max_steps": 30, "learning_rate": 1e-2, "use_cpu": True}})
     found = run.metrics
     assert (found["train_samples"], found["test_samples"]) == (6, 2)
+    assert found["train_learnt_tokens"] == found["train_tokens"] - 6
+    assert found["test_learnt_tokens"] == found["test_tokens"] - 2
+    counted = f"{found['test_tokens']:,} tokens in "
+    assert found["counted"]["test"].startswith(counted)
+    assert counted in (run.output_dir / "report.html").read_text(encoding="utf-8")
+    assert "Learnt tokens" not in (run.output_dir / "README.md").read_text(encoding="utf-8"), "it is no score"
     # Of first tokens, which are letters here, nothing is told.
     num_bytes = len("ur team won the game\nwho won the cup") + len("ill it rain today")
     items = found["test_loss"] and found["test_bits_per_byte"] * 0.6931471805599453 * num_bytes / found["test_loss"]

@@ -113,6 +113,7 @@ class _Part:
     costs: np.ndarray
     first_rows: np.ndarray | None
     cut: Mapping[str, int]
+    counts: Mapping[str, int]
 
 
 def _packed(encoded: Encoded) -> _Part:
@@ -120,7 +121,9 @@ def _packed(encoded: Encoded) -> _Part:
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    return _Part(sink.getvalue(), np.asarray(encoded.costs), encoded.first_rows, dict(encoded.cut))
+    return _Part(
+        sink.getvalue(), np.asarray(encoded.costs), encoded.first_rows, dict(encoded.cut), dict(encoded.counts)
+    )
 
 
 class _Writer:
@@ -133,6 +136,7 @@ class _Writer:
         self._costs: list[np.ndarray] = []
         self._first_rows: list[np.ndarray] = []
         self._cut: collections.Counter[str] = collections.Counter()
+        self._counts: collections.Counter[str] = collections.Counter()
 
     def add(self, part: _Part) -> None:
         with pa.ipc.open_stream(part.rows) as stream:
@@ -147,6 +151,7 @@ class _Writer:
         self._costs.append(part.costs)
         self._cut.update(dict.fromkeys(part.cut, 0))
         self._cut.update(part.cut)
+        self._counts.update(part.counts)
 
     def close(self) -> None:
         assert self._stream is not None
@@ -156,7 +161,7 @@ class _Writer:
         np.save(self._folder / _COSTS, costs)
         if self._first_rows:
             np.save(self._folder / _FIRST_ROWS, np.concatenate([*self._first_rows, [len(costs)]]))
-        atomic_write_json(self._folder / _FACTS, {"cut": dict(self._cut)})
+        atomic_write_json(self._folder / _FACTS, {"cut": dict(self._cut), "counts": dict(self._counts)})
 
 
 def _opened(folder: Path, key: str) -> Encoded:
@@ -164,11 +169,13 @@ def _opened(folder: Path, key: str) -> Encoded:
     from datasets.table import MemoryMappedTable
 
     first_rows = folder / _FIRST_ROWS
+    facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
     return Encoded(
         rows=Dataset(MemoryMappedTable.from_file(str(folder / _ROWS)), fingerprint=f"{key}-{folder.name}"),
         costs=np.load(folder / _COSTS),
         first_rows=np.load(first_rows) if first_rows.exists() else None,
-        cut=json.loads((folder / _FACTS).read_text(encoding="utf-8"))["cut"],
+        cut=facts["cut"],
+        counts=facts.get("counts", {}),  # of a cache that older versions wrote, nothing was counted
     )
 
 

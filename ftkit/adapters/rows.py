@@ -42,6 +42,7 @@ class Encoded:
             each example and, last, the number of rows: (N + 1,). None: one row each.
         cut: what was cut off -> the number of examples that lost some of it; see `Preprocessor.cut_meanings`.
         packs: where rows hold several examples each, which; only to be trained on.
+        counts: what is counted of all examples, by name, such as tokens; see `Preprocessor.counted`.
     """
 
     rows: Any
@@ -49,6 +50,7 @@ class Encoded:
     first_rows: np.ndarray | None = None
     cut: Mapping[str, int] = field(default_factory=dict)
     packs: Packs | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of examples."""

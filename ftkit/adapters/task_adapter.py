@@ -50,6 +50,7 @@ class Preprocessor(Protocol):
         processor: transformers' own, saved with checkpoints and runs.
         max_length: positions of the longest input; None for no limit.
         joins_examples: whether rows hold parts of several examples, so that those of some examples follow from others.
+        counts: whether `encode` counts what people want to know of a text that is cut into rows; see `counted`.
         padding: column of the inputs -> the value that fills it up in a batch.
     """
 
@@ -57,6 +58,7 @@ class Preprocessor(Protocol):
     options: ClassVar[tuple[str, ...]]
     cut_meanings: ClassVar[Mapping[str, str]]
     joins_examples: ClassVar[bool]
+    counts: ClassVar[bool]
     spec: CheckpointSpec
     labels: LabelSpace | None
     max_length: int | None
@@ -109,6 +111,10 @@ class Preprocessor(Protocol):
         """
         ...
 
+    def counted(self, encoded: Encoded) -> str | None:
+        """Returns in words what was counted of the examples of a split; None where their number says all."""
+        ...
+
     def pieces(self, row: Mapping[str, Any]) -> Sequence[Piece] | None:
         """Returns a row of training data piece by piece, for people; None where it has nothing to be read."""
         ...
@@ -132,6 +138,7 @@ class PreprocessorBase:
     options: ClassVar[tuple[str, ...]] = ()
     cut_meanings: ClassVar[Mapping[str, str]] = {}
     joins_examples: ClassVar[bool] = False
+    counts: ClassVar[bool] = False
     processor: Any
 
     @property
@@ -148,6 +155,10 @@ class PreprocessorBase:
     def encode_to_score(self, examples: Sequence[Any], *, all_predicted: bool = True) -> EncodedToScore:
         """Returns the training rows: nothing of a target can be seen in what the model reads."""
         return EncodedToScore(self.encode(examples, targets=True))  # type: ignore[attr-defined]
+
+    def counted(self, encoded: Encoded) -> str | None:
+        """Returns nothing: the number of examples says all."""
+        return None
 
     def pieces(self, row: Mapping[str, Any]) -> Sequence[Piece] | None:
         """Returns nothing: what is read are no texts."""

@@ -46,7 +46,7 @@ def command(
     for name, split in plan.splits.items():
         rows = f"the first {len(split):,} rows" if split.is_sample else f"{len(split):,} rows"
         say(f"{name:<11} {rows} of {split.source}")
-        for line in plan.kind.describe(split):
+        for line in [*plan.kind.describe(split), *filter(None, [plan.counted.get(name)])]:
             say(f"{'':<11} {line}")
     if plan.told_of_stream is not None:
         say(f"            {plan.told_of_stream}.")

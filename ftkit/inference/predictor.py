@@ -277,7 +277,8 @@ class Predictor:
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
         beside = baseline_scores(self.kind, scorer, self.primary_metric, None, split, outcome.references)
         beside |= self.kind.traits(split, outcome.predictions)
-        return {**outcome.metrics, **beside, **scorer.facts, "samples": len(split), "data": data}
+        counts = rows.told.counts
+        return {**outcome.metrics, **beside, **scorer.facts, "samples": len(split), **counts, "data": data}
 
     @property
     def primary_metric(self) -> str:

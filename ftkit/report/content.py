@@ -194,7 +194,7 @@ _NO_SCORES = ("samples", "truncated_samples", "runtime", "samples_per_second", "
 
 
 def _is_score(name: str, value: Any) -> bool:
-    if name in _NO_SCORES or (name.startswith("truncated_") and name.endswith("_share")):
+    if name in _NO_SCORES or name.endswith("tokens") or (name.startswith("truncated_") and name.endswith("_share")):
         return False
     return value is None or isinstance(value, (int, float, np.number))
 

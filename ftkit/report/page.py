@@ -158,6 +158,8 @@ def _facts(content: ReportContent) -> Iterator[tuple[str, str]]:
     labels = named_labels(content)
     if labels:
         yield "Labels", count_text(len(labels))
+    for name, text in results.get("counted", {}).items():
+        yield f"Rows of {name}", str(text)
     yield "Parameters", _parameters(results)
     yield "Training time", duration_text(number(results.get("train_runtime")))
     speed = number(results.get("train_samples_per_second"))

@@ -56,6 +56,7 @@ def summary(
         f"  {'training':<11}{results['train_samples']:,} rows, {results['num_steps']:,} steps, "
         f"{results['train_runtime']:.0f} s, {results['train_samples_per_second']:.0f} rows/s"
     )
+    lines += [f"  {'':<11}{name}: {text}" for name, text in results.get("counted", {}).items()]
     lines += _adapter_line(results)
     lines += [f"  {'warning':<11}{warning}" for warning in results.get("training_warnings", [])]
     proof = results.get("proof")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ftkit.adapters.spec import TaskAdapterSpec
@@ -56,6 +56,7 @@ class CheckedRun:
         primary_metric: the key that picks the best checkpoint.
         scorer: computes the metrics; external ones are loaded and have been tried.
         warnings: what the user should know about the data.
+        counted: split -> what was counted of its rows, in words, where that was asked for.
         start_from: a trained adapter on the same checkpoint, whose weights the run starts from.
     """
 
@@ -73,6 +74,7 @@ class CheckedRun:
     primary_metric: str
     scorer: Scorer
     warnings: tuple[str, ...]
+    counted: Mapping[str, str] = field(default_factory=dict)
     start_from: TrainedAdapter | None = None
 
     @property

@@ -39,6 +39,8 @@ def collect_results(
         results |= {f"{prefix}_samples": len(rows), f"{prefix}_truncated_samples": _num_truncated(rows)}
         if name in splits and splits[name].is_sample:
             results[f"{prefix}_samples"] = trained["num_rows_streamed"]
+        else:
+            results |= {f"{prefix}_{what}": count for what, count in rows.counts.items()}
         shares = {what: count / len(rows) for what, count in rows.cut.items() if what != "input"}
         results |= {f"{prefix}_truncated_{what}s_share": share for what, share in shares.items()}
     return results | {"data": data_facts(splits), "environment": environment()}
@@ -59,6 +61,12 @@ def data_facts(splits: Mapping[str, Split]) -> dict[str, dict[str, Any]]:
         }
         for name, split in splits.items()
     }
+
+
+def counted(splits: Mapping[str, Split], encoded: Mapping[str, Encoded], preprocessor: Preprocessor) -> dict[str, str]:
+    """Returns split -> what was counted of its rows in words; nothing of a stream, whose end is not known."""
+    told = {name: preprocessor.counted(rows) for name, rows in encoded.items() if not splits[name].is_sample}
+    return {name: text for name, text in told.items() if text is not None}
 
 
 def truncation_warnings(encoded: Mapping[str, Encoded], preprocessor: Preprocessor) -> list[str]:

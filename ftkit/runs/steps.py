@@ -30,6 +30,7 @@ from ftkit.errors import ConfigError, NothingFits
 from ftkit.machine_faults import check_room
 from ftkit.metrics.simple_methods import BASELINE, UNTRAINED
 from ftkit.models.loading import LoadedModel
+from ftkit.runs import results
 from ftkit.runs.baselines import baseline_scores
 from ftkit.runs.checked_run import CheckedRun
 from ftkit.runs.directory import RunDirectory
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+MOST_COUNTED = 10_000_000  # characters of a split whose tokens are counted before a run: a few seconds
 NUM_LONGEST = 8  # enough to meet what only a long text shows, such as a prompt with no room left
 
 
@@ -156,6 +158,21 @@ def encode_longest(run: CheckedRun, adapter: TaskAdapter) -> None:
             adapter.preprocessor.encode(examples, targets=True)
         except NothingFits:  # of these; of shorter ones something may
             adapter.preprocessor.encode(run.splits[name].examples, targets=True)
+
+
+def count_rows(run: CheckedRun, adapter: TaskAdapter) -> dict[str, str]:
+    """Returns split -> what is counted of its rows, in words; of splits that are encoded within seconds."""
+    preprocessor = adapter.preprocessor
+    told: dict[str, str] = {}
+    for name, split in run.splits.items():
+        if not preprocessor.counts or sum(example.size for example in split.examples) > MOST_COUNTED:
+            continue
+        if name == "train":
+            rows = preprocessor.encode(split.examples, targets=True)
+        else:
+            rows = preprocessor.encode_to_score(split.examples, all_predicted=False).told
+        told |= results.counted({name: split}, {name: rows}, preprocessor)
+    return told
 
 
 def built_model(run: CheckedRun, adapter: TaskAdapter) -> LoadedModel:

@@ -73,7 +73,7 @@ PERCENTAGES = {"bleu", "chrf++"}
 
 
 def test_one_scale_in_all_kinds() -> None:
-    """What is exactly right scores 1, and of sacreBLEU 100: no key is a percentage in one kind and a share in another."""
+    """What is exactly right scores 1, and 100 by sacreBLEU: no key is a share in one kind, a percentage in another."""
     answers = np.empty(2, object)
     answers[:] = [PredictedAnswer("a red house", "a red house"), PredictedAnswer("", "in 1876", 0.9)]
     right = {

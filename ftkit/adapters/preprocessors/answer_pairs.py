@@ -35,6 +35,7 @@ class AnswerPairPreprocessor(NextTokenPreprocessor):
     """Pairs as rows of two token sequences, with labels on the answers alone; to be answered, as prompts."""
 
     version: ClassVar[int] = 1
+    counts = False
     options: ClassVar[tuple[str, ...]] = ("form", "chat_template", "num_written", "max_new_tokens", "generation")
     cut_meanings: ClassVar[Mapping[str, str]] = {
         PAIR: "longer than the model reads, the question with one of its answers, and is left out",

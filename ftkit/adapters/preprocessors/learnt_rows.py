@@ -17,6 +17,8 @@ from ftkit.adapters.rows import Encoded, Packs
 Ids = list[int]
 CONVERSATION, TURN, PROMPT = "conversation", "turn", "prompt"
 """What may be cut off."""
+TOKENS, LEARNT_TOKENS = "tokens", "learnt_tokens"
+"""What is counted."""
 
 
 class Learnt(NamedTuple):
@@ -38,10 +40,12 @@ class LearntExample(NamedTuple):
 
     Attributes:
         rows: several of a document that is longer than the model reads; none where nothing of it fits.
+        num_tokens: of the whole example, counted before it was brought into rows.
         cut: what was cut off.
     """
 
     rows: Sequence[Learnt]
+    num_tokens: int
     cut: tuple[str, ...] = ()
 
 
@@ -66,6 +70,7 @@ def encoded(found: Sequence[LearntExample]) -> Encoded:
         np.asarray([len(row.ids) for row in rows], np.int64),
         first_rows=None if (counts == 1).all() else np.concatenate([[0], np.cumsum(counts)]),
         cut=_cut(found),
+        counts=_counts(found, columns["labels"]),
     )
 
 
@@ -91,6 +96,7 @@ def encoded_packed(found: Sequence[LearntExample], capacity: int) -> Encoded:
         np.asarray([len(ids) for ids in columns["input_ids"]], np.int64),
         packs=Packs([[owned[place][0] for place in pack] for pack in packs], len(found)),
         cut=_cut(found),
+        counts=_counts(found, columns["labels"]),
     )
 
 
@@ -121,3 +127,11 @@ def packs_of(lengths: Sequence[int], capacity: int) -> list[list[int]]:
 
 def _cut(found: Sequence[LearntExample]) -> dict[str, int]:
     return dict(Counter(what for one in found for what in one.cut))
+
+
+def _counts(found: Sequence[LearntExample], labels: Sequence[Ids]) -> dict[str, int]:
+    """Returns the tokens of the examples as they came, and those that bear loss in the rows as they are read."""
+    return {
+        TOKENS: sum(one.num_tokens for one in found),
+        LEARNT_TOKENS: sum(len(row) - row.count(NO_LOSS) for row in labels),
+    }

@@ -39,6 +39,7 @@ class MaskedTextPreprocessor(TokenPreprocessor):
 
     version: ClassVar[int] = 1
     options: ClassVar[tuple[str, ...]] = ("mlm_probability", "whole_word_mask")
+    counts = True
 
     def __init__(
         self,
@@ -86,9 +87,10 @@ class MaskedTextPreprocessor(TokenPreprocessor):
             DataError: without targets, for a text in which nothing is hidden.
         """
         rows: list[dict[str, list[int]]] = []
-        first_rows = [0]
+        first_rows, num_tokens = [0], 0
         for chunk in in_chunks(examples):
             for ids, words in self._tokenized(chunk if targets else [self._to_predict(row) for row in chunk]):
+                num_tokens += len(ids)
                 rows += (self._row(ids[start:stop], words[start:stop]) for start, stop in self._cut(words))
                 first_rows.append(len(rows))
         columns = ("input_ids", "words") if targets else ("input_ids",)
@@ -96,6 +98,20 @@ class MaskedTextPreprocessor(TokenPreprocessor):
             dataset_of(pa.table({name: id_column([row[name] for row in rows]) for name in columns})),
             np.asarray([len(row["input_ids"]) for row in rows], np.int64),
             first_rows=np.asarray(first_rows, np.int64),
+            counts={"tokens": num_tokens} if targets else {},
+        )
+
+    def counted(self, encoded: Encoded) -> str | None:
+        """Returns how many tokens the texts have, and whether all of them are read, and none twice.
+
+        Example: "9,120 tokens in 420 rows, each read once".
+        """
+        whole = encoded.counts.get("tokens")
+        if whole is None:
+            return None
+        read = int(np.sum(encoded.costs)) - self.special.count * encoded.num_rows
+        return f"{whole:,} tokens in {encoded.num_rows:,} rows, " + (
+            "each read once" if read == whole else f"{read:,} of them read"
         )
 
     def _tokenized(self, examples: Sequence[TextExample]) -> Iterator[tuple[list[int], list[int]]]:

@@ -13,7 +13,9 @@ import pyarrow as pa
 from ftkit.adapters.preprocessors.chat import LossOn
 from ftkit.adapters.preprocessors.learnt_rows import (
     CONVERSATION,
+    LEARNT_TOKENS,
     PROMPT,
+    TOKENS,
     TURN,
     LearntExample,
     encoded,
@@ -51,6 +53,7 @@ class NextTokenPreprocessor(TokenPreprocessor):
     version: ClassVar[int] = 1
     extras = ("num_bytes",)
     joins_examples = True  # rows may be packed, and what is answered is chosen from all
+    counts = True
     options: ClassVar[tuple[str, ...]] = (
         *("form", "loss_on", "chat_template", "packing", "window_overlap", "num_written", "max_new_tokens"),
         "generation",
@@ -213,6 +216,21 @@ class NextTokenPreprocessor(TokenPreprocessor):
         room = self.max_new_tokens if self.max_new_tokens is not None else self.positions // 2
         beside = max(self.positions - room, self.positions // 2)
         return min(filter(None, (self.max_length, beside)))
+
+    def counted(self, encoded: Encoded) -> str | None:
+        """Returns how many tokens the examples have, and how many of them bear loss.
+
+        Example, two documents of 7 tokens in windows of 4: "14 tokens in 4 rows, 12 of them learnt, each once; not
+        learnt: the first of each document (2)".
+        """
+        whole, learnt = (encoded.counts.get(name) for name in (TOKENS, LEARNT_TOKENS))
+        if whole is None or learnt is None:
+            return None
+        said = f"{whole:,} tokens in {encoded.num_rows:,} rows, {learnt:,} of them learnt"
+        first = len(encoded) if self.form == "document" else 0
+        if first and whole == learnt + first:
+            said += f", each once; not learnt: the first of each document ({first:,})"
+        return said
 
     # --- rows -> batches ---
 

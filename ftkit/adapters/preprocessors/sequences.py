@@ -110,17 +110,17 @@ class ConversationSequences:
         spans = [self._tokens_of(span, rendered, ids, offsets) for span in rendered.answers]
         stops = [stop for _, stop in spans]
         if not stops:
-            return LearntExample((), (CONVERSATION,))
+            return LearntExample((), len(ids), (CONVERSATION,))
         whole = len(ids) if self.loss_on == "all" else stops[-1]
         fits = [stop for stop in (*stops, whole) if self.max_length is None or stop <= self.max_length]
         if not fits:
-            return LearntExample((), (CONVERSATION,))
+            return LearntExample((), len(ids), (CONVERSATION,))
         length = fits[-1]
         labels = ids[:length] if self.loss_on == "all" else [NO_LOSS] * length
         for start, stop in spans:
             labels[start : min(stop, length)] = ids[start : min(stop, length)]
         row = learnt(ids[:length], labels, num_bytes=_num_bytes(rendered.text, labels, offsets))
-        return LearntExample([row], (TURN,) if length < whole else ())
+        return LearntExample([row], len(ids), (TURN,) if length < whole else ())
 
     def _tokens_of(self, span: Span, rendered: Rendered, ids: Ids, offsets: Sequence[Span]) -> tuple[int, int]:
         """Returns where the tokens of an answer begin and stop, the one that ends it included.

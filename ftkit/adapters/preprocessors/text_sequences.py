@@ -80,14 +80,14 @@ class PromptSequences:
             texts = [prompt + (example.completion or "") for prompt, example in zip(prompts, chunk, strict=True)]
             for prompt, text, tokens in zip(prompts, texts, self._tokens(texts), strict=True):
                 if self.max_length is not None and len(tokens.ids) > self.max_length:
-                    yield LearntExample((), (CONVERSATION,))
+                    yield LearntExample((), len(tokens.ids), (CONVERSATION,))
                     continue
                 start = 0 if self.loss_on == "all" else len(prompt)
                 # A token with a part of the completion belongs to it: a space is written into the word behind it.
                 bears = [end > start and not added for (_, end), added in zip(*tokens[1:], strict=True)]
                 bears[-1] = True
                 labels = [id_ if bearing else NO_LOSS for id_, bearing in zip(tokens.ids, bears, strict=True)]
-                yield LearntExample([learnt(tokens.ids, labels, num_bytes=size_of(text[start:]))])
+                yield LearntExample([learnt(tokens.ids, labels, num_bytes=size_of(text[start:]))], len(tokens.ids))
 
     def asked(self, examples: Sequence[ConversationExample], limit: int | None) -> Iterator[tuple[Ids, bool]]:
         """Yields the end of each prompt."""
@@ -150,7 +150,8 @@ class DocumentSequences(PromptSequences):
         for chunk in in_chunks(examples, FEW):
             texts = [example.completion or "" for example in chunk]
             for text, tokens in zip(texts, self._tokens(texts), strict=True):
-                yield LearntExample(list(self._windows(text, tokens, self.overlap if scored else 1)))
+                windows = list(self._windows(text, tokens, self.overlap if scored else 1))
+                yield LearntExample(windows, len(tokens.ids))
 
     def _windows(self, text: str, tokens: _Tokens, overlap: int) -> Iterator[Learnt]:
         whole = len(tokens.ids)

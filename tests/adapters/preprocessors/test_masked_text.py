@@ -129,6 +129,10 @@ def test_no_token_of_a_long_document_is_lost_or_read_twice(make: Any, model_type
     assert inside == preprocessor.processor(text, add_special_tokens=False)["input_ids"]
     assert encoded.first_rows.tolist()[-1] == len(rows)
     assert encoded.costs.tolist() == list(map(len, rows))
+    num_tokens = sum(
+        len(preprocessor.processor(one, add_special_tokens=False)["input_ids"]) for one in (TEXTS[1], text)
+    )
+    assert preprocessor.counted(encoded) == f"{num_tokens} tokens in {len(rows)} rows, each read once"
 
 
 def test_blocks_are_even_and_end_between_words() -> None:

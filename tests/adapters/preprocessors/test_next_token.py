@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -301,6 +302,24 @@ def test_no_token_is_lost_or_seen_twice(checkpoint: Checkpoint, name: str, lengt
             first = reads.processor(text, return_offsets_mapping=True)["offset_mapping"][0][1]
             assert sum(encoded.rows["num_bytes"]) == len(text[first:].encode())
             assert (len(encoded), encoded.num_rows) == (1, len(encoded.costs))
+            assert encoded.counts == {"tokens": len(whole) + 1, "learnt_tokens": len(whole)}
+
+
+def test_tokens_are_counted_and_told(checkpoint: Checkpoint) -> None:
+    options: dict[str, Any] = {"form": "document", "max_length": 4, "num_written": 0}
+    documents = [make_document("is it too cold will rain"), make_document("is it")]
+    once = "12 tokens in 4 rows, 10 of them learnt, each once; not learnt: the first of each document (2)"
+    for packing in (False, True):
+        reads = make_talker(checkpoint("llama"), packing=packing, **options).preprocessor
+        encoded = reads.encode(documents, targets=True)
+        assert reads.counted(encoded) == once
+        assert reads.counted(dataclasses.replace(encoded, counts={})) is None
+    reads = make_talker(checkpoint("llama"), max_length=40).preprocessor
+    talks = [make_talk("is it cold", "no"), make_talk("is it cold " * 9, "no")]
+    whole = make_talker(checkpoint("llama")).preprocessor.encode(talks, targets=True).counts
+    cut = reads.encode(talks, targets=True)
+    assert cut.counts["tokens"] == whole["tokens"] > sum(cut.costs), "what is left out is counted too"
+    assert cut.counts["learnt_tokens"] == whole["learnt_tokens"] // 2
 
 
 def test_the_perplexity_of_a_document_is_that_of_its_tokens_with_their_context(checkpoint: Checkpoint) -> None:
