@@ -196,11 +196,13 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     from ftkit.adapters import encoding
     from ftkit.engine import evaluation, precision, training
     from ftkit.engine.freed_memory import release_memory
+    from ftkit.engine.step_plan import data_seed
     from ftkit.engine.trackers import TrackerCallback, Trackers
     from ftkit.report.files import write_report
     from ftkit.report.gathered import report_content
     from ftkit.report.summary import shown_example
     from ftkit.runs import baselines, proof, results, saving, steps
+    from ftkit.runs.augmented_rows import augmented_rows
     from ftkit.runs.training_data import indexed_data, open_stream
     from ftkit.speedups import memory, startup
     from ftkit.speedups.table import Speedups
@@ -212,7 +214,7 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     told_of_examples = steps.check_examples(run, adapter)
     process = arguments.distributed_state
     adapter.preprocessor.fit(run.splits["train"].examples)
-    rows = encoding.encode(adapter.preprocessor, run.splits["train"].examples, targets=True)
+    rows = encoding.encode_to_train(adapter.preprocessor, run.splits["train"].examples)
     steps.check_steps(run, arguments, adapter, rows)
     to_score = {
         name: encoding.encode_to_score(
@@ -349,7 +351,10 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
             published={name: run.splits[name] for name in to_score},
             limits=limits,
         )
-        content = report_content(run, trained, adapter, evaluated, found, [*warnings, *course, *told])
+        train = run.splits["train"]
+        augmented = augmented_rows(adapter.preprocessor, train, rows, seed=data_seed(arguments))
+        told = [*warnings, *course, *told]
+        content = report_content(run, trained, adapter, evaluated, found, told, augmented)
         directory.check_is_there()
         example = shown_example(write_report(staging, content).card)
         with interruption.completing():

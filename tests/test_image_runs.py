@@ -21,7 +21,7 @@ from ftkit.engine import checkpoints
 from runs import falling_metric
 
 LORA = {"method": "lora", "rank": 4}
-AUGMENTED = {"augment": ["horizontal_flip", "resized_crop"]}
+AUGMENTED = {"augment": {"horizontal_flip": True, "rotate": True, "resized_crop": True, "color_jitter": True}}
 Checkpoint = Callable[[str], Path]
 
 

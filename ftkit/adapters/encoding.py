@@ -44,6 +44,11 @@ def encode(preprocessor: Preprocessor, examples: Sequence[Any], *, targets: bool
     return what.encoded()["inputs"]
 
 
+def encode_to_train(preprocessor: Preprocessor, examples: Sequence[Any]) -> Encoded:
+    """Returns the rows of examples as they are trained on; see `Preprocessor.to_train`."""
+    return preprocessor.to_train(encode(preprocessor, examples, targets=True), examples)
+
+
 def encode_to_score(
     preprocessor: Preprocessor, examples: Sequence[Any], *, all_predicted: bool = True
 ) -> EncodedToScore:

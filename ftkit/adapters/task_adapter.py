@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -21,9 +21,25 @@ from ftkit.types import LabelSpace, Split
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
     from transformers import PreTrainedModel
 
 Prediction = dict[str, Any]
+
+Shown: TypeAlias = "Image.Image | Sound | str"
+"""An example as people take it in: a picture with what is marked in it, a recording, a text."""
+
+
+class Sound(NamedTuple):
+    """A recording as people hear it.
+
+    Attributes:
+        samples: (T,) float32.
+        rate: samples a second.
+    """
+
+    samples: np.ndarray
+    rate: int
 
 
 class Piece(NamedTuple):
@@ -68,6 +84,11 @@ class Preprocessor(Protocol):
     def padding(self) -> Mapping[str, int]: ...  # noqa: D102
 
     @property
+    def augments(self) -> bool:
+        """Whether training changes examples at random as `data.augment` says, in another way in each epoch."""
+        ...
+
+    @property
     def resolved_options(self) -> Mapping[str, Any]:
         """Options that follow from the checkpoint or the training examples; saved with the run."""
         ...
@@ -88,6 +109,22 @@ class Preprocessor(Protocol):
 
         Args:
             targets: with what is to be learnt; without, rows hold nothing of it.
+        """
+        ...
+
+    def to_train(self, encoded: Encoded, examples: Sequence[Any]) -> Encoded:
+        """Returns encoded examples as they are trained on: with what it takes to change them, and room for that.
+
+        Args:
+            encoded: what `encode` made of the examples, with targets.
+        """
+        ...
+
+    def shown(self, example: Any, rng: np.random.Generator | None) -> Shown:
+        """Returns what people see, hear or read of an example of train, as `data.augment` changes it.
+
+        Args:
+            rng: equal generators give what `collate` makes of the example; None: the example as it is.
         """
         ...
 
@@ -142,6 +179,11 @@ class PreprocessorBase:
     processor: Any
 
     @property
+    def augments(self) -> bool:
+        """Training changes nothing."""
+        return False
+
+    @property
     def resolved_options(self) -> Mapping[str, Any]:
         """Nothing."""
         return {}
@@ -151,6 +193,14 @@ class PreprocessorBase:
 
     def check(self, splits: Mapping[str, Split], problems: Problems) -> None:
         """Reports nothing."""
+
+    def to_train(self, encoded: Encoded, examples: Sequence[Any]) -> Encoded:
+        """Returns encoded examples as they are."""
+        return encoded
+
+    def shown(self, example: Any, rng: np.random.Generator | None) -> Shown:
+        """Is not asked of what changes nothing."""
+        raise NotImplementedError
 
     def encode_to_score(self, examples: Sequence[Any], *, all_predicted: bool = True) -> EncodedToScore:
         """Returns the training rows: nothing of a target can be seen in what the model reads."""

@@ -20,8 +20,8 @@ def command(
         typer.Option(
             min=0,
             metavar="N",
-            help="Print the first N rows of train token by token, and which are learnt; of images with boxes write a "
-            "sheet.",
+            help="Print the first N rows of train token by token, and which are learnt; of images with boxes, and of "
+            "rows that data.augment changes, write a sheet.",
         ),
     ] = 0,
     trust_remote_code: options.TrustRemoteCode = False,
@@ -58,24 +58,39 @@ def command(
         for place, line in enumerate(lines):
             say(f"{'' if place else title:<11} {line}")
     say(f"metrics     {', '.join(plan.metrics)}; the best checkpoint by {plan.primary_metric}")
-    if show:
-        _show(plan, show, config)
+    wrote = _show(plan, show, config) if show else False
     kept = [str(split.examples.folder) for split in plan.splits.values() if hasattr(split.examples, "folder")]
     written = f"nothing was written but rows that the run will use, to the cache: {kept[0]}" if kept else ""
-    nothing = "nothing else was written" if show and plan.kind.sheet is not None else "nothing was written"
+    nothing = "nothing else was written" if wrote else "nothing was written"
     say(f"The run is possible; {written or nothing}.")
 
 
-def _show(plan: Any, count: int, config: str) -> None:
-    """Shows the first rows of train: printed, or drawn into a file beside the user."""
+def _show(plan: Any, count: int, config: str) -> bool:
+    """Shows rows of train: printed, or drawn into files beside the user. Returns whether there are some."""
     from ftkit.console import say
 
-    if plan.kind.sheet is None:
+    if plan.kind.sheet is not None:
+        path = Path(f"{Path(config).stem}.sheet.png")
+        plan.kind.sheet(plan.splits["train"].examples[:count]).save(path)
+        say(f"sheet       {path.absolute()}: the first {min(count, len(plan.splits['train'])):,} rows of train")
+    augmented = _show_augmented(plan, count, config)
+    if plan.kind.sheet is None and not augmented:
         from ftkit.cli.pieces import print_rows
         from ftkit.runs.learnt_pieces import learnt_pieces
 
         print_rows(learnt_pieces(plan, count))
-        return
-    path = Path(f"{Path(config).stem}.sheet.png")
-    plan.kind.sheet(plan.splits["train"].examples[:count]).save(path)
-    say(f"sheet       {path.absolute()}: the first {min(count, len(plan.splits['train'])):,} rows of train")
+    return augmented or plan.kind.sheet is not None
+
+
+def _show_augmented(plan: Any, count: int, config: str) -> bool:
+    """Writes rows as they are and as training will change them into a page beside the user, if it will."""
+    from ftkit.console import say
+    from ftkit.report.blocks.augmentation import sheet_html
+    from ftkit.runs.augmented_rows import first_augmented_rows
+
+    rows = first_augmented_rows(plan, count)
+    if rows:
+        path = Path(f"{Path(config).stem}.augmented.html")
+        path.write_text(sheet_html(Path(config).stem, rows), encoding="utf-8")
+        say(f"sheet       {path.absolute()}: {len(rows):,} rows of train and what data.augment makes of them")
+    return bool(rows)

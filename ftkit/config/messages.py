@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -13,6 +13,7 @@ from ftkit.data.spec import HubSource, ParallelSource
 from ftkit.errors import did_you_mean, name_list
 
 KeyPath = tuple[str | int, ...]
+SOURCES = ("train", "validation", "test")
 Sections = Mapping[str, type[BaseModel]]
 Owners = Mapping[str, Sequence[str]]
 
@@ -156,14 +157,32 @@ def _plain(number: Any) -> Any:
 
 
 def _model_at(path: KeyPath, sections: Sections) -> type[BaseModel]:
-    """Returns the section that a key belongs to."""
-    return sections.get(str(path[0]), sections[""]) if len(path) > 1 else sections[""]
+    """Returns the section that a key belongs to, however deep it lies."""
+    if len(path) == 1:
+        return sections[""]
+    model = sections.get(str(path[0]), sections[""])
+    for part in path[1:-1]:
+        field = model.model_fields.get(str(part))
+        inner = [] if field is None else [one for one in _parts_of(field.annotation) if _is_model(one)]
+        if len(inner) != 1:
+            return model
+        model = inner[0]
+    return model
+
+
+def _parts_of(annotation: Any) -> tuple[Any, ...]:
+    """Returns the branches of a union; anything else alone."""
+    return get_args(annotation) or (annotation,)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _unknown_key(path: KeyPath, raw: dict[str, Any], sections: Sections, owners: Owners) -> str:
     """Says what an unknown key should have been."""
     key, section = str(path[-1]), _value(raw, path[:-1])
-    if path[0] == "data" and len(path) == 3 and isinstance(section, dict):
+    if path[0] == "data" and len(path) == 3 and path[1] in SOURCES and isinstance(section, dict):
         source = ParallelSource if section.keys() & {"source", "target"} else HubSource
         keys = list(source.model_fields)
         return f"no such key.{did_you_mean(key, keys)} Keys here: {name_list(keys)}."
@@ -171,7 +190,7 @@ def _unknown_key(path: KeyPath, raw: dict[str, Any], sections: Sections, owners:
         return f"no such key today; say {RENAMED[key]}."
     if path[0] == "train" and key in MANAGED:
         return f"not to be set here: {MANAGED[key]}."
-    if path[0] == "data" and key in owners:
+    if path[0] == "data" and len(path) == 2 and key in owners:
         return f"a key of {name_list(owners[key])}, and this task is {raw.get('task')}. Leave it out."
     choices = list(_model_at(path, sections).model_fields)
     elsewhere = [name for name in ("model", "data", "train", "push") if key in sections[name].model_fields]

@@ -151,6 +151,12 @@ class FtkitTrainOptions(BaseModel):
         seed: int | None = getattr(self, "seed")  # noqa: B009, a field of the subclass
         return 42 if seed is None else seed
 
+    @property
+    def chosen_data_seed(self) -> int:
+        """The seed of what is drawn of the rows; that of everything else when none of its own was given."""
+        seed: int | None = getattr(self, "data_seed")  # noqa: B009, a field of the subclass
+        return self.chosen_seed if seed is None else seed
+
     def max_cost_at_once(self, device_type: str) -> int:
         """Returns how many positions, padding included, one forward pass computes at most: what bounds memory.
 

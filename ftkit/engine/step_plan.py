@@ -108,6 +108,11 @@ class StepPlan:
         return [rows[share] for share in deal(self.costs[rows], num_shares, equal_rows=not self.is_by_cost)]
 
 
+def data_seed(arguments: TrainingArguments) -> int:
+    """Returns the seed of what is drawn of the rows: their order, and what is changed in them."""
+    return arguments.seed if arguments.data_seed is None else arguments.data_seed
+
+
 def plan_steps(costs: np.ndarray, size: StepSize, arguments: TrainingArguments) -> StepPlan:
     """Returns the steps that training arguments ask for.
 
@@ -118,7 +123,7 @@ def plan_steps(costs: np.ndarray, size: StepSize, arguments: TrainingArguments) 
     return StepPlan(
         costs,
         size,
-        seed=arguments.seed if arguments.data_seed is None else arguments.data_seed,
+        seed=data_seed(arguments),
         num_ranks=arguments.world_size,
         num_micro_batches=arguments.gradient_accumulation_steps,
     )

@@ -18,6 +18,11 @@ PARTS = "parts"  # of what a loader yields: the micro-batch, part by part
 COUNTS = "counts"  # likewise: whether its loss counts
 
 
+def row_generator(seed: int, epoch: int, row: int) -> np.random.Generator:
+    """Returns what is drawn from for a training row, in an epoch, from 0; it depends on nothing else."""
+    return np.random.default_rng([seed, epoch, row])
+
+
 class TrainingRows(torch.utils.data.Dataset[Any]):
     """Encoded rows, together with which ones they are."""
 
@@ -81,6 +86,6 @@ class PartsCollator:
 
     def _part(self, items: Sequence[Any], indices: np.ndarray, part: np.ndarray) -> Batch:
         wanted = [items[index][0] for index in part]
-        rngs = [np.random.default_rng([self.seed, one.epoch, one.row]) for one in wanted]
+        rngs = [row_generator(self.seed, one.epoch, one.row) for one in wanted]
         batch = self.preprocessor.collate([items[index][1] for index in part], training=True, rngs=rngs)
         return dataclasses.replace(batch, row_indices=indices[part], epoch=wanted[0].epoch)

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from ftkit.adapters.preprocessors.image_augmentation import Augmentation
+from ftkit.adapters.augmentation.images import ImageAugment
+from ftkit.adapters.augmentation.operation import options_of
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.check import Problems, check_labels
 from ftkit.data.image_check import IMAGES, check_given, look_at_images
@@ -25,10 +26,10 @@ from ftkit.types import LabelSpace, Split
 class ImageClassificationData(labelled.LabelledData):
     """The `data` section of image classification."""
 
-    augment: tuple[Augmentation, ...] = Field(
-        (),
-        description="Random changes of training images: horizontal_flip, resized_crop. None unless set: a mirrored "
-        "image may belong to another class, as the signs of two hands do.",
+    augment: ImageAugment | None = Field(
+        None,
+        description="Random changes of training images. None unless set: a mirrored image may belong to another "
+        "class, as the signs of two hands do.",
     )
 
     @property
@@ -89,7 +90,7 @@ def adapter_options(
     train: Split, labels: LabelSpace, data: ImageClassificationData, settings: Settings
 ) -> dict[str, Any]:
     """Returns what the adapter is made with: a weight per label, the smoothing, and the changes of images."""
-    return {**labelled.adapter_options(train, labels, data, settings), "augment": list(data.augment)}
+    return {**labelled.adapter_options(train, labels, data, settings), "augment": options_of(data.augment)}
 
 
 def probe(position: int) -> ImageExample:

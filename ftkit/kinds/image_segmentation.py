@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ftkit.adapters.augmentation.operation import options_of
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.check import Problems, check_leaks, check_size
 from ftkit.data.image_check import IMAGES, check_given
@@ -129,7 +130,7 @@ def adapter_options(
         "ignored_value": classes.ignored,
         "are_colors": classes.are_colors,
         "image_size": None if data.image_size is None else _height_and_width(data.image_size),
-        "augment": list(data.augment),
+        "augment": options_of(data.augment),
         "class_weights": _weights(train, labels, settings.class_weights),
         "label_smoothing": settings.label_smoothing,
     }

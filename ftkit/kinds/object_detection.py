@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import Field
 
+from ftkit.adapters.augmentation.images import BoxedImageAugment
+from ftkit.adapters.augmentation.operation import options_of
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.box_cells import boxes_of, format_of, stated_size_of
 from ftkit.data.box_check import OnBadBox, look_at_boxes
@@ -55,6 +57,9 @@ class ObjectDetectionData(DataSpec):
         ge=32,
         description="Pixels of a side of the square that every image becomes. Default: as the checkpoint's processor "
         "says.",
+    )
+    augment: BoxedImageAugment | None = Field(
+        None, description="Random changes of training images, and with them of their boxes. None unless set."
     )
     threshold: float = Field(
         0.0, ge=0, lt=1, description="Predictions of a lower score are not written; scores read all of them."
@@ -231,6 +236,7 @@ def adapter_options(train: Split, labels: LabelSpace, data: ObjectDetectionData,
     return {
         "image_size": data.image_size,
         "threshold": data.threshold,
+        "augment": options_of(data.augment),
         "category_ids": _category_ids(train, labels),
     }
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from ftkit.adapters.augmentation.images import ImageAugment
 from ftkit.data.spec import DataSpec
 
 Channel = Annotated[int, Field(ge=0, le=255)]
@@ -41,8 +42,8 @@ class ImageSegmentationData(DataSpec):
     )
     image_folder: str | None = Field(None, description="The folder of images within a split's folder, such as images.")
     mask_folder: str | None = Field(None, description="The folder of masks beside it, such as masks.")
-    augment: tuple[Literal["horizontal_flip"], ...] = Field(
-        (), description="Random changes of training images and their masks: horizontal_flip. None unless set."
+    augment: ImageAugment | None = Field(
+        None, description="Random changes of training images, and with them of their masks. None unless set."
     )
 
     @property

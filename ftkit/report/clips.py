@@ -24,9 +24,18 @@ def clip_uri(example: AudioExample) -> str:
     Raises:
         AudioError: the recording cannot be read.
     """
+    return sound_uri(read_audio(example, RATE, seconds=MAX_SECONDS), RATE)
+
+
+def sound_uri(samples_T: np.ndarray, rate: int) -> str:
+    """Returns the beginning of a recording, given by its samples, in the same form.
+
+    Args:
+        rate: samples a second.
+    """
     import soundfile
 
-    samples_T = np.clip(read_audio(example, RATE, seconds=MAX_SECONDS), -1.0, 1.0)
     file = io.BytesIO()
-    soundfile.write(file, samples_T, RATE, format="MP3", compression_level=COMPRESSION)
+    clip_T = np.clip(samples_T[: round(MAX_SECONDS * rate)], -1.0, 1.0)
+    soundfile.write(file, clip_T, rate, format="MP3", compression_level=COMPRESSION)
     return PREFIX + base64.b64encode(file.getvalue()).decode("ascii")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from ftkit.metrics.simple_methods import BASELINE
 from ftkit.report.recipe import Recipe
 from ftkit.report.texts import MAX_LABEL, base_name, metric_name, shorten
 from ftkit.types import Split
+
+if TYPE_CHECKING:
+    from ftkit.runs.augmented_rows import AugmentedRow
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class ReportContent:
         datasets_on_hub: split -> `hub`, `split` and perhaps `name`, `revision` of what came from the Hub.
         texts_are_public: all data are on the Hub, or come with ftkit.
         input_name: what one input is called in sentences: `text`, `image`.
+        augmented: rows of train and what `data.augment` made of them.
     """
 
     title: str
@@ -111,6 +115,7 @@ class ReportContent:
     datasets_on_hub: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     texts_are_public: bool = False
     input_name: str = "text"
+    augmented: Sequence[AugmentedRow] = ()
     pipeline_tag: str | None = None
 
     @property

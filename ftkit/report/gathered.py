@@ -12,6 +12,7 @@ from ftkit.data.spec import HubSource
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.recipe import Recipe
 from ftkit.report.usage.usage import find_usage
+from ftkit.runs.augmented_rows import AugmentedRow
 from ftkit.runs.checked_run import CheckedRun
 from ftkit.types import Modality
 
@@ -27,6 +28,7 @@ def report_content(
     evaluated: Mapping[str, Evaluation],
     results: Mapping[str, Any],
     warnings: Sequence[str],
+    augmented: Sequence[AugmentedRow] = (),
 ) -> ReportContent:
     """Returns what `report.html`, the model card and `report.json` are made from."""
     datasets_on_hub, decoder = _datasets_on_hub(run), run.spec.decoder
@@ -38,7 +40,7 @@ def report_content(
         problem_type=run.metric_group.name,
         label_names=() if run.labels is None else run.labels.names,
         reading=run.kind.reading(run.metric_group.name),
-        blocks=run.kind.blocks(run.metric_group.name),
+        blocks=(*run.kind.blocks(run.metric_group.name), *(("augmentation",) if augmented else ())),
         recipe=_recipe(run, trained, adapter),
         checkpoint=run.spec.name,
         family=run.spec.family,
@@ -66,6 +68,7 @@ def report_content(
         datasets_on_hub=datasets_on_hub,
         texts_are_public=all(name in datasets_on_hub or _is_demo(run, name) for name in run.splits),
         input_name=_INPUT_NAMES[run.kind.reads],
+        augmented=augmented,
     )
 
 

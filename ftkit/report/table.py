@@ -33,6 +33,7 @@ BLOCKS: dict[str, str] = {
     "mask-errors": "ftkit.report.blocks.mask_errors:BLOCK",
     "worst-pairs": "ftkit.report.blocks.worst_pairs:BLOCK",
     "transcript-errors": "ftkit.report.blocks.transcript_errors:BLOCK",
+    "augmentation": "ftkit.report.blocks.augmentation:BLOCK",
 }
 """What the page shows of predictions: name -> where the `Block` is."""
 

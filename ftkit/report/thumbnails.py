@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 MAX_SIDE = 96
 """Pixels: a row of ten fits on a screen, and a face or a digit can still be told."""
 
+SHEET_SIDE = 160
+"""Of pictures that are compared with one another: four beside one another fit on a page."""
+
 QUALITY = 70
 MAX_BYTES = 10_000
 """Of one JPEG file. Noise of 96 x 96 pixels, which nothing can compress, takes 7 kB; photos take 2 to 3."""

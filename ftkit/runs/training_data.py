@@ -87,6 +87,7 @@ def _reader(run: CheckedRun, adapter: TaskAdapter) -> Read:
     def read(begin: Mapping[str, Any] | None) -> Iterator[EncodedBlock]:
         for block in stream.blocks(run.labels, Place(**(begin or {}))):
             encoded = preprocessor.encode(block.split.examples, targets=True)
+            encoded = preprocessor.to_train(encoded, block.split.examples)
             yield EncodedBlock(
                 encoded,
                 row_names(block.split, encoded),

@@ -259,7 +259,7 @@ def _width(model: Any, layers: FrozenLayers, train: Encoded, preprocessor: Prepr
     one, two = (preprocessor.collate(some, training=False, rngs=None) for some in (rows, rows[::-1]))
     if one.lengths is None or list(one.lengths) != lengths.tolist():
         return None  # an encoder-decoder's row also costs what it writes
-    if _are_drawn_anew(preprocessor, rows):
+    if preprocessor.augments or _are_drawn_anew(preprocessor, rows):
         return None
     with evaluating(model), layers.replaced():
         with layers.watching() as seen:

@@ -95,7 +95,7 @@ def test_several_labels_a_row_are_yes_or_no_for_each(make, examples):
 
 
 def test_a_picture_is_changed_in_training_alone_and_by_its_generator(make, examples):
-    preprocessor = make(augment=("horizontal_flip", "resized_crop"))
+    preprocessor = make(augment={"horizontal_flip": {}, "resized_crop": {}})
     rows = preprocessor.encode(examples, targets=True).rows.__getitems__(range(6))
 
     def pixels(training: bool, seed: int) -> torch.Tensor:

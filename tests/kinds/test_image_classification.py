@@ -211,7 +211,13 @@ def test_groups_are_held_out_whole(vit, photos):
 
 
 @pytest.mark.parametrize(("data", "message"), [
-    ({"augment": ["flip"]}, r"data.augment.0: got the text 'flip', expected one of 'horizontal_flip', 'resized_crop'"),
+    ({"augment": ["resized_crop"]}, r"data.augment: operations are keys, .* Write augment: {resized_crop: true}"),
+    ({"augment": {"horizontl_flip": True}},
+     r"augment.horizontl_flip: no such key. Did you mean 'horizontal_flip'\? Keys here: .*'rotate'.*'erase'"),
+    ({"augment": {"rotate": {"degree": 4}}}, r"augment.rotate.degree: no such key. Did you mean 'degrees'\? Keys"),
+    ({"augment": {"rotate": {"degrees": 400}}}, r"augment.rotate.degrees: expected a number at most 180, got .* 400"),
+    ({"augment": {"rotate": 5}}, r"data.augment.rotate: expected keys and values.*got the number 5"),
+    ({"augment": {"resized_crop": {"area": [1, 0.5]}}}, r"resized_crop.area: the lower bound comes first, got \[1, 0"),
     ({"max_length": 12}, r"data.max_length"),
     ({"columns": {"text": "x"}}, r"no role 'text'"),
 ])  # fmt: skip

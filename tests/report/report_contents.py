@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ftkit.adapters.task_adapter import Sound
 from ftkit.data.audio import AudioExample, wav_bytes
 from ftkit.data.boxes import DetectionExample
 from ftkit.data.conversations import ConversationExample, answer_turn, user_turn
@@ -36,6 +37,7 @@ from ftkit.report.usage.segment import SegmentRecipe
 from ftkit.report.usage.tag import TagRecipe
 from ftkit.report.usage.transcribe import TranscribeRecipe
 from ftkit.report.usage.write import WriteRecipe
+from ftkit.runs.augmented_rows import AugmentedRow
 from ftkit.types import (
     CandidatesExample,
     Label,
@@ -317,6 +319,16 @@ def image_content() -> ReportContent:
         return ImageExample(id=row, image=image, name=f"{label}/{row}.jpg", label=label)
 
     return _with_files("image-classification", make, SeeRecipe(), "image")
+
+
+def augmented_content() -> ReportContent:
+    """Rows of all sorts, with what training made of them."""
+    content = image_content()
+    sounds = [Sound(np.sin(np.arange(8_000, dtype=np.float32) / pitch), 16_000) for pitch in range(1, 5)]
+    pictures = [Image.new("RGB", (300, 200), (50 * shade, 0, 0)) for shade in range(4)]
+    texts = ["a <b>text</b>", "a <b>txet</b>", "A TEXT", "text"]
+    rows = [AugmentedRow(f"row {of[0]!r}"[:20], of[0], of[1:]) for of in (sounds, pictures, texts)]
+    return replace(content, blocks=(*content.blocks, "augmentation"), augmented=rows)
 
 
 def mask_content() -> ReportContent:

@@ -49,6 +49,7 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "replies": contents.chat_content,
     "pairs": contents.preference_content,
     "images": contents.image_content,
+    "augmented": contents.augmented_content,
     "masks": contents.mask_content,
     "boxes": contents.detection_content,
     "recordings": contents.audio_content,

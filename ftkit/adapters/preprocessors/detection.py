@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ftkit.adapters.augmentation.images import BoxedImageAugment
+from ftkit.adapters.augmentation.operation import Options, section_of
 from ftkit.adapters.preprocessors.image import num_squares
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import PreprocessorBase
+from ftkit.adapters.task_adapter import PreprocessorBase, Shown
 from ftkit.data.boxes import DetectionExample
+from ftkit.data.drawn_boxes import TRUTH, with_boxes
 from ftkit.data.images import open_image
 from ftkit.models.image_processors import PIXELS, check_fits, load_image_processor, tensor_shape
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MASK = "pixel_mask"
 TARGETS = "labels"
@@ -54,15 +60,32 @@ def targets_of(example: DetectionExample, labels: LabelSpace) -> dict[str, np.nd
     Example: a `cat` at left 20, top 10, right 60, bottom 30 in an image of 200 x 100 pixels, the labels `cat`, `dog`:
     class_labels [0], boxes [[0.2, 0.2, 0.2, 0.2]]: the middle, the width and the height as shares of the image.
     """
-    learnt = example.learnt
-    corners_K4 = np.array([box.numbers for box in learnt], np.float64).reshape(-1, 4)
-    corners_K4 /= np.array([example.width, example.height] * 2)
-    start, stop = corners_K4[:, :2], corners_K4[:, 2:]
-    boxes_K4 = np.concatenate([(start + stop) / 2, stop - start], axis=1).astype(np.float32)
     return {
-        "class_labels": np.array([labels.index(box.label) for box in learnt], np.int64),
-        "boxes": boxes_K4,
+        "class_labels": np.array([labels.index(box.label) for box in example.learnt], np.int64),
+        "boxes": _as_shares(_corners_of(example), (example.width, example.height)),
     }
+
+
+def _corners_of(example: DetectionExample) -> np.ndarray:
+    """Returns the boxes that are learnt as left, top, right and bottom in pixels, (K, 4)."""
+    return np.array([box.numbers for box in example.learnt], np.float64).reshape(-1, 4)
+
+
+def _as_shares(corners_K4: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns the middle, the width and the height of boxes as shares of an image, (K, 4) float32.
+
+    Args:
+        corners_K4: left, top, right, bottom in pixels.
+        size: width and height of the image.
+    """
+    start, stop = np.split(corners_K4 / np.array(size * 2), 2, axis=1)
+    return np.concatenate([(start + stop) / 2, stop - start], axis=1).astype(np.float32)
+
+
+def _as_corners(boxes_K4: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns what `_as_shares` was made of, (K, 4)."""
+    middle, extent = np.split(boxes_K4.astype(np.float64) * np.array(size * 2), 2, axis=1)
+    return np.concatenate([middle - extent / 2, middle + extent / 2], axis=1)
 
 
 class DetectionPreprocessor(PreprocessorBase):
@@ -73,7 +96,7 @@ class DetectionPreprocessor(PreprocessorBase):
     """
 
     version: ClassVar[int] = 1
-    options: ClassVar[tuple[str, ...]] = ("image_size", "boxes_per_image")
+    options: ClassVar[tuple[str, ...]] = ("image_size", "boxes_per_image", "augment")
 
     def __init__(
         self,
@@ -83,14 +106,17 @@ class DetectionPreprocessor(PreprocessorBase):
         max_length: int | None = None,
         image_size: int | None = None,
         boxes_per_image: float | None = None,
+        augment: Options = None,
     ) -> None:
         """Loads the image processor.
 
         Args:
             image_size: pixels of a side of the square that every image becomes; by default as the processor says.
             boxes_per_image: of train; read off the training examples unless it is known.
+            augment: changes of training images and their boxes.
         """
         self.spec, self.labels, self.boxes_per_image = spec, labels, boxes_per_image
+        self.augment = section_of(BoxedImageAugment, augment)
         self.max_length = None  # all images have one size
         self.processor = load_image_processor(spec, "AutoModelForObjectDetection", side=image_size)
         self.shape = tensor_shape(self.processor, spec)
@@ -104,6 +130,21 @@ class DetectionPreprocessor(PreprocessorBase):
     def resolved_options(self) -> dict[str, Any]:
         """How many boxes an image of train holds, which weighs the classification of what is nothing."""
         return {"boxes_per_image": self.boxes_per_image}
+
+    @property
+    def augments(self) -> bool:
+        """Whether the config asks for changes of images."""
+        return bool(self.augment)
+
+    def shown(self, example: DetectionExample, rng: np.random.Generator | None) -> Shown:
+        """Returns an image with the boxes that are learnt, changed as training changes them."""
+        image, corners_K4 = open_image(example.image, example.name), _corners_of(example)
+        kept_K = np.ones(len(corners_K4), bool)
+        if rng is not None:
+            image, corners_K4, kept_K = self.augment.applied_to_boxes(image, corners_K4, rng)
+        labels = [box.label for box in example.learnt]
+        found = zip(labels, corners_K4.tolist(), kept_K, strict=True)
+        return with_boxes(image, [(label, tuple(numbers), TRUTH) for label, numbers, kept in found if kept])
 
     def fit(self, examples: Sequence[DetectionExample]) -> None:
         """Counts the boxes, and makes sure that the model reads what its processor makes."""
@@ -122,7 +163,9 @@ class DetectionPreprocessor(PreprocessorBase):
     def collate(
         self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
     ) -> Batch:
-        """Opens the rows' images and stacks them; targets stay a list, one object an image.
+        """Opens the rows' images and stacks them, in training changed at random where the config asks for it.
+
+        Targets stay a list, one object an image.
 
         Example: two photos of 640 x 480 pixels, one with a box and one without, give `pixel_values` (2, 3, 512, 512),
         `sizes` [[480, 640], [480, 640]], and `labels` of which the second holds no boxes, (0, 4).
@@ -130,11 +173,22 @@ class DetectionPreprocessor(PreprocessorBase):
         import torch
 
         images = [open_image(row["image"], row["name"]) for row in rows]
+        targets = [row["targets"] for row in rows if "targets" in row]
+        if training and self.augment:
+            assert rngs is not None, "what is drawn in training is drawn from generators"
+            changed = [self._changed(*row) for row in zip(images, targets, rngs, strict=True)]
+            images, targets = [image for image, _ in changed], [found for _, found in changed]
         made = self.processor(images=images, return_tensors="pt")
         inputs: dict[str, Any] = {PIXELS: made[PIXELS]}
-        if "targets" in rows[0]:
-            inputs[TARGETS] = [
-                {name: torch.from_numpy(array) for name, array in row["targets"].items()} for row in rows
-            ]
+        if targets:
+            inputs[TARGETS] = [{name: torch.from_numpy(array) for name, array in one.items()} for one in targets]
         sizes_B2 = torch.tensor([[image.height, image.width] for image in images])
         return Batch(inputs=inputs, extras={SIZES: sizes_B2}, num_positions=len(rows) * num_squares(self.shape))
+
+    def _changed(
+        self, image: Image.Image, targets: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> tuple[Image.Image, Mapping[str, np.ndarray]]:
+        """Returns an image and what is to be found in it, changed at random."""
+        found, moved_K4, kept_K = self.augment.applied_to_boxes(image, _as_corners(targets["boxes"], image.size), rng)
+        boxes_K4 = _as_shares(moved_K4[kept_K], found.size)
+        return found, {"class_labels": targets["class_labels"][kept_K], "boxes": boxes_K4}

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ftkit.adapters.augmentation.images import ImageAugment, Picture
+from ftkit.adapters.augmentation.operation import Options, section_of
 from ftkit.adapters.columns import pad_columns
 from ftkit.adapters.label_column import label_array
-from ftkit.adapters.preprocessors.image_augmentation import augmented
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import PreprocessorBase
+from ftkit.adapters.task_adapter import PreprocessorBase, Shown
 from ftkit.data.images import ImageExample, open_image
 from ftkit.models.image_processors import PIXELS, check_fits, load_image_processor, tensor_shape
 from ftkit.models.spec import CheckpointSpec
@@ -71,9 +72,9 @@ class ImagePreprocessor(PreprocessorBase):
         labels: LabelSpace | None,
         *,
         max_length: int | None = None,
-        augment: Sequence[str] = (),
+        augment: Options = None,
     ) -> None:
-        self.spec, self.labels, self.augment = spec, labels, tuple(augment)
+        self.spec, self.labels, self.augment = spec, labels, section_of(ImageAugment, augment)
         self.max_length = None  # all images have one size
         self.processor = load_image_processor(spec, self.auto_class, whole=self.sees_whole_images)
         self.shape = tensor_shape(self.processor, spec)
@@ -87,6 +88,16 @@ class ImagePreprocessor(PreprocessorBase):
     def cost(self) -> int:
         """Squares of 16 x 16 pixels in an image as the model sees it."""
         return num_squares(self.shape)
+
+    @property
+    def augments(self) -> bool:
+        """Whether the config asks for changes of images."""
+        return bool(self.augment)
+
+    def shown(self, example: Any, rng: np.random.Generator | None) -> Shown:
+        """Returns an image, changed as training changes it."""
+        picture = Picture(open_image(example.image, example.name))
+        return (picture if rng is None else self.augment.applied(picture, rng)).image
 
     def fit(self, examples: Sequence[Any]) -> None:
         """Makes sure, before a run, that the model reads what its processor makes."""
@@ -116,7 +127,8 @@ class ImagePreprocessor(PreprocessorBase):
         images = [open_image(row["image"], row["name"]) for row in rows]
         if training and self.augment:
             assert rngs is not None, "what is drawn in training is drawn from generators"
-            images = [augmented(image, self.augment, rng) for image, rng in zip(images, rngs, strict=True)]
+            changed = (self.augment.applied(Picture(image), rng) for image, rng in zip(images, rngs, strict=True))
+            images = [picture.image for picture in changed]
         pixels_BCHW = self.processor(images=images, return_tensors="pt")[PIXELS]
         labels = (
             pad_columns([{"labels": row["labels"]} for row in rows], {})["labels"] if "labels" in rows[0] else None

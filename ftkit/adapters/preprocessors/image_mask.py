@@ -9,9 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ftkit.adapters.augmentation.images import Picture
+from ftkit.adapters.augmentation.operation import Options
 from ftkit.adapters.preprocessors.image import ImagePreprocessor
-from ftkit.adapters.preprocessors.image_augmentation import FLIP_PROBABILITY
 from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.task_adapter import Shown
+from ftkit.data.drawn_masks import with_classes
 from ftkit.data.images import open_image
 from ftkit.data.masks import IGNORED, MaskClasses, MaskedImageExample
 from ftkit.models.image_processors import PIXELS, resize_whole
@@ -79,7 +82,7 @@ class ImageMaskPreprocessor(ImagePreprocessor):
         labels: LabelSpace | None,
         *,
         max_length: int | None = None,
-        augment: Sequence[str] = (),
+        augment: Options = None,
         mask_values: Sequence[int] | None = None,
         ignored_value: int | None = None,
         are_colors: bool = False,
@@ -88,7 +91,7 @@ class ImageMaskPreprocessor(ImagePreprocessor):
         """Loads the processor, and has it show the model whole images.
 
         Args:
-            augment: names of changes of training images.
+            augment: changes of training images and their masks.
             mask_values: of each class, in the order of the labels; their indices by default.
             ignored_value: of pixels that are left out.
             are_colors: whether these values are packed colours.
@@ -100,6 +103,14 @@ class ImageMaskPreprocessor(ImagePreprocessor):
         height, width = self.shape[1:] if image_size is None else image_size
         resize_whole(self.processor, height, width)
         self.shape = (self.shape[0], height, width)
+
+    def shown(self, example: MaskedImageExample, rng: np.random.Generator | None) -> Shown:
+        """Returns an image with its classes laid over it, changed as training changes them."""
+        mask_HW = self.classes.open(example.mask, example.mask_name)
+        picture = Picture(open_image(example.image, example.name), mask_HW)
+        picture = picture if rng is None else self.augment.applied(picture, rng)
+        assert picture.mask is not None
+        return with_classes(picture.image, picture.mask, self.classes.palette())
 
     def encode(self, examples: Sequence[MaskedImageExample], *, targets: bool) -> Encoded:  # type: ignore[override]
         """Returns rows that name their images and masks; nothing is opened.
@@ -113,7 +124,7 @@ class ImageMaskPreprocessor(ImagePreprocessor):
     def collate(
         self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
     ) -> Batch:
-        """Opens the rows' images and masks and stacks them; in training both may be mirrored.
+        """Opens the rows' images and masks and stacks them; in training both are changed as the config asks for.
 
         The processor resizes images as it likes, and masks take the nearest pixel: between two classes lies no third.
 
@@ -127,13 +138,11 @@ class ImageMaskPreprocessor(ImagePreprocessor):
         masks = [self.classes.open(row["mask"], row["mask_name"]) for row in rows if "mask" in row]
         sizes = [(image.height, image.width) for image in images]
         if training and self.augment:
-            from PIL import Image
-
             assert rngs is not None, "what is drawn in training is drawn from generators"
-            for place, rng in enumerate(rngs):
-                if rng.random() < FLIP_PROBABILITY:
-                    images[place] = images[place].transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-                    masks[place] = masks[place][:, ::-1]
+            pictures = [Picture(image, mask) for image, mask in zip(images, masks, strict=True)]
+            pictures = [self.augment.applied(picture, rng) for picture, rng in zip(pictures, rngs, strict=True)]
+            images = [picture.image for picture in pictures]
+            masks = [picture.mask for picture in pictures if picture.mask is not None]
         pixels_BCHW = self.processor(images=images, return_tensors="pt")[PIXELS]
         labels_BHW = None
         if masks:

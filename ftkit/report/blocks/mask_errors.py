@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from ftkit.data.drawn_masks import with_classes
 from ftkit.data.images import open_image
 from ftkit.errors import DataError
 from ftkit.report.blocks.block import Block
@@ -23,7 +24,6 @@ MAX_IMAGES = 8
 MOST_COMPARED = 2_000  # images whose masks are read to find the worst: some ten seconds
 MAX_LEGEND = 30
 SIDE = 192  # pixels: three beside one another fit on a page
-MASK_WEIGHT = 0.55  # of the colours of classes over the image
 
 HexColor = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 
@@ -97,20 +97,10 @@ def _row(split: EvaluatedSplit, row: int, wrong: float, palette: list[tuple[int,
     try:
         image = open_image(example.image, example.name)
         masks = [split.references[row].indices(), split.predictions[row].indices()]
-        expected, predicted = (overlay(image, mask, palette) for mask in masks)
+        expected, predicted = (with_classes(image, mask, palette) for mask in masks)
     except DataError:
         return MaskError(name, None, None, None, f"{wrong:.1%}")
     return MaskError(name, _small(image), _small(expected), _small(predicted), f"{wrong:.1%}")
-
-
-def overlay(image: Image.Image, indices_HW: np.ndarray, palette: list[tuple[int, int, int]]) -> Image.Image:
-    """Returns an image under the colours of its classes; pixels that are left out show the image alone."""
-    from PIL import Image as Pillow
-
-    colors = np.asarray(palette, np.float64)[np.maximum(indices_HW, 0)]
-    pixels = np.asarray(image, np.float64)
-    blended = np.where(indices_HW[..., None] >= 0, pixels * (1 - MASK_WEIGHT) + colors * MASK_WEIGHT, pixels)
-    return Pillow.fromarray(blended.round().astype(np.uint8))
 
 
 def _small(picture: Image.Image) -> str:
