@@ -12,9 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 import ftkit
+import tiny_audio
 import tiny_boxes
 import tiny_images
 import tiny_masks
+import tiny_speech
 from ftkit.adapters.augmentation.operation import Augment
 from ftkit.adapters.encoding import encode_to_train
 from ftkit.config.run_config import load_config
@@ -26,6 +28,7 @@ from ftkit.runs.augmented_rows import NUM_EPOCHS, NUM_ROWS
 from ftkit.runs.checked_run import check_run
 
 IMAGES = {"horizontal_flip": True, "rotate": {"degrees": 30}, "resized_crop": True, "color_jitter": True, "blur": True}
+SOUNDS = {"speed": {"factor": [0.8, 1.25]}, "shift": True, "noise": True}
 EPOCHS = 3
 
 
@@ -48,7 +51,26 @@ def boxes(folder: Path) -> dict[str, Any]:
     return {"task": "object-detection", "model": checkpoint, "data": data}
 
 
-KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {"images": images, "masks": masks, "boxes": boxes}
+def recordings(folder: Path) -> dict[str, Any]:
+    tones = tiny_audio.write_tones(folder / "tones", 4)
+    checkpoint = tiny_audio.make_checkpoint("wav2vec2-layer", folder / "model")
+    return {"task": "audio-classification", "model": checkpoint, "data": {"train": tones, "augment": SOUNDS}}
+
+
+def speech(folder: Path) -> dict[str, Any]:
+    said = tiny_speech.write_speech(folder / "said", 4)
+    checkpoint = tiny_speech.maker(folder / "models")("whisper")
+    data = {"train": said, "augment": {**SOUNDS, "gain": True, "spec_augment": {"mask_time_prob": 0.2}}}
+    return {"task": "automatic-speech-recognition", "model": checkpoint, "data": data}
+
+
+KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "images": images,
+    "masks": masks,
+    "boxes": boxes,
+    "recordings": recordings,
+    "speech": speech,
+}
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -13,6 +13,8 @@ from ftkit.data.spec import HubSource, ParallelSource
 from ftkit.errors import did_you_mean, name_list
 
 KeyPath = tuple[str | int, ...]
+MOVED = {"spec_augment": "augment: {spec_augment: ...}, beside the other changes of training recordings"}
+"""Keys of `data` that stand elsewhere today."""
 SOURCES = ("train", "validation", "test")
 Sections = Mapping[str, type[BaseModel]]
 Owners = Mapping[str, Sequence[str]]
@@ -190,6 +192,8 @@ def _unknown_key(path: KeyPath, raw: dict[str, Any], sections: Sections, owners:
         return f"no such key today; say {RENAMED[key]}."
     if path[0] == "train" and key in MANAGED:
         return f"not to be set here: {MANAGED[key]}."
+    if path[0] == "data" and len(path) == 2 and key in MOVED:
+        return f"no such key today; say {MOVED[key]}."
     if path[0] == "data" and len(path) == 2 and key in owners:
         return f"a key of {name_list(owners[key])}, and this task is {raw.get('task')}. Leave it out."
     choices = list(_model_at(path, sections).model_fields)

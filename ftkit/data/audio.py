@@ -242,7 +242,7 @@ def read_audio(example: AudioExample, rate: int, *, offset: float = 0.0, seconds
     return resample(samples_T, info.rate, rate)
 
 
-def resample(samples_T: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+def resample(samples_T: np.ndarray, rate: float, wanted: float) -> np.ndarray:
     """Returns mono samples at another rate, float32: `ceil(T * wanted / rate)` of them."""
     if rate != wanted and len(samples_T):
         length = math.ceil(len(samples_T) * wanted / rate)

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
+from ftkit.adapters.augmentation.audio import AudioAugment
+from ftkit.adapters.augmentation.operation import options_of
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.audio import AudioExample
 from ftkit.data.audio_check import RECORDINGS, check_readable, check_recordings
@@ -33,6 +35,7 @@ class AudioClassificationData(labelled.LabelledData):
     overlap_seconds: float | None = Field(
         None, ge=0, description="Seconds that windows of a long recording share. Default: a quarter of a window."
     )
+    augment: AudioAugment | None = Field(None, description="Random changes of training recordings. None unless set.")
 
     @property
     def media(self) -> str:
@@ -103,7 +106,8 @@ def adapter_options(
         ConfigError: a weight for a label that does not exist, or a setting that means nothing here.
     """
     windows = {"max_seconds": data.max_seconds, "overlap_seconds": data.overlap_seconds}
-    return {**labelled.adapter_options(train, labels, data, settings), **windows}
+    options = labelled.adapter_options(train, labels, data, settings)
+    return {**options, **windows, "augment": options_of(data.augment)}
 
 
 def probe(position: int) -> AudioExample:

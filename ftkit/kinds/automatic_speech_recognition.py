@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from ftkit.adapters.augmentation.audio import AudioAugment
+from ftkit.adapters.augmentation.operation import options_of
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.audio_check import check_readable, check_recordings
 from ftkit.data.check import Problems
@@ -30,17 +32,6 @@ from ftkit.types import LabelSpace, Split
 AUDIO_COLUMNS = ("audio", "file_name", "path", "audio_filepath", "file")
 CLIP_COLUMN, CLIPS = "path", "clips"  # of Common Voice
 TEXT_COLUMNS = ("text", "transcription", "sentence", "transcript", "normalized_text")
-
-
-class SpecAugment(BaseModel):
-    """SpecAugment (Park et al. 2019, arXiv 1904.08779) by the keys of the model's own config."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    mask_time_prob: float = Field(0.05, ge=0, le=1, description="Share of the positions in time where a mask begins.")
-    mask_time_length: int = Field(10, gt=0, description="Positions of a mask in time.")
-    mask_feature_prob: float = Field(0.0, ge=0, le=1, description="Share of the features where a mask begins.")
-    mask_feature_length: int = Field(10, gt=0, description="Features of a mask.")
 
 
 class SpeechData(DataSpec):
@@ -72,10 +63,7 @@ class SpeechData(DataSpec):
         True,
         description="Keep the convolutions of a CTC model, which read the waveform, as they were pretrained.",
     )
-    spec_augment: SpecAugment | None = Field(
-        None,
-        description="Parts of what is heard that are masked in training. Default: what the checkpoint's config says.",
-    )
+    augment: AudioAugment | None = Field(None, description="Random changes of training recordings. None unless set.")
     max_seconds: float | None = Field(
         None,
         gt=0,
@@ -170,15 +158,8 @@ def adapter_options(train: Split, labels: None, data: SpeechData, settings: Sett
         "generation": dict(settings.generation),
         "ctc_vocabulary": data.ctc_vocabulary,
         "freeze_feature_encoder": data.freeze_feature_encoder,
-        "spec_augment": _masks(data.spec_augment),
+        "augment": options_of(data.augment),
     }
-
-
-def _masks(given: SpecAugment | None) -> dict[str, Any] | None:
-    """Returns what the model's config is to say; masks of no share switch SpecAugment off."""
-    if given is None:
-        return None
-    return {"apply_spec_augment": given.mask_time_prob > 0 or given.mask_feature_prob > 0, **given.model_dump()}
 
 
 def _of_data(data: SpeechData) -> dict[str, Any]:

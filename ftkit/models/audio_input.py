@@ -24,7 +24,10 @@ class AudioInput:
         strides: `(kernel, stride)` of each convolution over the waveform; empty where the length is fixed.
         frame: the fewest samples that the feature extractor can work with.
         has_mask: whether the body is told where a recording ends. Otherwise padding changes what it hears.
-        mask_positions: the shortest input that SpecAugment can mask in training, in positions; 0 without SpecAugment.
+        mask_positions: the shortest input that the model's own SpecAugment can mask in training, in positions; 0
+            without.
+        time_axis: of a spectrogram of two axes.
+        masks_itself: whether the checkpoint's config has the model mask what it hears in training.
     """
 
     rate: int
@@ -34,6 +37,8 @@ class AudioInput:
     frame: int = 1
     has_mask: bool = False
     mask_positions: int = 0
+    time_axis: int = 0
+    masks_itself: bool = False
 
     def num_positions(self, num_samples: int) -> int:
         """Returns the positions that an input takes in the body.
@@ -119,6 +124,7 @@ def _waveform(extractor: Any, config: PretrainedConfig) -> AudioInput:
         # A group norm over time was never trained with a mask, whatever the extractor offers.
         has_mask=bool(extractor.return_attention_mask) and getattr(config, "feat_extract_norm", "layer") != "group",
         mask_positions=config.mask_time_length if masked else 0,
+        masks_itself=bool(getattr(config, "apply_spec_augment", False)),
     )
 
 
@@ -134,7 +140,13 @@ def _spectrogram_patches(extractor: Any, config: PretrainedConfig) -> AudioInput
 
 def _spectrogram_frames(extractor: Any, config: PretrainedConfig) -> AudioInput:
     """Frames of a spectrogram of a fixed length: Whisper, whose encoder reads 30 seconds always."""
-    return AudioInput(rate=extractor.sampling_rate, limit=extractor.n_samples, positions=config.max_source_positions)
+    return AudioInput(
+        rate=extractor.sampling_rate,
+        limit=extractor.n_samples,
+        positions=config.max_source_positions,
+        time_axis=1,
+        masks_itself=bool(getattr(config, "apply_spec_augment", False)),
+    )
 
 
 _READERS: dict[str, Callable[[Any, PretrainedConfig], AudioInput]] = {

@@ -180,9 +180,10 @@ def test_the_feature_encoder_is_frozen_unless_it_is_to_be_trained(make: Make) ->
 
 
 def test_masks_are_drawn_in_training_alone_and_by_the_seed(make: Make) -> None:
-    masks = {"apply_spec_augment": True, "mask_time_prob": 0.5, "mask_time_length": 2}
-    reads = fitted(make("hubert"))
-    model = objective(reads, spec_augment=masks).build().model
+    masks = {"mask_time_prob": 0.5, "mask_time_length": 2}
+    reads = fitted(make("hubert", augment={"spec_augment": masks}))
+    model = objective(reads).build().model
+    assert model.config.apply_spec_augment is True
     assert (model.config.mask_time_prob, model.config.mask_time_length) == (0.5, 2)
     inputs = reads.collate(reads.encode(SAID, targets=True).rows.__getitems__([0, 1]), training=True).inputs
 
@@ -222,3 +223,27 @@ def test_a_prediction_depends_on_nothing_beside_it_and_long_recordings_are_one(n
     for example, text in zip(examples, texts, strict=True):
         ((_, _, alone),) = predict_windows(model, adapter, reads.encode([example], targets=False), LIMITS)
         assert alone["predictions"].tolist() == [text]
+
+
+def test_a_changed_recording_has_a_frame_for_each_character_and_no_more_than_its_cost_says(make: Make) -> None:
+    said = [tiny_speech.speech("no so no so no", 0.4), tiny_speech.speech("on", 0.8)]
+    operations = {"speed": {"factor": [0.5, 2.0]}, "shift": {"seconds": 0.1}, "noise": True}
+    reads = make(augment=operations, max_seconds=1.0)
+    reads.fit(said)
+    plain = reads.encode(said, targets=True)
+    encoded = reads.to_train(plain, said)
+    assert (encoded.costs > plain.costs).all()
+    rows, frames = encoded.rows.__getitems__([0, 1]), []
+    for seed in range(40):
+        batch = reads.collate(rows, training=True, rngs=[np.random.default_rng([seed, row]) for row in (0, 1)])
+        frames.append(batch.extras["num_frames"].numpy())
+    needed = [frames_needed(row["labels"]) for row in rows]
+    assert (np.min(frames, axis=0) >= needed).all()
+    assert (np.max(frames, axis=0) <= encoded.costs).all()
+    assert np.ptp(frames, axis=0).min() > 5
+    assert reads.collate(rows, training=False).extras["num_frames"].tolist() == plain.costs.tolist()
+
+
+def test_a_louder_recording_is_the_same_to_a_checkpoint_that_hears_all_at_one_loudness(make: Make) -> None:
+    with pytest.raises(ConfigError, match=r"data.augment.gain: .* reads all recordings at one loudness"):
+        make(augment={"gain": True})

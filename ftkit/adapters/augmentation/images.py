@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from ftkit.adapters.augmentation.operation import IN_ORDER, Augment, Operation
+from ftkit.adapters.augmentation.operation import IN_ORDER, Augment, DrawnOperation
 from ftkit.data.masks import IGNORED
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _areas(boxes: np.ndarray) -> np.ndarray:
     return sides[:, 0] * sides[:, 1]
 
 
-class ImageOperation(Operation):
+class ImageOperation(DrawnOperation):
     """A change of an image, and of what lies in it."""
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:

@@ -17,18 +17,26 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 
 class Operation(BaseModel):
-    """One random change.
-
-    Attributes:
-        probability: of a row to be changed; what bounds a change is drawn within is for each operation to say.
-    """
+    """One random change; within what bounds it is drawn is for each operation to say."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def is_drawn(self, rng: np.random.Generator) -> bool:
+        """Returns whether a row is changed."""
+        return True
+
+
+class DrawnOperation(Operation):
+    """A change of some of the rows.
+
+    Attributes:
+        probability: of a row to be changed.
+    """
 
     probability: float = Field(1.0, gt=0, le=1, description="Share of the rows that are changed.")
 
     def is_drawn(self, rng: np.random.Generator) -> bool:
-        """Returns whether this row is changed."""
+        """Returns whether a row is changed."""
         return bool(rng.random() < self.probability)
 
 

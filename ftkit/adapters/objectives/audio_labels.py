@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ftkit.adapters.objectives.equal_lengths import parts_of_equal_lengths
 from ftkit.adapters.objectives.labels import LabelObjective
+from ftkit.adapters.preprocessors.audio import AudioPreprocessor
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 
 if TYPE_CHECKING:
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
 
 class AudioLabelObjective(LabelObjective):
     """Classification and regression of recordings of any length."""
+
+    preprocessor: AudioPreprocessor  # type: ignore[assignment]
+
+    @property
+    def model_config(self) -> Mapping[str, Any]:
+        """What `data.augment` says of masks that the model draws itself."""
+        return self.preprocessor.model_masks
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
         """Runs a batch through the model; see `parts_of_equal_lengths` and `reduce`."""

@@ -33,7 +33,7 @@ class CtcObjective(ObjectiveBase):
     transformers' own `mean` divides by the characters of each recording, and weighs all recordings alike.
     """
 
-    options: ClassVar[tuple[str, ...]] = ("label_smoothing", "generation", "freeze_feature_encoder", "spec_augment")
+    options: ClassVar[tuple[str, ...]] = ("label_smoothing", "generation", "freeze_feature_encoder")
     formats: ClassVar[tuple[str, ...]] = ("jsonl", "txt")
 
     def __init__(
@@ -44,14 +44,12 @@ class CtcObjective(ObjectiveBase):
         label_smoothing: float = 0.0,
         generation: Mapping[str, Any] | None = None,
         freeze_feature_encoder: bool = True,
-        spec_augment: Mapping[str, Any] | None = None,
     ) -> None:
         """Refuses what means nothing here.
 
         Args:
             generation: not used: nothing is searched for.
             freeze_feature_encoder: keep the convolutions over the waveform as they were pretrained.
-            spec_augment: what the model's config says of masks in training; None: what it says already.
 
         Raises:
             ConfigError: a smoothing.
@@ -59,7 +57,7 @@ class CtcObjective(ObjectiveBase):
         if label_smoothing:
             raise ConfigError("train.label_smoothing_factor: CTC has no label at a frame to smooth. Leave it out.")
         self.preprocessor, self.auto_class = preprocessor, auto_class
-        self.freeze_feature_encoder, self.spec_augment = freeze_feature_encoder, dict(spec_augment or {})
+        self.freeze_feature_encoder = freeze_feature_encoder
 
     @property
     def starts_trained(self) -> bool:
@@ -98,7 +96,7 @@ class CtcObjective(ObjectiveBase):
             ctc_loss_reduction="mean",
             ctc_zero_infinity=True,
             layerdrop=0.0,  # as the field's recipes: on several processes a layer that was left out is waited for
-            **self.spec_augment,
+            **reads.model_masks,
         )
         model: Any = loaded.model
         if self.freeze_feature_encoder and hasattr(model, "freeze_feature_encoder"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -80,7 +80,13 @@ class LabelObjective(ObjectiveBase):
             id2label=self.labels.id2label,
             label2id=self.labels.label2id,
             problem_type=self.labels.problem_type,
+            **self.model_config,
         )
+
+    @property
+    def model_config(self) -> Mapping[str, Any]:
+        """What the model's config is to say beside the labels: nothing."""
+        return {}
 
     def count_items(self, encoded: Encoded) -> int:
         """One loss term a row."""

@@ -24,25 +24,23 @@ class TranscriptGeneration(GenerationObjective):
     """The decoder writes what is said in a window; the windows of a recording are joined."""
 
     preprocessor: SpeechToTextPreprocessor  # type: ignore[assignment]
-    options: ClassVar[tuple[str, ...]] = (*GenerationObjective.options, "spec_augment", "freeze_feature_encoder")
+    options: ClassVar[tuple[str, ...]] = (*GenerationObjective.options, "freeze_feature_encoder")
 
     def __init__(
         self,
         preprocessor: SpeechToTextPreprocessor,
         auto_class: str,
         *,
-        spec_augment: Mapping[str, Any] | None = None,
         freeze_feature_encoder: bool = True,
         **options: Any,
     ) -> None:
-        """Takes the options of a generation, and what is masked in training.
+        """Takes the options of a generation.
 
         Args:
             freeze_feature_encoder: not used: decoders read what the whole encoder makes.
             options: of `GenerationObjective`.
         """
         super().__init__(preprocessor, auto_class, **options)  # type: ignore[arg-type]
-        self.spec_augment = dict(spec_augment or {})
 
     @property
     def starts_trained(self) -> bool:
@@ -54,7 +52,7 @@ class TranscriptGeneration(GenerationObjective):
         loaded = super().build()
         if getattr(loaded.model.config, "forced_decoder_ids", None) is not None:
             loaded.model.config.forced_decoder_ids = None  # generate would read it where no language is told
-        for name, value in self.spec_augment.items():
+        for name, value in self.preprocessor.model_masks.items():
             setattr(loaded.model.config, name, value)
         return loaded
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ftkit.adapters.augmentation.audio import AudioAugment, Lengths, SpecAugment
+from ftkit.adapters.augmentation.operation import Options, section_of
 from ftkit.adapters.columns import pad_columns
 from ftkit.adapters.label_column import label_array
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import PreprocessorBase
+from ftkit.adapters.task_adapter import PreprocessorBase, Shown, Sound
 from ftkit.data.audio import AudioError, AudioExample, audio_seconds, read_audio
 from ftkit.errors import ConfigError, DataError
 from ftkit.models.audio_input import audio_input, load_feature_extractor
@@ -79,7 +83,7 @@ class AudioPreprocessor(PreprocessorBase):
     """wav2vec2, HuBERT, WavLM (waveforms of any length); AST, Whisper (spectrograms of a fixed length)."""
 
     version: ClassVar[int] = 1
-    options: ClassVar[tuple[str, ...]] = ("max_seconds", "overlap_seconds")
+    options: ClassVar[tuple[str, ...]] = ("max_seconds", "overlap_seconds", "augment")
     default_seconds: ClassVar[float] = DEFAULT_SECONDS
 
     def __init__(
@@ -90,6 +94,7 @@ class AudioPreprocessor(PreprocessorBase):
         max_length: int | None = None,
         max_seconds: float | None = None,
         overlap_seconds: float | None = None,
+        augment: Options = None,
     ) -> None:
         """Loads the feature extractor.
 
@@ -97,14 +102,18 @@ class AudioPreprocessor(PreprocessorBase):
             max_length: not used: a recording's length is in seconds.
             max_seconds: length of a window; None: what the checkpoint reads at once.
             overlap_seconds: what neighbouring windows share; None: a quarter of a window.
+            augment: changes of training recordings.
 
         Raises:
             CheckpointError: there is no feature extractor, or one of an unknown sort.
-            ConfigError: the checkpoint does not read so much at once, or windows would not move on.
+            ConfigError: the checkpoint does not read so much at once, windows would not move on, or a change of
+                recordings would have no effect.
         """
         self.spec, self.labels, self.max_length = spec, labels, None
         self.processor = self._load_processor()
         self.input = audio_input(spec, self.extractor)
+        self.augment = section_of(AudioAugment, augment)
+        self._settle_augment()
         self.window = self._window_length(max_seconds)
         self.overlap = OVERLAP * self.window if overlap_seconds is None else overlap_seconds
         if self.overlap >= self.window:
@@ -112,6 +121,42 @@ class AudioPreprocessor(PreprocessorBase):
                 f"data.overlap_seconds: {self.overlap:g} s is no less than a window of {self.window:g} s, which would "
                 "not move on. Say less."
             )
+
+    def _settle_augment(self) -> None:
+        """Looks what of the changes is for the model to make.
+
+        Raises:
+            ConfigError: a change would have no effect.
+        """
+        masks = self.augment.spec_augment
+        if masks is not None and self.input.limit is None:
+            length = masks.mask_time_length if masks.mask_time_prob else 0
+            self.input = dataclasses.replace(self.input, mask_positions=length)
+        if self.augment.gain is not None and self.input.limit is None and self.extractor.do_normalize:
+            raise ConfigError(
+                f"data.augment.gain: {self.spec.name!r} reads all recordings at one loudness, so that louder and "
+                "softer ones are the same to it. Leave it out."
+            )
+
+    @property
+    def _feature_masks(self) -> SpecAugment | None:
+        """Masks over spectrograms; a model that reads samples draws its own."""
+        return None if self.input.limit is None else self.augment.spec_augment
+
+    @property
+    def augments(self) -> bool:
+        """Whether the config asks for changes that are made before the model reads."""
+        return bool(self.augment.waves) or self._feature_masks is not None
+
+    @property
+    def model_masks(self) -> dict[str, Any]:
+        """What the model's config is to say of masks that it draws itself; nothing where that is left to it."""
+        masks = self.augment.spec_augment
+        if masks is None:
+            return {}
+        if self.input.limit is None:
+            return masks.config
+        return {"apply_spec_augment": False} if self.input.masks_itself else {}
 
     def _window_length(self, wanted: float | None) -> float:
         """Returns the length of a window in seconds.
@@ -198,12 +243,43 @@ class AudioPreprocessor(PreprocessorBase):
         first_rows = None if (counts == 1).all() else np.concatenate([[0], np.cumsum(counts)])
         return Encoded(rows=rows, costs=costs, first_rows=first_rows)
 
+    def to_train(self, encoded: Encoded, examples: Sequence[Any]) -> Encoded:
+        """Returns rows with the positions that they may take when they are slowed down or begin later."""
+        if self.input.limit is not None or not self.augment.waves:
+            return encoded
+        return dataclasses.replace(encoded, costs=np.array(list(map(self._longest_cost, encoded.costs)), np.int64))
+
+    def _longest_cost(self, cost: int) -> int:
+        """Returns the most positions that a changed row of so many positions takes."""
+        longest = self.augment.longest(self.input.num_samples(int(cost) + 1) - 1, self.rate)
+        return max(int(cost), self.input.num_positions(min(longest, self._most_samples)))
+
+    @property
+    def _most_samples(self) -> int:
+        """Samples of a whole window."""
+        return self.input.limit or math.ceil(self.window * self.rate)
+
+    def shown(self, example: Any, rng: np.random.Generator | None) -> Shown:
+        """Returns the beginning of a recording, changed as training changes it; masks are not heard."""
+        (row,) = self.encode([example], targets=True).rows.__getitems__([0])
+        wave = self._samples(row)
+        return Sound(wave if rng is None else self._changed(row, wave, rng), self.rate)
+
+    def _changed(self, row: Mapping[str, Any], wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns samples changed at random, as long as can be read and learnt."""
+        lengths = Lengths(self._shortest(row), max(len(wave), self._most_samples))
+        return self.augment.applied(wave, self.rate, lengths, rng)
+
+    def _shortest(self, row: Mapping[str, Any]) -> int:
+        """Returns the fewest samples that what is to be learnt of a row needs."""
+        return self.input.frame
+
     # --- rows -> batches ---
 
     def collate(
         self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
     ) -> Batch:
-        """Reads the samples of rows, and puts their features into one tensor.
+        """Reads the samples of rows, in training perhaps changed, and puts their features into one tensor.
 
         Each recording is normalized by itself, before silence fills it up to the longest of the batch, so that a
         recording reads the same in every batch.
@@ -213,8 +289,13 @@ class AudioPreprocessor(PreprocessorBase):
         says so. Whisper's are `input_features` (2, 80, 3000), whatever the lengths.
         """
         waves = [self._samples(row) for row in rows]
+        drawn: Sequence[np.random.Generator | None] = [None] * len(rows)
+        if training and self.augments:
+            assert rngs is not None, "what is drawn in training is drawn from generators"
+            drawn = rngs
+            waves = [self._changed(*each) for each in zip(rows, waves, rngs, strict=True)]
         lengths = [max(len(wave), self.input.shortest) for wave in waves]
-        features = [self._features(wave, length) for wave, length in zip(waves, lengths, strict=True)]
+        features = [self._features(*each) for each in zip(waves, lengths, drawn, strict=True)]
         columns = [{self._name: feature, **self._target(row)} for feature, row in zip(features, rows, strict=True)]
         shortest = self.input.shortest_in_training if training else 0
         return self._batch(pad_columns(columns, self.padding), lengths, shortest)
@@ -255,11 +336,20 @@ class AudioPreprocessor(PreprocessorBase):
         except AudioError as error:
             raise _gone(recording, error) from None
 
-    def _features(self, wave: np.ndarray, length: int) -> np.ndarray:
-        """Returns what the checkpoint reads of one window."""
+    def _features(self, wave: np.ndarray, length: int, rng: np.random.Generator | None) -> np.ndarray:
+        """Returns what the checkpoint reads of one window.
+
+        Args:
+            length: samples that it is filled up to.
+            rng: of masks in training; None: there are none.
+        """
         wave = wave[: self.input.limit] if self.input.limit else wave
         wave = np.pad(wave, (0, max(0, self.input.frame - len(wave))))
         extracted = self.extractor(wave, sampling_rate=self.rate, return_tensors="np")[self._name][0]
+        if rng is not None and self._feature_masks is not None:
+            axis, limit = self.input.time_axis, self.input.limit or len(wave)
+            num_frames = math.ceil(extracted.shape[axis] * len(wave) / limit)
+            return self._feature_masks.masked(extracted, time_axis=axis, num_frames=num_frames, rng=rng)
         filling = length - len(wave) if self.input.strides else 0
         return np.pad(extracted, (0, filling), constant_values=self.extractor.padding_value) if filling else extracted
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from ftkit.adapters.augmentation.operation import Options
 from ftkit.adapters.preprocessors.speech import Ids, SpeechPreprocessor
 from ftkit.adapters.rows import Batch
 from ftkit.data.problems import Problems
@@ -52,6 +53,7 @@ class CtcPreprocessor(SpeechPreprocessor):
         max_length: int | None = None,
         max_seconds: float | None = None,
         overlap_seconds: float | None = None,
+        augment: Options = None,
         target_form: str | None = None,
         language: str | None = None,
         speech_task: str | None = None,
@@ -77,7 +79,7 @@ class CtcPreprocessor(SpeechPreprocessor):
         self.vocabulary = None if vocabulary is None else tuple(vocabulary)
         self._whose = ctc_vocabulary
         self.target_form = target_form or "basic"
-        super().__init__(spec, labels, max_seconds=max_seconds, overlap_seconds=overlap_seconds)
+        super().__init__(spec, labels, max_seconds=max_seconds, overlap_seconds=overlap_seconds, augment=augment)
 
     def _load_processor(self) -> Any:
         if self.vocabulary is not None:
@@ -144,6 +146,10 @@ class CtcPreprocessor(SpeechPreprocessor):
         """Returns the frames that a recording makes; each may be read as one character or none."""
         samples = max(int(np.ceil(seconds * self.rate)), self.input.shortest)
         return self.input.num_positions(samples)
+
+    def _shortest(self, row: Mapping[str, Any]) -> int:
+        """Returns the samples that make a frame for each character, and those that part equal ones."""
+        return max(super()._shortest(row), self.input.num_samples(max(frames_needed(row["labels"]), 1)))
 
     def obstacle(self, seconds: float, ids: Ids) -> str | None:
         """Returns what of a recording cannot be learnt; None where all can."""

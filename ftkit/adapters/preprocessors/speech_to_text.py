@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ftkit.adapters.augmentation.operation import Options
 from ftkit.adapters.preprocessors.decoder_prompts import DecoderPrompt, SpeechTask, decoder_prompt
 from ftkit.adapters.preprocessors.speech import Ids, SpeechPreprocessor
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
@@ -55,6 +56,7 @@ class SpeechToTextPreprocessor(SpeechPreprocessor):
         max_length: int | None = None,
         max_seconds: float | None = None,
         overlap_seconds: float | None = None,
+        augment: Options = None,
         target_form: str | None = None,
         language: str | None = None,
         speech_task: SpeechTask | None = None,
@@ -72,7 +74,7 @@ class SpeechToTextPreprocessor(SpeechPreprocessor):
             raise ConfigError(
                 f"data.ctc_vocabulary: {spec.name!r} writes with a decoder, which has tokens of its own. Leave it out."
             )
-        super().__init__(spec, labels, max_seconds=max_seconds, overlap_seconds=overlap_seconds)
+        super().__init__(spec, labels, max_seconds=max_seconds, overlap_seconds=overlap_seconds, augment=augment)
         self.target_form = target_form or "as-written"
         self.prompt = decoder_prompt(spec, stated_generation(spec), language=language, task=speech_task)
         self.end_id = self._end_id()
