@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ def command(
         list[str] | None, typer.Argument(metavar="[FILE]...", help="More texts for the tokenizer.")
     ] = None,
     architecture: Annotated[
-        str, typer.Option(help="marian, t5, bert or gpt2; for images vit, resnet or segformer.")
+        str, typer.Option(help="marian, t5, bert or gpt2; for images vit, yolos, resnet or segformer; for both idefics3.")
     ] = "marian",
     size: Annotated[str, typer.Option(help="tiny or small.")] = "tiny",
     tokenizer_data: Annotated[
@@ -45,14 +45,19 @@ def command(
 
     from ftkit.models.new_checkpoint import RECIPES, VOCAB_SIZES
     from ftkit.models.new_image_checkpoint import IMAGE_RECIPES
+    from ftkit.models.new_image_text_checkpoint import IMAGE_TEXT_ARCHITECTURES
 
     _check_choice("--size", size, list(VOCAB_SIZES))
     folder = user_path(out, "OUT")
-    if architecture in IMAGE_RECIPES:
+    if architecture in IMAGE_TEXT_ARCHITECTURES:
+        made = _for_both(
+            folder, size, files, image_size=image_size, vocab_size=vocab_size, dropout=dropout or 0.0, seed=seed
+        )
+    elif architecture in IMAGE_RECIPES:
         _refuse(architecture, {"--tokenizer-data": files, "--vocab-size": vocab_size}, "it reads no texts")
         made = _for_images(folder, architecture, size, image_size=image_size, dropout=dropout, seed=seed)
     else:
-        _check_choice("--architecture", architecture, [*RECIPES, *IMAGE_RECIPES])
+        _check_choice("--architecture", architecture, [*RECIPES, *IMAGE_RECIPES, *IMAGE_TEXT_ARCHITECTURES])
         _refuse(architecture, {"--image-size": image_size}, "it sees no images")
         made = _for_texts(folder, architecture, size, files, vocab_size=vocab_size, dropout=dropout, seed=seed)
 
@@ -72,20 +77,13 @@ def _for_texts(
     seed: int,
 ) -> str:
     """Makes a checkpoint; returns what it consists of, for people."""
-    if not files:
-        raise UserError("--tokenizer-data is missing: name files with texts in the languages that the model is for.")
-    if vocab_size is not None and vocab_size < 300:
-        raise UserError(f"--vocab-size: expected at least 300, for 256 bytes and special tokens, got {vocab_size}.")
-
     from ftkit.engine.quiet import quiet_libraries
-    from ftkit.models.new_checkpoint import make_checkpoint, text_lines
+    from ftkit.models.new_checkpoint import make_checkpoint
 
-    tables = [_open(file).rows for file in files]
+    texts = _texts_of(files, vocab_size)
     quiet_libraries()
     options: dict[str, Any] = {} if dropout is None else {"dropout": dropout}
-    facts = make_checkpoint(
-        folder, architecture, size, text_lines(tables), vocab_size=vocab_size, seed=seed, **options
-    )
+    facts = make_checkpoint(folder, architecture, size, texts, vocab_size=vocab_size, seed=seed, **options)
     return f"{facts['num_parameters'] / 1e6:.1f} M parameters and {facts['vocab_size']:,} tokens"
 
 
@@ -98,6 +96,36 @@ def _for_images(folder: Path, architecture: str, size: Any, **options: Any) -> s
     facts = make_image_checkpoint(folder, architecture, size, **options)
     side = facts["image_size"]
     return f"{facts['num_parameters'] / 1e6:.1f} M parameters for images of {side} x {side} pixels"
+
+
+def _for_both(folder: Path, size: Any, files: Sequence[str], *, vocab_size: int | None, **options: Any) -> str:
+    """Makes a checkpoint; returns what it consists of, for people."""
+    from ftkit.engine.quiet import quiet_libraries
+    from ftkit.models.new_image_text_checkpoint import make_image_text_checkpoint
+
+    texts = _texts_of(files, vocab_size)
+    quiet_libraries()
+    facts = make_image_text_checkpoint(folder, size, texts, vocab_size=vocab_size, **options)
+    side = facts["image_size"]
+    return (
+        f"{facts['num_parameters'] / 1e6:.1f} M parameters, {facts['vocab_size']:,} tokens and images of up to "
+        f"{side} x {side} pixels"
+    )
+
+
+def _texts_of(files: Sequence[str], vocab_size: int | None) -> Iterator[str]:
+    """Returns the texts that a tokenizer is trained on.
+
+    Raises:
+        UserError: there are none, or the vocabulary is too small.
+    """
+    from ftkit.models.new_checkpoint import text_lines
+
+    if not files:
+        raise UserError("--tokenizer-data is missing: name files with texts in the languages that the model is for.")
+    if vocab_size is not None and vocab_size < 300:
+        raise UserError(f"--vocab-size: expected at least 300, for 256 bytes and special tokens, got {vocab_size}.")
+    return text_lines([_open(file).rows for file in files])
 
 
 def _check_folder(out: str) -> None:

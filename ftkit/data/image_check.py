@@ -53,7 +53,7 @@ class Looked:
 
 
 LookFurther = Callable[[Any, "Image.Image"], Mapping[str, Any]]
-"""An example and its image -> what else of the example is known now; called in threads."""
+"""An example and its image -> what else of the example is known now; called in threads. A DataError is reported."""
 
 
 def nothing_further(example: Any, image: Image.Image) -> Mapping[str, Any]:
@@ -124,9 +124,10 @@ def _looked_at(
 def _look(look_further: LookFurther, example: Any) -> Looked:
     try:
         image = open_image(example.image, example.name)
+        found = look_further(example, image)
     except DataError as error:
         return Looked(problem=str(error))
-    return Looked(pixel_digest(image), *image.size, found=look_further(example, image))
+    return Looked(pixel_digest(image), *image.size, found=found)
 
 
 def _report(example: Any, looked: Looked, split: Split[Any], problems: Problems) -> None:

@@ -37,6 +37,8 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVI
 MAX_PIXELS = 100_000_000
 """A file of a few kilobytes can announce more pixels than memory holds; the largest cameras take 100 million."""
 
+_FIRST_QUARTER = 5  # of EXIF's orientations: those from here on swap width and height
+
 # What Pillow raises on damaged files, by format.
 _DAMAGED = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError),
@@ -160,6 +162,27 @@ def orientation_of(source: ImageSource) -> int:
         return _orientation(source)
     with _opened(source, "the image") as image:
         return _orientation(image)
+
+
+def image_size(source: ImageSource, name: str = "the image") -> tuple[int, int]:
+    """Returns width and height of an image in pixels, upright, from its header alone.
+
+    Raises:
+        DataError: there is none, or it is no image.
+    """
+    from PIL import Image
+
+    if source is None:
+        raise DataError(f"{name}: there is no image.")
+    if isinstance(source, Image.Image):
+        return _upright_size(source)
+    with _opened(source, name) as image:
+        return _upright_size(image)
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    width, height = image.size
+    return (height, width) if _orientation(image) >= _FIRST_QUARTER else (width, height)
 
 
 def _orientation(image: Image.Image) -> int:

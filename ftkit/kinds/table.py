@@ -30,6 +30,7 @@ KINDS: dict[str, str] = {
     "summarization": "ftkit.kinds.summarization:KIND",
     "fill-mask": "ftkit.kinds.fill_mask:KIND",
     "object-detection": "ftkit.kinds.object_detection:KIND",
+    "image-text-to-text": "ftkit.kinds.image_text_to_text:KIND",
 }
 """Name -> `module:KIND`, imported when it is first asked for."""
 

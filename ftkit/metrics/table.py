@@ -81,6 +81,7 @@ _COCO_KEYS = (
 )
 _TRANSCRIPTS = "automatic-speech-recognition"
 _PIXELS = "image-segmentation"
+_VISUAL_ANSWERS, _CAPTIONS = "visual-question-answering", "image-captioning"
 
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
 _RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
@@ -167,14 +168,16 @@ METRICS: tuple[MetricEntry, ...] = (
     MetricEntry(
         name="bleu",
         reference="ftkit.metrics.texts:Bleu",
-        keys={_TRANSLATION: ("bleu",), _SUMMARIZATION: ("bleu",)},
+        keys=dict.fromkeys((_TRANSLATION, _SUMMARIZATION, _VISUAL_ANSWERS, _CAPTIONS), ("bleu",)),
         inputs=(*PAIR, "tokenizer"),
         details=("bleu_signature",),
     ),
     MetricEntry(
         name="chrf++",
         reference="ftkit.metrics.texts:ChrfPlusPlus",
-        keys=dict.fromkeys((_TRANSLATION, _SUMMARIZATION, _NEXT_TOKENS), ("chrf++",)),
+        keys=dict.fromkeys(
+            (_TRANSLATION, _SUMMARIZATION, _NEXT_TOKENS, _VISUAL_ANSWERS, _CAPTIONS), ("chrf++",)
+        ),
         details=("chrf++_signature",),
     ),
     MetricEntry(
@@ -212,7 +215,7 @@ METRICS: tuple[MetricEntry, ...] = (
     MetricEntry(
         name="rouge",
         reference="ftkit.metrics.texts:Rouge",
-        keys={_SUMMARIZATION: _ROUGE, _NEXT_TOKENS: _ROUGE},
+        keys=dict.fromkeys((_SUMMARIZATION, _NEXT_TOKENS, _CAPTIONS), _ROUGE),
         inputs=(*PAIR, "rouge_references"),
         details=("rouge_signature",),
     ),
@@ -271,6 +274,12 @@ METRICS: tuple[MetricEntry, ...] = (
         lower_is_better=("cer",),
     ),
     MetricEntry(name="exact_match", reference="ftkit.metrics.texts:ExactMatch", keys={_NEXT_TOKENS: ("exact_match",)}),
+    MetricEntry(
+        name="exact_match",
+        reference="ftkit.metrics.visual_answers:VqaExactMatch",
+        keys=dict.fromkeys((_VISUAL_ANSWERS, _CAPTIONS), ("exact_match",)),
+        details=("exact_match_signature",),
+    ),
     MetricEntry(
         name="average_precision",
         reference="ftkit.metrics.detection:AveragePrecision",
@@ -488,6 +497,22 @@ GROUPS: dict[str, MetricGroup] = {
             defaults=("mean_iou", "mean_dice", "pixel_accuracy"),
             # What papers on semantic segmentation report: rare classes count as much as the background.
             primary="mean_iou",
+        ),
+        MetricGroup(
+            name=_VISUAL_ANSWERS,
+            scorer="ftkit.metrics.text_scorer:TextScorer",
+            defaults=("exact_match",),
+            # What papers on visual questions report; a short answer is right or wrong.
+            primary="exact_match",
+            gives={"predictions": "texts", "references": "texts, or lists of one text each"},
+        ),
+        MetricGroup(
+            name=_CAPTIONS,
+            scorer="ftkit.metrics.text_scorer:TextScorer",
+            defaults=("bleu", "chrf++"),
+            # chrF++ tells short captions apart where no four words in a row are right and BLEU is 0.
+            primary="chrf++",
+            gives={"predictions": "texts", "references": "texts, or lists of one text each"},
         ),
         MetricGroup(name="loss"),
     )

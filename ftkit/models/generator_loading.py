@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _WRITERS = {
+    "AutoModelForImageTextToText": ("writes about images", "SmolVLM, LLaVA, GIT, BLIP or ViT-GPT2"),
     "AutoModelForSpeechSeq2Seq": ("writes what it hears", "Whisper, Speech2Text and Moonshine"),
 }
 _WRITER = ("writes text", "Marian, T5, BART, mBART, NLLB, GPT-2, Llama or Qwen, or join two with model.decoder")

@@ -102,7 +102,7 @@ def _special_ids(architecture: str, tokenizer: PreTrainedTokenizerBase) -> dict[
 # --- tokenizers ---------------------------------------------------------------------------------------------
 
 
-def _train_byte_pairs(texts: Iterable[str], vocab_size: int, special: list[str]) -> Any:
+def train_byte_pairs(texts: Iterable[str], vocab_size: int, special: list[str]) -> Any:
     """Returns a tokenizer over bytes: it reads every text and gives it back as it was, unknown letters too."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -124,7 +124,7 @@ def _marian_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokeni
     from tokenizers import processors
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = _train_byte_pairs(texts, vocab_size, [PAD, END, UNKNOWN])
+    tokenizer = train_byte_pairs(texts, vocab_size, [PAD, END, UNKNOWN])
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"$A {END}", pair=f"$A $B {END}", special_tokens=[(END, tokenizer.token_to_id(END))]
     )
@@ -143,7 +143,7 @@ def _gpt2_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     from transformers import PreTrainedTokenizerFast
 
     end = "<|endoftext|>"
-    tokenizer = _train_byte_pairs(texts, vocab_size, [end, "<|pad|>"])
+    tokenizer = train_byte_pairs(texts, vocab_size, [end, "<|pad|>"])
     tokenizer.pre_tokenizer.add_prefix_space = False
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

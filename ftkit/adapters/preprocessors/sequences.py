@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit.adapters.preprocessors.chat import ChatTemplate, LossOn, Rendered, Span
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 
 class ConversationSequences:
-    """Conversations, by a chat template. The template writes every special token, so the tokenizer adds none."""
+    """Conversations, by a chat template. The template writes every special token, so the tokenizer adds none.
+
+    Attributes:
+        user_turn: a text -> what a user says, as the template reads it.
+        answer_turn: a text -> what the assistant says.
+    """
+
+    user_turn: Callable[[str], Message] = staticmethod(user_turn)
+    answer_turn: Callable[[str], Message] = staticmethod(answer_turn)
 
     def __init__(
         self,
@@ -64,8 +72,8 @@ class ConversationSequences:
         ]
 
     def _warnings_of_template(self) -> list[str]:
-        asked = self._asked_ids([user_turn("a")], ())
-        whole = self._tokens([self.template.rendered([user_turn("a"), answer_turn("b")], ()).text])["input_ids"][0]
+        asked = self._asked_ids([self.user_turn("a")], ())
+        whole = self._tokens([self.template.rendered([self.user_turn("a"), self.answer_turn("b")], ()).text])["input_ids"][0]
         if whole[: len(asked)] == asked:
             return []
         return [
@@ -142,7 +150,7 @@ class ConversationSequences:
 
     def _usual_end(self) -> int:
         try:
-            rendered = self.template.rendered([user_turn("a"), answer_turn("b")], ())
+            rendered = self.template.rendered([self.user_turn("a"), self.answer_turn("b")], ())
             encoded = self._tokens([rendered.text])
             ids, offsets = encoded["input_ids"][0], encoded["offset_mapping"][0]
             if not rendered.answers:
@@ -163,7 +171,7 @@ class ConversationSequences:
         The oldest turns of one that is too long are left out, but for what leads it.
         """
         for example in examples:
-            messages = example.asked if example.messages else (user_turn(example.prompt or ""),)
+            messages = example.asked if example.messages else (self.user_turn(example.prompt or ""),)
             with _in_row(example):
                 found = self._asked(messages, example.tools, limit)
             yield found

@@ -1,0 +1,333 @@
+"""Images with what is asked about them, and what a decoder writes next: decoded when a batch is made of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ftkit.adapters.columns import attention_mask, pad_columns
+from ftkit.adapters.preprocessors.chat_templates import template_text
+from ftkit.adapters.preprocessors.image_prompts import ImagePrompts, Size, Tokens, image_prompts, sample_image
+from ftkit.adapters.preprocessors.tokens import NO_LOSS
+from ftkit.adapters.rows import Batch, Encoded, EncodedToScore
+from ftkit.adapters.task_adapter import Piece, PreprocessorBase
+from ftkit.data.image_text import ImageTextExample
+from ftkit.data.images import image_size, open_image
+from ftkit.data.problems import Problems
+from ftkit.errors import CheckpointError, DataError
+from ftkit.models.generation import GenerationSpec
+from ftkit.models.image_text_processors import load_image_text_processor
+from ftkit.models.spec import CheckpointSpec
+from ftkit.types import LabelSpace, Split
+
+SLACK = 1.25  # texts to come may be longer than those of train
+QUESTION = "{question}"
+ROW = "row"
+_TEXTS = ("input_ids", "attention_mask", "token_type_ids")
+_IMAGES_APART = "image"  # what a piece of a row is called that stands for an image
+
+
+@dataclass(frozen=True)
+class ImageTextRows:
+    """Rows that hold an image's file or bytes, and tokens of which one stands for each image.
+
+    Attributes:
+        prompts: which expands the tokens.
+        owners: the example of each row, (R,).
+        tokens: of each row; without targets their labels are unused.
+        sizes: width and height of the images of each row.
+    """
+
+    prompts: ImagePrompts
+    examples: Sequence[ImageTextExample]
+    owners: Sequence[int]
+    tokens: Sequence[Tokens]
+    sizes: Sequence[Sequence[Size]]
+    has_targets: bool
+
+    def __len__(self) -> int:
+        return len(self.owners)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        example = self.examples[self.owners[index]]
+        tokens = self.prompts.expanded(self.tokens[index], self.sizes[index])
+        row = {"images": example.images, "names": example.names, "input_ids": tokens.ids}
+        return {**row, "labels": tokens.labels} if self.has_targets else row
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        return [self[index] for index in indices]
+
+
+class ImageTextPreprocessor(PreprocessorBase):
+    """SmolVLM, Idefics, LLaVA ..., whose texts have tokens for images; and GIT, whose images come first.
+
+    Attributes:
+        max_new_tokens: tokens written at most; read off the targets of train unless it was set.
+        before: what a question is read after.
+        after: what follows it.
+    """
+
+    version: ClassVar[int] = 1
+    options: ClassVar[tuple[str, ...]] = ("prompt_template", "chat_template", "max_new_tokens", "generation")
+    cut_meanings: ClassVar[Mapping[str, str]] = {
+        ROW: "longer with their images than the model reads, and not trained on"
+    }
+    longest_source: ClassVar[int | None] = None
+    pretrained_task: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        spec: CheckpointSpec,
+        labels: LabelSpace | None = None,
+        *,
+        max_length: int | None = None,
+        prompt_template: str | None = None,
+        chat_template: str | None = None,
+        max_new_tokens: int | None = None,
+        generation: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Loads the processor, and tries it on an image and a question.
+
+        Raises:
+            CheckpointError: it cannot be loaded, or lays out images or texts in a way that ftkit does not know.
+            ConfigError: there is no chat template, or none that can be learnt from.
+        """
+        self.spec, self.labels = spec, labels
+        self.max_length = min(filter(None, (max_length, spec.max_positions)), default=None)
+        self.before, _, self.after = (prompt_template or "").partition(QUESTION)
+        self.processor = load_image_text_processor(spec)
+        self.prompts = image_prompts(self.processor, spec, template_text(chat_template))
+        self.max_new_tokens = self._bounded(max_new_tokens or GenerationSpec(**(generation or {})).max_new_tokens)
+        self.image_inputs = self._tried()
+
+    # --- processor ---
+
+    @property
+    def target_tokenizer(self) -> Any:
+        """The tokenizer of what is written."""
+        return self.processor.tokenizer
+
+    @property
+    def end_id(self) -> int:
+        """The token that usually ends what is written."""
+        return self.prompts.end_ids[0]
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """All tokens that end it."""
+        return self.prompts.end_ids
+
+    @property
+    def padding(self) -> Mapping[str, int]:
+        """Column -> padding value."""
+        return {"input_ids": self.target_tokenizer.pad_token_id, "labels": NO_LOSS}
+
+    @property
+    def resolved_options(self) -> Mapping[str, Any]:
+        """What was read off the training data."""
+        return {"max_new_tokens": self.max_new_tokens}
+
+    def _tried(self) -> tuple[str, ...]:
+        """Returns what the processor makes of images, after what is made here has been compared with what it makes.
+
+        Raises:
+            CheckpointError: the two differ, or a batch of images cannot be parted into rows.
+        """
+        example = self._as_asked(ImageTextExample(id=0, images=(sample_image(),), names=("tried",), messages=_TRIED))
+        [tokens] = self._asked([example])
+        ids = self.prompts.expanded(tokens, [example.image.size]).ids  # type: ignore[union-attr]
+        images = [[example.image], [example.image]]
+        inputs = dict(self.processor.image_processor(images=images, return_tensors="pt"))
+        whole = self.processor(text=[self._text_of(example)] * 2, images=images, return_tensors="pt")
+        names = tuple(name for name in whole if name not in _TEXTS)
+        reads_as_it_does = self._text_of(example) == "" or whole["input_ids"][0].tolist() == ids
+        if not reads_as_it_does or any(name not in inputs or len(inputs[name]) != 2 for name in names):
+            raise CheckpointError(
+                f"model.checkpoint: the processor of {self.spec.name!r}, of type {self.spec.model_type!r}, puts images "
+                "and texts together in a way that ftkit does not know. Start from a checkpoint of type idefics3 "
+                "(SmolVLM), idefics2, llava, llava_next or git."
+            )
+        return names
+
+    def _text_of(self, example: ImageTextExample) -> str:
+        """Returns the text that a program without ftkit gives to the processor; empty where it gives token ids."""
+        return self.processor.apply_chat_template(_listed(example), add_generation_prompt=True) if self._is_chat else ""
+
+    @property
+    def _is_chat(self) -> bool:
+        return getattr(self.processor, "image_token", None) is not None
+
+    # --- examples -> rows ---
+
+    def fit(self, examples: Sequence[ImageTextExample]) -> None:
+        """Derives how long written texts may be from the longest of train, in tokens, unless it was set."""
+        if self.max_new_tokens is None:
+            self.max_new_tokens = self._bounded(math.ceil(self._longest_target(examples) * SLACK))
+
+    def _longest_target(self, examples: Sequence[ImageTextExample]) -> int:
+        texts = [target for example in examples for target in example.targets]
+        ids = self.target_tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+        return max(map(len, ids), default=1) + 1  # its end
+
+    def _bounded(self, num_tokens: int | None) -> int | None:
+        """Returns at most half of the model's positions: images and questions stand in the others."""
+        half = None if self.max_length is None else self.max_length // 2
+        return min(filter(None, (num_tokens, half))) if num_tokens else None
+
+    def encode(self, examples: Sequence[ImageTextExample], *, targets: bool) -> Encoded:
+        """Turns examples into rows to train on, or into what the model is given to go on with; no image is decoded.
+
+        Example, an image of 4 tokens (id 7) around which nothing stands, `Q: <image>red? A:` [1, 7, 12, 2]: with the
+        answer "yes" and its end [15, 3] the row is `input_ids` [1, 7, 7, 7, 7, 12, 2, 15, 3], `labels` [-100 ...,
+        15, 3], cost 9; without targets the first 7 of the ids.
+
+        Raises:
+            DataError: an image cannot be read any more, or a row to be predicted is longer than the model reads.
+        """
+        examples = [self._as_asked(example) for example in examples]
+        sizes = [_sizes_of(example) for example in examples]
+        tokens = list(self.prompts.learnt(examples)) if targets else self._asked(examples)
+        costs = [self.prompts.num_positions(one.ids, size) for one, size in zip(tokens, sizes, strict=True)]
+        if not targets:
+            for example, cost in zip(examples, costs, strict=True):
+                self._check_room(example, cost)
+        kept = [place for place, cost in enumerate(costs) if self._is_read(cost)]
+        rows = ImageTextRows(
+            self.prompts,
+            examples,
+            kept,
+            [tokens[place] for place in kept],
+            [sizes[place] for place in kept],
+            has_targets=targets,
+        )
+        firsts = None
+        if len(kept) < len(examples):
+            firsts = np.concatenate([[0], np.cumsum([self._is_read(cost) for cost in costs])])
+        cut = {ROW: len(examples) - len(kept)}
+        return Encoded(rows, np.asarray([costs[place] for place in kept], np.int64), first_rows=firsts, cut=cut)
+
+    def encode_to_score(self, examples: Sequence[ImageTextExample], *, all_predicted: bool = True) -> EncodedToScore:
+        """Returns what is to be gone on with, and the rows for the loss."""
+        targets = self.encode(examples, targets=True)
+        return EncodedToScore(self.encode(examples, targets=False), targets if targets.num_rows else None)
+
+    def _as_asked(self, example: ImageTextExample) -> ImageTextExample:
+        return example.asked_with(self.before, self.after)
+
+    def _asked(self, examples: Sequence[ImageTextExample]) -> list[Tokens]:
+        return [Tokens(ids, [NO_LOSS] * len(ids)) for ids in self.prompts.asked(examples)]
+
+    def _is_read(self, cost: int) -> bool:
+        return self.max_length is None or cost <= self.max_length
+
+    def _check_room(self, example: ImageTextExample, cost: int) -> None:
+        """Refuses a row to be predicted for whose answer no room is left."""
+        if not self._is_read(cost + (self.max_new_tokens or 1)):
+            raise DataError(f"{example.name}: {self._too_long(cost)}.")
+
+    def _too_long(self, cost: int) -> str:
+        return (
+            f"images and question take {cost:,} tokens, and {self.spec.name!r} reads {self.max_length:,} with the "
+            f"{self.max_new_tokens or 1:,} that are written"
+        )
+
+    # --- checks ---
+
+    def check(self, splits: Mapping[str, Split[ImageTextExample]], problems: Problems) -> None:
+        """Reports rows whose images and texts do not fit into what the model reads, by file and row."""
+        if self.max_length is None:
+            return
+        for split in splits.values():
+            self._check_split(split, problems)
+
+    def _check_split(self, split: Split[ImageTextExample], problems: Problems) -> None:
+        room = self.max_new_tokens or self._bounded(math.ceil(self._longest_target(split.examples) * SLACK)) or 1
+        examples = [self._as_asked(example) for example in split.examples]
+        learnt = self.prompts.learnt(examples)
+        for example, asked, whole in zip(split.examples, self._asked(examples), learnt, strict=True):
+            sizes = _sizes_of(example)
+            cost, wanted = (self.prompts.num_positions(one.ids, sizes) for one in (asked, whole))
+            if not self._is_read(cost + room):
+                problems.error(
+                    f"{split.name}: images and question are longer than {self.spec.name!r} reads, which is "
+                    f"{self.max_length:,} tokens with up to {room:,} for what is written",
+                    where=f"{split.where(example)}: {cost:,} tokens",
+                    remedy="shorten the question, give smaller or fewer images, or set a smaller size in the "
+                    "checkpoint's preprocessor_config.json",
+                    kind=f"{split.name}: too long to be read",
+                )
+            elif not self._is_read(wanted) and split.name == "train":
+                problems.warn(
+                    f"{split.name}: with its answer the row is longer than the {self.max_length:,} tokens that "
+                    f"{self.spec.name!r} reads, and is not trained on",
+                    where=f"{split.where(example)}: {wanted:,} tokens",
+                    remedy="shorten what is to be written",
+                )
+
+    def pieces(self, row: Mapping[str, Any]) -> Sequence[Piece] | None:
+        """Returns a row's tokens, and whether each bears loss; the tokens of an image are one piece."""
+        image_id = getattr(self.prompts, "image_id", None)
+        found: list[Piece] = []
+        run = 0
+        for id_, label in zip(row["input_ids"], row["labels"], strict=True):
+            if id_ == image_id:
+                run += 1
+                continue
+            if run:
+                found.append(Piece(f"[{run} tokens of an {_IMAGES_APART}]", bears_loss=False))
+                run = 0
+            found.append(Piece(self.target_tokenizer.decode([id_]), label != NO_LOSS))
+        return found
+
+    # --- rows -> batches ---
+
+    def collate(
+        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
+    ) -> Batch:
+        """Opens the rows' images and pads their tokens, on the right to be learnt and on the left to be gone on with.
+
+        Example, pad id 0, SmolVLM of 64 x 64 pixels: the prompts [5, 7, 7, 6] and [5, 7, 7, 8, 6] give `input_ids`
+        [[0, 5, 7, 7, 6], [5, 7, 7, 8, 6]], `attention_mask` [[0, 1, 1, 1, 1], [1, 1, 1, 1, 1]], `pixel_values`
+        (2, 1, 3, 64, 64) and `pixel_attention_mask` (2, 1, 64, 64).
+        """
+        images = [
+            [open_image(source, name) for source, name in zip(row["images"], row["names"], strict=True)]
+            for row in rows
+        ]
+        made = self.processor.image_processor(images=images, return_tensors="pt")
+        left = "labels" not in rows[0]
+        columns = pad_columns([{name: row[name] for name in row if name in self.padding} for row in rows], self.padding, left=left)
+        lengths = [len(row["input_ids"]) for row in rows]
+        labels = columns.pop("labels", None)
+        return Batch(
+            inputs={
+                "attention_mask": attention_mask(lengths, left=left),
+                **columns,
+                **{name: made[name] for name in self.image_inputs},
+            },
+            labels=labels,
+            lengths=None,  # what is padding follows from the images, too
+            num_positions=len(rows) * max(lengths),
+        )
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns what stands around a question, and how the model is given it."""
+        return {"before": self.before, "after": self.after, "form": "chat" if self._is_chat else "ids"}
+
+
+_TRIED = ({"role": "user", "content": ({"type": "image"}, {"type": "text", "text": "What is it?"})},)
+
+
+def _listed(example: ImageTextExample) -> list[dict[str, Any]]:
+    return [{**message, "content": [dict(part) for part in message["content"]]} for message in example.messages]
+
+
+def _sizes_of(example: ImageTextExample) -> list[Size]:
+    """Returns width and height of each image, from its header where it has not been looked at."""
+    if example.sizes:
+        return list(example.sizes)
+    return [image_size(source, name) for source, name in zip(example.images, example.names, strict=True)]

@@ -1,0 +1,96 @@
+"""Images are captioned, or questions about them are answered, by a model that writes."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from ftkit.data.image_text import ImageTextExample
+from ftkit.report.escape import literal, shell_word
+from ftkit.report.recipe import AutoClass, Recipe
+from ftkit.report.saved import Card
+from ftkit.report.usage.loading import Processor, load_lines
+from ftkit.report.usage.usage import Usage
+
+PROCESSOR = Processor(
+    "processor",
+    "AutoProcessor",
+    arguments=', backend="pil"',
+    imports=("from transformers.image_utils import load_image",),
+)
+PLACEHOLDER = "photo.jpg"
+
+
+class LookRecipe(Recipe):
+    """How images are written about.
+
+    Attributes:
+        before: what a question is read after.
+        after: what follows it.
+        form: how the model is given a question: by a chat template, as token ids behind the start token, as the
+            beginning of what it writes, as a text that it reads, or not at all.
+    """
+
+    usage: Literal["look"] = "look"
+    auto_class: AutoClass = "AutoModelForImageTextToText"
+    before: str = ""
+    after: str = ""
+    form: Literal["chat", "ids", "none"] = "none"
+
+
+def _inputs(example: ImageTextExample) -> tuple[str, ...]:
+    """Returns the first image's path from where the run was started, or its name, and the question."""
+    is_relative = isinstance(example.image, str) and not os.path.isabs(example.image)
+    return (str(example.image) if is_relative else example.name, example.question)
+
+
+def _given(card: Card) -> tuple[str, str]:
+    recipe = card.recipe
+    assert isinstance(recipe, LookRecipe)
+    image, question = (*(card.example.inputs if card.example is not None else ()), PLACEHOLDER, "")[:2]
+    return image or PLACEHOLDER, (recipe.before + question + recipe.after).strip()
+
+
+def _code(card: Card, name: str, is_folder: bool) -> list[str]:
+    recipe = card.recipe
+    assert isinstance(recipe, LookRecipe)
+    image, question = _given(card)
+    lines = [
+        *load_lines(card, name, is_folder, processor=PROCESSOR, generates=True),
+        "",
+        f"image = load_image({literal(image)})",
+    ]
+    goes_on = 'written = written[:, inputs["input_ids"].shape[1] :]'
+    if recipe.form == "chat":
+        text = f', {{"type": "text", "text": {literal(question)}}}' if question else ""
+        lines += [
+            f'messages = [{{"role": "user", "content": [{{"type": "image"}}{text}]}}]',
+            "text = processor.apply_chat_template(messages, add_generation_prompt=True)",
+            "bos = processor.tokenizer.bos_token",
+            "adds = bos is None or not text.startswith(bos)",
+            'inputs = processor(text=[text], images=[[image]], add_special_tokens=adds, return_tensors="pt")',
+        ]
+    elif recipe.form == "ids":
+        lines += [
+            'inputs = dict(processor.image_processor([image], return_tensors="pt"))',
+            f"ids = processor.tokenizer({literal(question)}, add_special_tokens=False).input_ids",
+            'inputs["input_ids"] = torch.tensor([[processor.tokenizer.cls_token_id, *ids]])',
+        ]
+    else:
+        lines += ['inputs = processor.image_processor([image], return_tensors="pt")']
+    return [
+        *lines,
+        "with torch.inference_mode():",
+        "    written = model.generate(**inputs)",
+        *([goes_on] if recipe.form in ("chat", "ids") else []),
+        "print(processor.batch_decode(written, skip_special_tokens=True)[0].strip())",
+    ]
+
+
+USAGE = Usage(
+    recipe=LookRecipe,
+    inputs=_inputs,
+    code=_code,
+    arguments=lambda card: f"--input {shell_word(_given(card)[0])}",
+    files=("photos.jsonl", "written.jsonl"),
+)
