@@ -10,6 +10,7 @@ from typing import Any
 import tiny
 import tiny_audio
 import tiny_boxes
+import tiny_image_text
 import tiny_images
 import tiny_masks
 import tiny_speech
@@ -145,6 +146,11 @@ def _boxes(folder: Path) -> dict[str, Any]:
     }
 
 
+def _pictures(folder: Path) -> dict[str, Any]:
+    model = tiny_image_text.make_checkpoint("idefics3", folder / "model")
+    return tiny_image_text.run_config(folder, model)
+
+
 EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "text-classification": _texts,
     "token-classification": _tags,
@@ -162,5 +168,6 @@ EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "image-segmentation": _pixels,
     "audio-classification": _recordings,
     "automatic-speech-recognition": _speech,
+    "image-text-to-text": _pictures,
 }
 """Name -> makes checkpoint and data in a folder, and returns the config of a run on a CPU."""

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1] / "ftkit"
 KIND_NAMES = (
     *("text-classification", "token-classification", "translation", "summarization", "text-generation", "fill-mask"),
     *("question-answering", "image-classification", "audio-classification", "automatic-speech-recognition"),
-    *("preference-tuning", "object-detection", "image-segmentation"),
+    *("preference-tuning", "object-detection", "image-segmentation", "image-text-to-text"),
 )
 FAMILY_NAMES = ("encoder", "decoder", "encoder-decoder", "dual-encoder")
 OWNERS_OF_NAMES = ("kinds", "models")

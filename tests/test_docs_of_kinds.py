@@ -155,3 +155,17 @@ def test_spoken_digits_as_words(place):
     config.write_text(config.read_text().replace("openai/whisper-tiny.en", "whisper"))
     run_blocks(ROOT / "docs" / "speech_recognition.md", place)
     assert len((place / "heard.jsonl").read_text().splitlines()) == 4
+
+
+def test_questions_about_shapes(place):
+    import tiny_image_text
+
+    for split, count in (("train", 24), ("test", 4)):
+        folder = place / "data" / "easy_vqa" / split
+        shown = tiny_image_text.make_pictures(folder / "images", count)
+        rows = [(question, name, number) for number, (_, name) in enumerate(shown) for question in ("what?", "who?")]
+        (folder / "questions.json").write_text(json.dumps(rows))
+    config = place / "task_configs" / "image-text-to-text__easy-vqa__full.yaml"
+    config.write_text(config.read_text().replace("num_train_epochs: 5", "num_train_epochs: 1"))
+    run_blocks(ROOT / "docs" / "image_text_to_text.md", place)
+    assert len((place / "answers.jsonl").read_text().splitlines()) == 8

@@ -18,7 +18,8 @@ def command(
         list[str] | None, typer.Argument(metavar="[FILE]...", help="More texts for the tokenizer.")
     ] = None,
     architecture: Annotated[
-        str, typer.Option(help="marian, t5, bert or gpt2; for images vit, yolos, resnet or segformer; for both idefics3.")
+        str,
+        typer.Option(help="marian, t5, bert or gpt2; for images vit, yolos, resnet or segformer; for both idefics3."),
     ] = "marian",
     size: Annotated[str, typer.Option(help="tiny or small.")] = "tiny",
     tokenizer_data: Annotated[

@@ -11,7 +11,7 @@ from typing import Any
 
 from ftkit.data.cells import WrongCell, describe, plain, printed_list, printed_value, single, text_of
 from ftkit.data.conversations import Message, is_answer, message_of
-from ftkit.data.images import ImageSource, image_name, image_source
+from ftkit.data.images import ImageSource, image_name, image_source, open_image, pixel_digest
 from ftkit.types import CellError
 
 MARK = "<image>"
@@ -100,8 +100,11 @@ class ImageTextExample:
         return sum(len(said_in(message)) for message in self.messages) + max(map(len, self.targets), default=0)
 
     def key(self) -> Hashable:
-        """Returns the images' digests, or where they are not known their names, and what is said."""
-        return (self.digests or self.names, *((message["role"], said_in(message)) for message in self.messages))
+        """Returns digests of the images' pixels, and what is said."""
+        digests = self.digests or tuple(
+            pixel_digest(open_image(source, name)) for source, name in zip(self.images, self.names, strict=True)
+        )
+        return (digests, *((message["role"], said_in(message)) for message in self.messages))
 
     def summary(self) -> str:
         """Returns the images' names, and the question."""

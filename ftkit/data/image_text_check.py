@@ -32,9 +32,7 @@ def looked_at(splits: Splits, problems: Problems) -> dict[str, Split[ImageTextEx
 
 
 def _look_further(example: ImageTextExample, image: Image.Image) -> Mapping[str, Any]:
-    others = [
-        open_image(source, name) for source, name in zip(example.images[1:], example.names[1:], strict=True)
-    ]
+    others = [open_image(source, name) for source, name in zip(example.images[1:], example.names[1:], strict=True)]
     images = [image, *others]
     return {
         "digests": tuple(map(pixel_digest, images)),

@@ -64,8 +64,8 @@ class ImageTextData(TextDataSpec):
     )
     prompt_template: str | None = Field(
         None,
-        description="What is asked, with {question} where the question goes, such as '{question} Answer in one word.'; "
-        "without {question} the same for every image, such as 'Describe the image.'",
+        description="What is asked, with {question} where the question goes, such as '{question} Answer in one "
+        "word.'; without {question} the same for every image, such as 'Describe the image.'",
     )
     chat_template: str | None = Field(
         None,
@@ -131,14 +131,12 @@ def _has_messages(table: Table, columns: Mapping[str, str]) -> bool:
     return any(name in table.columns for name in names) and columns["answer"] not in table.columns
 
 
-def _found_columns(
-    table: Table, columns: Mapping[str, str], *, spoken: bool, with_labels: bool
-) -> dict[str, str]:
-    wanted = {"messages": MESSAGE_COLUMNS} if spoken else {"image": IMAGE_COLUMNS}
+def _found_columns(table: Table, columns: Mapping[str, str], *, spoken: bool, with_labels: bool) -> dict[str, str]:
+    wanted: dict[str, tuple[str, ...]] = {"messages": MESSAGE_COLUMNS} if spoken else {"image": IMAGE_COLUMNS}
     if with_labels and not spoken:
         wanted["answer"] = ANSWER_COLUMNS
     found = table.found_columns(columns, wanted)
-    optional = {"image": IMAGE_COLUMNS} if spoken else {"question": QUESTION_COLUMNS}
+    optional: dict[str, tuple[str, ...]] = {"image": IMAGE_COLUMNS} if spoken else {"question": QUESTION_COLUMNS}
     for role, names in optional.items():
         choices = names if found[role] == names[0] else (found[role],)
         match = next((name for name in choices if name in table.columns), None)

@@ -33,6 +33,10 @@ _MODELS: dict[tuple[Modality, Family], tuple[str, dict[str, Any]]] = {
     ("text", "decoder"): ("gpt2", {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 64}),
     ("text", "encoder-decoder"): ("t5", {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 2, "num_heads": 2}),
     ("image", "encoder"): ("vit", {**_BERT_SIZES, "image_size": 8, "patch_size": 4}),
+    ("image", "decoder"): (
+        "git",
+        {**_BERT_SIZES, "vision_config": {**_BERT_SIZES, "image_size": 8, "patch_size": 4}},
+    ),
     ("audio", "encoder"): (
         "wav2vec2",
         {

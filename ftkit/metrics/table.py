@@ -175,9 +175,7 @@ METRICS: tuple[MetricEntry, ...] = (
     MetricEntry(
         name="chrf++",
         reference="ftkit.metrics.texts:ChrfPlusPlus",
-        keys=dict.fromkeys(
-            (_TRANSLATION, _SUMMARIZATION, _NEXT_TOKENS, _VISUAL_ANSWERS, _CAPTIONS), ("chrf++",)
-        ),
+        keys=dict.fromkeys((_TRANSLATION, _SUMMARIZATION, _NEXT_TOKENS, _VISUAL_ANSWERS, _CAPTIONS), ("chrf++",)),
         details=("chrf++_signature",),
     ),
     MetricEntry(

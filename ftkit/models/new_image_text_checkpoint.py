@@ -118,8 +118,8 @@ def make_image_text_checkpoint(
         text_config=text,
         image_token_id=tokenizer.convert_tokens_to_ids(IMAGE),
         scale_factor=sizes["scale_factor"],
-        pad_token_id=tokenizer.pad_token_id,
     )
+    config.pad_token_id = tokenizer.pad_token_id
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Idefics3ForConditionalGeneration(config)

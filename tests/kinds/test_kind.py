@@ -41,6 +41,7 @@ INPUTS: dict[str, tuple[Any, Any]] = {
     "image-segmentation": (png(), 5),
     "audio-classification": (b"card", 5),
     "object-detection": (png(), 5),
+    "image-text-to-text": ({"image": png(), "question": "who left"}, 5),
     "automatic-speech-recognition": (b"card", 5),
     "summarization": ("my card", ["my", "card"]),
     "multiple-choice": ({"question": "who left", "choices": ["my card", "rain"]}, {"question": "who left"}),

@@ -13,6 +13,7 @@ from ftkit.adapters.task_adapter import Sound
 from ftkit.data.audio import AudioExample, wav_bytes
 from ftkit.data.boxes import DetectionExample
 from ftkit.data.conversations import ConversationExample, answer_turn, user_turn
+from ftkit.data.image_text import ImageTextExample, user_message
 from ftkit.data.images import ImageExample
 from ftkit.data.masks import ClassMask, MaskClasses, MaskedImageExample, MaskFile
 from ftkit.data.preferences import PreferenceExample
@@ -31,6 +32,7 @@ from ftkit.report.usage.detect import DetectRecipe
 from ftkit.report.usage.embed import EmbedRecipe
 from ftkit.report.usage.fill import FillRecipe
 from ftkit.report.usage.hear import HearRecipe
+from ftkit.report.usage.look import LookRecipe
 from ftkit.report.usage.rank import RankRecipe
 from ftkit.report.usage.see import SeeRecipe
 from ftkit.report.usage.segment import SegmentRecipe
@@ -329,6 +331,38 @@ def augmented_content() -> ReportContent:
     texts = ["a <b>text</b>", "a <b>txet</b>", "A TEXT", "text"]
     rows = [AugmentedRow(f"row {of[0]!r}"[:20], of[0], of[1:]) for of in (sounds, pictures, texts)]
     return replace(content, blocks=(*content.blocks, "augmentation"), augmented=rows)
+
+
+def image_text_content() -> ReportContent:
+    """Three images asked about: right but for the article, wrong, and one that was deleted."""
+    examples = [
+        ImageTextExample(
+            id=row,
+            images=(Image.new("RGB", (200, 100), (row, 0, 0)) if row < 2 else "gone.jpg",),
+            names=(f"photos/{row}.jpg",),
+            messages=(user_message("what is <it>?", 1),),
+            target="cat",
+        )
+        for row in range(3)
+    ]
+    predictions, references = np.empty(3, object), np.empty(3, object)
+    predictions[:] = ["A cat.", "<b>dog</b>", ""]
+    references[:] = ["cat", ("cat", "kitten"), "cat"]
+    group = GROUPS["visual-question-answering"]
+    scores = make_scorer(group.defaults, group).compute(predictions, references)
+    kind = find_kind("image-text-to-text")
+    return content(
+        [EvaluatedSplit("test", Split("test", "data/photos.csv", examples, "4f" * 32), predictions, references)],
+        label_names=(),
+        problem_type=group.name,
+        kind=kind.name,
+        task_name=kind.name,
+        family="decoder",
+        primary_metric="exact_match",
+        scores={**{f"test_{name}": value for name, value in scores.items()}, "test_baseline_question": 0.5},
+        recipe=LookRecipe(form="chat"),
+        input_name="image",
+    )
 
 
 def mask_content() -> ReportContent:

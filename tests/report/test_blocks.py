@@ -51,6 +51,7 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "images": contents.image_content,
     "augmented": contents.augmented_content,
     "masks": contents.mask_content,
+    "written about images": contents.image_text_content,
     "boxes": contents.detection_content,
     "recordings": contents.audio_content,
     "choices": contents.choice_content,

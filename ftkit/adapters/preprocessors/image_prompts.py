@@ -103,9 +103,7 @@ class TemplatePrompts:
     def __init__(self, processor: Any, spec: CheckpointSpec, chat_template: str | None) -> None:
         self.processor, self.tokenizer, self.spec = processor, processor.tokenizer, spec
         self.tokenizer.chat_template = chat_template or processor.chat_template or self.tokenizer.chat_template
-        self.sequences = _Conversations(
-            self.tokenizer, spec, max_length=None, loss_on="assistant", chat_template=None
-        )
+        self.sequences = _Conversations(self.tokenizer, spec, max_length=None, loss_on="assistant", chat_template=None)
         processor.chat_template = self.tokenizer.chat_template
         self.image_id = int(self.tokenizer.convert_tokens_to_ids(processor.image_token))
         self.lead = self._lead()
@@ -204,7 +202,8 @@ class GitPrompts:
                 f"model.checkpoint: the tokenizer of {spec.name!r} has no cls and sep tokens, between which GIT "
                 "writes. Copy the tokenizer that the model was trained with."
             )
-        self.tokenizer, self.start_id, self.end_ids = tokenizer, tokenizer.cls_token_id, (tokenizer.sep_token_id,)
+        self.tokenizer, self.start_id = tokenizer, int(tokenizer.cls_token_id)
+        self.end_ids: tuple[int, ...] = (int(tokenizer.sep_token_id),)
         vision = AutoConfig.from_pretrained(spec.path, **spec.loading_arguments).vision_config
         self.num_patches = (vision.image_size // vision.patch_size) ** 2 + 1
 

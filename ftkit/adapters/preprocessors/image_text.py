@@ -147,15 +147,17 @@ class ImageTextPreprocessor(PreprocessorBase):
         reads_as_it_does = self._text_of(example) == "" or whole["input_ids"][0].tolist() == ids
         if not reads_as_it_does or any(name not in inputs or len(inputs[name]) != 2 for name in names):
             raise CheckpointError(
-                f"model.checkpoint: the processor of {self.spec.name!r}, of type {self.spec.model_type!r}, puts images "
-                "and texts together in a way that ftkit does not know. Start from a checkpoint of type idefics3 "
-                "(SmolVLM), idefics2, llava, llava_next or git."
+                f"model.checkpoint: the processor of {self.spec.name!r}, of type {self.spec.model_type!r}, puts "
+                "images and texts together in a way that ftkit does not know. Start from a checkpoint of type "
+                "idefics3 (SmolVLM), idefics2, llava, llava_next or git."
             )
         return names
 
     def _text_of(self, example: ImageTextExample) -> str:
         """Returns the text that a program without ftkit gives to the processor; empty where it gives token ids."""
-        return self.processor.apply_chat_template(_listed(example), add_generation_prompt=True) if self._is_chat else ""
+        return (
+            self.processor.apply_chat_template(_listed(example), add_generation_prompt=True) if self._is_chat else ""
+        )
 
     @property
     def _is_chat(self) -> bool:
@@ -300,7 +302,9 @@ class ImageTextPreprocessor(PreprocessorBase):
         ]
         made = self.processor.image_processor(images=images, return_tensors="pt")
         left = "labels" not in rows[0]
-        columns = pad_columns([{name: row[name] for name in row if name in self.padding} for row in rows], self.padding, left=left)
+        columns = pad_columns(
+            [{name: row[name] for name in row if name in self.padding} for row in rows], self.padding, left=left
+        )
         lengths = [len(row["input_ids"]) for row in rows]
         labels = columns.pop("labels", None)
         return Batch(

@@ -73,7 +73,9 @@ class ConversationSequences:
 
     def _warnings_of_template(self) -> list[str]:
         asked = self._asked_ids([self.user_turn("a")], ())
-        whole = self._tokens([self.template.rendered([self.user_turn("a"), self.answer_turn("b")], ()).text])["input_ids"][0]
+        whole = self._tokens([self.template.rendered([self.user_turn("a"), self.answer_turn("b")], ()).text])[
+            "input_ids"
+        ][0]
         if whole[: len(asked)] == asked:
             return []
         return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -48,8 +48,8 @@ class ImageTextErrors(BlockValues):
 
     def without_texts(self) -> ImageTextErrors:
         """Returns the scores alone."""
-        nothing = {"name": None, "thumbnail": None, "question": None, "expected": None, "predicted": None}
-        return self.model_copy(update={"rows": tuple(replace(row, **nothing) for row in self.rows)})
+        rows = tuple(ImageTextError(None, None, None, None, None, row.weight) for row in self.rows)
+        return self.model_copy(update={"rows": rows})
 
 
 def _values(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any]:
@@ -58,8 +58,8 @@ def _values(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any]:
     num_errors = int((weights >= 0).sum())
     source = source_name(split.split.source)
     caption = (
-        f"{len(rows)} of {num_errors:,} rows of {source} whose text is not as expected (case, punctuation and articles "
-        "aside), those with the least in common first."
+        f"{len(rows)} of {num_errors:,} rows of {source} whose text is not as expected (case, punctuation and "
+        "articles aside), those with the least in common first."
     )
     return {"caption": caption, "rows": rows}
 

@@ -22,11 +22,11 @@ class ImageTextFacts(ReadingFacts):
     """What a card says of texts about images.
 
     Attributes:
-        signatures: how the scores were computed.
+        signature: how the scores were computed.
         question_alone: the score of the most frequent answer to each question, as a text.
     """
 
-    signatures: tuple[str, ...]
+    signature: str | None
     question_alone: str | None
 
 
@@ -52,7 +52,7 @@ def _facts(content: ReportContent) -> Mapping[str, Any]:
     split = content.headline
     alone = None if split is None else number(content.results.get(f"{split.prefix}_baseline_question"))
     return {
-        "signatures": _signatures(content),
+        "signature": ", ".join(_signatures(content)) or None,
         "question_alone": None if alone is None else score_text(alone),
     }
 

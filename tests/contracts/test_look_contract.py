@@ -1,0 +1,160 @@
+"""What every model that writes about images keeps to, whatever its checkpoint. A new family only adds data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tiny_image_text
+from ftkit.adapters.preprocessors.tokens import NO_LOSS
+from ftkit.engine.batching import BatchLimits
+from ftkit.engine.evaluation import predict_windows
+from tiny import batch_of
+
+LIMITS = BatchLimits(64, 100_000)
+LEARNT = {
+    "idefics3": "Ġcard <end_of_utterance>",
+    "idefics2": "Ġcard <end_of_utterance>",
+    "llava": "Ġcard </s>",
+    "llava_next": "Ġcard </s>",
+    "git": "card [SEP]",
+}
+"""Family -> the tokens that bear loss where "card" is to be written."""
+
+every_case = pytest.mark.parametrize("name", LEARNT)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    made: dict[str, Path] = {}
+
+    def get(name: str) -> Path:
+        if name not in made:
+            made[name] = tiny_image_text.make_checkpoint(name, tmp_path_factory.mktemp("seeing") / name)
+        return made[name]
+
+    return get
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Any]:
+    return tiny_image_text.examples(tmp_path / "pictures", 8)
+
+
+@torch.inference_mode()
+def written(adapter: Any, model: Any, examples: list[Any]) -> list[str]:
+    encoded = adapter.preprocessor.encode(examples, targets=False)
+    ((_, _, arrays),) = predict_windows(model, adapter, encoded, LIMITS)
+    return [row["prediction"] for row in adapter.objective.decode(arrays, examples)]
+
+
+@every_case
+def test_the_answer_and_its_end_bear_loss_and_nothing_else(name: str, checkpoint: Any, pictures: Any) -> None:
+    adapter = tiny_image_text.make_adapter(checkpoint(name))
+    encoded = adapter.preprocessor.encode(pictures, targets=True)
+    row = encoded.rows[2]  # "card"
+    learnt = [label for label in row["labels"] if label != NO_LOSS]
+    assert " ".join(adapter.preprocessor.target_tokenizer.convert_ids_to_tokens(learnt)) == LEARNT[name]
+    assert adapter.objective.count_items(encoded) == sum(
+        sum(label != NO_LOSS for label in one["labels"]) for one in map(encoded.rows.__getitem__, range(8))
+    )
+
+
+@every_case
+def test_the_loss_is_the_model_s_own(name: str, checkpoint: Any, pictures: Any) -> None:
+    adapter = tiny_image_text.make_adapter(checkpoint(name), max_new_tokens=4)
+    model = adapter.objective.build().model.eval()
+    encoded = adapter.preprocessor.encode(pictures, targets=True)
+    batch = batch_of(adapter, encoded)
+    with torch.inference_mode():
+        losses_B = adapter.objective.loss(model(**batch.inputs), batch)
+        theirs = model(**batch.inputs, labels=batch.labels).loss
+    assert losses_B.shape == (8,)
+    assert losses_B.sum() / adapter.objective.count_items(encoded) == pytest.approx(theirs.item(), rel=1e-4)
+
+
+@every_case
+def test_a_row_does_not_depend_on_its_neighbours(name: str, checkpoint: Any, tmp_path: Path) -> None:
+    adapter = tiny_image_text.make_adapter(checkpoint(name), max_new_tokens=4)
+    model = adapter.objective.build().model.eval()
+    short, long = (
+        tiny_image_text.examples(tmp_path / "pictures", 4, question=text)
+        for text in ("who", "will it rain today or will the sun shine")
+    )
+    rows = [short[0], long[1], short[2], long[3]]
+    alone = [written(adapter, model, [row])[0] for row in rows]
+    assert written(adapter, model, rows) == alone
+    losses = []
+    for chosen in (rows, rows[:1], rows[1:2]):
+        batch = batch_of(adapter, adapter.preprocessor.encode(chosen, targets=True))
+        with torch.inference_mode():
+            losses.append(adapter.objective.loss(model(**batch.inputs), batch).numpy())
+    np.testing.assert_allclose(losses[0][:2], [losses[1][0], losses[2][0]], rtol=1e-4)
+
+
+@every_case
+def test_what_an_image_shows_can_be_learnt(name: str, checkpoint: Any, pictures: Any) -> None:
+    adapter = tiny_image_text.make_adapter(checkpoint(name), max_new_tokens=6)
+    model = adapter.objective.build().model.train()
+    batch = batch_of(adapter, adapter.preprocessor.encode(pictures, targets=True))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for _ in range(120):
+        optimizer.zero_grad()
+        loss = adapter.objective.loss(model(**batch.inputs), batch).mean()
+        loss.backward()
+        optimizer.step()
+        if loss < 0.02:
+            break
+    assert written(adapter, model.eval(), pictures) == [example.target for example in pictures]
+
+
+@every_case
+def test_plain_transformers_reads_and_writes_the_same(
+    name: str, checkpoint: Any, pictures: Any, tmp_path: Path
+) -> None:
+    from PIL import Image
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    adapter = tiny_image_text.make_adapter(checkpoint(name), max_new_tokens=4)
+    model = adapter.objective.build().model.eval()
+    model.save_pretrained(tmp_path / "saved")
+    adapter.preprocessor.save(tmp_path / "saved")
+    theirs = AutoModelForImageTextToText.from_pretrained(tmp_path / "saved").eval()
+    processor = AutoProcessor.from_pretrained(tmp_path / "saved", backend="pil")
+    texts = []
+    for example in pictures[:3]:
+        image = Image.open(example.image)
+        inputs = GIVEN[name](processor, image, tiny_image_text.QUESTION)
+        out = theirs.generate(**inputs)
+        if "input_ids" in inputs:
+            out = out[:, inputs["input_ids"].shape[1] :]
+        texts.append(processor.batch_decode(out, skip_special_tokens=True)[0].strip())
+    assert texts == written(adapter, model, pictures[:3])
+
+
+def _by_chat_template(processor: Any, image: Any, question: str) -> Any:
+    said = [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": question}]}]
+    return processor.apply_chat_template(
+        said, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
+
+
+def _by_ids(processor: Any, image: Any, question: str) -> Any:
+    ids = processor.tokenizer(question, add_special_tokens=False).input_ids
+    pixels = processor.image_processor([image], return_tensors="pt").pixel_values
+    return {"pixel_values": pixels, "input_ids": torch.tensor([[processor.tokenizer.cls_token_id, *ids]])}
+
+
+GIVEN: dict[str, Callable[[Any, Any, str], Any]] = {
+    "idefics3": _by_chat_template,
+    "idefics2": _by_chat_template,
+    "llava": _by_chat_template,
+    "llava_next": _by_chat_template,
+    "git": _by_ids,
+}
+"""Family -> how a program without ftkit gives a model an image and a question."""

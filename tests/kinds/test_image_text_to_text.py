@@ -1,0 +1,328 @@
+"""Captions and questions about images, from rows to examples, and whole runs on tiny checkpoints."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ftkit
+import tiny_image_text
+from ftkit.config.run_config import load_config
+from ftkit.data.image_text import ImageTextExample, user_message
+from ftkit.data.readers import ReadOptions, open_table
+from ftkit.data.row_cells import check_cells
+from ftkit.errors import CheckpointError, ConfigError, DataError
+from ftkit.kinds.image_text_baselines import text_baselines
+from ftkit.kinds.image_text_to_text import KIND, ImageTextData, found_in_files
+from ftkit.runs.checked_run import CheckedRun, check_run
+from ftkit.types import Split
+
+IMAGE = {"type": "image"}
+
+
+def part(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    made: dict[str, Path] = {}
+
+    def get(name: str) -> Path:
+        if name not in made:
+            made[name] = tiny_image_text.make_checkpoint(name, tmp_path_factory.mktemp("seeing") / name)
+        return made[name]
+
+    return get
+
+
+def check(settings: dict[str, Any]) -> CheckedRun:
+    return check_run(load_config(settings, {}))
+
+
+def checked_adapter(settings: dict[str, Any]) -> Any:
+    """Returns the task adapter of a run that is possible, as `ftkit check` makes it."""
+    from ftkit.runs.steps import check_examples
+
+    run = check(settings)
+    adapter = run.make_task_adapter()
+    check_examples(run, adapter)
+    return adapter
+
+
+def read(file: Path, *, with_labels: bool = True, columns: Any = None, **data: Any) -> list[ImageTextExample]:
+    spec = ImageTextData(train=str(file), columns=columns or {}, **data)
+    table = open_table(str(file), ReadOptions(media="image"))
+    return list(KIND.read(table, KIND.task, KIND.columns_of(KIND.task, spec), spec, with_labels=with_labels))
+
+
+def write(folder: Path, name: str, *rows: Any) -> Path:
+    file = folder / name
+    lines = [json.dumps(row) for row in rows]
+    file.write_text(json.dumps(list(rows)) if name.endswith(".json") else "\n".join(lines) + "\n")
+    return file
+
+
+# --- rows ---
+
+
+def test_images_with_questions_and_answers(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("image,question,answer\na.png,what is it?,a cat\n")
+    (row,) = read(file)
+    assert (row.images, row.names) == ((str(tmp_path / "a.png"),), ("a.png",))
+    assert row.messages == ({"role": "user", "content": (IMAGE, part("what is it?"))},)
+    assert (row.question, row.target, row.line) == ("what is it?", "a cat", 2)
+    (row,) = read(file, with_labels=False)
+    assert row.target is None
+
+
+@pytest.mark.parametrize("image", ["image_path", "file_name", "images"])
+@pytest.mark.parametrize("caption", ["caption", "captions", "text"])
+def test_captions_as_data_sets_call_them(tmp_path: Path, image: str, caption: str) -> None:
+    file = write(tmp_path, "rows.jsonl", {image: "a.png", caption: ["a cat", "the cat", "a cat"]})
+    (row,) = read(file)
+    assert row.messages == ({"role": "user", "content": (IMAGE,)},)
+    assert row.targets == ("a cat", "the cat", "a cat")
+    with pytest.raises(DataError, match=r"no column 'said' \(data\.columns\.answer\)"):
+        read(file, columns={"answer": "said"})
+
+
+def test_answers_of_vqa_and_lists_printed_into_csv(tmp_path: Path) -> None:
+    answers = [{"answer": "yes", "answer_id": 1}, {"answer": "yes", "answer_id": 2}, {"answer": "no", "answer_id": 3}]
+    (row,) = read(write(tmp_path, "rows.jsonl", {"image": "a.png", "question": "red?", "answers": answers}))
+    assert row.targets == ("yes", "yes", "no")
+    file = tmp_path / "rows.csv"
+    file.write_text("image,question,answers\na.png,red?,\"['yes', 'no']\"\n")
+    assert read(file)[0].targets == ("yes", "no")
+
+
+def test_llava_s_conversations(tmp_path: Path) -> None:
+    said = [
+        {"from": "human", "value": "<image>\nwhat is it?"},
+        {"from": "gpt", "value": "a cat"},
+        {"from": "human", "value": "which colour?"},
+        {"from": "gpt", "value": "black"},
+    ]
+    file = write(tmp_path, "rows.json", {"id": "7", "image": "a.png", "conversations": said})
+    (row,) = read(file, image_folder=str(tmp_path / "photos"))
+    assert row.images == (str(tmp_path / "photos" / "a.png"),)
+    assert row.messages == (
+        {"role": "user", "content": (IMAGE, part("what is it?"))},
+        {"role": "assistant", "content": (part("a cat"),)},
+        {"role": "user", "content": (part("which colour?"),)},
+    )
+    assert (row.question, row.target) == ("which colour?", "black")
+    assert row.turns == [("what is it?", "a cat"), ("which colour?", "black")]
+
+
+def test_messages_with_parts_that_name_their_images(tmp_path: Path) -> None:
+    content = base64.b64decode("iVBORw0KGgo=")
+    said = [
+        {"role": "system", "content": "be brief"},
+        {
+            "role": "user",
+            "content": [
+                {"type": "image", "path": "a.png"},
+                {"type": "text", "text": "and"},
+                IMAGE | {"image": "b.png"},
+            ],
+        },
+        {"role": "assistant", "content": [{"type": "text", "text": "cats"}]},
+    ]
+    (row,) = read(write(tmp_path, "rows.jsonl", {"messages": said}))
+    assert row.names == ("a.png", "b.png")
+    assert row.messages[1]["content"] == (IMAGE, part("and"), IMAGE)
+    assert row.target == "cats"
+    assert KIND.input_example(0, {"image": content, "question": "red?"}).images == (content,)
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (
+            {"image": "a.png", "question": "<image> or <image>?", "answer": "x"},
+            "marks 2 images by <image>, and the row has 1",
+        ),
+        ({"image": "a.png", "conversations": [{"from": "human", "value": "hi"}]}, "ends without an answer"),
+        ({"image": "a.png", "conversations": [{"from": "me", "value": "hi"}]}, "the role 'me'"),
+        (
+            {
+                "image": "a.png",
+                "conversations": [{"from": "human", "value": "a<image>b<image>"}, {"from": "gpt", "value": "c"}],
+            },
+            "marks 2",
+        ),
+        ({"messages": [{"role": "user", "content": [{"type": "video"}]}]}, "a part of type 'video'"),
+        ({"image": 5, "question": "a", "answer": "x"}, "holds a number"),
+        ({"image": "a.png", "question": "a", "answer": [["x"]]}, "holds a list in a list"),
+    ],
+)
+def test_cells_that_cannot_be(cells: dict[str, Any], message: str, tmp_path: Path) -> None:
+    from ftkit.data.problems import Problems
+
+    problems = Problems()
+    check_cells(Split("train", "rows.jsonl", read(write(tmp_path, "rows.jsonl", cells))), problems)
+    found = "\n".join(problems.errors)
+    assert message in found
+    assert "rows.jsonl, line 1" in found
+
+
+def test_what_is_written_is_read_off_the_columns(tmp_path: Path) -> None:
+    asked = write(tmp_path, "a.jsonl", {"image": "a.png", "question": "red?", "answer": "yes"})
+    shown = write(tmp_path, "b.jsonl", {"image": "a.png", "caption": "a cat"})
+    found = [found_in_files(KIND.task, ImageTextData(train=str(file))) for file in (asked, shown)]
+    assert [data.target for data in found] == ["answer", "caption"]
+    groups = [KIND.metrics(KIND.task, data).primary for data in found]
+    assert groups == ["exact_match", "chrf++"]
+
+
+# --- baselines ---
+
+
+def test_what_can_be_had_without_the_image_and_without_the_question() -> None:
+    def row(question: str, target: str | None, colour: int) -> ImageTextExample:
+        return ImageTextExample(
+            id=0,
+            images=("x",),
+            names=("x",),
+            messages=(user_message(question, 1),),
+            target=target,
+            gist=bytes([colour] * 192),
+        )
+
+    train = [row("Red?", "yes", 0), row("round?", "no", 0), row("round?", "no", 0), row("red?", "yes", 250)]
+    scored = [row("is the red?", None, 10), row("red", None, 240), row("big?", None, 10)]
+    assert text_baselines(train, scored) == {
+        "most_frequent_text": ["yes"] * 3,
+        "question": ["yes", "yes", "yes"],
+        "nearest_image": ["no", "yes", "no"],
+    }
+
+
+# --- checks ---
+
+
+def test_images_are_opened_and_rows_named(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    settings = tiny_image_text.run_config(tmp_path, checkpoint("idefics3"))
+    train = Path(settings["data"]["train"])
+    (train.parent / "1.png").write_bytes(b"no image")
+    (train.parent / "2.png").unlink()
+    with pytest.raises(DataError) as error:
+        check(settings)
+    message = str(error.value)
+    assert "1.png is no image that can be read" in message
+    assert "rows.jsonl, line 2" in message
+    assert "rows.jsonl, line 3" in message
+    tiny_image_text.make_rows(train.parent, 12)
+    train.write_text(train.read_text() + '{"image": "3.png", "question": "who?", "answer": ""}\n')
+    with pytest.raises(DataError, match=r"there is nothing to write\n.*rows\.jsonl, line 13"):
+        check(settings)
+
+
+def test_rows_that_do_not_fit_into_what_the_model_reads(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    settings = tiny_image_text.run_config(tmp_path, checkpoint("idefics3"))
+    train = Path(settings["data"]["train"])
+    long = {"image": "3.png", "question": "rain " * 140, "answer": "sun"}
+    train.write_text(train.read_text() + json.dumps(long) + "\n")
+    with pytest.raises(DataError, match="images and question are longer than .* reads, which is 128 tokens"):
+        checked_adapter(settings)
+
+
+def test_a_model_without_a_chat_template_and_one_that_reads_no_texts(
+    checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    import shutil
+
+    import tiny_images
+
+    bare = tmp_path / "bare"
+    shutil.copytree(checkpoint("idefics3"), bare)
+    (bare / "chat_template.jinja").unlink()
+    with pytest.raises(ConfigError, match=r"data\.chat_template is missing"):
+        checked_adapter(tiny_image_text.run_config(tmp_path, bare))
+    seeing = tiny_images.make_checkpoint("vit", tmp_path / "vit")
+    with pytest.raises(ConfigError, match="does not work with .*vit.*, a checkpoint of family encoder"):
+        check(tiny_image_text.run_config(tmp_path, seeing))
+
+
+def test_a_processor_that_needs_torchvision(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "smolvlm2"
+    shutil.copytree(checkpoint("idefics3"), folder)
+    for name in ("config.json", "processor_config.json"):
+        text = (folder / name).read_text().replace("idefics3", "smolvlm").replace("Idefics3", "SmolVLM")
+        (folder / name).write_text(text)
+    with pytest.raises(CheckpointError, match="needs torchvision, or reads videos by it"):
+        checked_adapter(tiny_image_text.run_config(tmp_path, folder))
+
+
+# --- runs ---
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers, by peft
+@pytest.mark.parametrize("tuner", [{"method": "full"}, {"method": "lora", "rank": 4}], ids=["full", "lora"])
+def test_a_run_from_questions_to_a_card(
+    tuner: dict[str, Any], checkpoint: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tiny_image_text.run_config(tmp_path, checkpoint("idefics3")) | {"tuner": tuner}
+    result = ftkit.train(settings)
+    run, found = result.output_dir, result.metrics
+    assert found["proof"]["same_predictions"]
+    rows = [json.loads(line) for line in (run / "predictions" / "test.jsonl").read_text().splitlines()]
+    truth = [json.loads(line)["answer"] for line in (tmp_path / "test" / "rows.jsonl").read_text().splitlines()]
+    right = sum(row["prediction"] == answer for row, answer in zip(rows, truth, strict=True))
+    assert found["test_exact_match"] == pytest.approx(right / 6)
+    assert found["test_baseline_nearest_image"] == 1.0, "each colour is one answer"
+    assert found["test_baseline_most_frequent_text"] == pytest.approx(2 / 6)
+    report = (run / "report.html").read_text()
+    assert "data:image/jpeg;base64," in report
+    assert tiny_image_text.QUESTION in report
+    items = [{"image": str(tmp_path / "test" / f"{n}.png"), "question": tiny_image_text.QUESTION} for n in range(6)]
+    predictor = ftkit.load(run)
+    again = predictor.predict(items)
+    assert [row["prediction"] for row in again] == [row["prediction"] for row in rows]
+    bad = predictor.predict([items[0], str(tmp_path / "gone.png")])
+    assert "there is no such file" in bad[1]["error"]
+    scores = predictor.evaluate(settings["data"]["test"])
+    assert scores["exact_match"] == found["test_exact_match"]
+
+
+def test_captions_have_several_references(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    settings = tiny_image_text.run_config(tmp_path, checkpoint("git"), question=False)
+    for split in ("train", "test"):
+        file = Path(settings["data"][split])
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        lines = [
+            json.dumps({"image": row["image"], "captions": [f"a {row['answer']}", f"the {row['answer']}"]})
+            for row in rows
+        ]
+        file.write_text("\n".join(lines) + "\n")
+    checked = check(settings)
+    assert len(checked.splits["train"]) == 24, "each caption is learnt"
+    assert len(checked.splits["test"]) == 6
+    found = ftkit.train(settings).metrics
+    rows = [json.loads(line) for line in (tmp_path / "run" / "predictions" / "test.jsonl").read_text().splitlines()]
+    from sacrebleu.metrics.chrf import CHRF
+
+    truth = [json.loads(line)["captions"] for line in Path(settings["data"]["test"]).read_text().splitlines()]
+    ours = CHRF(word_order=2).corpus_score([row["prediction"] for row in rows], list(zip(*truth, strict=True)))
+    assert found["test_chrf++"] == pytest.approx(ours.score)
+    assert "test_bleu_signature" in found
+    assert "test_baseline_question" not in found
+
+
+def test_the_usual_answer_is_learnt_of_several(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    settings = tiny_image_text.run_config(tmp_path, checkpoint("git"))
+    file = Path(settings["data"]["train"])
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    lines = [json.dumps({**row, "answer": ["boil", row["answer"], row["answer"]]}) for row in rows]
+    file.write_text("\n".join(lines) + "\n")
+    train = check(settings).splits["train"].examples
+    assert [example.target for example in train] == [row["answer"] for row in rows]

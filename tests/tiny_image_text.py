@@ -1,0 +1,268 @@
+"""Tiny untrained checkpoints that write about images, and pictures with questions for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tiny
+from ftkit.data.image_text import ImageTextExample, user_message
+
+SIDE, PATCH = 32, 8
+SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>", "<fake_token_around_image>", "<end_of_utterance>")
+COLOURS = {"sun": (230, 200, 40), "rain": (40, 60, 200), "card": (200, 40, 40), "team": (40, 180, 60)}
+"""What a picture shows, and its colour."""
+
+QUESTION = "who won the game"
+
+# Of llava-hf's checkpoints, and of Idefics3: answers end with a token, and nothing marks them.
+LLAVA_TEMPLATE = (
+    "{% for message in messages %}{{ message.role | upper }}:"
+    "{% for part in message.content %}{% if part.type == 'image' %}{{ ' <image>\n' }}"
+    "{% else %}{{ ' ' + part.text }}{% endif %}{% endfor %}"
+    "{% if message.role == 'assistant' %}{{ '</s>' }}{% else %}{{ ' ' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
+)
+IDEFICS_TEMPLATE = (
+    "{{ '<s>' }}{% for message in messages %}{{ message.role | capitalize }}:"
+    "{% for part in message.content %}{% if part.type == 'image' %}{{ '<image>' }}"
+    "{% else %}{{ ' ' + part.text }}{% endif %}{% endfor %}{{ '<end_of_utterance>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+
+VISION = {
+    **{"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64},
+    **{"image_size": SIDE, "patch_size": PATCH},
+}
+TEXT = {
+    **{"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2},
+    **{"num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 128},
+}
+
+
+def make_checkpoint(name: str, folder: Path, *, seed: int = 0) -> Path:
+    """Writes a checkpoint with its processor, and returns its folder.
+
+    Args:
+        name: a key of `MAKERS`.
+    """
+    import torch
+
+    folder = Path(folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model, processor = MAKERS[name]()
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def _tokenizer() -> Any:
+    """Returns bytes and known words, with the tokens that models of images have."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    trained = Tokenizer(models.BPE(**tiny._byte_pairs(list(SPECIAL), [])))
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trained.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=trained,
+        **{"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
+        additional_special_tokens=list(SPECIAL[4:]),
+    )
+
+
+def _text(tokenizer: Any) -> dict[str, Any]:
+    return {**TEXT, "vocab_size": len(tokenizer) + 3, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+
+
+def _idefics3() -> tuple[Any, Any]:
+    import transformers
+
+    tokenizer = _tokenizer()
+    longest = {"longest_edge": SIDE}
+    images = transformers.Idefics3ImageProcessorPil(size=longest, max_image_size=longest, do_image_splitting=False)
+    processor = transformers.Idefics3Processor(images, tokenizer, image_seq_len=4, chat_template=IDEFICS_TEMPLATE)
+    config = transformers.Idefics3Config(
+        vision_config=VISION,
+        text_config=_text(tokenizer),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        scale_factor=2,
+        pad_token_id=0,
+    )
+    return transformers.Idefics3ForConditionalGeneration(config), processor
+
+
+def _llava() -> tuple[Any, Any]:
+    import transformers
+
+    tokenizer = _tokenizer()
+    size = {"height": SIDE, "width": SIDE}
+    images = transformers.CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=size)
+    processor = transformers.LlavaProcessor(
+        images,
+        tokenizer,
+        patch_size=PATCH,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=LLAVA_TEMPLATE,
+    )
+    config = transformers.LlavaConfig(
+        vision_config={"model_type": "clip_vision_model", **VISION},
+        text_config=_text(tokenizer),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        pad_token_id=0,
+    )
+    return transformers.LlavaForConditionalGeneration(config), processor
+
+
+def _git() -> tuple[Any, Any]:
+    import transformers
+
+    tokenizer = tiny.RECIPES["bert"].tokenizer()
+    images = transformers.CLIPImageProcessorPil(
+        size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}
+    )
+    config = transformers.GitConfig(
+        vision_config=VISION,
+        **{"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64},
+        **{"vocab_size": len(tokenizer), "max_position_embeddings": 64, "hidden_dropout_prob": 0.0},
+        attention_probs_dropout_prob=0.0,
+        **{"pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.cls_token_id},
+        eos_token_id=tokenizer.sep_token_id,
+    )
+    return transformers.GitForCausalLM(config), transformers.GitProcessor(images, tokenizer)
+
+
+def _llava_next() -> tuple[Any, Any]:
+    import transformers
+
+    tokenizer = _tokenizer()
+    size, grid = {"height": SIDE, "width": SIDE}, [[SIDE, 2 * SIDE], [2 * SIDE, SIDE]]
+    images = transformers.LlavaNextImageProcessorPil(
+        size={"shortest_edge": SIDE}, crop_size=size, image_grid_pinpoints=grid
+    )
+    processor = transformers.LlavaNextProcessor(
+        images,
+        tokenizer,
+        patch_size=PATCH,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=LLAVA_TEMPLATE,
+    )
+    config = transformers.LlavaNextConfig(
+        vision_config={"model_type": "clip_vision_model", **VISION},
+        text_config=_text(tokenizer),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_grid_pinpoints=grid,
+    )
+    return transformers.LlavaNextForConditionalGeneration(config), processor
+
+
+def _idefics2() -> tuple[Any, Any]:
+    import transformers
+
+    tokenizer = _tokenizer()
+    images = transformers.Idefics2ImageProcessorPil(
+        size={"shortest_edge": SIDE, "longest_edge": SIDE}, do_image_splitting=False
+    )
+    processor = transformers.Idefics2Processor(images, tokenizer, image_seq_len=4, chat_template=IDEFICS_TEMPLATE)
+    config = transformers.Idefics2Config(
+        vision_config=VISION,
+        text_config={**_text(tokenizer), "model_type": "mistral"},
+        perceiver_config={
+            "hidden_size": 32,
+            "resampler_n_latents": 4,
+            "resampler_depth": 1,
+            "resampler_n_heads": 2,
+            "resampler_head_dim": 16,
+            "num_key_value_heads": 2,
+        },
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    return transformers.Idefics2ForConditionalGeneration(config), processor
+
+
+MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
+    "idefics3": _idefics3,
+    "idefics2": _idefics2,
+    "llava": _llava,
+    "llava_next": _llava_next,
+    "git": _git,
+}
+
+
+def make_pictures(folder: Path, count: int, *, seed: int = 0) -> list[tuple[str, str]]:
+    """Writes `folder/N.png`, pictures of a colour with noise and of several shapes.
+
+    Returns:
+        File and what it shows.
+    """
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    found = []
+    for number in range(count):
+        name = list(COLOURS)[number % len(COLOURS)]
+        height, width = 24 + 8 * (number % 2), 40 - 8 * (number % 3)
+        noise = rng.integers(-20, 20, (height, width, 3))
+        pixels = np.clip(np.array(COLOURS[name]) + noise, 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        found.append((str(folder / f"{number}.png"), name))
+    return found
+
+
+def make_rows(folder: Path, count: int, *, question: bool = True, seed: int = 0) -> Path:
+    """Writes pictures, and `folder/rows.jsonl` with what is asked about them and the answers."""
+    rows = [
+        {"image": Path(file).name, **({"question": QUESTION} if question else {}), "answer": name}
+        for file, name in make_pictures(folder, count, seed=seed)
+    ]
+    file = folder / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def examples(folder: Path, count: int, *, question: str = QUESTION, with_targets: bool = True) -> list[Any]:
+    """Returns examples of pictures, all asked the same."""
+    return [
+        ImageTextExample(
+            id=number,
+            images=(file,),
+            names=(Path(file).name,),
+            messages=(user_message(question, 1),),
+            target=name if with_targets else None,
+            line=number + 1,
+        )
+        for number, (file, name) in enumerate(make_pictures(folder, count))
+    ]
+
+
+def make_adapter(folder: Path, **options: Any) -> Any:
+    """Returns the task adapter of a checkpoint, found as a run finds it."""
+    from ftkit.kinds.image_text_to_text import KIND
+    from ftkit.models.checkpoint import inspect_checkpoint
+    from ftkit.models.spec import ModelSpec
+
+    spec = inspect_checkpoint(ModelSpec(checkpoint=str(folder)))
+    return KIND.task_adapter(spec).make(spec, None, options=options)
+
+
+def run_config(folder: Path, checkpoint: Path, *, question: bool = True, **train: Any) -> dict[str, Any]:
+    """Returns the config of a run on pictures of four colours."""
+    return {
+        "task": "image-text-to-text",
+        "model": {"checkpoint": str(checkpoint)},
+        "data": {
+            "train": str(make_rows(folder / "train", 12, question=question)),
+            "test": str(make_rows(folder / "test", 6, question=question, seed=1)),
+        },
+        "generation": {"max_new_tokens": 4},
+        "train": {"num_train_epochs": 1, "per_device_train_batch_size": 4, "use_cpu": True, **train},
+        "output_dir": str(folder / "run"),
+    }
