@@ -15,6 +15,7 @@ import fresh
 import ftkit
 import tiny
 import tiny_audio
+import tiny_image_text
 import tiny_images
 from chats import TALKS
 from ftkit.data.conversations import answer_turn, user_turn
@@ -140,7 +141,7 @@ ADAPTERS: Cases = {
 }
 
 CASES = FULL | ADAPTERS
-ON_FILES = ("image", "image lora", "audio", "audio lora")
+ON_FILES = ("image", "image lora", "audio", "audio lora", "idefics3 lora", "llava", "git")
 
 RUNNER = """
 import contextlib, io, json, os, sys, traceback
@@ -232,6 +233,8 @@ def _difference(run: Path, printed: str) -> str | None:
 def _trained_on_files(name: str, place: Path) -> tuple[Path, Path]:
     """Trains on files, and returns the run with the folder from which its examples are named."""
     reads, _, tuner = name.partition(" ")
+    if reads in tiny_image_text.MAKERS:
+        return _trained_to_write(reads, place, LORA if tuner else {})
     if reads == "image":
         files = tiny_images.make_photos(place / "files")
         checkpoint = tiny_images.make_checkpoint("vit", place / "base")
@@ -250,3 +253,11 @@ def _trained_on_files(name: str, place: Path) -> tuple[Path, Path]:
     for beside in ("run", "base"):
         (files / beside).symlink_to(place / beside)
     return run, files
+
+
+def _trained_to_write(checkpoint: str, place: Path, tuner: dict[str, Any]) -> tuple[Path, Path]:
+    base = tiny_image_text.make_checkpoint(checkpoint, place / "base")
+    run = ftkit.train({**tiny_image_text.run_config(place, base), **tuner}).output_dir
+    for beside in ("run", "base"):
+        (place / "test" / beside).symlink_to(place / beside)
+    return run, place / "test"
