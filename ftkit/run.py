@@ -278,11 +278,11 @@ def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -
     speedups.attach("tuned", model, size=size)
     rows, to_score = steps.with_reference(run, model, adapter, rows, to_score, limits, arguments)
 
-    def validate() -> dict[str, Any]:
+    def validate(trained: Any) -> dict[str, Any]:
         quick, split = adapter.for_validation(), run.splits["validation"]
-        with precision.full_precision(model):
+        with precision.full_precision(trained):
             found = to_score["validation"]
-            return evaluation.evaluate(model, quick, split, found, run.scorer, limits, to_be_read=False).metrics
+            return evaluation.evaluate(trained, quick, split, found, run.scorer, limits, to_be_read=False).metrics
 
     with speedups, trackers.abandoned_on_failure():
         trained = training.train(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import ftkit
 from every_kind import EVERY_KIND
 from ftkit.config import yaml
 from rank_jobs import found_by, launch
@@ -18,6 +20,7 @@ RUNS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "full": ("text-classification", {}, {}),
     "full-sharded": ("text-classification", SHARDED, {}),
     "lora": ("text-classification", {}, {"method": "lora", "rank": 4}),
+    "shared-table": ("translation", {}, {}),  # of encoder, decoder and output: T5
     "lora-sharded": ("text-classification", SHARDED, {"method": "lora", "rank": 4}),
 }
 
@@ -31,9 +34,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         config["train"] |= {"fsdp": True, **train}
         config["tuner"] = tuner or {"method": "full"}
         (folder / f"{name}.yaml").write_text(yaml.dump(config))
-    config = EVERY_KIND["translation"](folder / "shared-table")
-    config["train"] |= {"fsdp": True}
-    (folder / "shared-table.yaml").write_text(yaml.dump(config))
     done = launch("sharded", folder, timeout=500)
     assert done.returncode == 0, done.stderr[-6000:]
     return folder
@@ -59,8 +59,10 @@ def test_it_goes_on_exactly(name: str, folder: Path) -> None:
     assert all(torch.equal(whole[key], again[key]) for key in whole)
 
 
-def test_a_table_that_encoder_and_decoder_share_is_refused(folder: Path) -> None:
-    code, message, *_ = found_by(folder, 0)["shared-table"]
-    assert code == 2
-    assert "share one table of embeddings" in message
-    assert not (folder / "shared-table" / "run").exists()
+@pytest.mark.parametrize("name", ["full", "shared-table"])
+def test_it_learns_what_one_process_learns(name: str, folder: Path, tmp_path: Path) -> None:
+    one = {"output_dir": str(tmp_path / "run"), "train.fsdp": False, "train.gradient_accumulation_steps": 2}
+    expected = ftkit.train(folder / f"{name}.yaml", one).metrics
+    found = json.loads((folder / name / "run" / "all_results.json").read_text())
+    for key in ("train_loss", "test_loss"):
+        assert found[key] == pytest.approx(expected[key], rel=1e-5)

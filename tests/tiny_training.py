@@ -68,7 +68,7 @@ class TinyRuns:
         torch.manual_seed(0)
         told = iter(enumerate(scores[self._num_evaluations(folder) :] if resume else scores, 1))
 
-        def evaluate() -> dict[str, float]:
+        def evaluate(_: Any) -> dict[str, float]:
             number, score = next(told)
             if number == signal_in_evaluation:
                 os.kill(os.getpid(), signal.SIGTERM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 
 def quiet_libraries() -> None:
@@ -12,3 +13,5 @@ def quiet_libraries() -> None:
     logging.disable_progress_bar()
     if "TRANSFORMERS_VERBOSITY" not in os.environ:
         logging.set_verbosity_error()
+    # Layers of T5, for one: no model of transformers writes over what a layer has returned.
+    warnings.filterwarnings("ignore", message=r"FSDP2-wrapped module .* returned a view tensor")

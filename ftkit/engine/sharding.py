@@ -1,14 +1,12 @@
-"""A model that FSDP2 shares out among the ranks, as one rank has to have it to predict and to save.
+"""A model that FSDP2 shares out among the ranks, and a plain one that each rank has to have to predict and to save.
 
 Ranks predict different numbers of batches, and texts of different lengths. A sharded model gathers its weights in each
-forward pass, in which all ranks have to take part; so for as long as it predicts it holds them gathered, without
-gradients. What is saved, proven and scored in the end is a plain model with the gathered weights.
+forward pass, in which all ranks have to take part, and notes the order of passes for the next backward pass. So
+whatever is scored, saved and proven is a plain model with all weights.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,21 +19,6 @@ def shards(model: Any) -> list[Any]:
     from torch.distributed.fsdp import FSDPModule
 
     return [module for module in model.modules() if isinstance(module, FSDPModule)]
-
-
-@contextlib.contextmanager
-def gathered(model: Any) -> Iterator[None]:
-    """Holds all weights on each rank inside the block: forward passes of one rank need no other."""
-    modules = shards(model)
-    for module in modules:
-        module.set_reshard_after_forward(False, recurse=False)
-        module.unshard()
-    try:
-        yield
-    finally:
-        for module in modules:
-            module.reshard()
-            module.set_reshard_after_forward(True, recurse=False)
 
 
 def full_state(model: Any) -> dict[str, torch.Tensor]:
@@ -66,20 +49,75 @@ def layer_classes(model: Any) -> list[str]:
     return sorted(named or {type(layer).__name__ for layers in lists for layer in layers})
 
 
-def check_can_be_sharded(model: Any) -> None:
-    """Refuses a model of which more than input and output share one table, as many encoder-decoders do.
+def share_out_together(model: Any, accelerator: Any) -> None:
+    """Shares out those modules as one that have a weight in common, as FSDP2 asks for; Accelerate does the rest.
+
+    By itself Accelerate does so with the input and the output embedding of a model, but knows of no others: encoders
+    and decoders that read one table (T5, BART, Marian), or a head whose bias has two names (BERT's masked words).
+
+    Args:
+        model: before Accelerate prepares it, and before its optimizer is made.
 
     Raises:
-        ConfigError: Accelerate puts such a table into two groups of FSDP2, which PyTorch refuses in the first step.
+        ConfigError: they cannot be shared out, as where rank 0 alone has loaded the weights.
     """
-    ends = {id(model.get_input_embeddings()), id(model.get_output_embeddings())}
-    owners: dict[int, set[int]] = {}
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+    ends = {model.get_input_embeddings(), model.get_output_embeddings()}
+    groups = [modules for modules in modules_with_common_weights(model) if not ends.issuperset(modules)]
+    plugin, mesh = accelerator.state.fsdp_plugin, getattr(accelerator, "torch_device_mesh", None)
+    if not groups:
+        return
+    _check_can_be_grouped(model, groups, plugin)
+    for modules in groups:
+        fully_shard(
+            modules,
+            mesh=None if mesh is None else mesh[tuple(accelerator.parallelism_config.fsdp_dim_names)],
+            reshard_after_forward=False,  # they are read at both ends of the model
+            mp_policy=plugin.mixed_precision_policy or MixedPrecisionPolicy(),
+            offload_policy=plugin.cpu_offload,
+        )
+
+
+def modules_with_common_weights(model: Any) -> list[list[Any]]:
+    """Returns groups of modules that have a weight in common.
+
+    Example: of T5, `[[shared, encoder.embed_tokens, decoder.embed_tokens, lm_head]]`.
+    """
+    owners: dict[int, list[Any]] = {}
     for module in model.modules():
         for weight in module.parameters(recurse=False):
-            owners.setdefault(id(weight), set()).add(id(module))
-    if any(len(modules) > 1 and not modules <= ends for modules in owners.values()):
-        raise ConfigError(
-            f"train.fsdp: parts of {type(model).__name__}, such as its encoder and decoder, share one table of "
-            "embeddings, which FSDP2 cannot share out as Accelerate sets it up. Leave train.fsdp out (each GPU then "
-            "holds the model), or use DeepSpeed's stage 3 (scripts/accelerate/deepspeed_zero3.yaml)."
-        )
+            owners.setdefault(id(weight), []).append(module)
+    groups: list[dict[Any, None]] = []  # keys, in order
+    for modules in owners.values():
+        if len(modules) > 1:
+            met = [group for group in groups if not group.keys().isdisjoint(modules)]
+            groups = [group for group in groups if group not in met]
+            groups.append(dict.fromkeys(module for group in (*met, modules) for module in group))
+    return [list(group) for group in groups]
+
+
+def _check_can_be_grouped(model: Any, groups: list[list[Any]], plugin: Any) -> None:
+    """Refuses groups that PyTorch or Accelerate cannot share out.
+
+    Raises:
+        ConfigError: naming what stands in the way.
+    """
+    way_out = " (each GPU then holds the model), or use DeepSpeed's stage 3 (scripts/accelerate/deepspeed_zero3.yaml)."
+    for key in ("cpu_ram_efficient_loading", "activation_checkpointing"):
+        if getattr(plugin, key):
+            raise ConfigError(
+                f"train.fsdp_config: {key} cannot be had of {type(model).__name__}, parts of which share one table of "
+                f"embeddings. Leave {key} out; or leave train.fsdp out{way_out}"
+            )
+    layers = set(plugin.transformer_cls_names_to_wrap)
+    for modules in groups:
+        inner = [part for module in modules for part in module.modules() if part is not module]
+        # FSDP2 would not know of a member that is inside another, and Accelerate would share it out once more.
+        if layers.intersection(type(part).__name__ for part in (*modules, *inner)) or not set(inner).isdisjoint(
+            modules
+        ):
+            raise ConfigError(
+                f"train.fsdp: parts of {type(model).__name__} that lie inside one another share weights, as the head "
+                f"for masked words and its last layer do. FSDP2 cannot share them out. Leave train.fsdp out{way_out}"
+            )

@@ -28,7 +28,7 @@ from ftkit.engine.out_of_memory import FittingSteps, obstacle
 from ftkit.engine.pass_state import seed_draws
 from ftkit.engine.precision import unwrap_forward
 from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, ends_epoch, is_best_of_equals
-from ftkit.engine.sharding import check_can_be_sharded, full_state, gathered, layer_classes, shards
+from ftkit.engine.sharding import full_state, layer_classes, shards, share_out_together
 from ftkit.engine.stream import BrokenStream
 from ftkit.engine.totals import Totals
 from ftkit.engine.training_data import TrainingData
@@ -52,8 +52,9 @@ class FtkitTrainer(Trainer):
     Args:
         adapter: makes the loss.
         train: the rows, in optimizer steps.
-        evaluate_model: scores the model on the validation rows; None without validation data.
+        evaluate_model: scores a model on the validation rows; None without validation data.
         save_total_limit: checkpoints kept; rotation happens only after a new checkpoint is whole.
+        make_model: makes the model anew, to hold the weights of one that is sharded; others do without.
         early_stopping_patience: evaluations in a row without a better score after which training ends; None: never.
         max_skipped_steps: steps whose loss or gradient is not finite that are left out before the run ends.
         interruption: says whether the run is asked to end; it then ends after a step that is saved.
@@ -68,8 +69,9 @@ class FtkitTrainer(Trainer):
         args: TrainingArguments,
         adapter: TaskAdapter,
         train: TrainingData,
-        evaluate_model: Callable[[], Metrics] | None,
+        evaluate_model: Callable[[Any], Metrics] | None,
         save_total_limit: int,
+        make_model: Callable[[], PreTrainedModel] | None = None,
         early_stopping_patience: int | None = None,
         max_skipped_steps: int = 0,
         interruption: Interruption | None = None,
@@ -89,13 +91,13 @@ class FtkitTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
         if plugin is not None:
-            check_can_be_sharded(model)
             plugin.transformer_cls_names_to_wrap = plugin.transformer_cls_names_to_wrap or layer_classes(model)
+            share_out_together(model, self.accelerator)
         # The loss below is already divided by the items of a whole optimizer step.
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = False
         self.adapter, self.data = adapter, train
-        self.evaluate_model, self.num_checkpoints = evaluate_model, save_total_limit
+        self.make_model, self.evaluate_model, self.num_checkpoints = make_model, evaluate_model, save_total_limit
         self.check_folder = check_folder
         self.guard = FiniteGuard(
             max_skipped_steps=max_skipped_steps,
@@ -240,8 +242,8 @@ class FtkitTrainer(Trainer):
         assert self.evaluate_model is not None
         # Several ranks meet in an evaluation; one that left it would let the others wait.
         alone = self.interruption.at_once() if self.args.world_size == 1 else contextlib.nullcontext()
-        with alone, gathered(self.model):
-            found = self.evaluate_model()
+        with alone:
+            found = self.evaluate_model(self._whole_model() if shards(self.model) else self.model)
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
         self.log({name: value for name, value in metrics.items() if isinstance(value, (int, float))})
         best = self.args.metric_for_best_model
@@ -358,17 +360,18 @@ class FtkitTrainer(Trainer):
         count = torch.tensor(self.num_rows_of_rank, device=self.args.device)
         return int(self.accelerator.reduce(count, reduction="sum"))
 
-    def finished_model(self, make_model: Callable[[], PreTrainedModel]) -> PreTrainedModel:
-        """Returns the trained model in float32, without what Accelerate and torch.compile wrapped around it.
+    def _whole_model(self) -> PreTrainedModel:
+        """Returns a plain model with all weights of one that is sharded; all ranks call this together."""
+        assert self.make_model is not None
+        state = full_state(self.model)
+        whole: Any = self.make_model()
+        whole.load_state_dict(state)
+        return whole.to(self.args.device)
 
-        Args:
-            make_model: makes the model anew, to hold the weights of one that is sharded.
-        """
+    def finished_model(self) -> PreTrainedModel:
+        """Returns the trained model in float32, without what Accelerate and torch.compile wrapped around it."""
         if shards(self.model):
-            state = full_state(self.model)
-            whole: Any = make_model()
-            whole.load_state_dict(state)
-            return whole.to(self.args.device)
+            return self._whole_model()
         model = self.accelerator.unwrap_model(self.model_wrapped, keep_torch_compile=False)
         unwrap_forward(model)
         return model

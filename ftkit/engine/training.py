@@ -117,7 +117,7 @@ def train(
     arguments: TrainingArguments,
     *,
     make_model: Callable[[], PreTrainedModel],
-    evaluate_model: Callable[[], dict[str, Any]] | None,
+    evaluate_model: Callable[[Any], dict[str, Any]] | None,
     save_total_limit: int,
     primary_metric: str,
     early_stopping_patience: int | None = None,
@@ -131,8 +131,8 @@ def train(
 
     Args:
         data: what to train on; it is closed in the end.
-        make_model: makes the model anew; see `FtkitTrainer.finished_model`.
-        evaluate_model: scores the model on the validation rows; None without validation data.
+        make_model: makes the model anew, to hold the weights of one that is sharded.
+        evaluate_model: scores a model on the validation rows; None without validation data.
         save_total_limit: checkpoints kept.
         primary_metric: shown after each evaluation.
         early_stopping_patience: evaluations in a row without a better score after which training ends; None: never.
@@ -153,6 +153,7 @@ def train(
         args=arguments,
         adapter=adapter,
         train=data,
+        make_model=make_model,
         evaluate_model=evaluate_model,
         save_total_limit=save_total_limit,
         early_stopping_patience=early_stopping_patience,
@@ -168,7 +169,7 @@ def train(
         metrics = trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from)).metrics
     check_weights_are_finite(model, trainer.state.global_step)
     return Trained(
-        model=trainer.finished_model(make_model),
+        model=trainer.finished_model(),
         metrics={
             **metrics,
             **data.facts(trainer.state.global_step),

@@ -66,7 +66,7 @@ def load_generator(auto_class: str, spec: CheckpointSpec, tokenizer: PreTrainedT
             f"{missing[0]}: what was saved is not a {type(model).__name__}. Name a checkpoint that was pretrained to "
             "write, or join two with model.decoder."
         )
-    _freeze_poolers(model)
+    _freeze_unlearnt(model)
     return LoadedModel(model, embed_added_tokens(model, tokenizer, spec.add_tokens))
 
 
@@ -80,15 +80,19 @@ def _load_joined(spec: CheckpointSpec, decoder: CheckpointSpec) -> LoadedModel:
     with loading_errors(spec):
         model, new = join(spec, decoder, _loading())
     check_weights_are_numbers(model, spec)
-    _freeze_poolers(model)
+    _freeze_unlearnt(model)
     return LoadedModel(model=model, new_parameters=frozenset(new))
 
 
-def _freeze_poolers(model: PreTrainedModel) -> None:
-    """An encoder's pooler takes no part in writing; processes that train together would wait for its gradients."""
-    for name, parameter in model.named_parameters():
-        if name.startswith("encoder.pooler."):
-            parameter.requires_grad = False
+def _freeze_unlearnt(model: PreTrainedModel) -> None:
+    """Freezes weights that get no gradient; processes that train together would wait for it.
+
+    They are an encoder's pooler, which takes no part in writing, and tables of sines, which Marian and Pegasus have
+    for positions and read as they are.
+    """
+    for name, module in model.named_modules():
+        if name == "encoder.pooler" or type(module).__name__.endswith("SinusoidalPositionalEmbedding"):
+            module.requires_grad_(False)
 
 
 def stated_generation(spec: CheckpointSpec) -> GenerationConfig:

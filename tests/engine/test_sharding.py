@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from transformers import AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+)
 
 import ftkit
-from ftkit.engine.sharding import check_can_be_sharded, gathered, layer_classes, shards
+from ftkit.engine.sharding import layer_classes, modules_with_common_weights, shards, share_out_together
 from ftkit.errors import ConfigError
 from runs import run_config
 
@@ -22,14 +28,36 @@ def test_the_layers_are_found_and_not_the_embeddings(model_type: str, classes: l
     model = AutoModelForSequenceClassification.from_pretrained(checkpoint(model_type))
     assert layer_classes(model) == classes
     assert not shards(model)
-    with gathered(model):  # a plain model is left alone
-        pass
 
 
-def test_a_table_that_more_than_input_and_output_share(checkpoint: Any) -> None:
-    check_can_be_sharded(AutoModelForSequenceClassification.from_pretrained(checkpoint("bert")))
-    with pytest.raises(ConfigError, match="share one table of embeddings"):
-        check_can_be_sharded(AutoModelForSeq2SeqLM.from_pretrained(checkpoint("t5")))
+@pytest.mark.parametrize(
+    ("auto_class", "model_type", "groups"),
+    [
+        (AutoModelForSequenceClassification, "bert", []),
+        (AutoModelForSeq2SeqLM, "t5", [["shared", "encoder.embed_tokens", "decoder.embed_tokens", "lm_head"]]),
+        (AutoModelForCausalLM, "gpt2", [["transformer.wte", "lm_head"]]),
+    ],
+)
+def test_modules_that_share_a_table_are_found(
+    auto_class: Any, model_type: str, groups: list[list[str]], checkpoint: Any
+) -> None:
+    model = auto_class.from_pretrained(checkpoint(model_type))
+    found = modules_with_common_weights(model)
+    assert found == [[model.get_submodule(name) for name in names] for names in groups]
+
+
+def test_weights_that_cannot_be_shared_out_are_told(checkpoint: Any) -> None:
+    plugin = SimpleNamespace(
+        transformer_cls_names_to_wrap=["BertLayer"], cpu_ram_efficient_loading=False, activation_checkpointing=False
+    )
+    accelerator = SimpleNamespace(state=SimpleNamespace(fsdp_plugin=plugin))
+    with pytest.raises(
+        ConfigError, match=r"BertForMaskedLM that lie inside one another share weights.*Leave train.fsdp"
+    ):
+        share_out_together(AutoModelForMaskedLM.from_pretrained(checkpoint("bert")), accelerator)
+    plugin.cpu_ram_efficient_loading = True
+    with pytest.raises(ConfigError, match="cpu_ram_efficient_loading cannot be had of T5For"):
+        share_out_together(AutoModelForSeq2SeqLM.from_pretrained(checkpoint("t5")), accelerator)
 
 
 @pytest.mark.parametrize("by", ["config", "launcher"])

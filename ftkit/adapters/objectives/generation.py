@@ -161,7 +161,8 @@ class GenerationObjective(ObjectiveBase):
     def _written(self, model: Any, inputs: Tensors, config: Any, *, streamer: Any = None) -> Tensors:
         import torch
 
-        written_BT = model.generate(**inputs, generation_config=config, streamer=streamer)
+        # Ranks write unequal numbers of texts, each by itself: the weights of a sharded model are gathered meanwhile.
+        written_BT = model.generate(**inputs, generation_config=config, streamer=streamer, synced_gpus=False)
         written_BT = written_BT[:, self._num_given(inputs) :]
         ends = torch.as_tensor(config.eos_token_id, device=written_BT.device).reshape(-1)
         return {"predictions": written_BT, "cut_off": ~torch.isin(written_BT, ends).any(dim=1)}

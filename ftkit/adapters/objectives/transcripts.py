@@ -77,7 +77,8 @@ class TranscriptGeneration(GenerationObjective):
         """Writes transcripts; Whisper's `generate` leaves out what it was told, and the end of the longest."""
         import torch
 
-        written_BT: torch.Tensor = model.generate(**inputs, generation_config=config)
+        # Each rank writes by itself, see GenerationObjective.
+        written_BT: torch.Tensor = model.generate(**inputs, generation_config=config, synced_gpus=False)
         written_BT = written_BT[:, int(self.preprocessor.prompt.is_returned) :]
         over = [*torch.as_tensor(config.eos_token_id).reshape(-1).tolist(), config.pad_token_id]
         ended_B = torch.isin(written_BT, torch.as_tensor(over, device=written_BT.device)).any(dim=1)
