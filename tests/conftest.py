@@ -137,6 +137,29 @@ def command(
     return call
 
 
+@pytest.fixture
+def code_is_copied_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keeps the copies that transformers and evaluate make of code, and imported modules, out of other tests."""
+    import evaluate
+    from transformers import dynamic_module_utils
+    from transformers.utils import hub
+
+    modules = tmp_path / "modules"
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(modules))
+    monkeypatch.setattr(hub, "HF_MODULES_CACHE", str(modules))
+    monkeypatch.setattr(evaluate.config, "HF_MODULES_CACHE", modules)
+    monkeypatch.setattr(evaluate.config, "HF_METRICS_CACHE", tmp_path / "metrics")
+    monkeypatch.setattr(evaluate.config, "HF_EVALUATE_OFFLINE", True)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    copied = ("transformers_modules", "evaluate_modules", "evil", "ftkit_task_evil", "ftkit_metrics_own")
+    for name in [name for name in sys.modules if name.split(".")[0] in copied]:
+        monkeypatch.delitem(sys.modules, name)
+    before = set(sys.modules)
+    yield
+    for name in [name for name in set(sys.modules) - before if name.split(".")[0] in copied]:
+        del sys.modules[name]
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real datasets: FTKIT_TEST_DATA, or shared/data beside the repository."""

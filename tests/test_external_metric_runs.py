@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import evaluate
 import pytest
 import yaml
 
 import ftkit
 import runs
+
+pytestmark = pytest.mark.usefixtures("code_is_copied_elsewhere")
 
 Command = Callable[..., tuple[int, str, str]]
 Checkpoint = Callable[[str], Path]
@@ -45,18 +45,6 @@ KINDS: dict[str, tuple[Callable[..., dict[str, Any]], str, tuple[str, str, str],
     "token-classification": (runs.tagging_config, "bert", (TEXTS, TEXTS, "references"), "tags"),
     "translation": (runs.translation_config, "marian", (TEXT, TEXTS, "[row[0] for row in references]"), "prediction"),
 }
-
-
-@pytest.fixture(autouse=True)
-def evaluate_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keeps evaluate's copies of modules out of the home folder, and of other tests."""
-    monkeypatch.setattr(evaluate.config, "HF_MODULES_CACHE", tmp_path / "modules")
-    monkeypatch.setattr(evaluate.config, "HF_METRICS_CACHE", tmp_path / "metrics")
-    monkeypatch.setattr(evaluate.config, "HF_EVALUATE_OFFLINE", True)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield
-    for name in [name for name in sys.modules if name.split(".")[0] in ("evaluate_modules", "ftkit_metrics_own")]:
-        del sys.modules[name]
 
 
 def config_with(kind: str, folder: Path, checkpoint: Checkpoint, **overrides: Any) -> dict[str, Any]:

@@ -149,6 +149,7 @@ class Longest(evaluate.Metric):
 """
 
 
+@pytest.mark.usefixtures("code_is_copied_elsewhere")
 def test_a_metric_of_ones_own(checkpoint, tmp_path):
     (tmp_path / "largest.py").write_text(METRIC)
     config = run_config(tmp_path, checkpoint("bert"))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,27 +14,6 @@ from untrusted import change_yaml
 
 Checkpoint = Callable[[str], Path]
 LABELS = ("card", "food", "sport", "weather")
-
-
-@pytest.fixture
-def code_is_copied_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keeps the copies that transformers and evaluate make of code, and imported modules, out of other tests."""
-    import evaluate
-    from transformers import dynamic_module_utils
-    from transformers.utils import hub
-
-    modules = tmp_path / "modules"
-    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(modules))
-    monkeypatch.setattr(hub, "HF_MODULES_CACHE", str(modules))
-    monkeypatch.setattr(evaluate.config, "HF_MODULES_CACHE", modules)
-    monkeypatch.setattr(evaluate.config, "HF_METRICS_CACHE", tmp_path / "metrics")
-    monkeypatch.setattr(evaluate.config, "HF_EVALUATE_OFFLINE", True)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
-    yield
-    strange = ("transformers_modules", "evaluate_modules", "evil", "ftkit_task_evil")
-    for name in [name for name in set(sys.modules) - before if name.split(".")[0] in strange]:
-        del sys.modules[name]
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import evaluate
@@ -15,6 +14,8 @@ from ftkit.metrics.external import plain
 from ftkit.metrics.scorer import Scorer, make_scorer
 from ftkit.metrics.table import GROUPS
 from ftkit.types import LabelSpace
+
+pytestmark = pytest.mark.usefixtures("code_is_copied_elsewhere")
 
 LABELS = LabelSpace(("a", "b", "c"))
 MULTI = LabelSpace(("a", "b", "c"), "multi_label_classification")
@@ -45,20 +46,6 @@ WriteModule = Callable[..., str]
 
 def scorer_of(names: Sequence[str], labels: LabelSpace) -> Scorer:
     return make_scorer(names, GROUPS[labels.problem_type], labels=labels)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def evaluate_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keeps evaluate's copies of modules out of the home folder."""
-    folder = tmp_path_factory.mktemp("evaluate")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate.config, "HF_MODULES_CACHE", folder / "modules")
-        patch.setattr(evaluate.config, "HF_METRICS_CACHE", folder / "metrics")
-        patch.setattr(evaluate.config, "HF_EVALUATE_OFFLINE", True)
-        patch.setattr(sys, "path", list(sys.path))
-        yield
-    for name in [name for name in sys.modules if name.split(".")[0] == "evaluate_modules"]:
-        del sys.modules[name]
 
 
 @pytest.fixture
