@@ -22,7 +22,7 @@ FAMILY_NAMES = ("encoder", "decoder", "encoder-decoder", "dual-encoder")
 OWNERS_OF_NAMES = ("kinds", "models")
 
 ONE_MODALITY = ("input_ids", "attention_mask", "tokenizer", "pixel_values", "input_values", "input_features")
-SERVES_ALL = ("engine", "runs", "run.py")
+SERVES_ALL = ("engine", "runs", "run.py", "run_phases.py")
 
 
 def test_no_module_needs_itself() -> None:
