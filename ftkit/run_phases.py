@@ -19,8 +19,7 @@ from ftkit.engine.freed_memory import release_memory
 from ftkit.engine.interruption import Interruption
 from ftkit.engine.trackers import TrackerCallback, Trackers
 from ftkit.models.fingerprint import weights_fingerprint
-from ftkit.report.files import write_report
-from ftkit.report.gathered import report_content
+from ftkit.report import files, gathered
 from ftkit.report.summary import shown_example
 from ftkit.runs import baselines, proof, results, saving, steps
 from ftkit.runs.checked_run import CheckedRun
@@ -208,9 +207,9 @@ class RunPhases:
         atomic_write_text(staging / CONFIG_FILE, resolved.to_yaml())
         found["saved_megabytes"] = saving.saved_megabytes(staging)
         found["proof"] = self._prove(staging, resolved)
-        content = report_content(run, self.trained, adapter, self.evaluated, found, self.warnings)
+        content = gathered.report_content(run, self.trained, adapter, self.evaluated, found, self.warnings)
         directory.check_is_there()
-        self.example = shown_example(write_report(staging, content).card)
+        self.example = shown_example(files.write_report(staging, content).card)
         with self.interruption.completing():
             directory.publish(found)
             try:
