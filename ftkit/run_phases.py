@@ -17,11 +17,13 @@ from ftkit.data.files import atomic_write_text
 from ftkit.engine import evaluation, precision, training
 from ftkit.engine.freed_memory import release_memory
 from ftkit.engine.interruption import Interruption
+from ftkit.engine.step_plan import data_seed
 from ftkit.engine.trackers import TrackerCallback, Trackers
 from ftkit.models.fingerprint import weights_fingerprint
 from ftkit.report import files, gathered
 from ftkit.report.summary import shown_example
 from ftkit.runs import baselines, proof, results, saving, steps
+from ftkit.runs.augmented_rows import augmented_rows
 from ftkit.runs.checked_run import CheckedRun
 from ftkit.runs.trained_adapter import base_facts
 from ftkit.runs.training_data import indexed_data, open_stream
@@ -207,7 +209,10 @@ class RunPhases:
         atomic_write_text(staging / CONFIG_FILE, resolved.to_yaml())
         found["saved_megabytes"] = saving.saved_megabytes(staging)
         found["proof"] = self._prove(staging, resolved)
-        content = gathered.report_content(run, self.trained, adapter, self.evaluated, found, self.warnings)
+        augmented = augmented_rows(
+            adapter.preprocessor, run.splits["train"], self.rows, seed=data_seed(self.arguments)
+        )
+        content = gathered.report_content(run, self.trained, adapter, self.evaluated, found, self.warnings, augmented)
         directory.check_is_there()
         self.example = shown_example(files.write_report(staging, content).card)
         with self.interruption.completing():
