@@ -158,12 +158,11 @@ class RunPhases:
         for warning in self.course:
             warn(warning)
 
-    def _validate(self) -> dict[str, Any]:
-        quick, split = self.adapter.for_validation(), self.run.splits["validation"]
-        with precision.full_precision(self.model):
-            found = self.to_score["validation"]
-            scorer = self.run.scorer
-            return evaluation.evaluate(self.model, quick, split, found, scorer, self.limits, to_be_read=False).metrics
+    def _validate(self, model: Any) -> dict[str, Any]:
+        quick, split, found = self.adapter.for_validation(), self.run.splits["validation"], self.to_score["validation"]
+        with precision.full_precision(model):
+            scored = evaluation.evaluate(model, quick, split, found, self.run.scorer, self.limits, to_be_read=False)
+        return scored.metrics
 
     def score(self) -> None:
         """Scores every split but the training's, and gathers all numbers of the run."""
