@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import tiny
+from chats import make_talks
+from ftkit.adapters.preprocessors.chat_templates import TEMPLATES
 from ftkit.adapters.task_adapter import TaskAdapter
+from ftkit.data.similarity import SimilarityExample
+from ftkit.kinds.candidates import ONE_SCORE
 from ftkit.kinds.table import find_kind
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.spec import ModelSpec
 from ftkit.tag_schemes import tag_names
-from ftkit.types import LabelSpace, Split, TextToTextExample, TokenExample, natural_sort
+from ftkit.types import CandidatesExample, LabelSpace, Split, TextToTextExample, TokenExample, natural_sort
+from questions import QUESTIONS, make_questions
 
 EXAMPLES = tiny.EXAMPLES[::4]
 """Four texts of four topics, of different lengths."""
@@ -26,6 +31,26 @@ OPTIONS: dict[str, Mapping[str, Any]] = {
     "llama": {"prompt_template": "{source} is"},
 }
 """What a checkpoint needs to translate."""
+
+OPTIONS_OF_KIND: dict[str, Mapping[str, Any]] = {
+    "text-generation": {"form": "conversation", "chat_template": TEMPLATES["plain"]}
+}
+
+MORE_EXAMPLES: dict[str, list[Any]] = {
+    "question-answering": make_questions(QUESTIONS[:3]),
+    "fill-mask": list(tiny.make_split(*zip(*EXAMPLES, strict=True)).examples),
+    "text-generation": make_talks()[:3],
+    "text-ranking": [
+        CandidatesExample(0, "rain", ("cold wind and rain", "who stolen my card today"), relevances=(1, 0)),
+        CandidatesExample(1, "salt", ("our team won", "my card", "too much salt"), relevances=(0, 0, 1)),
+    ],
+    "sentence-similarity": [
+        SimilarityExample(0, "the cold rain", "cold wind and rain", score=1.0),
+        SimilarityExample(1, "the cold rain", "my card", score=0.1),
+        SimilarityExample(2, "my card", "who stolen my card today", score=0.9),
+    ],
+}
+"""Kind -> a few labelled examples, beside those of texts, words and pairs."""
 
 DECODERS = {"bert2bert": "bert", "bert2gpt": "gpt2"}
 """Two checkpoints joined: BERT reads, this one writes."""
@@ -51,7 +76,7 @@ def make_adapter(
     folder = str(checkpoint("bert" if joined else name))
     decoder = str(checkpoint(joined)) if joined else None
     spec = inspect_checkpoint(ModelSpec(checkpoint=folder, decoder=decoder, add_tokens=add_tokens or None))
-    options = {**(OPTIONS.get(name, {}) if kind == "translation" else {}), **options}
+    options = {**(OPTIONS.get(name, {}) if kind == "translation" else OPTIONS_OF_KIND.get(kind, {})), **options}
     return find_kind(kind).task_adapter(spec).make(spec, labels(kind), max_length=max_length, options=options)
 
 
@@ -61,7 +86,9 @@ def peft_task(kind: str, adapter: TaskAdapter) -> str | None:
 
 
 def labels(kind: str) -> LabelSpace | None:
-    """Returns the labels of the examples; none where texts are written."""
+    """Returns the labels of the examples; none where nothing is chosen from labels."""
+    if kind == "text-ranking":
+        return ONE_SCORE
     if kind == "text-classification":
         return LabelSpace(tuple(natural_sort({label for _, label in EXAMPLES})))
     return LabelSpace(tag_names(("what", "who"), "IOB2")) if kind == "token-classification" else None
@@ -77,5 +104,7 @@ def make_split(kind: str) -> Split:
             for row, (words, tags) in enumerate(TAGGED)
         ]
         return Split("train", "examples.conll", rows)
+    if kind in MORE_EXAMPLES:
+        return Split("train", "examples.jsonl", MORE_EXAMPLES[kind])
     pairs = [(text, " ".join(reversed(text.lower().split()))) for text, _ in EXAMPLES]
     return Split("train", "pairs.tsv", [TextToTextExample(row, *pair, line=row + 1) for row, pair in enumerate(pairs)])
