@@ -247,7 +247,9 @@ def test_a_run_with_lora_on_triplets_is_merged(checkpoint: Callable[[str], Path]
         {"anchor": "the cup", "positive": "our team won the cup", "negative": "cold rain"},
         {"anchor": RAIN, "positive": "will the rain stop", "negative": "salt"},
     ]
-    result = ftkit.train(config_of(tmp_path, checkpoint("llama"), rows, tuner={"method": "lora", "rank": 2}))
+    config = config_of(tmp_path, checkpoint("llama"), rows, tuner={"method": "lora", "rank": 2})
+    config["data"]["pooling"] = "last"  # what sentence-transformers takes for a decoder that says nothing
+    result = ftkit.train(config)
     found = result.metrics
     assert {"test_mrr@10", "test_accuracy@1", "test_triplet_accuracy", "test_baseline_tf_idf"} <= found.keys()
     merged = tmp_path / "merged"
@@ -258,6 +260,10 @@ def test_a_run_with_lora_on_triplets_is_merged(checkpoint: Callable[[str], Path]
     from sentence_transformers import SentenceTransformer
 
     np.testing.assert_allclose(SentenceTransformer(str(merged), device="cpu").encode([RAIN])[0], one, atol=1e-4)
+    opened = SentenceTransformer(str(checkpoint("llama")), device="cpu")
+    opened.tokenizer.pad_token = opened.tokenizer.eos_token  # the tiny checkpoint names none
+    opened.load_adapter(str(result.output_dir))
+    np.testing.assert_allclose(opened.encode([RAIN])[0], one, atol=1e-5)
 
 
 def test_a_batch_of_one_row_has_nothing_to_compare(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
