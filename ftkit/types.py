@@ -36,7 +36,7 @@ class Row:
 
     Attributes:
         values: column name -> cell. CSV and TSV cells are always `str`; JSON and parquet keep their types.
-        line: 1-based line of the file where the row begins (for parquet and Hub data: 1-based row number).
+        line: 1-based line of the file where the row begins; of parquet, JSON on one line and Hub data the row number.
     """
 
     values: Mapping[str, Any]

@@ -44,6 +44,12 @@ def test_object_with_data(path: Path, content: str) -> None:
     assert [row.values for row in table(path, content).rows] == [{"a": 1}]
 
 
+def test_rows_on_one_line_have_their_numbers(path: Path) -> None:
+    assert [row.line for row in table(path, '[{"a": 1}, {"a": 2}, {"a": 3}]').rows] == [1, 2, 3]
+    assert [row.line for row in table(path, '\n{"data": [{"a": 1}, {"a": 2}]}').rows] == [1, 2]
+    assert [row.line for row in table(path, '\n[{"a": 1}]').rows] == [2]
+
+
 def test_bad_json_names_line_and_column(path: Path) -> None:
     assert f"{path}, line 3, column 3: not valid JSON: Expecting ','" in failure(path, '[\n {"a": 1}\n  {"a": 2}]')
     assert "line 2, column 1" in failure(path, '[{"a": 1},\n')

@@ -26,7 +26,8 @@ def read(path: Path, options: ReadOptions) -> Table:
     """Reads a JSON document that is a list of objects, or an object with such a list under `data`.
 
     The whole text is held in memory (JSON lines is the format to stream); rows are parsed as they are
-    asked for. The columns are the keys of the first row.
+    asked for. The columns are the keys of the first row. `Row.line` is the line where an object
+    begins, and the 1-based row number where they share one line.
 
     Raises:
         DataError: not valid JSON (with line and column), no list of objects, NaN or Infinity, a repeated
@@ -51,13 +52,24 @@ def _rows(path: Path, options: ReadOptions) -> Iterator[Row]:
         return
     scanner = _Scanner(document)
     try:
-        yield from scanner.rows()
+        yield from _numbered(scanner.rows())
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}.\n{_fix(error)}"
         ) from None
     except RefusedJson as error:
         raise DataError(f"{path}, line {scanner.line()}: {error}.") from None
+
+
+def _numbered(rows: Iterator[Row]) -> Iterator[Row]:
+    """Yields rows with their lines; where the second begins in the line of the first, with their numbers from 1.
+
+    Of a document that is one line, as most programs write it, the line would say nothing.
+    """
+    first = list(itertools.islice(rows, 2))
+    is_one_line = len(first) == 2 and first[0].line == first[1].line
+    for number, row in enumerate(itertools.chain(first, rows), start=1):
+        yield Row(row.values, number) if is_one_line else row
 
 
 def _fix(error: json.JSONDecodeError) -> str:
