@@ -5,8 +5,9 @@ A message says what was got, where, what was expected and the likely fix. `asser
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class FtkitError(Exception):
@@ -71,6 +72,19 @@ class ConfigError(UserError):
 
 class DataError(UserError):
     """A data file, row or label is wrong."""
+
+
+class RowError(DataError):
+    """A row cannot be brought into the form that a model reads; which file it stands in is for the caller to say."""
+
+
+@contextlib.contextmanager
+def source_told(source: str) -> Iterator[None]:
+    """Says of a row that cannot be encoded in which file it stands: `chats.jsonl, line 7 (id 6): ...`."""
+    try:
+        yield
+    except RowError as error:
+        raise DataError(f"{source}, {error}") from None
 
 
 class NothingFits(DataError):

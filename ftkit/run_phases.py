@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftkit.adapters import encoding
 from ftkit.config.files import CONFIG_FILE
 from ftkit.config.run_config import RunConfig
 from ftkit.console import note, warn
@@ -25,6 +24,7 @@ from ftkit.report.summary import shown_example
 from ftkit.runs import baselines, proof, results, saving, steps
 from ftkit.runs.augmented_rows import augmented_rows
 from ftkit.runs.checked_run import CheckedRun
+from ftkit.runs.encoded_splits import encode_splits
 from ftkit.runs.trained_adapter import base_facts
 from ftkit.runs.training_data import indexed_data, open_stream
 from ftkit.speedups import memory, startup
@@ -52,15 +52,9 @@ class RunPhases:
         self.arguments, self.adapter = steps.start(run)
         self.process = self.arguments.distributed_state
         self.warnings = [*run.warnings, *steps.check_examples(run, self.adapter)]
-        preprocessor = self.adapter.preprocessor
-        preprocessor.fit(run.splits["train"].examples)
-        self.rows = encoding.encode_to_train(preprocessor, run.splits["train"].examples)
+        self.adapter.preprocessor.fit(run.splits["train"].examples)
+        self.rows, self.to_score = encode_splits(run, self.adapter)
         steps.check_steps(run, self.arguments, self.adapter, self.rows)
-        self.to_score = {
-            name: encoding.encode_to_score(preprocessor, split.examples, all_predicted=run.scorer.reads_predictions)
-            for name, split in run.splits.items()
-            if name != "train"
-        }
         self.encoded = {"train": self.rows, **{name: split.told for name, split in self.to_score.items()}}
 
     def build(self) -> None:

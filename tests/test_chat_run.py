@@ -162,6 +162,29 @@ def test_check_shows_what_is_learnt(checkpoint: Checkpoint, command: Command, tm
     assert ", 3 of them learnt" in out
 
 
+def test_check_finds_a_row_that_the_template_cannot_write(
+    checkpoint: Checkpoint, command: Command, tmp_path: Path
+) -> None:
+    """Also one that is none of the longest, of which check encodes more than of others."""
+    config = run_config(tmp_path, checkpoint("llama"))
+    rows = [json.loads(line) for line in Path(config["data"]["train"]).read_text().splitlines()] * 3
+    said = rows[1]["messages"]
+    rows.insert(
+        1,
+        {
+            "messages": [said[0], {**said[1], "content": "no"}],
+            "tools": [{"type": "function", "function": {"name": "f"}}],
+        },
+    )
+    (tmp_path / "tools.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config["data"]["test"] = str(tmp_path / "tools.jsonl")
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    code, _, told = command("check", tmp_path / "config.yaml")
+    assert code == 2
+    assert f"error: {tmp_path / 'tools.jsonl'}, line 2 (id 1): the chat template of " in told
+    assert "Fix: data.chat_template: chatml, which has" in told
+
+
 def test_packing_trains_on_the_same_tokens(checkpoint: Checkpoint, tmp_path: Path) -> None:
     config = run_config(tmp_path, checkpoint("llama"), **{"data.packing": True, "data.test": None})
     config["train"] = {"max_steps": 2, "learning_rate": 1e-2, "use_cpu": True}

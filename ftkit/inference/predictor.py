@@ -18,7 +18,7 @@ from ftkit.data.predicted_files import with_values
 from ftkit.data.readers import fingerprint, open_table
 from ftkit.data.row_cells import check_cells
 from ftkit.data.spec import Source
-from ftkit.errors import ConfigError, DataError, name_list
+from ftkit.errors import ConfigError, DataError, name_list, source_told
 from ftkit.inference.choices import Choices
 from ftkit.inference.input_rows import INPUTS, InputRows, OnBadRow, Window, check_is_list, check_on_bad_row, made
 from ftkit.inference.opening import Tasks, named_base, open_model
@@ -257,7 +257,8 @@ class Predictor:
         self.kind.check_scores({split.name: split}, scorer, problems)
         problems.raise_if_any()
         reads = scorer.reads_predictions
-        rows = encode_to_score(self.adapter.preprocessor, split.examples, all_predicted=reads)
+        with source_told(split.source):
+            rows = encode_to_score(self.adapter.preprocessor, split.examples, all_predicted=reads)
         rows = with_reference(Opened(self.folder, self.config, self.kind, self.adapter, self.model), rows, self.limits)
         with progress(f"scoring {split.source}", len(split)) as advance:
             outcome = evaluate(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import heapq
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,11 +25,10 @@ from ftkit.engine.loss_course import loss_warning
 from ftkit.engine.step_plan import check_has_others, plan_steps
 from ftkit.engine.trackers import IDS_FILE, Trackers, base_name, flat_config
 from ftkit.engine.training import Trained
-from ftkit.errors import ConfigError, NothingFits
+from ftkit.errors import ConfigError
 from ftkit.machine_faults import check_room
 from ftkit.metrics.simple_methods import BASELINE, UNTRAINED
 from ftkit.models.loading import LoadedModel
-from ftkit.runs import results
 from ftkit.runs.baselines import baseline_scores
 from ftkit.runs.checked_run import CheckedRun
 from ftkit.runs.directory import RunDirectory
@@ -40,10 +38,6 @@ from ftkit.runs.loading import PEFT_PREFIXES
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
-
-
-MOST_COUNTED = 10_000_000  # characters of a split whose tokens are counted before a run: a few seconds
-NUM_LONGEST = 8  # enough to meet what only a long text shows, such as a prompt with no room left
 
 
 def start(run: CheckedRun) -> tuple[TrainingArguments, TaskAdapter]:
@@ -140,39 +134,6 @@ def check_tuned_layers(run: CheckedRun) -> None:
     model = model_without_weights(run.task_adapter_spec.auto_class, run.spec)
     if model is not None:
         check_layers(model, tuner)
-
-
-def encode_longest(run: CheckedRun, adapter: TaskAdapter) -> None:
-    """Encodes the longest examples of each split, as far as their size tells.
-
-    Raises:
-        UserError: as when all are encoded.
-    """
-    longest = {
-        name: heapq.nlargest(NUM_LONGEST, split.examples, key=lambda example: example.size)
-        for name, split in run.splits.items()
-    }
-    adapter.preprocessor.fit(longest["train"])
-    for name, examples in longest.items():
-        try:
-            adapter.preprocessor.encode(examples, targets=True)
-        except NothingFits:  # of these; of shorter ones something may
-            adapter.preprocessor.encode(run.splits[name].examples, targets=True)
-
-
-def count_rows(run: CheckedRun, adapter: TaskAdapter) -> dict[str, str]:
-    """Returns split -> what is counted of its rows, in words; of splits that are encoded within seconds."""
-    preprocessor = adapter.preprocessor
-    told: dict[str, str] = {}
-    for name, split in run.splits.items():
-        if not preprocessor.counts or sum(example.size for example in split.examples) > MOST_COUNTED:
-            continue
-        if name == "train":
-            rows = preprocessor.encode(split.examples, targets=True)
-        else:
-            rows = preprocessor.encode_to_score(split.examples, all_predicted=False).told
-        told |= results.counted({name: split}, {name: rows}, preprocessor)
-    return told
 
 
 def built_model(run: CheckedRun, adapter: TaskAdapter) -> LoadedModel:

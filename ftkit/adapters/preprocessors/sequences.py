@@ -11,7 +11,7 @@ from ftkit.adapters.preprocessors.learnt_rows import CONVERSATION, TURN, Ids, Le
 from ftkit.adapters.preprocessors.text_sequences import check_has_offsets, size_of
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, in_chunks
 from ftkit.data.conversations import LEADS, ConversationExample, Message, answer_turn, user_turn
-from ftkit.errors import ConfigError, DataError
+from ftkit.errors import ConfigError, DataError, RowError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -218,4 +218,4 @@ def _in_row(example: ConversationExample) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(f"line {example.line} (id {example.id}): {error}") from None
+        raise RowError(f"line {example.line} (id {example.id}): {error}") from None
