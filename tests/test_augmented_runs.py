@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 import ftkit
+import tiny
 import tiny_audio
 import tiny_boxes
 import tiny_images
@@ -26,6 +28,7 @@ from ftkit.engine.step_plan import MicroBatchSampler, StepPlan
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
 from ftkit.runs.augmented_rows import NUM_EPOCHS, NUM_ROWS
 from ftkit.runs.checked_run import check_run
+from runs import write_csv
 
 IMAGES = {"horizontal_flip": True, "rotate": {"degrees": 30}, "resized_crop": True, "color_jitter": True, "blur": True}
 SOUNDS = {"speed": {"factor": [0.8, 1.25]}, "shift": True, "noise": True}
@@ -64,18 +67,38 @@ def speech(folder: Path) -> dict[str, Any]:
     return {"task": "automatic-speech-recognition", "model": checkpoint, "data": data}
 
 
+def texts(folder: Path) -> dict[str, Any]:
+    rows = [(f"a {('good', 'poor')[n % 2]} film with plain words {n}", ("good", "poor")[n % 2]) for n in range(12)]
+    checkpoint = tiny.make_checkpoint("roberta", folder / "model")
+    augment = {"word_dropout": {"share": 0.3}, "typos": {"share": 0.3}, "case": True}
+    columns = {"label": "topic"}
+    data = {"train": write_csv(folder / "rows.csv", rows), "columns": columns, "augment": augment}
+    return {"task": "text-classification", "model": checkpoint, "data": data}
+
+
+def words(folder: Path) -> dict[str, Any]:
+    sentence = "Anna B-PER\nmet O\nBerta B-PER\nyesterday O\nevening O\n"
+    (folder / "rows.conll").write_text("\n".join(sentence.replace("Anna", f"Anna{n}") for n in range(12)))
+    checkpoint = tiny.make_checkpoint("roberta", folder / "model")
+    data = {"train": folder / "rows.conll", "augment": {"typos": {"share": 0.5}, "case": True}}
+    return {"task": "token-classification", "model": checkpoint, "data": data}
+
+
 KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "images": images,
     "masks": masks,
     "boxes": boxes,
-    "recordings": recordings,
     "speech": speech,
+    "texts": texts,
+    "images": images,
+    "recordings": recordings,
+    "words": words,
 }
+TRAINED = list(KINDS)[:4]
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return KINDS[request.param](tmp_path_factory.mktemp(request.param))
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Any]]:
+    return functools.cache(lambda name: KINDS[name](tmp_path_factory.mktemp(name)))
 
 
 def config(made: dict[str, Any], folder: Path, **train: Any) -> dict[str, Any]:
@@ -109,9 +132,11 @@ def weights(run: ftkit.RunResult) -> dict[str, torch.Tensor]:
     return load_file(run.output_dir / "model.safetensors")
 
 
+@pytest.mark.parametrize("name", TRAINED)
 def test_resumed_with_loader_workers_it_sees_the_same_and_only_training_changes_rows(
-    made: dict[str, Any], tmp_path: Path, draws: list[Any]
+    name: str, make: Callable[[str], dict[str, Any]], tmp_path: Path, draws: list[Any]
 ) -> None:
+    made = make(name)
     whole = ftkit.train(config(made, tmp_path / "whole"))
     shown = min(NUM_ROWS, whole.metrics["train_samples"]) * NUM_EPOCHS
     assert len(draws) == whole.metrics["train_samples"] * EPOCHS + shown
@@ -149,9 +174,11 @@ def digest(part: Any, place: int) -> bytes:
     return values.numpy().tobytes()
 
 
+@pytest.mark.parametrize("name", KINDS)
 def test_a_row_is_changed_alike_on_any_number_of_ranks_and_another_way_in_each_epoch(
-    made: dict[str, Any], tmp_path: Path
+    name: str, make: Callable[[str], dict[str, Any]], tmp_path: Path
 ) -> None:
+    made = make(name)
     run = check_run(load_config(config(made, tmp_path)))
     preprocessor, examples = run.make_task_adapter().preprocessor, run.splits["train"].examples
     preprocessor.fit(examples)

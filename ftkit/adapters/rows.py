@@ -31,6 +31,24 @@ class Packs(NamedTuple):
     num_examples: int
 
 
+SOURCE = "source"
+"""The column of training rows that says what they are changed from; see `Source`."""
+
+
+class Source(NamedTuple):
+    """What a training row was made from, and may be made from anew, changed.
+
+    Attributes:
+        example: that the row holds something of.
+        place: the row's place among those of the example.
+        most: positions that it may take.
+    """
+
+    example: Any
+    place: int
+    most: int
+
+
 @dataclass(frozen=True)
 class Encoded:
     """Examples as rows, in their order.
@@ -43,6 +61,7 @@ class Encoded:
         cut: what was cut off -> the number of examples that lost some of it; see `Preprocessor.cut_meanings`.
         packs: where rows hold several examples each, which; only to be trained on.
         counts: what is counted of all examples, by name, such as tokens; see `Preprocessor.counted`.
+        sources: the examples, where training makes its rows from them anew; see `Preprocessor.to_train`.
     """
 
     rows: Any
@@ -51,6 +70,7 @@ class Encoded:
     cut: Mapping[str, int] = field(default_factory=dict)
     packs: Packs | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+    sources: Sequence[Any] | None = None
 
     def __len__(self) -> int:
         """Number of examples."""
@@ -65,6 +85,19 @@ class Encoded:
         if self.first_rows is None:
             return [row]
         return [int(np.searchsorted(self.first_rows, row, side="right")) - 1]
+
+    def rows_to_train(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Returns some of the rows, with what they are changed from, where training changes them."""
+        found: list[dict[str, Any]] = self.rows.__getitems__(list(rows))
+        if self.sources is None:
+            return found
+        return [{**one, SOURCE: self._source(row)} for row, one in zip(rows, found, strict=True)]
+
+    def _source(self, row: int) -> Source:
+        assert self.sources is not None
+        (example,) = self.examples_of(row)
+        first = row if self.first_rows is None else int(self.first_rows[example])
+        return Source(self.sources[example], row - first, int(self.costs[row]))
 
     @property
     def num_rows(self) -> int:

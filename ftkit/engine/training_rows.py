@@ -33,7 +33,7 @@ class TrainingRows(torch.utils.data.Dataset[Any]):
         return self.encoded.num_rows
 
     def __getitems__(self, wanted: list[RowOfEpoch]) -> list[tuple[RowOfEpoch, dict[str, Any]]]:
-        rows = self.encoded.rows.__getitems__([one.row for one in wanted])
+        rows = self.encoded.rows_to_train([one.row for one in wanted])
         return list(zip(wanted, rows, strict=True))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import Field
 
+from ftkit.adapters.augmentation.operation import options_of
+from ftkit.adapters.augmentation.texts import TextAugment
 from ftkit.data.cells import WrongCell, shown
 from ftkit.data.check import Problems, Wording
 from ftkit.data.choices import ANSWER_FORMS, AnswerForm, Choices, answer_of, choices_of, position_of
@@ -31,6 +33,8 @@ _OPTIONS = {"cut_side": "left"}  # where a tokenizer joins texts: a passage lose
 
 class MultipleChoiceData(TextDataSpec):
     """The `data` section of multiple choice."""
+
+    augment: TextAugment | None = Field(None, description="Random changes of training texts. None unless set.")
 
     answer_form: AnswerForm | None = Field(
         None,
@@ -230,7 +234,7 @@ def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: A
 
 def adapter_options(train: Split, labels: Any, data: MultipleChoiceData, settings: Settings) -> dict[str, Any]:
     """Returns what the adapter is made with."""
-    return dict(_OPTIONS)
+    return {**_OPTIONS, "augment": options_of(data.augment)}
 
 
 KIND = Kind(

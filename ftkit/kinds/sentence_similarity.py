@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from ftkit.adapters.augmentation.operation import options_of
+from ftkit.adapters.augmentation.texts import TextAugment
 from ftkit.adapters.objectives.similarity import SCALE, SimilarityLoss
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.console import note
@@ -46,6 +48,8 @@ _TEXT_ROLES = ("text", "text_pair")
 
 class SentenceSimilarityData(TextDataSpec):
     """The `data` section of sentence similarity."""
+
+    augment: TextAugment | None = Field(None, description="Random changes of training texts. None unless set.")
 
     format: SimilarityForm | None = Field(
         None,
@@ -365,6 +369,7 @@ def adapter_options(train: Split, labels: Any, data: SentenceSimilarityData, set
         "pooling": data.pooling,
         "normalize": data.normalize,
         "prompts": data.prompts,
+        "augment": options_of(data.augment),
     }
     return {name: value for name, value in options.items() if value is not None}
 

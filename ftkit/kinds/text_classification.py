@@ -7,6 +7,10 @@ from dataclasses import replace
 from math import ceil
 from typing import Any
 
+from pydantic import Field
+
+from ftkit.adapters.augmentation.operation import options_of
+from ftkit.adapters.augmentation.texts import TextAugment
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.annotations import unfold_annotations
 from ftkit.data.check import Problems, check_splits, check_texts
@@ -14,11 +18,11 @@ from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import TextDataSpec
 from ftkit.errors import DataError
-from ftkit.kinds.kind import Kind, Role
+from ftkit.kinds import labelled
+from ftkit.kinds.kind import Kind, Role, Settings
 from ftkit.kinds.label_settings import saved_labels
 from ftkit.kinds.labelled import (
     LabelledData,
-    adapter_options,
     blocks,
     check_columns,
     check_known_labels,
@@ -38,6 +42,8 @@ from ftkit.types import LabelSpace, Split, TextExample
 
 class TextClassificationData(LabelledData, TextDataSpec):
     """The `data` section of text classification."""
+
+    augment: TextAugment | None = Field(None, description="Random changes of training texts. None unless set.")
 
 
 def read_examples(
@@ -103,6 +109,13 @@ def check_inputs(split: Split, problems: Problems) -> None:
 
 
 # --- the kind -----------------------------------------------------------------------------------------------
+
+
+def adapter_options(
+    train: Split, labels: LabelSpace, data: TextClassificationData, settings: Settings
+) -> dict[str, Any]:
+    """Returns what the adapter is made with: a weight per label, the smoothing, and the changes of texts."""
+    return {**labelled.adapter_options(train, labels, data, settings), "augment": options_of(data.augment)}
 
 
 def probe(position: int) -> TextExample:

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import Field
 
+from ftkit.adapters.augmentation.operation import options_of
+from ftkit.adapters.augmentation.texts import TextAugment
 from ftkit.data.cells import WrongCell, describe, list_of, plain, shown, text_of
 from ftkit.data.check import Problems, Wording
 from ftkit.data.readers import Table
@@ -30,6 +32,8 @@ DOCUMENTS = Joined("document", "query", "data.query_column", "give every query a
 
 class TextRankingData(TextDataSpec):
     """The `data` section of text ranking."""
+
+    augment: TextAugment | None = Field(None, description="Random changes of training texts. None unless set.")
 
     query_column: Column | None = Field(
         None,
@@ -207,7 +211,7 @@ def baselines(train: Split | None, split: Split) -> dict[str, Any]:
 
 def adapter_options(train: Split, labels: Any, data: TextRankingData, settings: Settings) -> dict[str, Any]:
     """Returns what the adapter is made with: a document is cut at its end, so that its query stays."""
-    return {"cut_side": "right"}
+    return {"cut_side": "right", "augment": options_of(data.augment)}
 
 
 KIND = Kind(

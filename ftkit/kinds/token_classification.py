@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from ftkit.adapters.augmentation.operation import options_of
+from ftkit.adapters.augmentation.texts import WordAugment
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data import spans as span_cells
 from ftkit.data.annotations import unfold_annotations
@@ -47,6 +49,10 @@ from ftkit.types import LabelSpace, Split, TokenExample, natural_sort
 
 class TokenClassificationData(TextDataSpec):
     """The `data` section of token classification."""
+
+    augment: WordAugment | None = Field(
+        None, description="Random changes of training words; each stays one word, with its tag. None unless set."
+    )
 
     labels: tuple[str, ...] | None = Field(
         None, description="All entity types or tags, in output order. Default: those of train, sorted naturally."
@@ -233,6 +239,7 @@ def adapter_options(
         "scheme": data.tag_scheme or DEFAULT_SCHEME,
         "label_piece": data.label_piece,
         "window_overlap": data.window_overlap,
+        "augment": options_of(data.augment),
         "class_weights": _weights(train, labels, settings.class_weights),
         "label_smoothing": settings.label_smoothing,
     }

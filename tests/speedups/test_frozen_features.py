@@ -404,6 +404,16 @@ def test_inputs_that_change_from_epoch_to_epoch_have_no_states_to_keep(
     assert training.speedups.facts == {}
 
 
+def test_texts_that_are_changed_now_and_then_have_none_either(
+    prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However rarely: a change that no try shows would be kept, or left out, for good."""
+    monkeypatch.setattr(TextPreprocessor, "augments", True)
+    training = prepare("bert", "head-only")
+    trained(training)
+    assert training.speedups.facts == {}
+
+
 def test_more_steps_than_an_epoch_are_worth_keeping_for(prepare: Prepare) -> None:
     training = prepare("bert", "head-only", max_steps=3)
     trained(training)

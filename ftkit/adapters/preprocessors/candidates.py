@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 import torch
 
+from ftkit.adapters.augmentation.operation import Options
 from ftkit.adapters.preprocessors.text import DecoderTextPreprocessor, EncoderDecoderTextPreprocessor
 from ftkit.adapters.preprocessors.text_groups import TextGroupsPreprocessor
 from ftkit.models.spec import CheckpointSpec
@@ -18,7 +19,7 @@ class CandidatesPreprocessor(TextGroupsPreprocessor):
     """Cross-encoders: text and candidate are read together, in the form of each family's pairs."""
 
     version: ClassVar[int] = 2
-    options: ClassVar[tuple[str, ...]] = ("cut_side",)
+    options: ClassVar[tuple[str, ...]] = ("cut_side", "augment")
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class CandidatesPreprocessor(TextGroupsPreprocessor):
         *,
         max_length: int | None = None,
         cut_side: Literal["left", "right"] = "right",
+        augment: Options = None,
     ) -> None:
         """Loads the tokenizer.
 
@@ -34,8 +36,9 @@ class CandidatesPreprocessor(TextGroupsPreprocessor):
             cut_side: where a pair loses tokens that the tokenizer joins into one text, as GPT-2's does: on the left a
                 passage is cut and its question stays, on the right a document is cut and its query stays. Of other
                 pairs the longer text is cut.
+            augment: changes of training texts.
         """
-        super().__init__(spec, labels, max_length=max_length)
+        super().__init__(spec, labels, max_length=max_length, augment=augment)
         if self.pair_joint is not None:
             self.processor.truncation_side = cut_side
 

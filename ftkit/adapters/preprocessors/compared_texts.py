@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from ftkit.adapters.augmentation.operation import Options
 from ftkit.adapters.preprocessors.text import DecoderTextPreprocessor
 from ftkit.adapters.preprocessors.text_groups import TextGroupsPreprocessor
 from ftkit.data.hashes import hash_of
@@ -30,7 +31,7 @@ class ComparedTextsPreprocessor(TextGroupsPreprocessor):
     """
 
     version: ClassVar[int] = 1
-    options: ClassVar[tuple[str, ...]] = ("prompts",)
+    options: ClassVar[tuple[str, ...]] = ("prompts", "augment")
 
     def __init__(
         self,
@@ -39,18 +40,20 @@ class ComparedTextsPreprocessor(TextGroupsPreprocessor):
         *,
         max_length: int | None = None,
         prompts: Mapping[str, str] | None = None,
+        augment: Options = None,
     ) -> None:
         """Loads the tokenizer, and reads how the checkpoint makes vectors.
 
         Args:
             max_length: None for what the checkpoint says.
             prompts: by role; None for those that the checkpoint names.
+            augment: changes of training texts; prompts stay as they are.
 
         Raises:
             CheckpointError: it makes vectors in a way that is not computed here.
         """
         self.layout: SentenceLayout = read_layout(spec)
-        super().__init__(spec, labels, max_length=max_length or self.layout.max_length)
+        super().__init__(spec, labels, max_length=max_length or self.layout.max_length, augment=augment)
         self.prompts = dict(self.layout.prompts if prompts is None else prompts)
 
     @property

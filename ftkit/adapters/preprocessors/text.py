@@ -7,12 +7,15 @@ end-of-sequence token: so a text must not smuggle one in.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
+from ftkit.adapters.augmentation.operation import Options, section_of
+from ftkit.adapters.augmentation.texts import TextAugment, with_texts
 from ftkit.adapters.label_column import label_array
 from ftkit.adapters.preprocessors.long_texts import LONG, beginning
 from ftkit.adapters.preprocessors.tokens import (
@@ -20,18 +23,96 @@ from ftkit.adapters.preprocessors.tokens import (
     TokenPreprocessor,
     dataset_of,
     in_chunks,
+    start_no_threads_in_workers,
     tokenized,
 )
-from ftkit.adapters.rows import Encoded
-from ftkit.types import TextExample
+from ftkit.adapters.rows import SOURCE, Batch, Encoded
+from ftkit.adapters.task_adapter import Shown
+from ftkit.models.spec import CheckpointSpec
+from ftkit.types import LabelSpace, TextExample
 
 
 class TextPreprocessor(TokenPreprocessor):
     """BERT, RoBERTa, DeBERTa, ModernBERT, ELECTRA ...; the other families change details."""
 
     version: ClassVar[int] = 1
+    options: ClassVar[tuple[str, ...]] = ("augment",)
     cut_meanings: ClassVar[Mapping[str, str]] = {"input": "longer than the model reads and was cut"}
     joins_pairs_with: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        spec: CheckpointSpec,
+        labels: LabelSpace | None,
+        *,
+        max_length: int | None = None,
+        augment: Options = None,
+    ) -> None:
+        """Loads the tokenizer.
+
+        Args:
+            augment: changes of training texts.
+
+        Raises:
+            ConfigError: a change would have no effect.
+        """
+        super().__init__(spec, labels, max_length=max_length)
+        self.augment = section_of(TextAugment, augment)
+        self.augment.check_has_effect(self.processor, spec.name)
+
+    @property
+    def augments(self) -> bool:
+        """Whether the config asks for changes of texts."""
+        return bool(self.augment)
+
+    def to_train(self, encoded: Encoded, examples: Sequence[Any]) -> Encoded:
+        """Returns rows with the examples that they are changed from, and the positions that they may take then."""
+        if not self.augment:
+            return encoded
+        return dataclasses.replace(encoded, costs=self._most_costs(encoded), sources=examples)
+
+    def _most_costs(self, encoded: Encoded) -> np.ndarray:
+        """Returns the positions that changed rows may take, (R,)."""
+        return np.array([self._most(int(length)) for length in encoded.costs], np.int64)
+
+    def _most(self, length: int) -> int:
+        """Returns the most tokens that a changed text of so many may have."""
+        return min(filter(None, (self.augment.longest(length), self.max_length)))
+
+    def shown(self, example: Any, rng: np.random.Generator | None) -> Shown:
+        """Returns the texts of an example in one line, changed as training changes them."""
+        if rng is None:
+            return example.summary()
+        changed = with_texts(example, self.augment.changes(rng))
+        most = self.to_train(self.encode([example], targets=False), [example]).costs[0]
+        return (changed if self.encode([changed], targets=False).costs[0] <= most else example).summary()
+
+    def collate(
+        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
+    ) -> Batch:
+        """Pads rows on the right, in training perhaps made anew of changed texts; see `TokenPreprocessor.collate`."""
+        return super().collate(self._changed(rows, rngs), training=training, rngs=rngs)
+
+    def _changed(
+        self, rows: Sequence[Mapping[str, Any]], rngs: Sequence[np.random.Generator] | None
+    ) -> Sequence[Mapping[str, Any]]:
+        """Returns rows made anew of changed texts, but for those that would take too many positions.
+
+        What is to be learnt stays that of the row: the same label, and, of texts that are compared, what tells equal
+        texts from others.
+        """
+        if SOURCE not in rows[0]:
+            return rows
+        assert rngs is not None, "what is drawn in training is drawn from generators"
+        start_no_threads_in_workers()
+        sources = [row[SOURCE] for row in rows]
+        changes = [self.augment.changes(rng) for rng in rngs]
+        texts = [with_texts(one.example, change) for one, change in zip(sources, changes, strict=True)]
+        found = self.encode(texts, targets=False)
+        changed = found.rows.__getitems__(list(range(len(rows))))
+        plain = [{name: value for name, value in row.items() if name != SOURCE} for row in rows]
+        fits = [cost <= one.most for cost, one in zip(found.costs, sources, strict=True)]
+        return [{**one, **other} if fit else one for one, other, fit in zip(plain, changed, fits, strict=True)]
 
     def encode(self, examples: Sequence[TextExample], *, targets: bool) -> Encoded:
         """Tokenizes texts; ids beyond `max_length` are cut and counted.

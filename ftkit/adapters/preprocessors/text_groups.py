@@ -67,6 +67,11 @@ class TextGroupsPreprocessor(TextPreprocessor):
             chunks.append(pa.table(columns))
         return Encoded(dataset_of(pa.concat_tables(chunks)), np.asarray(costs, np.int64), cut={"input": num_cut})
 
+    def _most_costs(self, encoded: Encoded) -> np.ndarray:
+        """Returns the positions that changed rows may take, as many for each of their texts as for the longest."""
+        counts_R = np.asarray(encoded.rows.with_format("numpy")[:][COUNT])
+        return np.array([self._most(int(length)) for length in encoded.costs // counts_R], np.int64) * counts_R
+
     def collate(
         self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
     ) -> Batch:
@@ -76,6 +81,7 @@ class TextGroupsPreprocessor(TextPreprocessor):
         [[5, 6, 0], [5, 7, 8], [9, 0, 0]] and `row_counts` [2, 1]; relevances 1 and 0 of the one and 1 of the other
         give the labels [[1, 0], [1, 0]]: shorter lists are filled up.
         """
+        rows = self._changed(rows, rngs)
         names = [name for name in rows[0] if name not in (COUNT, "labels")]
         counts = [row[COUNT] for row in rows]
         texts = [

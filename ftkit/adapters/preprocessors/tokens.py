@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -125,6 +126,14 @@ def tokenized(processor: Any, texts: Sequence[str], pairs: Sequence[str] | None,
         return Tokenized(encoding["input_ids"], encoding.get("token_type_ids"), encoding.encodings)
     type_ids = [row.type_ids for row in encodings] if "token_type_ids" in one else None
     return Tokenized([row.ids for row in encodings], type_ids, encodings)
+
+
+def start_no_threads_in_workers() -> None:
+    """Keeps tokenizers from starting threads in a loader's worker, which was forked from a process that had some."""
+    from torch.utils.data import get_worker_info
+
+    if get_worker_info() is not None:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
 def in_chunks(examples: Sequence[T], size: int = ENCODE_CHUNK) -> Iterator[Sequence[T]]:

@@ -7,16 +7,26 @@ not seen the word there, so it is read at the last.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
-from ftkit.adapters.preprocessors.tokens import NO_LOSS, TokenPreprocessor, dataset_of, id_column
-from ftkit.adapters.preprocessors.windows import cut_windows
+from ftkit.adapters.augmentation.operation import Options, section_of
+from ftkit.adapters.augmentation.texts import WordAugment
+from ftkit.adapters.preprocessors.tokens import (
+    NO_LOSS,
+    TokenPreprocessor,
+    dataset_of,
+    id_column,
+    start_no_threads_in_workers,
+)
+from ftkit.adapters.preprocessors.windows import Window, cut_windows
 from ftkit.adapters.preprocessors.word_encoder import WordEncoder
-from ftkit.adapters.rows import Encoded
+from ftkit.adapters.rows import SOURCE, Batch, Encoded, Source
+from ftkit.adapters.task_adapter import Shown
 from ftkit.console import warn
 from ftkit.errors import ConfigError
 from ftkit.models.spec import CheckpointSpec
@@ -36,7 +46,7 @@ class WordPreprocessor(TokenPreprocessor):
     """
 
     version: ClassVar[int] = 1
-    options: ClassVar[tuple[str, ...]] = ("label_piece", "window_overlap")
+    options: ClassVar[tuple[str, ...]] = ("label_piece", "window_overlap", "augment")
     # A document is read in windows; what can still be too long is one word, which then loses pieces but not its tag.
     cut_meanings: ClassVar[Mapping[str, str]] = {
         "input": "a text with a word longer than the model reads; the word is tagged by the pieces that fit"
@@ -51,8 +61,11 @@ class WordPreprocessor(TokenPreprocessor):
         max_length: int | None = None,
         label_piece: str | None = None,
         window_overlap: int | None = None,
+        augment: Options = None,
     ) -> None:
         super().__init__(spec, labels, max_length=max_length)
+        self.augment = section_of(WordAugment, augment)
+        self.augment.check_has_effect(self.processor, spec.name)
         self.words = WordEncoder(self.processor, spec.name)
         self.looks_ahead = spec.attention == "bidirectional"
         self.label_piece = label_piece or ("first" if self.looks_ahead else "last")
@@ -120,23 +133,84 @@ class WordPreprocessor(TokenPreprocessor):
 
     def _rows(self, pieces: Sequence[tuple[int, ...]], tags: Sequence[str] | None) -> Iterator[Row]:
         """Yields the rows of one text."""
-        special, sizes = self.words.special, [len(ids) for ids in pieces]
+        for window in self._windows(pieces):
+            yield self._row(window, pieces[window.start : window.stop], tags)
+
+    def _windows(self, pieces: Sequence[tuple[int, ...]]) -> list[Window]:
         overlap = self.window_overlap
         if self._capacity is not None and overlap is None:
             overlap = self._capacity // DEFAULT_OVERLAP
-        for window in cut_windows(sizes, self._capacity, overlap or 0, looks_ahead=self.looks_ahead):
-            inside = [id_ for ids in pieces[window.start : window.stop] for id_ in ids]
-            input_ids = [*special.before, *inside, *special.after] or [self.words.nothing]
-            ends = np.cumsum(sizes[window.start : window.stop], dtype=np.int64) + len(special.before)
-            starts = ends - sizes[window.start : window.stop]
-            places = starts if self.label_piece == "first" else ends - 1
-            positions = places[window.first - window.start : window.last - window.start].tolist()
-            row = {"input_ids": input_ids, "word_positions": positions}
-            if tags is not None:
-                row["labels"] = [NO_LOSS] * len(input_ids)
-                for position, tag in zip(positions, tags[window.first : window.last], strict=True):
-                    row["labels"][position] = self.labels.index(tag)  # type: ignore[union-attr]
-            yield row
+        sizes = [len(ids) for ids in pieces]
+        return cut_windows(sizes, self._capacity, overlap or 0, looks_ahead=self.looks_ahead)
+
+    def _row(self, window: Window, pieces: Sequence[tuple[int, ...]], tags: Sequence[str] | None) -> Row:
+        """Returns the row of a window.
+
+        Args:
+            pieces: of the words of the window.
+            tags: of all words of the text.
+        """
+        special, sizes = self.words.special, np.array([len(ids) for ids in pieces], np.int64)
+        input_ids = [*special.before, *(id_ for ids in pieces for id_ in ids), *special.after] or [self.words.nothing]
+        ends = np.cumsum(sizes) + len(special.before)
+        places = ends - sizes if self.label_piece == "first" else ends - 1
+        positions = places[window.first - window.start : window.last - window.start].tolist()
+        row = {"input_ids": input_ids, "word_positions": positions}
+        if tags is not None:
+            row["labels"] = [NO_LOSS] * len(input_ids)
+            for position, tag in zip(positions, tags[window.first : window.last], strict=True):
+                row["labels"][position] = self.labels.index(tag)  # type: ignore[union-attr]
+        return row
+
+    # --- changes in training ---
+
+    @property
+    def augments(self) -> bool:
+        """Whether the config asks for changes of words."""
+        return bool(self.augment)
+
+    def to_train(self, encoded: Encoded, examples: Sequence[Any]) -> Encoded:
+        """Returns rows with the examples that they are changed from, and the positions that they may take then."""
+        if not self.augment:
+            return encoded
+        limit = (self.max_length,)
+        costs = [min(filter(None, (self.augment.longest(int(cost)), *limit))) for cost in encoded.costs]
+        return dataclasses.replace(encoded, costs=np.array(costs, np.int64), sources=examples)
+
+    def collate(
+        self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
+    ) -> Batch:
+        """Pads rows on the right, in training perhaps made anew of changed words; see `TokenPreprocessor.collate`."""
+        if SOURCE in rows[0]:
+            assert rngs is not None, "what is drawn in training is drawn from generators"
+            start_no_threads_in_workers()
+            rows = [self._changed(*each) for each in zip(rows, rngs, strict=True)]
+        return super().collate(rows, training=training, rngs=rngs)
+
+    def _changed(self, row: Mapping[str, Any], rng: np.random.Generator) -> Mapping[str, Any]:
+        """Returns a row of the same words, changed; as it is where they would take too many positions.
+
+        A document's windows are those of its words as they are, so that every word still bears loss in one row.
+        """
+        source: Source = row[SOURCE]
+        words, tags = source.example.words, source.example.tags
+        window = self._windows(self._pieces(words)[0])[source.place]
+        changed = self._changed_words(words[window.start : window.stop], rng)
+        self.words.learn(changed)
+        pieces, is_cut = self._pieces(changed)
+        made = self._row(window, pieces, tags)
+        if is_cut or len(made["input_ids"]) > source.most:
+            return {name: value for name, value in row.items() if name != SOURCE}
+        return made
+
+    def _changed_words(self, words: Sequence[str], rng: np.random.Generator) -> list[str]:
+        """Returns as many words, each of them changed by itself."""
+        change = self.augment.changes(rng)
+        return [change(word) for word in words]
+
+    def shown(self, example: TokenExample, rng: np.random.Generator | None) -> Shown:
+        """Returns the words of an example in one line, changed as training changes them."""
+        return " ".join(example.words if rng is None else self._changed_words(example.words, rng))
 
     def recipe(self) -> dict[str, Any]:
         """Returns how words become tokens, and where their tags are read."""
