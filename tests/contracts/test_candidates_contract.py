@@ -135,7 +135,7 @@ def test_what_is_too_long_loses_the_right_end(kind: str, kept: str, checkpoint: 
     """GPT-2 joins a pair: a passage loses its beginning, and a document its end."""
     spec = inspect_checkpoint(ModelSpec(checkpoint=str(checkpoint("gpt2"))))
     built = find_kind(kind)
-    options = built.adapter_options(None, None, None, None)  # type: ignore[arg-type]
+    options = built.adapter_options(None, None, built.data(train="x"), None)  # type: ignore[arg-type]
     adapter = built.task_adapter(spec).make(spec, ONE_SCORE, max_length=16, options=options)
     long = " ".join(["salt"] * 20)
     texts = (long, "cold") if kind == "multiple-choice" else ("rain", long)
