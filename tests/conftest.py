@@ -98,6 +98,14 @@ def plots_are_sketches(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="module")
+def network_stays_forbidden() -> Iterator[None]:
+    """Finds the tests that leave the network allowed: others would wait a minute for it."""
+    yield
+    constants = sys.modules.get("huggingface_hub.constants")
+    assert constants is None or constants.is_offline_mode()
+
+
+@pytest.fixture(autouse=True, scope="module")
 def disks_are_not_waited_for() -> Iterator[None]:
     """Spares runs some thirty waits of 10 ms until a disk has what was written: no test cuts its power."""
     with pytest.MonkeyPatch.context() as patch:

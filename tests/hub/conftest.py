@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -22,6 +23,13 @@ def hub(tmp_path: Path) -> Iterator[LocalHub]:
     """An empty Hub to which this process talks, as the user `me`, with a cache of its own."""
     with LocalHub() as server, server.in_this_process(token=WRITER, cache=tmp_path / "hub-cache"):
         yield server
+
+
+@pytest.fixture
+def no_network(hub: LocalHub) -> Iterator[None]:
+    """Forbids the network within the time of the Hub: undone after it, it would leave what the Hub has set."""
+    with mock.patch("huggingface_hub.constants.HF_HUB_OFFLINE", True):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from huggingface_hub import ModelCard
@@ -63,11 +64,11 @@ def test_prediction_by_id_is_that_of_the_run(hub, pushed):
     assert ftkit.load("me/intents").predict(SAMPLE) == ftkit.load(pushed).predict(SAMPLE)
 
 
-def test_the_cache_serves_without_network(hub, pushed, monkeypatch):
+def test_the_cache_serves_without_network(hub, pushed):
     expected = ftkit.load("me/intents").predict(SAMPLE)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     del hub.requests[:]
-    assert ftkit.load("me/intents").predict(SAMPLE) == expected
+    with mock.patch("huggingface_hub.constants.HF_HUB_OFFLINE", True):
+        assert ftkit.load("me/intents").predict(SAMPLE) == expected
     assert not hub.requests
 
 
@@ -77,8 +78,8 @@ def test_a_hub_that_is_down_is_replaced_by_the_cache(hub, pushed):
     assert ftkit.load("me/intents").predict(SAMPLE) == expected
 
 
-def test_without_network_and_without_cache(hub, command, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+@pytest.mark.usefixtures("no_network")
+def test_without_network_and_without_cache(command):
     code, _, error = command("predict", "me/intents", "--text", "a")
     assert code == 1
     assert "HF_HUB_OFFLINE" in error

@@ -96,8 +96,8 @@ def test_no_network(run, tmp_path, command):
     assert "HF_ENDPOINT" in error
 
 
-def test_offline_mode(hub, run, command, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+@pytest.mark.usefixtures("no_network")
+def test_offline_mode(run, command):
     code, _, error = command("push", run, "me/intents", "--yes")
     assert code == 1
     assert "HF_HUB_OFFLINE" in error
