@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 from ftkit.data.hashes import hash_of
 from ftkit.data.language_guess import base_language, closest, is_rather
@@ -17,6 +18,18 @@ WORDS_OF_A_SENTENCE = 4
 """Names, numbers and single words are often the same in two languages; sentences are not."""
 
 _SAMPLE = 200
+
+
+class PairWords(NamedTuple):
+    """What messages call the sides of a pair, and say to do about them."""
+
+    source: str = "source"
+    target: str = "target"
+    fill_in: str = "fill in the text, or delete the row; of two files, the line in both"
+    write_anew: str = "translate or delete them; the model learns to copy"
+
+
+TRANSLATED = PairWords()
 
 
 def check_pairs(
@@ -37,28 +50,25 @@ def check_pairs(
         check_leaks(train, [split for split in splits.values() if split is not train], problems)
 
 
-def check_empty(split: Split, problems: Problems) -> None:
+def check_empty(split: Split, problems: Problems, words: PairWords = TRANSLATED) -> None:
     """A pair of which one side is empty teaches the model to say nothing; of no source there is no translation.
 
     An empty reference can be scored: whatever is written for it is too much.
     """
-    remedy = "fill in the text, or delete the row; of two files, the line in both"
     for example in split.examples:
-        for side, text in (("source", example.source), ("target", example.target)):
+        for side, text in ((words.source, example.source), (words.target, example.target)):
             if text is None or text.strip():
                 continue
-            if side == "target" and split.name == "test":
-                problems.warn(
-                    f"{split.name}: the target is empty, and is scored as such",
-                    where=split.where(example),
-                    remedy=remedy,
-                )
+            message = f"{split.name}: the {side} is empty"
+            if side == words.target and split.name == "test":
+                problems.warn(f"{message}, and is scored as such", where=split.where(example), remedy=words.fill_in)
             else:
-                problems.error(f"{split.name}: the {side} is empty", where=split.where(example), remedy=remedy)
+                problems.error(message, where=split.where(example), remedy=words.fill_in)
 
 
-def check_identical(split: Split, problems: Problems) -> None:
+def check_identical(split: Split, problems: Problems, words: PairWords = TRANSLATED) -> None:
     """A source that was copied instead of translated teaches the model to copy."""
+    said = f"{split.name}: {words.source} and {words.target} are identical"
     same = [
         example
         for example in split.examples
@@ -68,17 +78,13 @@ def check_identical(split: Split, problems: Problems) -> None:
     ]
     if same and len(same) >= MANY * len(split):
         problems.error(
-            f"{split.name}: source and target are identical in {len(same):,} of {len(split):,} rows",
+            f"{said} in {len(same):,} of {len(split):,} rows",
             where=split.where(same[0]),
             remedy="check that data names two different files or columns",
         )
         return
     for example in same:
-        problems.warn(
-            f"{split.name}: source and target are identical",
-            where=split.where(example),
-            remedy="translate or delete them; the model learns to copy",
-        )
+        problems.warn(said, where=split.where(example), remedy=words.write_anew)
 
 
 def check_languages(split: Split, source_lang: str | None, target_lang: str | None, problems: Problems) -> None:

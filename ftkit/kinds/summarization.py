@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from pydantic import Field
 
 from ftkit.data.cells import plain, printed_list, text_of
 from ftkit.data.check import Problems, check_size
-from ftkit.data.parallel_check import check_empty, check_identical, check_leaks
+from ftkit.data.parallel_check import PairWords, check_empty, check_identical, check_leaks
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import TextDataSpec
@@ -29,6 +30,10 @@ SUMMARY_COLUMNS = ("summary", "highlights", "abstract", "target")
 
 PRETRAINED_TASK = "summarization"  # T5's config has a prefix and a search for it
 CHAT_REQUEST = "Summarize the following text. Answer with the summary alone.\n\n{source}"
+
+_WORDS = PairWords(
+    "text", "summary", "fill in the text, or delete the row", "summarize or delete them; the model learns to copy"
+)
 
 NUM_REFERENCES = 200  # references that say how many sentences a summary has
 
@@ -124,8 +129,8 @@ def check(splits: Mapping[str, Split], labels: None, task: Task, data: Summariza
     """Reports everything that is wrong with the texts and summaries of a run, by file and line."""
     for split in splits.values():
         check_size(split, problems)
-        check_empty(split, problems)
-        check_identical(split, problems)
+        check_empty(split, problems, _WORDS)
+        check_identical(split, problems, _WORDS)
         check_lengths(split, problems)
     train = splits.get("train")
     if train is not None:
@@ -215,7 +220,7 @@ KIND = Kind(
     normalize=written.normalize,
     check=check,
     check_scores=written.check_scores,
-    check_inputs=check_empty,
+    check_inputs=functools.partial(check_empty, words=_WORDS),
     input_example=written.input_example,
     probe=written.probe,
     adapter_options=adapter_options,

@@ -54,7 +54,7 @@ def summary(
             lines.append(f"  {title:<11}{name} {score:.4f}{others}, {results[f'{prefix}_samples']:,} rows")
     lines.append(
         f"  {'training':<11}{results['train_samples']:,} rows, {results['num_steps']:,} steps, "
-        f"{results['train_runtime']:.0f} s, {results['train_samples_per_second']:.0f} rows/s"
+        f"{results['train_runtime']:.0f} s, {_rate(results['train_samples_per_second'])} rows/s"
     )
     lines += [f"  {'':<11}{name}: {text}" for name, text in results.get("counted", {}).items()]
     lines += _adapter_line(results)
@@ -69,6 +69,11 @@ def summary(
     lines.append(f"  {'run':<11}{output_dir} (open {output_dir / 'report.html'})")
     lines.append(f"  {'try next':<11}ftkit predict {folder} {example['arguments'] if example else '--input FILE'}")
     return "\n".join(lines) + "\n"
+
+
+def _rate(rows_per_second: float) -> str:
+    """Returns a rate with two digits at least: 0.061, 5.2, 148."""
+    return f"{rows_per_second:.0f}" if rows_per_second >= 10 else f"{rows_per_second:.2g}"
 
 
 def _named(results: Mapping[str, Any], metric: str) -> str:

@@ -82,7 +82,7 @@ def _summaries(checkpoint: Any, folder: Path) -> Case:
     texts = ["my card", "", "rain today", "  "]
     predictor = ftkit.load(model, task="summarization", max_new_tokens=4, columns={"id": "id"})
     rows = jsonl(folder / "rows.jsonl", [{"text": text} for text in texts])
-    return Case(predictor, rows, texts, ("source is empty",) * 2)
+    return Case(predictor, rows, texts, ("text is empty",) * 2)
 
 
 def _hidden(checkpoint: Any, folder: Path) -> Case:

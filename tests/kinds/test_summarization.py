@@ -125,8 +125,8 @@ GOOD = [{"text": f"{ARTICLE} {number}", "summary": f"Rain {number}"} for number 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([*GOOD, {"text": " ", "summary": "x"}], r"train: the source is empty(.|\n)*line 13"),
-        ([*GOOD, {"text": ARTICLE, "summary": ""}], r"train: the target is empty(.|\n)*line 13"),
+        ([*GOOD, {"text": " ", "summary": "x"}], r"train: the text is empty(.|\n)*line 13"),
+        ([*GOOD, {"text": ARTICLE, "summary": ""}], r"train: the summary is empty(.|\n)*line 13"),
         (
             [{"text": row["summary"], "summary": row["text"]} for row in GOOD],
             r"the summary is longer than the text in 12 of 12",
