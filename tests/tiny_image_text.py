@@ -187,12 +187,61 @@ def _idefics2() -> tuple[Any, Any]:
     return transformers.Idefics2ForConditionalGeneration(config), processor
 
 
+def _blip() -> tuple[Any, Any]:
+    import transformers
+
+    tokenizer = tiny.RECIPES["bert"].tokenizer()
+    tokenizer.add_special_tokens({"bos_token": "[DEC]"})
+    images = transformers.BlipImageProcessorPil(size={"height": SIDE, "width": SIDE})
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    config = transformers.BlipConfig(
+        vision_config=VISION,
+        text_config={
+            **{**sizes, "encoder_hidden_size": 32, "vocab_size": len(tokenizer), "max_position_embeddings": 64},
+            **{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "projection_dim": 32},
+            **{"pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id},
+            **{"sep_token_id": tokenizer.sep_token_id, "eos_token_id": tokenizer.sep_token_id},
+        },
+    )
+    return transformers.BlipForConditionalGeneration(config), transformers.BlipProcessor(images, tokenizer)
+
+
+def _vit_gpt2() -> tuple[Any, Any]:
+    import transformers
+
+    tokenizer = tiny.RECIPES["gpt2"].tokenizer()
+    config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(
+        transformers.ViTConfig(**VISION, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0),
+        transformers.GPT2Config(
+            **{"vocab_size": len(tokenizer), "n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64},
+            **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0),
+            **{"is_decoder": True, "add_cross_attention": True},
+        ),
+    )
+    model = transformers.VisionEncoderDecoderModel(config)
+    model.config.decoder_start_token_id = tokenizer.bos_token_id
+    return model, _Parts(transformers.ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}), tokenizer)
+
+
+class _Parts:
+    """An image processor and a tokenizer that lie in one folder and know nothing of one another."""
+
+    def __init__(self, *parts: Any) -> None:
+        self.parts = parts
+
+    def save_pretrained(self, folder: Path) -> None:
+        for part in self.parts:
+            part.save_pretrained(folder)
+
+
 MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "idefics3": _idefics3,
     "idefics2": _idefics2,
     "llava": _llava,
     "llava_next": _llava_next,
     "git": _git,
+    "blip": _blip,
+    "vit-gpt2": _vit_gpt2,
 }
 
 

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from ftkit.adapters.augmentation.images import ImageAugment
+from ftkit.adapters.augmentation.operation import options_of
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.cells import WrongCell
 from ftkit.data.check import Problems
@@ -71,6 +73,11 @@ class ImageTextData(TextDataSpec):
         None,
         description="How images and texts become what a decoder reads: a file of Jinja, or the template itself. "
         "Default: the checkpoint's own.",
+    )
+    augment: ImageAugment | None = Field(
+        None,
+        description="Random changes of training images. None unless set: what is left in a caption is right in the "
+        "mirror image.",
     )
     image_folder: str | None = Field(
         None, description="Where relative paths of images begin. Default: the folder of the file that names them."
@@ -262,6 +269,7 @@ def adapter_options(train: Split, labels: None, data: ImageTextData, settings: S
         **_of_data(data),
         "label_smoothing": settings.label_smoothing,
         "generation": dict(settings.generation),
+        "augment": options_of(data.augment),
     }
 
 
@@ -301,6 +309,7 @@ def baselines(train: Split | None, split: Split) -> dict[str, Any]:
 
 
 _NO_VIRTUAL_TOKENS = no_virtual_tokens("virtual tokens stand before a text, and an image does here")
+_NO_EXPORT = "ONNX files of models that write about images are not made"
 
 KIND = Kind(
     name="image-text-to-text",
@@ -333,7 +342,16 @@ KIND = Kind(
             usage="look",
             peft_task=None,
             refuses=_NO_VIRTUAL_TOKENS,
-            no_export="ONNX files of models that write about images are not made",
+            no_export=_NO_EXPORT,
+        ),
+        "encoder-decoder": TaskAdapterSpec(
+            preprocessor="ftkit.adapters.preprocessors.image_to_text:ImageToTextPreprocessor",
+            objective="ftkit.adapters.objectives.image_to_text:ImageToTextGeneration",
+            auto_class="AutoModelForImageTextToText",
+            usage="look",
+            peft_task=None,
+            refuses=_NO_VIRTUAL_TOKENS,
+            no_export=_NO_EXPORT,
         ),
     },
     metrics=metric_group,

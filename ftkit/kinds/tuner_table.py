@@ -57,12 +57,19 @@ _SEGFORMER_SIZES: dict[str, Any] = {
     **{"hidden_sizes": [8] * 4, "depths": [1] * 4, "num_attention_heads": [1] * 4, "decoder_hidden_size": 8},
     "sr_ratios": [1] * 4,
 }
+_SEEING_SIZES: dict[str, Any] = {
+    "encoder": {"model_type": "vit", **_BERT_SIZES, "image_size": 8, "patch_size": 4},
+    "decoder": {
+        **{"model_type": "gpt2", "n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 64, "vocab_size": 32},
+        **{"is_decoder": True, "add_cross_attention": True},
+    },
+}
 _OTHER_MODELS: dict[tuple[Modality, Family], tuple[tuple[str, dict[str, Any]], ...]] = {
     ("image", "encoder"): (
         ("yolos", {**_BERT_SIZES, "image_size": [8, 8], "patch_size": 4, "num_detection_tokens": 2}),
         ("segformer", _SEGFORMER_SIZES),
     ),
-    ("image", "encoder-decoder"): (("detr", _DETR_SIZES),),
+    ("image", "encoder-decoder"): (("detr", _DETR_SIZES), ("vision-encoder-decoder", _SEEING_SIZES)),
 }
 """Where the model types above have no head of a kind."""
 

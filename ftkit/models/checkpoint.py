@@ -26,9 +26,6 @@ BUILT_IN = "ftkit:"
 # Their position ids start at pad_token_id + 1, so that many rows of the position table are never reached.
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "roberta-prelayernorm", "data2vec-text")
 
-# Their decoders look at an image by cross-attention, and their configs do not say that they have an encoder.
-_SEE_AND_WRITE = ("blip",)
-
 
 def inspect_checkpoint(
     model: ModelSpec, *, needs_weights: bool = True, trust_key: str = TRUST_IN_CONFIG
@@ -328,8 +325,6 @@ def family_of(config: PretrainedConfig) -> Family:
         return "decoder"
     if config.model_type in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
         return "encoder-decoder"  # the encoder of a T5 alone, as its token classifier is saved
-    if config.model_type in _SEE_AND_WRITE:
-        return "encoder-decoder"
     if config.model_type in modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         return "decoder"
     raise CheckpointError(

@@ -6,7 +6,9 @@ from typing import Any
 
 from ftkit.errors import CheckpointError
 from ftkit.models.spec import CheckpointSpec
-from ftkit.models.tokenizers import ensure_pad_token
+from ftkit.models.tokenizers import ensure_pad_token, load_tokenizer
+
+VISION_ENCODER_DECODER = "vision-encoder-decoder"
 
 SIDES = (48, 32)
 """Pixels of the image that processors are tried on."""
@@ -26,6 +28,8 @@ def load_image_text_processor(spec: CheckpointSpec) -> Any:
         processor = AutoProcessor.from_pretrained(place, backend="pil", **loading)
     except Exception as error:  # transformers checks values by errors of many kinds
         raise _not_loaded(spec, error) from None
+    if spec.model_type == VISION_ENCODER_DECODER and not hasattr(processor, "image_processor"):
+        processor = _of_parts(spec, loading)
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
         raise CheckpointError(
             f"model.checkpoint: {spec.name!r} has no processor of images and texts, only a "
@@ -37,6 +41,17 @@ def load_image_text_processor(spec: CheckpointSpec) -> Any:
     ensure_pad_token(processor.tokenizer, spec)
     processor.tokenizer.padding_side = "right"
     return processor
+
+
+def _of_parts(spec: CheckpointSpec, loading: dict[str, Any]) -> Any:
+    """Returns the processor of two joined checkpoints, which has no name of its own: TrOCR's holds any two."""
+    from transformers import AutoImageProcessor, TrOCRProcessor
+
+    try:
+        images = AutoImageProcessor.from_pretrained(spec.processor_path or spec.path, backend="pil", **loading)
+    except Exception as error:  # as above
+        raise _not_loaded(spec, error) from None
+    return TrOCRProcessor(images, load_tokenizer(spec))
 
 
 def _computes_by_torchvision(image_processor: Any) -> bool:

@@ -36,8 +36,7 @@ NOT_FOR = {
     **{("head-only", kind): {"decoder"} for kind in ("text-generation", "preference-tuning")},
     **{(method, "automatic-speech-recognition"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},
     ("head-only", "automatic-speech-recognition"): {"encoder-decoder"},
-    **{(method, "image-text-to-text"): {"decoder"} for method in VIRTUAL_TOKENS},
-    ("head-only", "image-text-to-text"): {"decoder"},
+    **{(method, "image-text-to-text"): {"decoder", "encoder-decoder"} for method in (*VIRTUAL_TOKENS, "head-only")},
     **{(method, "object-detection"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},
     **{(method, "audio-classification"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},
     # T5 stands for encoder-decoders here, and has no biases.

@@ -23,9 +23,12 @@ LEARNT = {
     "llava": "Ġcard </s>",
     "llava_next": "Ġcard </s>",
     "git": "card [SEP]",
+    "blip": "card [SEP]",
+    "vit-gpt2": "c a r d <|endoftext|>",
 }
 """Family -> the tokens that bear loss where "card" is to be written."""
 
+SEE_ALONE = ("vit-gpt2",)
 every_case = pytest.mark.parametrize("name", LEARNT)
 
 
@@ -42,8 +45,13 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> list[Any]:
-    return tiny_image_text.examples(tmp_path / "pictures", 8)
+def pictures(name: str, tmp_path: Path) -> list[Any]:
+    return tiny_image_text.examples(tmp_path / "pictures", 8, question=asked_of(name))
+
+
+def asked_of(name: str, question: str = tiny_image_text.QUESTION) -> str:
+    """Returns what a family is asked: nothing where it reads no text."""
+    return "" if name in SEE_ALONE else question
 
 
 @torch.inference_mode()
@@ -82,12 +90,15 @@ def test_the_loss_is_the_model_s_own(name: str, checkpoint: Any, pictures: Any) 
 def test_a_row_does_not_depend_on_its_neighbours(name: str, checkpoint: Any, tmp_path: Path) -> None:
     adapter = tiny_image_text.make_adapter(checkpoint(name), max_new_tokens=4)
     model = adapter.objective.build().model.eval()
+    for parameter in model.parameters():
+        parameter.data.mul_(4 if parameter.dim() > 1 else 1)  # so that what is written depends on what is read
     short, long = (
-        tiny_image_text.examples(tmp_path / "pictures", 4, question=text)
+        tiny_image_text.examples(tmp_path / "pictures", 4, question=asked_of(name, text))
         for text in ("who", "will it rain today or will the sun shine")
     )
     rows = [short[0], long[1], short[2], long[3]]
     alone = [written(adapter, model, [row])[0] for row in rows]
+    assert len({*alone}) > 1
     assert written(adapter, model, rows) == alone
     losses = []
     for chosen in (rows, rows[:1], rows[1:2]):
@@ -130,11 +141,30 @@ def test_plain_transformers_reads_and_writes_the_same(
     for example in pictures[:3]:
         image = Image.open(example.image)
         inputs = GIVEN[name](processor, image, tiny_image_text.QUESTION)
-        out = theirs.generate(**inputs)
+        out = theirs.generate(**inputs, generation_config=theirs.generation_config)
         if "input_ids" in inputs:
-            out = out[:, inputs["input_ids"].shape[1] :]
+            out = out[:, inputs["input_ids"].shape[1] - (name == "blip") :]
         texts.append(processor.batch_decode(out, skip_special_tokens=True)[0].strip())
     assert texts == written(adapter, model, pictures[:3])
+
+
+@every_case
+def test_changes_of_training_images_are_seen_in_training_alone(name: str, checkpoint: Any, pictures: Any) -> None:
+    changes = {"resized_crop": {"area": [0.2, 0.3]}, "rotate": {"degrees": 90}}
+    plain, adapter = (
+        tiny_image_text.make_adapter(checkpoint(name), **options) for options in ({}, {"augment": changes})
+    )
+    rows = adapter.preprocessor.encode(pictures, targets=True).rows.__getitems__([0, 1])
+
+    def pixels(of: Any, *, training: bool) -> Any:
+        rngs = [np.random.default_rng(seed) for seed in (1, 2)]
+        return of.preprocessor.collate(rows, training=training, rngs=rngs).inputs["pixel_values"]
+
+    assert adapter.preprocessor.augments
+    assert torch.equal(pixels(adapter, training=False), pixels(plain, training=True))
+    assert torch.equal(pixels(adapter, training=True), pixels(adapter, training=True))
+    assert pixels(adapter, training=True).shape == pixels(plain, training=True).shape
+    assert not torch.equal(pixels(adapter, training=True), pixels(plain, training=True))
 
 
 def _by_chat_template(processor: Any, image: Any, question: str) -> Any:
@@ -150,11 +180,23 @@ def _by_ids(processor: Any, image: Any, question: str) -> Any:
     return {"pixel_values": pixels, "input_ids": torch.tensor([[processor.tokenizer.cls_token_id, *ids]])}
 
 
+def _behind_a_start(processor: Any, image: Any, question: str) -> Any:
+    ids = processor.tokenizer(f"[DEC] {question}", add_special_tokens=False).input_ids
+    pixels = processor.image_processor([image], return_tensors="pt").pixel_values
+    return {"pixel_values": pixels, "input_ids": torch.tensor([[*ids, processor.tokenizer.sep_token_id]])}
+
+
+def _alone(processor: Any, image: Any, question: str) -> Any:
+    return processor.image_processor([image], return_tensors="pt")
+
+
 GIVEN: dict[str, Callable[[Any, Any, str], Any]] = {
     "idefics3": _by_chat_template,
     "idefics2": _by_chat_template,
     "llava": _by_chat_template,
     "llava_next": _by_chat_template,
     "git": _by_ids,
+    "blip": _behind_a_start,
+    "vit-gpt2": _alone,
 }
 """Family -> how a program without ftkit gives a model an image and a question."""

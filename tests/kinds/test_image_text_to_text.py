@@ -251,6 +251,26 @@ def test_a_model_without_a_chat_template_and_one_that_reads_no_texts(
         check(tiny_image_text.run_config(tmp_path, seeing))
 
 
+def test_questions_for_a_model_that_is_asked_nothing(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    settings = tiny_image_text.run_config(tmp_path, checkpoint("vit-gpt2"))
+    with pytest.raises(DataError, match="a question is asked, and .* sees one image and is asked nothing"):
+        checked_adapter(settings)
+    settings["data"]["prompt_template"] = "Describe it."
+    with pytest.raises(ConfigError, match=r"data\.prompt_template: .* is asked nothing"):
+        checked_adapter(settings)
+
+
+def test_a_blip_that_is_saved_to_answer(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "blip"
+    shutil.copytree(checkpoint("blip"), folder)
+    config = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(config.replace("BlipForConditionalGeneration", "BlipForQuestionAnswering"))
+    with pytest.raises(CheckpointError, match="BlipForQuestionAnswering, of which .* no loss of single rows"):
+        checked_adapter(tiny_image_text.run_config(tmp_path, folder))
+
+
 def test_a_processor_that_needs_torchvision(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
     import shutil
 

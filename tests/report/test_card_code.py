@@ -141,7 +141,7 @@ ADAPTERS: Cases = {
 }
 
 CASES = FULL | ADAPTERS
-ON_FILES = ("image", "image lora", "audio", "audio lora", "idefics3 lora", "llava", "git")
+ON_FILES = ("image", "image lora", "audio", "audio lora", "idefics3 lora", "llava", "git", "blip lora", "vit-gpt2")
 
 RUNNER = """
 import contextlib, io, json, os, sys, traceback
@@ -257,7 +257,9 @@ def _trained_on_files(name: str, place: Path) -> tuple[Path, Path]:
 
 def _trained_to_write(checkpoint: str, place: Path, tuner: dict[str, Any]) -> tuple[Path, Path]:
     base = tiny_image_text.make_checkpoint(checkpoint, place / "base")
-    run = ftkit.train({**tiny_image_text.run_config(place, base), **tuner}).output_dir
+    run = ftkit.train(
+        {**tiny_image_text.run_config(place, base, question=checkpoint != "vit-gpt2"), **tuner}
+    ).output_dir
     for beside in ("run", "base"):
         (place / "test" / beside).symlink_to(place / beside)
     return run, place / "test"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,13 @@ from ftkit.adapters.constant_loss import constant_cross_entropy
 from ftkit.adapters.objectives.generation import DecoderGeneration
 from ftkit.adapters.preprocessors.image_text import ImageTextPreprocessor
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
-from ftkit.adapters.rows import Arrays, Encoded
+from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.adapters.task_adapter import Prediction
 from ftkit.models.loading import LoadedModel
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
 
 class ImageTextGeneration(DecoderGeneration):
@@ -52,6 +54,43 @@ class ImageTextGeneration(DecoderGeneration):
     def _aligned(self, logits_BTV: torch.Tensor, labels_BT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         # GIT's logits begin with those of the image's patches.
         return super()._aligned(logits_BTV[:, -labels_BT.shape[1] :], labels_BT)
+
+    def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
+        """Writes texts for a padded batch; where positions are counted from the padding on, for rows of equal length.
+
+        Returns:
+            As of `GenerationObjective`.
+        """
+        import torch
+
+        if not self.preprocessor.prompts.counts_positions:
+            return super().predict(model, batch)
+        config = copy.deepcopy(model.generation_config)
+        config.num_beams = self.num_beams
+        lengths_B = batch.inputs["attention_mask"].sum(dim=1).cpu()
+        places, parts = [], []
+        for length in lengths_B.unique().tolist():
+            rows = (lengths_B == length).nonzero().squeeze(1)
+            inputs = {name: tensor[rows.to(tensor.device)] for name, tensor in batch.inputs.items()}
+            for name in ("input_ids", "attention_mask"):
+                inputs[name] = inputs[name][:, -length:]
+            places.append(rows)
+            parts.append(self._written(model, inputs, config))
+        return self._joined(parts, torch.cat(places).argsort())
+
+    def _written(self, model: Any, inputs: Tensors, config: Any, *, streamer: Any = None) -> Tensors:
+        """Goes on with prompts of one batch, behind which stands what the model's `generate` drops."""
+        import torch
+
+        appended = self.preprocessor.prompts.appended
+        if not appended:
+            return super()._written(model, inputs, config, streamer=streamer)
+        ids_BT = inputs["input_ids"]
+        given = {**inputs, "input_ids": torch.cat([ids_BT, ids_BT.new_tensor([appended] * len(ids_BT))], dim=1)}
+        given["attention_mask"] = torch.ones_like(given["input_ids"])
+        written_BT = model.generate(**given, generation_config=config)[:, ids_BT.shape[1] :]
+        ends = torch.as_tensor(config.eos_token_id, device=written_BT.device).reshape(-1)
+        return {"predictions": written_BT, "cut_off": ~torch.isin(written_BT, ends).any(dim=1)}
 
     def decode(self, arrays: Arrays, examples: Sequence[Any]) -> list[Prediction]:
         """Returns `prediction` of each row, and whether it was `cut_off`."""

@@ -4,13 +4,14 @@
 |---|---|---|
 | SmolVLM, Idefics, LLaVA | `User:<image>What is it?<end_of_utterance>\\nAssistant:` | ` A cat.<end_of_utterance>` |
 | GIT | the image, then `[CLS] what is it?` | `a cat [SEP]` |
+| BLIP that captions | `[DEC] a photo of`, looking at the image | ` a cat [SEP]` |
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from ftkit.adapters.preprocessors.sequences import ConversationSequences
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
@@ -22,6 +23,7 @@ from ftkit.models.spec import CheckpointSpec
 
 Ids = list[int]
 Size = tuple[int, int]
+Form = Literal["chat", "ids", "start"]
 
 
 class Tokens(NamedTuple):
@@ -41,9 +43,16 @@ class ImagePrompts(Protocol):
     Attributes:
         end_ids: tokens that end what is written.
         warnings: what a user should know of the template.
+        appended: what the model's `generate` drops from the end of a prompt.
+        form: what a program without ftkit gives to the model: see `ftkit.report.usage.look`.
+        counts_positions: whether positions are counted from the first token of a row, padding or not, so that rows of
+            a batch have to be equally long where they are gone on with.
     """
 
     end_ids: tuple[int, ...]
+    appended: tuple[int, ...]
+    form: Form
+    counts_positions: bool
 
     @property
     def warnings(self) -> Sequence[str]: ...  # noqa: D102
@@ -74,6 +83,8 @@ def image_prompts(processor: Any, spec: CheckpointSpec, chat_template: str | Non
     """
     if spec.model_type == "git":
         return GitPrompts(processor.tokenizer, spec)
+    if spec.model_type == "blip":
+        return BlipPrompts(processor.tokenizer, spec)
     if getattr(processor, "image_token", None) is None:
         raise CheckpointError(
             f"model.checkpoint: the processor of {spec.name!r}, of type {spec.model_type!r}, has no token that stands "
@@ -99,6 +110,10 @@ class _Conversations(ConversationSequences):
 
 class TemplatePrompts:
     """By the processor's chat template; the image token is expanded as the processor does it."""
+
+    appended: tuple[int, ...] = ()
+    form: Form = "chat"
+    counts_positions = False
 
     def __init__(self, processor: Any, spec: CheckpointSpec, chat_template: str | None) -> None:
         self.processor, self.tokenizer, self.spec = processor, processor.tokenizer, spec
@@ -193,19 +208,26 @@ class GitPrompts:
     """GIT: the image comes first by itself, then `[CLS]` and the question; the answer ends with `[SEP]`."""
 
     warnings: Sequence[str] = ()
+    appended: tuple[int, ...] = ()
+    form: Form = "ids"
+    counts_positions = True
 
     def __init__(self, tokenizer: Any, spec: CheckpointSpec) -> None:
-        from transformers import AutoConfig
-
         if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
             raise CheckpointError(
-                f"model.checkpoint: the tokenizer of {spec.name!r} has no cls and sep tokens, between which GIT "
-                "writes. Copy the tokenizer that the model was trained with."
+                f"model.checkpoint: the tokenizer of {spec.name!r} has no cls and sep tokens, between which its "
+                "type writes. Copy the tokenizer that the model was trained with."
             )
         self.tokenizer, self.start_id = tokenizer, int(tokenizer.cls_token_id)
         self.end_ids: tuple[int, ...] = (int(tokenizer.sep_token_id),)
+        self.num_patches = self._patches(spec)
+
+    def _patches(self, spec: CheckpointSpec) -> int:
+        """Returns how many positions the image takes before the tokens."""
+        from transformers import AutoConfig
+
         vision = AutoConfig.from_pretrained(spec.path, **spec.loading_arguments).vision_config
-        self.num_patches = (vision.image_size // vision.patch_size) ** 2 + 1
+        return (vision.image_size // vision.patch_size) ** 2 + 1
 
     def learnt(self, examples: Sequence[ImageTextExample]) -> Iterator[Tokens]:
         """Yields `[CLS] question answer [SEP]`, of which answer and end bear loss."""
@@ -227,6 +249,29 @@ class GitPrompts:
     def num_positions(self, ids: Ids, sizes: Sequence[Size]) -> int:
         """Returns the number of patches and tokens."""
         return self.num_patches + len(ids)
+
+
+class BlipPrompts(GitPrompts):
+    """BLIP that captions: its decoder looks at the image from the side; a caption begins with `[DEC]`."""
+
+    form: Form = "start"
+
+    def __init__(self, tokenizer: Any, spec: CheckpointSpec) -> None:
+        from transformers import AutoConfig
+
+        if spec.architectures and "BlipForConditionalGeneration" not in spec.architectures:
+            raise CheckpointError(
+                f"model.checkpoint: {spec.name!r} is a {spec.architectures[0]}, of which transformers computes no "
+                "loss of single rows. Start from a BLIP that captions, such as Salesforce/blip-image-captioning-base: "
+                "it goes on behind a question, too."
+            )
+        super().__init__(tokenizer, spec)
+        text = AutoConfig.from_pretrained(spec.path, **spec.loading_arguments).text_config
+        self.start_id, self.end_ids = int(text.bos_token_id), (int(text.sep_token_id),)
+        self.appended = self.end_ids
+
+    def _patches(self, spec: CheckpointSpec) -> int:
+        return 0
 
 
 def sample_image() -> Any:

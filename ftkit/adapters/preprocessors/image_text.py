@@ -9,24 +9,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ftkit.adapters.augmentation.operation import Options
 from ftkit.adapters.columns import attention_mask, pad_columns
 from ftkit.adapters.preprocessors.chat_templates import template_text
 from ftkit.adapters.preprocessors.image_prompts import ImagePrompts, Size, Tokens, image_prompts, sample_image
+from ftkit.adapters.preprocessors.image_text_base import ROW, SLACK, ImageTextBase
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
-from ftkit.adapters.rows import Batch, Encoded, EncodedToScore
-from ftkit.adapters.task_adapter import Piece, PreprocessorBase
+from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.task_adapter import Piece
 from ftkit.data.image_text import ImageTextExample
-from ftkit.data.images import image_size, open_image
+from ftkit.data.images import image_size
 from ftkit.data.problems import Problems
 from ftkit.errors import CheckpointError, DataError
-from ftkit.models.generation import GenerationSpec
-from ftkit.models.image_text_processors import load_image_text_processor
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split
 
-SLACK = 1.25  # texts to come may be longer than those of train
 QUESTION = "{question}"
-ROW = "row"
 _TEXTS = ("input_ids", "attention_mask", "token_type_ids")
 _IMAGES_APART = "image"  # what a piece of a row is called that stands for an image
 
@@ -62,22 +60,16 @@ class ImageTextRows:
         return [self[index] for index in indices]
 
 
-class ImageTextPreprocessor(PreprocessorBase):
-    """SmolVLM, Idefics, LLaVA ..., whose texts have tokens for images; and GIT, whose images come first.
+class ImageTextPreprocessor(ImageTextBase):
+    """SmolVLM, Idefics, LLaVA ..., whose texts have tokens for images; GIT and BLIP, which see images first.
 
     Attributes:
-        max_new_tokens: tokens written at most; read off the targets of train unless it was set.
         before: what a question is read after.
         after: what follows it.
+        image_inputs: what the processor makes of images, by the names that the model has for it.
     """
 
     version: ClassVar[int] = 1
-    options: ClassVar[tuple[str, ...]] = ("prompt_template", "chat_template", "max_new_tokens", "generation")
-    cut_meanings: ClassVar[Mapping[str, str]] = {
-        ROW: "longer with their images than the model reads, and not trained on"
-    }
-    longest_source: ClassVar[int | None] = None
-    pretrained_task: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -89,6 +81,7 @@ class ImageTextPreprocessor(PreprocessorBase):
         chat_template: str | None = None,
         max_new_tokens: int | None = None,
         generation: Mapping[str, Any] | None = None,
+        augment: Options = None,
     ) -> None:
         """Loads the processor, and tries it on an image and a question.
 
@@ -96,20 +89,19 @@ class ImageTextPreprocessor(PreprocessorBase):
             CheckpointError: it cannot be loaded, or lays out images or texts in a way that ftkit does not know.
             ConfigError: there is no chat template, or none that can be learnt from.
         """
-        self.spec, self.labels = spec, labels
-        self.max_length = min(filter(None, (max_length, spec.max_positions)), default=None)
+        super().__init__(
+            spec,
+            labels,
+            max_length=max_length,
+            max_new_tokens=max_new_tokens,
+            generation=generation,
+            augment=augment,
+        )
         self.before, _, self.after = (prompt_template or "").partition(QUESTION)
-        self.processor = load_image_text_processor(spec)
         self.prompts = image_prompts(self.processor, spec, template_text(chat_template))
-        self.max_new_tokens = self._bounded(max_new_tokens or GenerationSpec(**(generation or {})).max_new_tokens)
         self.image_inputs = self._tried()
 
     # --- processor ---
-
-    @property
-    def target_tokenizer(self) -> Any:
-        """The tokenizer of what is written."""
-        return self.processor.tokenizer
 
     @property
     def end_id(self) -> int:
@@ -120,16 +112,6 @@ class ImageTextPreprocessor(PreprocessorBase):
     def end_ids(self) -> tuple[int, ...]:
         """All tokens that end it."""
         return self.prompts.end_ids
-
-    @property
-    def padding(self) -> Mapping[str, int]:
-        """Column -> padding value."""
-        return {"input_ids": self.target_tokenizer.pad_token_id, "labels": NO_LOSS}
-
-    @property
-    def resolved_options(self) -> Mapping[str, Any]:
-        """What was read off the training data."""
-        return {"max_new_tokens": self.max_new_tokens}
 
     def _tried(self) -> tuple[str, ...]:
         """Returns what the processor makes of images, after what is made here has been compared with what it makes.
@@ -164,16 +146,6 @@ class ImageTextPreprocessor(PreprocessorBase):
         return getattr(self.processor, "image_token", None) is not None
 
     # --- examples -> rows ---
-
-    def fit(self, examples: Sequence[ImageTextExample]) -> None:
-        """Derives how long written texts may be from the longest of train, in tokens, unless it was set."""
-        if self.max_new_tokens is None:
-            self.max_new_tokens = self._bounded(math.ceil(self._longest_target(examples) * SLACK))
-
-    def _longest_target(self, examples: Sequence[ImageTextExample]) -> int:
-        texts = [target for example in examples for target in example.targets]
-        ids = self.target_tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-        return max(map(len, ids), default=1) + 1  # its end
 
     def _bounded(self, num_tokens: int | None) -> int | None:
         """Returns at most half of the model's positions: images and questions stand in the others."""
@@ -211,11 +183,6 @@ class ImageTextPreprocessor(PreprocessorBase):
             firsts = np.concatenate([[0], np.cumsum([self._is_read(cost) for cost in costs])])
         cut = {ROW: len(examples) - len(kept)}
         return Encoded(rows, np.asarray([costs[place] for place in kept], np.int64), first_rows=firsts, cut=cut)
-
-    def encode_to_score(self, examples: Sequence[ImageTextExample], *, all_predicted: bool = True) -> EncodedToScore:
-        """Returns what is to be gone on with, and the rows for the loss."""
-        targets = self.encode(examples, targets=True)
-        return EncodedToScore(self.encode(examples, targets=False), targets if targets.num_rows else None)
 
     def _as_asked(self, example: ImageTextExample) -> ImageTextExample:
         return example.asked_with(self.before, self.after)
@@ -296,10 +263,7 @@ class ImageTextPreprocessor(PreprocessorBase):
         [[0, 5, 7, 7, 6], [5, 7, 7, 8, 6]], `attention_mask` [[0, 1, 1, 1, 1], [1, 1, 1, 1, 1]], `pixel_values`
         (2, 1, 3, 64, 64) and `pixel_attention_mask` (2, 1, 64, 64).
         """
-        images = [
-            [open_image(source, name) for source, name in zip(row["images"], row["names"], strict=True)]
-            for row in rows
-        ]
+        images = self._images(rows, training=training, rngs=rngs)
         made = self.processor.image_processor(images=images, return_tensors="pt")
         left = "labels" not in rows[0]
         columns = pad_columns(
@@ -320,7 +284,7 @@ class ImageTextPreprocessor(PreprocessorBase):
 
     def recipe(self) -> dict[str, Any]:
         """Returns what stands around a question, and how the model is given it."""
-        return {"before": self.before, "after": self.after, "form": "chat" if self._is_chat else "ids"}
+        return {"before": self.before, "after": self.after, "form": self.prompts.form}
 
 
 _TRIED = ({"role": "user", "content": ({"type": "image"}, {"type": "text", "text": "What is it?"})},)

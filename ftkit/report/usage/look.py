@@ -27,15 +27,15 @@ class LookRecipe(Recipe):
     Attributes:
         before: what a question is read after.
         after: what follows it.
-        form: how the model is given a question: by a chat template, as token ids behind the start token, as the
-            beginning of what it writes, as a text that it reads, or not at all.
+        form: how the model is given a question: by a chat template; as token ids behind a start token that stands
+            for the image (ids) or for the beginning of what is written (start); or not at all.
     """
 
     usage: Literal["look"] = "look"
     auto_class: AutoClass = "AutoModelForImageTextToText"
     before: str = ""
     after: str = ""
-    form: Literal["chat", "ids", "none"] = "none"
+    form: Literal["chat", "ids", "start", "none"] = "none"
 
 
 def _inputs(example: ImageTextExample) -> tuple[str, ...]:
@@ -76,13 +76,24 @@ def _code(card: Card, name: str, is_folder: bool) -> list[str]:
             f"ids = processor.tokenizer({literal(question)}, add_special_tokens=False).input_ids",
             'inputs["input_ids"] = torch.tensor([[processor.tokenizer.cls_token_id, *ids]])',
         ]
+    elif recipe.form == "start":
+        lines += [
+            'inputs = dict(processor.image_processor([image], return_tensors="pt"))',
+            f"ids = processor.tokenizer({literal(question)}, add_special_tokens=False).input_ids",
+            "text = model.config.text_config",
+            "# The model drops the last token of what it goes on with.",
+            'inputs["input_ids"] = torch.tensor([[text.bos_token_id, *ids, text.sep_token_id]])',
+        ]
+        goes_on = 'written = written[:, inputs["input_ids"].shape[1] - 1 :]'
     else:
         lines += ['inputs = processor.image_processor([image], return_tensors="pt")']
+    # Its text half has settings of its own, which know nothing of the run's.
+    search = ", generation_config=model.generation_config" if recipe.form == "start" else ""
     return [
         *lines,
         "with torch.inference_mode():",
-        "    written = model.generate(**inputs)",
-        *([goes_on] if recipe.form in ("chat", "ids") else []),
+        f"    written = model.generate(**inputs{search})",
+        *([] if recipe.form == "none" else [goes_on]),
         "print(processor.batch_decode(written, skip_special_tokens=True)[0].strip())",
     ]
 
