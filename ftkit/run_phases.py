@@ -73,7 +73,7 @@ class RunPhases:
             config.train,
             arguments,
             padding_is_free=self.speedups.padding_is_free,
-            is_whole=adapter.objective.compares_rows,
+            compares=adapter.objective.compares,
         )
         checkpoints = self.directory.checkpoints
         self.resume_from = training.resume_point(checkpoints) if self.directory.continues else None
@@ -144,7 +144,7 @@ class RunPhases:
                 max_skipped_steps=config.train.max_skipped_steps,
                 interruption=self.interruption,
                 check_folder=self.directory.check_is_there,
-                callbacks=[*steps.callbacks(config, self.directory, model), TrackerCallback(self.trackers)],
+                callbacks=[*steps.callbacks(config, self.directory, self.adapter, model), TrackerCallback(self.trackers)],
                 resume_from=self.resume_from,
             )
         release_memory()

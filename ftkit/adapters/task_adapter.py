@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Prediction = dict[str, Any]
+
+Compared = Literal["micro-batch", "step"]
+"""Among which rows a loss compares: those of a micro-batch, which then stay together, or all of an optimizer step."""
 
 Shown: TypeAlias = "Image.Image | Sound | str"
 """An example as people take it in: a picture with what is marked in it, a recording, a text."""
@@ -246,7 +249,8 @@ class Objective(Protocol):
         remembers: names of what is measured of every row before the model is trained, and stands in its column
             `reference` from then on, as numbers in this order; none where the loss compares with nothing of the kind.
         proven: names of what a saved model has to measure as the trained one does, of a model judged by measures.
-        compares_rows: whether the loss of a row depends on the others of its micro-batch, which then stay together.
+        compares: among which rows the loss compares; None: the loss of a row depends on it alone. Of a step, see
+            `vectors` and `step_losses`.
         embeds: whether what it predicts of a text is a vector; see `embeddings`.
         starts_trained: whether a checkpoint predicts before it is trained; its score then stands beside the run's.
     """
@@ -258,7 +262,7 @@ class Objective(Protocol):
     formats: ClassVar[tuple[str, ...]]
     remembers: ClassVar[tuple[str, ...]]
     proven: ClassVar[tuple[str, ...]]
-    compares_rows: ClassVar[bool]
+    compares: ClassVar[Compared | None]
     embeds: ClassVar[bool]
 
     @property
@@ -303,6 +307,27 @@ class Objective(Protocol):
         """Returns each row's loss, summed over its items: (B,)."""
         ...
 
+    def vectors(self, outputs: Any, batch: Batch) -> Tensors:
+        """Returns what the loss of a whole step reads of each row of a part of it, rows on the first axis.
+
+        It is asked of an objective that compares the rows of a step.
+        """
+        ...
+
+    def step_losses(self, model: Any, vectors: Tensors, share: float) -> torch.Tensor:
+        """Returns the loss of each row of a whole step, (N,).
+
+        Args:
+            model: whose own weights the comparison may read, such as what cosines are multiplied by.
+            vectors: what `vectors` gave of all rows of the step.
+            share: of the gradient of those weights. It is asked once for each part of a step, and shares add up to 1.
+        """
+        ...
+
+    def constrain(self, model: Any) -> None:
+        """Brings weights back into their bounds; called after every step of the optimizer."""
+        ...
+
     def measure(self, outputs: Any, batch: Batch) -> Tensors:
         """Returns what of each row adds up over rows: its `loss`, and more where a model is judged by that, (B,) each.
 
@@ -320,6 +345,10 @@ class Objective(Protocol):
             examples: of the training data.
             encoded: their rows.
         """
+        ...
+
+    def begin_predicting(self, model: PreTrainedModel) -> None:
+        """Computes what all predictions with these weights need, such as the vectors of labels' names."""
         ...
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors | None:
@@ -346,6 +375,10 @@ class Objective(Protocol):
 
     def embeddings(self, arrays: Arrays) -> np.ndarray:
         """Returns the vectors in finished arrays of one text each, (N, D), as users get them."""
+        ...
+
+    def for_embedding(self) -> Objective:
+        """Returns the objective that predicts vectors, where this one may make something else of them."""
         ...
 
     def stream(self, model: PreTrainedModel, batch: Batch, on_text: Callable[[str], None]) -> Prediction:
@@ -388,7 +421,7 @@ class ObjectiveBase:
     formats: ClassVar[tuple[str, ...]] = ("jsonl",)
     remembers: ClassVar[tuple[str, ...]] = ()
     proven: ClassVar[tuple[str, ...]] = ("loss",)
-    compares_rows: ClassVar[bool] = False
+    compares: ClassVar[Compared | None] = None
     embeds: ClassVar[bool] = False
 
     @property
@@ -414,6 +447,24 @@ class ObjectiveBase:
     def embeddings(self, arrays: Arrays) -> np.ndarray:
         """Is not asked of what does not embed."""
         raise NotImplementedError
+
+    def for_embedding(self) -> Any:
+        """Returns itself."""
+        return self
+
+    def vectors(self, outputs: Any, batch: Batch) -> Tensors:
+        """Is not asked of what compares no rows of a step."""
+        raise NotImplementedError
+
+    def step_losses(self, model: Any, vectors: Tensors, share: float) -> torch.Tensor:
+        """Is not asked of what compares no rows of a step."""
+        raise NotImplementedError
+
+    def constrain(self, model: Any) -> None:
+        """Weights have no bounds."""
+
+    def begin_predicting(self, model: PreTrainedModel) -> None:
+        """Computes nothing beforehand."""
 
     def stream(self, model: PreTrainedModel, batch: Batch, on_text: Callable[[str], None]) -> Prediction:
         """Is not asked of what does not talk."""
@@ -479,6 +530,10 @@ class TaskAdapter:
     def for_validation(self) -> TaskAdapter:
         """Returns the adapter that scores the model while it is trained."""
         return TaskAdapter(self.preprocessor, self.objective.for_validation())
+
+    def for_embedding(self) -> TaskAdapter:
+        """Returns the adapter that predicts vectors."""
+        return TaskAdapter(self.preprocessor, self.objective.for_embedding())
 
     @property
     def resolved_options(self) -> dict[str, Any]:

@@ -36,6 +36,8 @@ def command(
     answer_language: options.AnswerLanguage = None,
     language: options.Language = None,
     normalize: options.Normalize = None,
+    labels: options.Labels = None,
+    prompts: options.Prompts = None,
     base: options.Base = None,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
@@ -72,6 +74,8 @@ def command(
             answer_language=answer_language,
             language=language,
             normalize=normalize,
+            labels=options.label_names(labels),
+            prompts=prompts,
             base=base,
             trust_remote_code=trust_remote_code,
         )

@@ -19,7 +19,9 @@ def command(
     ] = None,
     architecture: Annotated[
         str,
-        typer.Option(help="marian, t5, bert or gpt2; for images vit, yolos, resnet or segformer; for both idefics3."),
+        typer.Option(
+            help="marian, t5, bert or gpt2; for images vit, yolos, resnet or segformer; for both idefics3 or clip."
+        ),
     ] = "marian",
     size: Annotated[str, typer.Option(help="tiny or small.")] = "tiny",
     tokenizer_data: Annotated[
@@ -45,6 +47,7 @@ def command(
         raise UserError(f"--dropout: expected 0 or more and less than 1, got {dropout}.")
 
     from ftkit.models.new_checkpoint import RECIPES, VOCAB_SIZES
+    from ftkit.models.new_dual_encoder import ARCHITECTURE as DUAL_ENCODER
     from ftkit.models.new_image_checkpoint import IMAGE_RECIPES
     from ftkit.models.new_image_text_checkpoint import IMAGE_TEXT_ARCHITECTURES
 
@@ -54,11 +57,16 @@ def command(
         made = _for_both(
             folder, size, files, image_size=image_size, vocab_size=vocab_size, dropout=dropout or 0.0, seed=seed
         )
+    elif architecture == DUAL_ENCODER:
+        made = _for_two_towers(
+            folder, size, files, image_size=image_size, vocab_size=vocab_size, dropout=dropout or 0.0, seed=seed
+        )
     elif architecture in IMAGE_RECIPES:
         _refuse(architecture, {"--tokenizer-data": files, "--vocab-size": vocab_size}, "it reads no texts")
         made = _for_images(folder, architecture, size, image_size=image_size, dropout=dropout, seed=seed)
     else:
-        _check_choice("--architecture", architecture, [*RECIPES, *IMAGE_RECIPES, *IMAGE_TEXT_ARCHITECTURES])
+        known = [*RECIPES, *IMAGE_RECIPES, *IMAGE_TEXT_ARCHITECTURES, DUAL_ENCODER]
+        _check_choice("--architecture", architecture, known)
         _refuse(architecture, {"--image-size": image_size}, "it sees no images")
         made = _for_texts(folder, architecture, size, files, vocab_size=vocab_size, dropout=dropout, seed=seed)
 
@@ -111,6 +119,21 @@ def _for_both(folder: Path, size: Any, files: Sequence[str], *, vocab_size: int 
     return (
         f"{facts['num_parameters'] / 1e6:.1f} M parameters, {facts['vocab_size']:,} tokens and images of up to "
         f"{side} x {side} pixels"
+    )
+
+
+def _for_two_towers(folder: Path, size: Any, files: Sequence[str], *, vocab_size: int | None, **options: Any) -> str:
+    """Makes a checkpoint; returns what it consists of, for people."""
+    from ftkit.engine.quiet import quiet_libraries
+    from ftkit.models.new_dual_encoder import make_dual_encoder
+
+    texts = _texts_of(files, vocab_size)
+    quiet_libraries()
+    facts = make_dual_encoder(folder, size, texts, vocab_size=vocab_size, **options)
+    side = facts["image_size"]
+    return (
+        f"{facts['num_parameters'] / 1e6:.1f} M parameters, {facts['vocab_size']:,} tokens and images of {side} x "
+        f"{side} pixels"
     )
 
 

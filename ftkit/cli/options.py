@@ -74,6 +74,18 @@ Normalize = Annotated[
     str | None,
     typer.Option(metavar="none|basic|english", help="Of transcripts: what is made of them before they are compared."),
 ]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME[,...]",
+        help="What a model of zero-shot image classification chooses among; the run's own if left out. May be "
+        "repeated.",
+    ),
+]
+Prompts = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TEXT", help="What these labels become: 'a photo of a {label}.'; may be repeated."),
+]
 Base = Annotated[
     str | None,
     typer.Option(
@@ -100,6 +112,8 @@ PARAMETERS_OF_KEYS: Mapping[str, tuple[str, ...]] = {
     "data.answer_language": ("answer_language",),
     "data.language": ("language",),
     "data.normalize": ("normalize",),
+    "data.labels": ("labels",),
+    "data.prompts": ("prompts",),
     "data.train": ("input", "data"),
     "generation.max_new_tokens": ("max_new_tokens",),
     "generation.num_beams": ("num_beams",),
@@ -198,6 +212,11 @@ def metric_names(given: list[str] | None) -> tuple[str, ...] | None:
     if not names:
         raise UserError("--metrics: no metric is named. Say for example --metrics accuracy,f1, or leave it out.")
     return names
+
+
+def label_names(given: list[str] | None) -> tuple[str, ...] | None:
+    """Returns the names of labels, or None where none is given."""
+    return None if given is None else tuple(_parts(given))
 
 
 def _parts(given: list[str] | None) -> list[str]:

@@ -68,6 +68,8 @@ def command(
     chat_template: options.ChatTemplate = None,
     language: options.Language = None,
     no_answer: options.NoAnswer = False,
+    labels: options.Labels = None,
+    prompts: options.Prompts = None,
     base: options.Base = None,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
@@ -85,7 +87,7 @@ def command(
     from ftkit.console import is_main_process, note
     from ftkit.data.outputs import check_output
     from ftkit.data.resumable import resumable_writer
-    from ftkit.data.writers import Unwritten, Writer, open_writer
+    from ftkit.data.writers import VECTORS, Unwritten, Writer, format_of, open_writer
     from ftkit.progress import each
     from ftkit.speedups.startup import collector_at_rest
 
@@ -113,15 +115,19 @@ def command(
             chat_template=chat_template,
             language=language,
             no_answer=no_answer or None,
+            labels=options.label_names(labels),
+            prompts=prompts,
             base=base,
             trust_remote_code=trust_remote_code,
         )
+    if format_of(output, format) == VECTORS:
+        predictor.give_vectors()
     columns_at_end = ("error",) if on_bad_row == "empty" else ()
     with contextlib.ExitStack() as stack:
         num_done = 0
         writer: Writer = Unwritten()
         if resume and output is not None and is_main_process():
-            facts = _facts(predictor, source, precision, num_beams, max_new_tokens, roles, on_bad_row)
+            facts = _facts(predictor, source, precision, num_beams, max_new_tokens, roles, on_bad_row, labels, prompts)
             writer, num_done = stack.enter_context(resumable_writer(output, facts))
         elif is_main_process():
             writer = stack.enter_context(

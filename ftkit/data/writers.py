@@ -169,15 +169,24 @@ class TxtWriter:
 
 _LINE_PARTS = re.compile(r"[\t\r\n]")
 
+VECTORS = "npy"
+"""The format of vectors alone."""
+
 WRITERS: dict[str, Callable[..., Writer]] = {
     "jsonl": JsonlWriter,
     "csv": CsvWriter,
     "conll": ConllWriter,
     "txt": TxtWriter,
-    "npy": NpyWriter,
+    VECTORS: NpyWriter,
     "parquet": ParquetWriter,
 }
 """Format -> writer; the extension of a file is its format."""
+
+
+def format_of(path: str | Path | None, format: str | None = None) -> str:
+    """Returns the format that rows are written in: as it is said, else a file's extension, else jsonl."""
+    to_stdout = path is None or str(path) == STDOUT
+    return format or ("jsonl" if to_stdout else Path(str(path)).suffix.removeprefix(".").lower())
 
 
 @contextmanager
@@ -199,8 +208,7 @@ def open_writer(
     Raises:
         UserError: no such format, or the file cannot be written.
     """
-    to_stdout = path is None or str(path) == STDOUT
-    name = format or ("jsonl" if to_stdout else Path(str(path)).suffix.removeprefix(".").lower())
+    to_stdout, name = path is None or str(path) == STDOUT, format_of(path, format)
     if name not in WRITERS:
         raise UserError(
             f"{path}: cannot write the format {name!r}; known: {', '.join(WRITERS)}."

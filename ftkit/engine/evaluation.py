@@ -124,6 +124,8 @@ def predict_windows(
         autocast: what is computed in, where it is not the type of the weights.
     """
     size = window_size(adapter)
+    with torch.inference_mode(), torch.autocast(model.device.type, autocast, enabled=autocast is not None):
+        adapter.objective.begin_predicting(model)
     for start in range(0, len(encoded), size):
         stop = min(start + size, len(encoded))
         batches = cost_batches(encoded.costs, encoded.rows_of(start, stop), limits)

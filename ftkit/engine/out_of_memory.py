@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from ftkit.adapters.rows import Batch
+from ftkit.adapters.task_adapter import Compared
 from ftkit.console import warn
 from ftkit.engine.arguments import is_sharded
 from ftkit.engine.freed_memory import release_memory
@@ -33,14 +34,20 @@ Result = TypeVar("Result")
 # --- training ---
 
 
-def obstacle(arguments: TrainingArguments, *, is_whole: bool = False) -> str | None:
+def obstacle(arguments: TrainingArguments, *, compares: Compared | None = None) -> str | None:
     """Returns why a step that memory was too small for cannot be computed again; None where it can be.
 
     Args:
-        is_whole: the loss compares the rows of a micro-batch with one another.
+        compares: among which rows the loss compares.
     """
-    if is_whole:
+    if compares == "micro-batch":
         return "its rows are compared with one another, and with fewer of them the loss would be another one"
+    if compares == "step":
+        return (
+            "all rows of a step are compared, whose vectors were computed beforehand in micro-batches of this size (a "
+            "smaller train.per_device_train_batch_size with as much more train.gradient_accumulation_steps gives the "
+            "same loss)"
+        )
     if arguments.world_size > 1:
         return "several processes add up their gradients while they are computed"
     if is_sharded(arguments):

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from torch.utils.data import Sampler
 
+from ftkit.adapters.task_adapter import Compared
 from ftkit.engine.batching import StepSize, is_by_cost, num_steps, padding_share, parts, plan_epoch
 from ftkit.errors import ConfigError
 
@@ -129,13 +130,20 @@ def plan_steps(costs: np.ndarray, size: StepSize, arguments: TrainingArguments) 
     )
 
 
-def check_has_others(plan: StepPlan) -> None:
-    """Refuses micro-batches of one row, where the loss compares the rows of a micro-batch with one another.
+def check_has_others(plan: StepPlan, compares: Compared) -> None:
+    """Refuses micro-batches, or steps, of one row, where the loss compares their rows with one another.
 
     Raises:
         ConfigError: there is one.
     """
     in_step = plan.num_ranks * plan.num_micro_batches
+    if compares == "step":
+        if min(map(len, plan.steps(0))) < 2:
+            raise ConfigError(
+                "train.per_device_train_batch_size: the loss compares the rows of an optimizer step with one another, "
+                "and some would hold a single row. Say 2 or more; more is better, such as 32."
+            )
+        return
     if min(map(len, plan.steps(0))) // in_step >= 2:
         return
     raise ConfigError(

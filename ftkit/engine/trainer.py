@@ -20,6 +20,7 @@ from ftkit.adapters.rows import Batch
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.engine import checkpoints
 from ftkit.engine.arguments import is_sharded
+from ftkit.engine.compared_steps import ComparedSteps
 from ftkit.engine.current_batch import computing
 from ftkit.engine.guards import FiniteGuard, check_weights_are_finite
 from ftkit.engine.interruption import Agreement, Interruption
@@ -114,14 +115,17 @@ class FtkitTrainer(Trainer):
             device=args.device,
             forget=self.guard.forget_losses,
             name_rows=self.guard.name_rows,
-            obstacle=obstacle(args, is_whole=adapter.objective.compares_rows),
+            obstacle=obstacle(args, compares=adapter.objective.compares),
         )
+        compares_steps = adapter.objective.compares == "step"
+        self.compared = ComparedSteps(adapter.objective, self.accelerator, model) if compares_steps else None
         self.num_weights = num_working_weights(model)
         self.interruption = interruption or Interruption()
         self.agreement = Agreement(args.world_size, args.device)
         self.evaluation_is_due = False
         self.last_saved_step = self.resumed_step = self._step_of_last_call = self._drawn_step = -1
         self.num_rows_of_rank = 0
+        self.micro_batches: list[dict[str, Any]] = []
         self.counts_all_losses = True
 
     def get_train_dataloader(self) -> DataLoader:
@@ -157,11 +161,29 @@ class FtkitTrainer(Trainer):
         """
         batch: Batch = inputs[BATCH]
         outputs = model(**batch.inputs)
-        losses_B = self.adapter.objective.loss(outputs, batch)
+        losses_B, total = self._losses(outputs, batch)
         if inputs[COUNTS]:
             self.guard.watch_losses(losses_B, batch.row_indices)
-        loss = losses_B.sum() / self.data.items_per_step * self.args.world_size * inputs[COUNTS]
+        loss = total / self.data.items_per_step * self.args.world_size * inputs[COUNTS]
         return (loss, outputs) if return_outputs else loss
+
+    def _losses(self, outputs: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns the loss of each row, (B,), and their sum, which has the gradient."""
+        if self.compared is not None:
+            return self.compared.losses(outputs, batch)
+        losses_B = self.adapter.objective.loss(outputs, batch)
+        return losses_B, losses_B.sum()
+
+    def _begin_compared(self, compared: ComparedSteps, model: torch.nn.Module) -> None:
+        """Computes the vectors of a step's rows before its first pass."""
+
+        def embed(batch: Batch) -> Any:
+            with computing(batch), self.compute_loss_context_manager():
+                return model(**batch.inputs)
+
+        model.train()
+        parts = [(part, bool(inputs[COUNTS])) for inputs in self.micro_batches for part in inputs[PARTS]]
+        compared.begin(parts, embed, self.args.device)
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """Forward and backward passes over the parts of a micro-batch, smaller ones where memory runs out."""
@@ -172,6 +194,8 @@ class FtkitTrainer(Trainer):
         if self._drawn_step != (step := self.state.global_step):
             self._drawn_step = step
             seed_draws(self.args.seed, step, self.args.process_index)
+            if self.compared is not None:
+                self._begin_compared(self.compared, model)
         if inputs[COUNTS]:
             self.num_rows_of_rank += sum(map(len, inputs[PARTS]))
         return self.steps.loss(inputs[PARTS], compute, step=step)
@@ -332,15 +356,19 @@ class FtkitTrainer(Trainer):
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
         """Returns the batches of the next step; none of a run that had ended before it was resumed.
 
+        They are kept for a loss that compares all of their rows.
+
         Raises:
             RunError: a stream cannot be read on; the steps so far are saved.
         """
         if self.control.should_training_stop:
             return [], None
         try:
-            return super().get_batch_samples(epoch_iterator, num_batches, device)
+            found = super().get_batch_samples(epoch_iterator, num_batches, device)
         except BrokenStream as broken:
             raise self._ended_by(broken) from None
+        self.micro_batches = found[0]
+        return found
 
     def _ended_by(self, broken: BrokenStream) -> Exception:
         """Saves what a stream that cannot be read on has taught; returns what is to be raised."""

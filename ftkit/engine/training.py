@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, set_seed
 
-from ftkit.adapters.task_adapter import TaskAdapter
+from ftkit.adapters.task_adapter import Compared, TaskAdapter
 from ftkit.config.train import DEFAULT_ROWS, DEFAULT_TOKENS, TrainSpec
 from ftkit.console import note, warn
 from ftkit.engine import checkpoints
@@ -85,21 +85,26 @@ def start_engine(
 
 
 def step_size(
-    train: TrainSpec, arguments: TrainingArguments, *, padding_is_free: bool = False, is_whole: bool = False
+    train: TrainSpec,
+    arguments: TrainingArguments,
+    *,
+    padding_is_free: bool = False,
+    compares: Compared | None = None,
 ) -> StepSize:
     """Returns the size of a micro-batch: the rows, or else the positions, that the config says, or the defaults.
 
     Args:
         padding_is_free: padding is left out of the model, so that batches need no parts to save it.
-        is_whole: the loss compares the rows of a micro-batch with one another.
+        compares: among which rows the loss compares.
     """
     rows, tokens = train.per_device_train_batch_size, train.max_tokens_per_batch
     # The ranks of a sharded model must make equally many forward passes: one each.
     sharded, device_type = is_sharded(arguments), arguments.device.type
-    if is_whole:
+    if compares is not None:
         # What is compared would depend on the length of texts if positions were counted as well.
         by_rows = rows or (None if tokens else DEFAULT_ROWS)
-        return StepSize(by_rows, None if by_rows else tokens, math.inf, math.inf, is_whole=True)
+        is_whole = compares == "micro-batch"
+        return StepSize(by_rows, None if by_rows else tokens, math.inf, math.inf, is_whole=is_whole)
     # Who counts a GPU's examples has its memory in mind, as with the plain Trainer: no parts.
     whole = sharded or (rows is not None and tokens is None and device_type != "cpu")
     return StepSize(

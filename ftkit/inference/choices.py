@@ -15,6 +15,8 @@ from ftkit.metrics.transcripts import Form
 OF_PLAIN_CHECKPOINTS = ("source_lang", "target_lang", "prompt_template", "chat_template", "no_answer", "language")
 """Choices that say what a checkpoint which ftkit did not make was trained for."""
 
+_OF_FREE_CHOICES = ("labels", "prompts")  # of a model without an output for each label
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
@@ -37,6 +39,8 @@ class Choices:
         answer_language: the language without spaces, such as zh, whose characters a score of answers compares.
         language: likewise, the language that is spoken.
         normalize: what is made of transcripts before they are compared.
+        labels: what a model chooses among that was trained to compare images with texts.
+        prompts: what these labels become.
         base: folder or Hub id of a trained adapter's base, where it is not where the run knows it.
         trust_remote_code: whether code may run that the run or checkpoint asks for.
     """
@@ -57,6 +61,8 @@ class Choices:
     answer_language: str | None = None
     language: str | None = None
     normalize: str | None = None
+    labels: tuple[str, ...] | None = None
+    prompts: tuple[str, ...] | None = None
     base: str | None = None
     trust_remote_code: bool = False
 
@@ -75,7 +81,7 @@ class Choices:
     @property
     def data(self) -> dict[str, Any]:
         """Returns the keys of a config's `data` section that were given."""
-        own = ("positive_label", "documents", "answer_language", "normalize")
+        own = ("positive_label", "documents", "answer_language", "normalize", *_OF_FREE_CHOICES)
         names = ("encoding", "delimiter", "header", *own, *OF_PLAIN_CHECKPOINTS)
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
@@ -86,7 +92,8 @@ class Choices:
             UserError: the kind does not have one of them.
         """
         for name in self.data:
-            if name not in kind.data.model_fields:
+            is_fixed = name in _OF_FREE_CHOICES and not kind.chooses_freely
+            if name not in kind.data.model_fields or is_fixed:
                 raise UserError(f"--{name.replace('_', '-')}: {kind.name} does not read it. Leave it out.")
         return self.data
 

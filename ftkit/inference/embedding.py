@@ -9,25 +9,28 @@ import numpy as np
 
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.data.problems import Problems
-from ftkit.errors import UserError
+from ftkit.errors import UserError, name_list
 from ftkit.inference.input_rows import INPUTS, check_is_list
 from ftkit.kinds.kind import Kind
 from ftkit.types import Split
 
 
 def encode(
-    model: Any, adapter: TaskAdapter, kind: Kind, limits: Any, texts: Sequence[str], *, role: str
+    model: Any, adapter: TaskAdapter, kind: Kind, limits: Any, texts: Sequence[Any], *, role: str
 ) -> np.ndarray:
-    """Returns a vector for each text, (N, D); see `Predictor.encode`."""
+    """Returns a vector for each text or image, (N, D); see `Predictor.encode`."""
     from ftkit.engine.evaluation import predict_windows
 
     objective = adapter.objective
     if not objective.embeds:
         raise UserError(f"encode: this run is of kind {kind.name}, which has no vectors of texts. Use predict.")
+    if role not in kind.roles:
+        raise UserError(f"encode: role={role!r}: {kind.name} reads {name_list(kind.roles)}.")
     check_is_list(texts)
     examples = [kind.input_example(position, {role: text}) for position, text in enumerate(texts)]
     if not examples:
-        return np.empty((0, model.config.get_text_config().hidden_size), np.float32)
+        dimension = getattr(model.config, "projection_dim", None) or model.config.get_text_config().hidden_size
+        return np.empty((0, dimension), np.float32)
     problems = Problems()
     kind.check_inputs(Split("input", INPUTS, examples), problems)
     problems.raise_if_any()

@@ -38,6 +38,8 @@ def load(
     answer_language: str | None = None,
     language: str | None = None,
     normalize: str | None = None,
+    labels: Sequence[str] | None = None,
+    prompts: Sequence[str] | None = None,
     base: str | Path | None = None,
     trust_remote_code: bool = False,
 ) -> Predictor:
@@ -69,6 +71,8 @@ def load(
         answer_language: of answers in a language without spaces, such as zh: `evaluate` compares characters.
         language: of a checkpoint that ftkit did not make, and that hears several: the one that is spoken.
         normalize: what is made of transcripts before `evaluate` compares them: `none`, `basic` or `english`.
+        labels: what a model of zero-shot image classification chooses among; by default the run's own.
+        prompts: what these become, such as `["a photo of a {label}."]`; by default as the run was trained.
         base: of a trained adapter, the folder or Hub id of its base, where that has moved.
         trust_remote_code: whether code may run that the run or checkpoint asks for.
 
@@ -95,6 +99,8 @@ def load(
         answer_language=answer_language,
         language=language,
         normalize=normalize,
+        labels=None if labels is None else tuple(labels),
+        prompts=None if prompts is None else tuple(prompts),
         base=None if base is None else str(base),
         trust_remote_code=trust_remote_code,
     )

@@ -54,7 +54,10 @@ def chosen_run(path: str | Path, choices: Choices, opened: Callable[..., Any]) -
     config = config.for_kind(kind)
     columns = {**config.data.columns, **choices.columns}
     data = config.data.model_copy(update={**choices.data_of(kind), "columns": columns})
-    return folder, with_columns(config.model_copy(update={"data": data}), choices, kind)
+    assert config.run is not None
+    data, options = kind.reopened(data, config.run.adapter_options)
+    facts = config.run.model_copy(update={"adapter_options": options})
+    return folder, with_columns(config.model_copy(update={"data": data, "run": facts}), choices, kind)
 
 
 def named_base(folder: Path, config: RunConfig, choices: Choices) -> CheckpointSpec | None:

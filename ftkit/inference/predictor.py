@@ -128,23 +128,28 @@ class Predictor:
         predictions = self._predict_examples(examples, INPUTS, on_bad_row)
         return [with_values({name: cell for name, cell in row.items() if name != "id"}) for row in predictions]
 
-    def encode(self, texts: Sequence[str], *, role: Literal["text", "text_pair"] = "text") -> np.ndarray:
-        """Returns a vector for each text, of a model that embeds texts.
+    def give_vectors(self) -> None:
+        """Has `predict` give vectors from now on, where the model embeds what it reads and may make labels of that."""
+        self.adapter = self.adapter.for_embedding()
+
+    def encode(self, inputs: Sequence[Any], *, role: Literal["text", "text_pair", "image"] = "text") -> np.ndarray:
+        """Returns a vector for each text or image, of a model that embeds them.
 
         Args:
-            role: what the texts are, which decides the prompt before them: `text`, such as queries, or `text_pair`,
+            inputs: texts; or images: paths, bytes of files, Pillow images.
+            role: what they are. Of texts it decides the prompt before them: `text`, such as queries, or `text_pair`,
                 such as what is searched.
 
         Returns:
             (N, D) float32; of length 1 where the model normalises.
 
         Raises:
-            UserError: the model does not embed texts.
-            DataError: a text is empty.
+            UserError: the model does not embed them.
+            DataError: a text is empty, or an image cannot be opened.
         """
         from ftkit.inference.embedding import encode
 
-        return encode(self.model, self.adapter, self.kind, self.limits, texts, role=role)
+        return encode(self.model, self.adapter.for_embedding(), self.kind, self.limits, inputs, role=role)
 
     def similarity(self, some: Sequence[str] | np.ndarray, others: Sequence[str] | np.ndarray) -> np.ndarray:
         """Returns the cosine of each text, or vector, to each of the others: (N, M).

@@ -31,6 +31,7 @@ KINDS: dict[str, str] = {
     "fill-mask": "ftkit.kinds.fill_mask:KIND",
     "object-detection": "ftkit.kinds.object_detection:KIND",
     "image-text-to-text": "ftkit.kinds.image_text_to_text:KIND",
+    "zero-shot-image-classification": "ftkit.kinds.zero_shot_image_classification:KIND",
 }
 """Name -> `module:KIND`, imported when it is first asked for."""
 

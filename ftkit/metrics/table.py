@@ -82,6 +82,8 @@ _COCO_KEYS = (
 _TRANSCRIPTS = "automatic-speech-recognition"
 _PIXELS = "image-segmentation"
 _VISUAL_ANSWERS, _CAPTIONS = "visual-question-answering", "image-captioning"
+_IMAGE_TEXTS = "image-text-search"
+_RECALLS = ("recall@1", "recall@5", "recall@10")
 
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
 _RECALL = ("recall", "recall_macro", "recall_micro", "recall_weighted")
@@ -309,6 +311,21 @@ METRICS: tuple[MetricEntry, ...] = (
         inputs=("kl", "items"),
         lower_is_better=("kl",),
     ),
+    *(
+        MetricEntry(
+            name=f"{name}_recall",
+            reference=f"ftkit.metrics.image_text_search:{metric}",
+            keys={_IMAGE_TEXTS: tuple(f"{name}_{key}" for key in _RECALLS)},
+            inputs=(name,),
+        )
+        for name, metric in (("image_to_text", "ImageToTextRecall"), ("text_to_image", "TextToImageRecall"))
+    ),
+    MetricEntry(
+        name="mean_recall",
+        reference="ftkit.metrics.image_text_search:MeanRecall",
+        keys={_IMAGE_TEXTS: ("mean_recall",)},
+        inputs=("image_to_text", "text_to_image"),
+    ),
     MetricEntry(
         name="mean_iou",
         reference="ftkit.metrics.segmentation:MeanIou",
@@ -511,6 +528,13 @@ GROUPS: dict[str, MetricGroup] = {
             # chrF++ tells short captions apart where no four words in a row are right and BLEU is 0.
             primary="chrf++",
             gives={"predictions": "texts", "references": "texts, or lists of one text each"},
+        ),
+        MetricGroup(
+            name=_IMAGE_TEXTS,
+            scorer="ftkit.metrics.image_text_scorer:ImageTextScorer",
+            defaults=("image_to_text_recall", "text_to_image_recall", "mean_recall"),
+            # What papers on retrieval choose checkpoints by: the six recalls in one number.
+            primary="mean_recall",
         ),
         MetricGroup(name="loss"),
     )

@@ -12,7 +12,7 @@ from ftkit.foreign_code import TRUST_IN_CONFIG, check_adapter_config, check_mode
 from ftkit.json_file import read_json
 from ftkit.models import encoder_decoder
 from ftkit.models.generation import KEPT_SETTINGS
-from ftkit.models.modality import modality_of
+from ftkit.models.modality import DUAL_ENCODERS, modality_of
 from ftkit.models.repository import Repository, commit_of, file_names, with_revision
 from ftkit.models.spec import Attention, CheckpointSpec, ModelSpec
 from ftkit.paths import user_path
@@ -317,6 +317,8 @@ def family_of(config: PretrainedConfig) -> Family:
 
     if config.is_encoder_decoder:
         return "encoder-decoder"
+    if config.model_type in DUAL_ENCODERS:
+        return "dual-encoder"
     if modality_of(config) in ("audio", "image"):
         return "encoder"
     if config.model_type in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:

@@ -94,15 +94,27 @@ def check_fits(spec: CheckpointSpec, auto_class: str, shape: tuple[int, int, int
             model = getattr(transformers, auto_class).from_config(config, trust_remote_code=spec.trust_remote_code)
             model.eval()(**{PIXELS: torch.empty(1, *shape)})
     except (ValueError, RuntimeError, NotImplementedError) as error:
-        if "meta" in str(error):  # it looks at values, as DETR does: then nothing can be told without them
-            return
-        reason = str(error).strip().split("\n")[0].rstrip(".")
-        raise CheckpointError(
-            f"model.checkpoint: {spec.name!r} cannot read the images that its own processor makes, of "
-            f"{shape[0]} channels and {shape[1]} x {shape[2]} pixels: {reason}.\nFix: config.json (image_size, "
-            "num_channels) and preprocessor_config.json (size, crop_size) have to say the same; ftkit reads colour "
-            "images, of 3 channels."
-        ) from None
+        raise_unfit(spec, shape, error)
+
+
+def raise_unfit(spec: CheckpointSpec, shape: tuple[int, ...], error: Exception) -> None:
+    """Says of an error that a model raised at the sight of an image that it sees images of another shape.
+
+    Args:
+        shape: of the image: channels, height, width.
+
+    Raises:
+        CheckpointError: always but where nothing can be told without values.
+    """
+    if "meta" in str(error):  # it looks at values, as DETR does: then nothing can be told without them
+        return
+    reason = str(error).strip().split("\n")[0].rstrip(".")
+    raise CheckpointError(
+        f"model.checkpoint: {spec.name!r} cannot read the images that its own processor makes, of "
+        f"{shape[0]} channels and {shape[1]} x {shape[2]} pixels: {reason}.\nFix: config.json (image_size, "
+        "num_channels) and preprocessor_config.json (size, crop_size) have to say the same; ftkit reads colour "
+        "images, of 3 channels."
+    ) from None
 
 
 def resize_whole(processor: Any, height: int, width: int) -> None:

@@ -39,6 +39,12 @@ _TABLES: dict[Modality, tuple[str, ...]] = {
     ),
 }
 
+DUAL_ENCODERS = (
+    *("clip", "siglip", "siglip2", "metaclip_2", "altclip", "chinese_clip", "align"),
+    "vision-text-dual-encoder",
+)
+"""Types of models with a tower for images and one for texts, whose vectors are compared."""
+
 # They stand among those that answer in words about an image, but are given no words.
 _READ_IMAGES_ALONE = ("vision-encoder-decoder", "pix2struct", "pp_formulanet")
 
@@ -53,6 +59,8 @@ def modality_of(config: PretrainedConfig) -> Modality:
 
     if config.model_type in _READ_IMAGES_ALONE:
         return "image"
+    if config.model_type in DUAL_ENCODERS:
+        return "image+text"
     for modality, tables in _TABLES.items():
         if any(config.model_type in getattr(modeling_auto, table) for table in tables):
             return modality

@@ -71,7 +71,7 @@ def make_image_checkpoint(
     import transformers
 
     recipe = IMAGE_RECIPES[architecture]
-    side = _checked_side(image_size or recipe.image_sizes[size], recipe.multiple_of[size], architecture, size)
+    side = checked_side(image_size or recipe.image_sizes[size], recipe.multiple_of[size], architecture, size)
     if dropout is not None and not recipe.dropouts:
         raise UserError(f"--dropout: a {architecture} has no dropout. Leave it out.")
     dropouts = dict.fromkeys(recipe.dropouts, 0.1 if dropout is None else dropout)
@@ -89,7 +89,15 @@ def make_image_checkpoint(
     return {"image_size": side, "num_parameters": model.num_parameters()}
 
 
-def _checked_side(side: int, multiple_of: int, architecture: str, size: Size) -> int:
+def checked_side(side: int, multiple_of: int, architecture: str, size: Size) -> int:
+    """Returns the pixels of a side.
+
+    Args:
+        multiple_of: what it has to be a multiple of.
+
+    Raises:
+        UserError: it is none.
+    """
     if side < multiple_of or side % multiple_of:
         below, above = side // multiple_of * multiple_of, -(-side // multiple_of) * multiple_of
         nearest = " or ".join(str(number) for number in dict.fromkeys((below, above)) if number)

@@ -12,13 +12,14 @@ import numpy as np
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ftkit.adapters.rows import Encoded, EncodedToScore
-from ftkit.adapters.task_adapter import TaskAdapter
+from ftkit.adapters.task_adapter import Compared, TaskAdapter
 from ftkit.config.run_config import RunConfig
 from ftkit.config.train import stated_trackers
 from ftkit.console import is_main_process, note
 from ftkit.data.problems import Problems
 from ftkit.data.writers import open_writer
 from ftkit.engine import evaluation, global_batch, training
+from ftkit.engine.arguments import is_sharded
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import Evaluation
 from ftkit.engine.loss_course import loss_warning
@@ -100,10 +101,11 @@ def check_steps(run: CheckedRun, arguments: TrainingArguments, adapter: TaskAdap
     Raises:
         ConfigError: they would hold other rows; or rows are compared with one another, and stand alone.
     """
-    size = training.step_size(run.config.train, arguments, is_whole=adapter.objective.compares_rows)
-    plan = plan_steps(rows.costs, size, arguments)
-    if size.is_whole:
-        check_has_others(plan)
+    compares = adapter.objective.compares
+    _check_is_held_whole(compares, arguments)
+    plan = plan_steps(rows.costs, training.step_size(run.config.train, arguments, compares=compares), arguments)
+    if compares is not None:
+        check_has_others(plan, compares)
     if run.directory.continues:
         global_batch.check_same_steps(run.directory.checkpoints, plan, endless=run.config.data.streaming)
 
@@ -114,9 +116,24 @@ def check_compared(run: CheckedRun, arguments: TrainingArguments, adapter: TaskA
     Raises:
         ConfigError: as `check_steps`.
     """
-    size = training.step_size(run.config.train, arguments, is_whole=adapter.objective.compares_rows)
-    if size.is_whole and size.cost is None:
-        check_has_others(plan_steps(np.ones(len(run.splits["train"]), np.int64), size, arguments))
+    compares = adapter.objective.compares
+    size = training.step_size(run.config.train, arguments, compares=compares)
+    _check_is_held_whole(compares, arguments)
+    if compares is not None and size.cost is None:
+        check_has_others(plan_steps(np.ones(len(run.splits["train"]), np.int64), size, arguments), compares)
+
+
+def _check_is_held_whole(compares: Compared | None, arguments: TrainingArguments) -> None:
+    """Refuses to share out a model whose loss reads weights of its own outside of its forward pass.
+
+    Raises:
+        ConfigError: it is to be shared out.
+    """
+    if compares == "step" and is_sharded(arguments):
+        raise ConfigError(
+            "train.fsdp, train.deepspeed: all rows of a step are compared, for which each process needs what cosines "
+            "are multiplied by. Leave both out."
+        )
 
 
 def check_tuned_layers(run: CheckedRun) -> None:
@@ -225,9 +242,22 @@ class RunStaysInPlace(TrainerCallback):
             self.directory.check_is_there()
 
 
-def callbacks(config: RunConfig, directory: RunDirectory, model: Any) -> list[TrainerCallback]:
+class WeightsStayInBounds(TrainerCallback):
+    """Has the objective bring weights back into their bounds after every step of the optimizer."""
+
+    def __init__(self, adapter: TaskAdapter, model: Any) -> None:
+        self.objective, self.model = adapter.objective, model
+
+    def on_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Changes weights in place."""
+        self.objective.constrain(self.model)
+
+
+def callbacks(config: RunConfig, directory: RunDirectory, adapter: TaskAdapter, model: Any) -> list[TrainerCallback]:
     """Returns what is to happen while a model trains, by the config and for the run's folder."""
-    found: list[TrainerCallback] = [RunStaysInPlace(directory)]
+    found: list[TrainerCallback] = [RunStaysInPlace(directory), WeightsStayInBounds(adapter, model)]
     if config.tuner.method == "adalora":
         from ftkit.tuners.rank_allocation import RankAllocation
 

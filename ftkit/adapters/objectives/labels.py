@@ -164,25 +164,38 @@ class LabelObjective(ObjectiveBase):
     def _prediction(self, predicted: np.ndarray, scores_L: np.ndarray) -> Prediction:
         """Returns one row, from a label's index or yes and no for each label."""
         names = self.labels.names
-        if self.labels.problem_type == "multi_label_classification":
-            label: Any = [names[index] for index in np.flatnonzero(predicted)]
-            score = float(scores_L.max())
-        else:
-            label, score = names[predicted], float(scores_L[predicted])
-        if len(names) <= MOST_SCORES:
-            return {"label": label, "score": score, "scores": dict(zip(names, scores_L.tolist(), strict=True))}
-        top = np.argpartition(-scores_L, TOP_SCORES)[:TOP_SCORES]
-        top = top[np.lexsort((top, -scores_L[top]))]
-        return {"label": label, "score": score, "top_scores": {names[index]: float(scores_L[index]) for index in top}}
+        if self.labels.problem_type != "multi_label_classification":
+            return label_prediction(names, predicted, scores_L)
+        chosen = [names[index] for index in np.flatnonzero(predicted)]
+        return {"label": chosen, "score": float(scores_L.max()), **named_scores(names, scores_L)}
 
     def no_prediction(self, example: Any = None) -> Prediction:
         """Returns a row without a label; each label has a score of None, so that all rows have the same columns."""
         if self.labels.problem_type == "regression":
             return {"score": None}
-        if len(self.labels) > MOST_SCORES:
-            return {"label": None, "score": None, "top_scores": None}
-        return {"label": None, "score": None, "scores": dict.fromkeys(self.labels.names)}
+        return no_label(self.labels.names)
 
     def recipe(self) -> dict[str, Any]:
         """Returns the class that loads the model."""
         return {"auto_class": self.auto_class}
+
+
+def label_prediction(names: Sequence[str], predicted: int | np.ndarray, scores_L: np.ndarray) -> Prediction:
+    """Returns what people read of one label: `label`, `score`, and the scores of all; see `named_scores`."""
+    return {"label": names[predicted], "score": float(scores_L[predicted]), **named_scores(names, scores_L)}  # type: ignore[index]
+
+
+def named_scores(names: Sequence[str], scores_L: np.ndarray) -> Prediction:
+    """Returns `scores`, of each label; of more than 1,000 labels `top_scores`, those of the 100 likeliest."""
+    if len(names) <= MOST_SCORES:
+        return {"scores": dict(zip(names, scores_L.tolist(), strict=True))}
+    top = np.argpartition(-scores_L, TOP_SCORES)[:TOP_SCORES]
+    top = top[np.lexsort((top, -scores_L[top]))]
+    return {"top_scores": {names[index]: float(scores_L[index]) for index in top}}
+
+
+def no_label(names: Sequence[str]) -> Prediction:
+    """Returns a row without a label; each label has a score of None, so that all rows have the same columns."""
+    if len(names) > MOST_SCORES:
+        return {"label": None, "score": None, "top_scores": None}
+    return {"label": None, "score": None, "scores": dict.fromkeys(names)}

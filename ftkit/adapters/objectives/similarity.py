@@ -14,7 +14,7 @@ from ftkit.adapters.objectives.tags import ragged
 from ftkit.adapters.preprocessors.compared_texts import ComparedTextsPreprocessor, text_hashes
 from ftkit.adapters.preprocessors.text_groups import COUNT
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import ObjectiveBase, Prediction
+from ftkit.adapters.task_adapter import Compared, ObjectiveBase, Prediction
 from ftkit.data.similarity import SimilarityExample, SimilarityForm
 from ftkit.errors import CheckpointError
 from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head
@@ -47,7 +47,7 @@ class SimilarityObjective(ObjectiveBase):
     """
 
     options: ClassVar[tuple[str, ...]] = ("form", "pooling", "normalize", "loss", "scale", "symmetric")
-    compares_rows: ClassVar[bool] = True
+    compares: ClassVar[Compared | None] = "micro-batch"
     embeds: ClassVar[bool] = True
 
     @property
