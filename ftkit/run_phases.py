@@ -144,7 +144,10 @@ class RunPhases:
                 max_skipped_steps=config.train.max_skipped_steps,
                 interruption=self.interruption,
                 check_folder=self.directory.check_is_there,
-                callbacks=[*steps.callbacks(config, self.directory, self.adapter, model), TrackerCallback(self.trackers)],
+                callbacks=[
+                    *steps.callbacks(config, self.directory, self.adapter, model),
+                    TrackerCallback(self.trackers),
+                ],
                 resume_from=self.resume_from,
             )
         release_memory()

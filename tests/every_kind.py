@@ -10,6 +10,7 @@ from typing import Any
 import tiny
 import tiny_audio
 import tiny_boxes
+import tiny_dual_encoders
 import tiny_image_text
 import tiny_images
 import tiny_masks
@@ -151,6 +152,15 @@ def _pictures(folder: Path) -> dict[str, Any]:
     return tiny_image_text.run_config(folder, model)
 
 
+def _compared_images(folder: Path) -> dict[str, Any]:
+    for split, copies in (("train", 2), ("test", 1)):
+        tiny_dual_encoders.make_pictures(folder / "pictures" / split, copies=copies)
+    model = tiny_dual_encoders.make_checkpoint("clip", folder / "model")
+    data = {split: str(folder / "pictures" / split) for split in ("train", "test")}
+    train = {"num_train_epochs": 1, "per_device_train_batch_size": 2}
+    return tiny_dual_encoders.config(model, data, folder, train=train)
+
+
 EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "text-classification": _texts,
     "token-classification": _tags,
@@ -166,6 +176,7 @@ EVERY_KIND: dict[str, Callable[[Path], dict[str, Any]]] = {
     "image-classification": _images,
     "object-detection": _boxes,
     "image-segmentation": _pixels,
+    "zero-shot-image-classification": _compared_images,
     "audio-classification": _recordings,
     "automatic-speech-recognition": _speech,
     "image-text-to-text": _pictures,

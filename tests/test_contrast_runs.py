@@ -13,23 +13,24 @@ import torch
 from safetensors.torch import load_file
 
 import ftkit
-import tiny_image_texts
+import tiny_dual_encoders
 from ftkit.engine import checkpoints
-from tiny_image_texts import config
+from ranks import run_on_ranks
+from tiny_dual_encoders import config
 
 LORA = {"method": "lora", "rank": 4}
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_image_texts.make_checkpoint("clip", tmp_path_factory.mktemp("clip"))
+    return tiny_dual_encoders.make_checkpoint("clip", tmp_path_factory.mktemp("clip"))
 
 
 @pytest.fixture(scope="module")
 def captions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("captions")
     train, test = (
-        tiny_image_texts.make_pictures(folder / name, copies=copies, seed=copies)
+        tiny_dual_encoders.make_pictures(folder / name, copies=copies, seed=copies)
         for name, copies in (("train", 3), ("test", 2))
     )
     return {"train": str(train), "test": str(test)}
@@ -39,7 +40,7 @@ def captions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def classes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("classes")
     train, test = (
-        tiny_image_texts.make_classes(folder / name, copies=copies, seed=copies)
+        tiny_dual_encoders.make_classes(folder / name, copies=copies, seed=copies)
         for name, copies in (("train", 3), ("test", 1))
     )
     return {"train": str(train), "test": str(test)}
@@ -176,6 +177,30 @@ def test_a_step_in_parts_is_the_same_step(
     assert runs[1].metrics["train_loss"] == pytest.approx(runs[0].metrics["train_loss"], rel=1e-4)
     assert largest_difference(runs[0], runs[1]) < 1e-4
     assert largest_difference(runs[0], runs[2]) < 1e-4
+
+
+def test_a_step_of_two_processes_is_the_same_step(clip: Path, captions: dict[str, Any], tmp_path: Path) -> None:
+    """Also where one process has no row left for a micro-batch: of three rows in a step, each of four takes one."""
+    lines = (Path(captions["train"]) / "metadata.jsonl").read_text().splitlines(keepends=True)
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(lines[:3]).replace('"file_name": "', f'"image": "{captions["train"]}/'))
+
+    def make(place: str, size: int, accumulated: int, data: dict[str, Any]) -> dict[str, Any]:
+        train = {**STEPS, "per_device_train_batch_size": size, "gradient_accumulation_steps": accumulated}
+        return config(clip, data, tmp_path / place, train=train)
+
+    three = {"train": str(few), "test": captions["test"]}
+    alone = [ftkit.train(make("alone", 8, 1, captions)), ftkit.train(make("alone-few", 4, 1, three))]
+    places = ("two", "four", "few")
+    configs = [make("two", 4, 1, captions), make("four", 2, 2, captions), make("few", 1, 2, three)]
+    run_on_ranks(tmp_path, [(2, configs)])
+    for place, same in zip(places, (alone[0], alone[0], alone[1]), strict=True):
+        found = tmp_path / place / "run"
+        results = json.loads((found / "all_results.json").read_text())
+        assert results["num_processes"] == 2
+        assert results["train_loss"] == pytest.approx(same.metrics["train_loss"], rel=1e-4)
+        own, other = load_file(found / "model.safetensors"), load_file(same.output_dir / "model.safetensors")
+        assert max(float((own[name] - other[name]).abs().max()) for name in other) < 1e-4
 
 
 def interrupt_at(step: int) -> Callable[..., None]:

@@ -1,4 +1,4 @@
-"""Zero-shot image classification: images and texts become vectors, which lie near one another where they belong together.
+"""Zero-shot image classification: images and texts become vectors, near one another where they belong together.
 
 Rows are images with captions, or with a label that prompts make a text of. A trained model chooses among any labels.
 """
@@ -188,7 +188,7 @@ def _predicted_columns(table: Table, task: Task, given: Mapping[str, Any]) -> Im
 
 
 def input_example(position: int, item: Any) -> ImageTextExample:
-    """Returns an input of `Predictor.predict` as an example: an image, or `{"image": ..., "text": ...}` or one of them.
+    """Returns an input of `Predictor.predict` as an example: an image, or an object with `image`, `text` or both.
 
     Raises:
         DataError: it is none of them.
@@ -199,7 +199,7 @@ def input_example(position: int, item: Any) -> ImageTextExample:
         raise DataError(
             f'inputs, item {position}: expected an image, or the keys "image" and "text", got {shown(item)}.'
         )
-    fields = {"id": position, "image": None, "name": f"text {position + 1}", "line": position}
+    fields: dict[str, Any] = {"id": position, "image": None, "name": f"text {position + 1}", "line": position}
     if item.get("image") is not None:
         fields = pictures.input_fields(position, item["image"])
     text = item.get("text")

@@ -41,17 +41,21 @@ def ranks_both_ways(vectors: Sequence[np.ndarray], keys: Sequence[np.ndarray]) -
         vectors: of each row its image's and its texts', (N,) of (1 + K, D).
         keys: what tells equal images and texts, (N,) of (1 + K,).
     """
-    rows = np.repeat(np.arange(len(keys)), [len(of_row) - 1 for of_row in keys])
-    places = np.concatenate([np.arange(1, len(of_row)) for of_row in keys])
-    found = []
-    for order in ([0, 1], [1, 0]):  # which of the two looks for the other
-        pairs = [np.array([0, place])[order] for place in places]
-        ranks, firsts = ranks_of(
-            [vectors[row][pair] for row, pair in zip(rows, pairs, strict=True)],
-            [keys[row][pair] for row, pair in zip(rows, pairs, strict=True)],
-        )
-        found.append(Ranks(np.array([of_query[0] for of_query in ranks]), rows[firsts]))
-    return found[0], found[1]
+    pairs = [(row, text) for row, of_row in enumerate(keys) for text in range(1, len(of_row))]
+    return _ranks(vectors, keys, [(row, [0, text]) for row, text in pairs]), _ranks(
+        vectors, keys, [(row, [text, 0]) for row, text in pairs]
+    )
+
+
+def _ranks(vectors: Sequence[np.ndarray], keys: Sequence[np.ndarray], pairs: Sequence[tuple[int, list[int]]]) -> Ranks:
+    """Returns the ranks of one way.
+
+    Args:
+        pairs: rows, and which of their vectors looks for which.
+    """
+    ranks, firsts = ranks_of([vectors[row][pair] for row, pair in pairs], [keys[row][pair] for row, pair in pairs])
+    rows = np.array([row for row, _ in pairs])
+    return Ranks(np.array([of_query[0] for of_query in ranks]), rows[firsts])
 
 
 def recalls(best: np.ndarray) -> list[float]:

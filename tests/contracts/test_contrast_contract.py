@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-import tiny_image_texts
+import tiny_dual_encoders
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.data.image_texts import ImageTextExample
 from ftkit.kinds.table import find_kind
@@ -19,7 +19,7 @@ from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.spec import ModelSpec
 
 Checkpoint = Callable[[str], Path]
-every_family = pytest.mark.parametrize("model_type", tiny_image_texts.RECIPES)
+every_family = pytest.mark.parametrize("model_type", tiny_dual_encoders.RECIPES)
 EXAMPLES = [
     ImageTextExample(place, Image.new("RGB", (40, 30), colour), colour, (f"a {colour} bar",), digest=colour)
     for place, colour in enumerate(("red", "green", "blue"))
@@ -32,7 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
     def make(model_type: str) -> Path:
         if model_type not in folders:
-            folders[model_type] = tiny_image_texts.make_checkpoint(model_type, tmp_path_factory.mktemp(model_type))
+            folders[model_type] = tiny_dual_encoders.make_checkpoint(model_type, tmp_path_factory.mktemp(model_type))
         return folders[model_type]
 
     return make

@@ -231,7 +231,7 @@ def test_where_a_step_cannot_be_computed_again_one_message_says_what_to_set() ->
 
 def test_rows_that_are_compared_are_not_computed_apart() -> None:
     """With fewer of them at a time the loss would be another one."""
-    reason = obstacle(SimpleNamespace(world_size=1), is_whole=True)  # type: ignore[arg-type]
+    reason = obstacle(SimpleNamespace(world_size=1), compares="micro-batch")  # type: ignore[arg-type]
     assert reason == "its rows are compared with one another, and with fewer of them the loss would be another one"
 
 

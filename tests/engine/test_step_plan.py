@@ -190,8 +190,15 @@ def test_what_is_compared_is_the_same_however_many_ranks(num_rows: int) -> None:
 
 def test_a_row_is_compared_with_another_one() -> None:
     whole = dataclasses.replace(by_rows(2), is_whole=True)
-    check_has_others(StepPlan(np.full(8, 5), whole, seed=0))
+    check_has_others(StepPlan(np.full(8, 5), whole, seed=0), "micro-batch")
     with pytest.raises(ConfigError, match="Say 2 or more; more is better"):
-        check_has_others(StepPlan(np.full(8, 5), dataclasses.replace(whole, rows=1), seed=0))
+        check_has_others(StepPlan(np.full(8, 5), dataclasses.replace(whole, rows=1), seed=0), "micro-batch")
     with pytest.raises(ConfigError, match="8 rows do not suffice for 6 micro-batches in a step"):
-        check_has_others(StepPlan(np.full(8, 5), whole, seed=0, num_ranks=2, num_micro_batches=3))
+        check_has_others(StepPlan(np.full(8, 5), whole, seed=0, num_ranks=2, num_micro_batches=3), "micro-batch")
+
+
+def test_a_step_is_compared_as_a_whole() -> None:
+    """Micro-batches of one row are right where all rows of a step are compared; a step of one is not."""
+    check_has_others(StepPlan(np.full(8, 5), by_rows(1), seed=0, num_micro_batches=4), "step")
+    with pytest.raises(ConfigError, match="some would hold a single row"):
+        check_has_others(StepPlan(np.full(8, 5), by_rows(1), seed=0), "step")

@@ -39,6 +39,7 @@ INPUTS: dict[str, tuple[Any, Any]] = {
     "preference-tuning": ("my card", 5),
     "image-classification": (png(), 5),
     "image-segmentation": (png(), 5),
+    "zero-shot-image-classification": (png(), 5),
     "audio-classification": (b"card", 5),
     "object-detection": (png(), 5),
     "image-text-to-text": ({"image": png(), "question": "who left"}, 5),

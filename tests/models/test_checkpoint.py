@@ -134,7 +134,7 @@ def test_a_damaged_config(content: str, reason: str, copy: BrokenCopy) -> None:
     assert "Check its config.json" in message
 
 
-@pytest.mark.parametrize("model_type", ["clip"])
+@pytest.mark.parametrize("model_type", ["clipseg"])
 def test_not_a_text_model(model_type: str, copy: BrokenCopy) -> None:
     folder = copy("bert")
     (folder / "config.json").write_text(json.dumps({"model_type": model_type}))

@@ -171,7 +171,7 @@ class ContrastObjective(ObjectiveBase):
         return functional.normalize(vectors_TD.unflatten(0, (len(self.labels), len(prompts))).mean(dim=1), dim=-1)
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
-        """Embeds images and texts: `images` (B, D), and `texts` (B, K, D), zeros where a row has none; or see `_chosen`."""
+        """Returns `images` (B, D) and `texts` (B, K, D), zeros where a row has none; or, among labels, see `_chosen`."""
         from torch.nn.utils.rnn import pad_sequence
 
         extras = dict(batch.extras)
@@ -192,7 +192,7 @@ class ContrastObjective(ObjectiveBase):
         return {"images": images_BD, "texts": pad_sequence(of_rows, batch_first=True)}
 
     def _chosen(self, images_BD: torch.Tensor, places_B: torch.Tensor | None) -> Tensors:
-        """Returns `predictions` (B,), `scores` (B, L), `confidences` (B,), and the `loss` (B,) where labels are known."""
+        """Returns `predictions` (B,), `scores` (B, L), `confidences` (B,), and `loss` (B,) where labels are known."""
         logits_BL = _logits(images_BD, self._label_vectors_LD, *self._terms)
         scores_BL = logits_BL.sigmoid() if self.is_sigmoid else logits_BL.softmax(dim=-1)
         confidences_B, predictions_B = scores_BL.max(dim=-1)

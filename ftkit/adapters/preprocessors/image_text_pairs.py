@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -44,7 +45,7 @@ class PairRows:
 
     Attributes:
         texts: the tokens of each example's texts.
-        keys: of rows with targets, what tells equal images and texts: of each example its image and its texts, (1 + K,).
+        keys: of rows with targets, what tells equal images and texts: of each example (1 + K,), its image's first.
         labels: of rows with targets and labels, their places among the labels, (N,).
     """
 
@@ -132,7 +133,7 @@ class ImageTextPairsPreprocessor(PreprocessorBase):
         texts = [self._texts(example, targets=targets) for example in examples]
         tokens, num_cut = self.tokens([text for of_example in texts for text in of_example])
         ends = np.cumsum([0, *map(len, texts)]).tolist()
-        by_example = [tokens[start:stop] for start, stop in zip(ends, ends[1:], strict=False)]
+        by_example = [tokens[start:stop] for start, stop in itertools.pairwise(ends)]
         rows = PairRows(
             examples,
             by_example,
@@ -178,10 +179,10 @@ class ImageTextPairsPreprocessor(PreprocessorBase):
     ) -> Batch:
         """Opens the rows' images and pads their texts: in training one text a row, drawn from those that it has.
 
-        Example, CLIP: two rows of one caption each, of 8 and 5 tokens, give `pixel_values` (2, 3, 224, 224), `input_ids`
-        and `attention_mask` (2, 8), and as labels what tells equal images and texts, (2, 2). To be embedded, the
-        images are the inputs and the texts stand in the extras, as rows may have several or none: three captions of
-        the first row and one of the second are `input_ids` (4, T) with `text_rows` [0, 0, 0, 1].
+        Example, CLIP: two rows of one caption each, of 8 and 5 tokens, give `pixel_values` (2, 3, 224, 224),
+        `input_ids` and `attention_mask` (2, 8), and as labels what tells equal images and texts, (2, 2). To be
+        embedded, the images are the inputs and the texts stand in the extras, as rows may have several or none: three
+        captions of the first row and one of the second are `input_ids` (4, T) with `text_rows` [0, 0, 0, 1].
         """
         return self._to_train(rows, rngs) if training else self._to_embed(rows)
 

@@ -49,7 +49,13 @@ class SearchErrors(BlockValues):
 
     def without_texts(self) -> SearchErrors:
         """Returns the ranks alone."""
-        bare = {"name": None, "thumbnail": None, "expected": None, "found": None, "found_thumbnail": None}
+        bare: dict[str, Any] = {
+            "name": None,
+            "thumbnail": None,
+            "expected": None,
+            "found": None,
+            "found_thumbnail": None,
+        }
         return self.model_copy(update={"rows": tuple(replace(row, **bare) for row in self.rows)})
 
 
@@ -71,8 +77,8 @@ def _errors(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any]:
     owners = np.repeat(np.arange(len(split)), [len(vectors) - 1 for vectors in split.predictions])
     rows = [_row(split, row, int(weights[row]), texts_RD, owners) for row in worst_rows(weights)]
     caption = (
-        f"{len(rows)} of {int((weights > 0).sum()):,} images of {source_name(split.split.source)} whose own text is not "
-        "the nearest. Beside the text that was found stands an image that it belongs to."
+        f"{len(rows)} of {int((weights > 0).sum()):,} images of {source_name(split.split.source)} whose own text is "
+        "not the nearest. Beside the text that was found stands an image that it belongs to."
     )
     return {"caption": caption, "rows": rows}
 

@@ -84,7 +84,8 @@ def make_checkpoint(model_type: str, folder: Path, *, seed: int = 0, **config: A
     ids = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     text = {**text, **ids, "vocab_size": len(tokenizer)}
     if model_type == "vision-text-dual-encoder":
-        wide = {"initializer_range": 0.3}  # usual weights of so few make all vectors the same
+        # Usual weights of so few make all vectors the same.
+        wide = {"initializer_range": 0.3, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
         text, image = {**text, **wide, "model_type": "bert"}, {**image, **wide, "model_type": "vit"}
     built: Any = transformers.AutoConfig.for_model(
         model_type, text_config=text, vision_config=image, **{**own, **config}
@@ -100,7 +101,7 @@ def make_checkpoint(model_type: str, folder: Path, *, seed: int = 0, **config: A
 
 
 def make_pictures(folder: Path, *, copies: int = 3, seed: int = 0) -> Path:
-    """Writes `folder/N.png` and `folder/metadata.jsonl`: bars of a colour, above or below the middle, with captions."""
+    """Writes `folder/N.png` and `metadata.jsonl`: bars of a colour, above or below the middle, with two captions."""
     folder.mkdir(parents=True)
     rows = []
     for number, (colour, place, image) in enumerate(_pictures(copies, seed)):
