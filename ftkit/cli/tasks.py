@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from ftkit.kinds.tuner_table import Cell
 
 
+_EXAMPLES = (
+    "encoder: BERT, ViT ...; decoder: GPT-2, Llama ...; encoder-decoder: T5, BART ...; dual-encoder: CLIP, SigLIP ..."
+)
+
+
 def command(
     tuners: Annotated[
         bool, typer.Option("--tuners", help="Also show which tuners work where. Tries each: some seconds.")
@@ -25,11 +30,13 @@ def command(
 
     kinds = [find_kind(name) for name in kind_names()]
     families = [family for family in FAMILIES if any(family in kind.task_adapters for kind in kinds)]
-    table = Table("kind of task", "reads", *families)
+    # 80 columns have to do: titles break at their hyphens, and cells stand close.
+    titles = (family.replace("-", "-\n") for family in families)
+    table = Table("kind of task", "reads", *titles, padding=0)
     for kind in kinds:
         table.add_row(kind.name, kind.reads, *("yes" if family in kind.task_adapters else "no" for family in families))
     console(stderr=False).print(table)
-    console(stderr=False).print("encoder: BERT, RoBERTa ...; decoder: GPT-2, Llama ...; encoder-decoder: T5, BART ...")
+    console(stderr=False).print(_EXAMPLES)
     if tuners:
         _show_tuners()
 

@@ -52,6 +52,14 @@ _MODELS: dict[tuple[Modality, Family], tuple[str, dict[str, Any]]] = {
             **{"max_source_positions": 4, "classifier_proj_size": 8},
         },
     ),
+    ("image+text", "dual-encoder"): (
+        "clip",
+        {
+            "projection_dim": 8,
+            "text_config": {**_BERT_SIZES, "vocab_size": 32},
+            "vision_config": {**_BERT_SIZES, "image_size": 8, "patch_size": 4},
+        },
+    ),
 }
 _SEGFORMER_SIZES: dict[str, Any] = {
     **{"hidden_sizes": [8] * 4, "depths": [1] * 4, "num_attention_heads": [1] * 4, "decoder_hidden_size": 8},

@@ -18,12 +18,12 @@ from ftkit.data.check import Problems, check_labels, check_leaks, check_size
 from ftkit.data.columns import column
 from ftkit.data.hashes import hash_of
 from ftkit.data.image_check import IMAGES, check_given, look_at_images
-from ftkit.data.image_texts import (
+from ftkit.data.image_pairs import (
     DEFAULT_PROMPTS,
     PLACE,
-    ImageTextColumns,
-    ImageTextExample,
-    ImageTextForm,
+    ImagePairColumns,
+    ImagePairExample,
+    ImagePairForm,
     caption_columns,
     captions_of,
     find_columns,
@@ -49,7 +49,7 @@ from ftkit.types import LabelSpace, Split, natural_sort
 class ZeroShotImageData(DataSpec):
     """The `data` section of zero-shot image classification."""
 
-    format: ImageTextForm | None = Field(
+    format: ImagePairForm | None = Field(
         None,
         description="What a row says of its image: captions, a text or several; or labels, the name of a class, which "
         "data.prompts make texts of. Default: found by the columns of train.",
@@ -97,7 +97,7 @@ def found_in_files(task: Task, data: ZeroShotImageData) -> ZeroShotImageData:
     if isinstance(data.train, tuple):  # several files, which only a stream reads: told where files are read
         return data
     if task.prepare is not None:
-        form: ImageTextForm = data.format or ("captions" if "text" in task.columns else "labels")
+        form: ImagePairForm = data.format or ("captions" if "text" in task.columns else "labels")
         return _with_form(data, form)
     table = open_table(data.train, read_options(data))
     found = find_columns(table, {**task.columns, **data.columns}, data.format)
@@ -106,7 +106,7 @@ def found_in_files(task: Task, data: ZeroShotImageData) -> ZeroShotImageData:
     return _with_form(data, found.form)
 
 
-def _with_form(data: ZeroShotImageData, form: ImageTextForm) -> ZeroShotImageData:
+def _with_form(data: ZeroShotImageData, form: ImagePairForm) -> ZeroShotImageData:
     if form == "captions" and data.labels is not None:
         raise ConfigError(
             "data.labels: rows with captions have none in training. Leave it out; where the trained model is to "
@@ -131,7 +131,7 @@ def check_prompts(data: ZeroShotImageData) -> None:
 
 def read_examples(
     table: Table, task: Task, columns: Mapping[str, str], data: ZeroShotImageData, *, with_labels: bool
-) -> Iterator[ImageTextExample]:
+) -> Iterator[ImagePairExample]:
     """Turns rows into examples one by one; no image is opened.
 
     Args:
@@ -153,7 +153,7 @@ def read_examples(
         texts = captions_of(cells, found.texts)
         if found.texts and fields["group"] is None:
             fields["group"] = _group_of(fields["image"])
-        yield ImageTextExample(**fields, texts=texts, label=label, cell_errors=cells.errors)
+        yield ImagePairExample(**fields, texts=texts, label=label, cell_errors=cells.errors)
 
 
 def _group_of(image: Any) -> str | None:
@@ -161,21 +161,21 @@ def _group_of(image: Any) -> str | None:
     return image if image is None or isinstance(image, str) else f"{hash_of(image):x}"
 
 
-def _labelled_columns(table: Table, task: Task, given: Mapping[str, Any], data: ZeroShotImageData) -> ImageTextColumns:
+def _labelled_columns(table: Table, task: Task, given: Mapping[str, Any], data: ZeroShotImageData) -> ImagePairColumns:
     if task.prepare is None:
         own = {role: name for role, name in given.items() if role in data.columns or role in task.columns}
         return find_columns(table, own, data.format)
     if data.format == "captions":
-        return ImageTextColumns("captions", given["image"], (given["text"],))
-    return ImageTextColumns("labels", given["image"], label=given["label"])
+        return ImagePairColumns("captions", given["image"], (given["text"],))
+    return ImagePairColumns("labels", given["image"], label=given["label"])
 
 
-def _predicted_columns(table: Table, task: Task, given: Mapping[str, Any]) -> ImageTextColumns:
+def _predicted_columns(table: Table, task: Task, given: Mapping[str, Any]) -> ImagePairColumns:
     """Returns the column of images or, in a table without one, that of texts."""
     if task.prepare is not None:
-        return ImageTextColumns("captions", given["image"])
+        return ImagePairColumns("captions", given["image"])
     try:
-        return ImageTextColumns("captions", image_column(table, given))
+        return ImagePairColumns("captions", image_column(table, given))
     except DataError as error:
         said = given.get("text", ())
         named = (said,) if isinstance(said, str) else tuple(said)
@@ -184,17 +184,17 @@ def _predicted_columns(table: Table, task: Task, given: Mapping[str, Any]) -> Im
             texts = table.columns
         if not (texts := texts or caption_columns(table)):
             raise error from None
-        return ImageTextColumns("captions", given["image"], texts)
+        return ImagePairColumns("captions", given["image"], texts)
 
 
-def input_example(position: int, item: Any) -> ImageTextExample:
+def input_example(position: int, item: Any) -> ImagePairExample:
     """Returns an input of `Predictor.predict` as an example: an image, or an object with `image`, `text` or both.
 
     Raises:
         DataError: it is none of them.
     """
     if not isinstance(item, Mapping) or "bytes" in item:
-        return ImageTextExample(**pictures.input_fields(position, item))
+        return ImagePairExample(**pictures.input_fields(position, item))
     if not item or not set(item) <= {"image", "text"}:
         raise DataError(
             f'inputs, item {position}: expected an image, or the keys "image" and "text", got {shown(item)}.'
@@ -205,7 +205,7 @@ def input_example(position: int, item: Any) -> ImageTextExample:
     text = item.get("text")
     if text is not None and not isinstance(text, str):
         raise DataError(f'inputs, item {position}: expected a text under "text", got {shown(text)}.')
-    return ImageTextExample(**fields, texts=() if text is None else (text,))
+    return ImagePairExample(**fields, texts=() if text is None else (text,))
 
 
 # --- checks -------------------------------------------------------------------------------------------------
@@ -298,11 +298,11 @@ def check_known_labels(split: Split, labels: LabelSpace | None, problems: Proble
 # --- adapter and people -------------------------------------------------------------------------------------
 
 
-def probe(position: int) -> ImageTextExample:
+def probe(position: int) -> ImagePairExample:
     """Returns a made-up image."""
     from PIL import Image
 
-    return ImageTextExample(position, Image.new("RGB", (256, 192), "grey"), "made up", line=position + 1)
+    return ImagePairExample(position, Image.new("RGB", (256, 192), "grey"), "made up", line=position + 1)
 
 
 def adapter_options(
@@ -347,12 +347,12 @@ def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: Z
 def metric_group(task: Task, data: Any) -> MetricGroup:
     """Returns the metrics of one label a row, or of a search both ways."""
     is_labelled = getattr(data, "format", None) != "captions"
-    return GROUPS["single_label_classification" if is_labelled else "image-text-search"]
+    return GROUPS["single_label_classification" if is_labelled else "image-search"]
 
 
 def blocks(group: str) -> tuple[str, ...]:
     """Returns what the report shows of predictions: errors as small pictures."""
-    if group == "image-text-search":
+    if group == "image-search":
         return ("image-to-text-ranks", "text-to-image-ranks", "image-search-errors")
     return tuple("image-errors" if name == "label-errors" else name for name in labelled.blocks(group))
 
@@ -381,7 +381,7 @@ KIND = Kind(
     of_plain_checkpoint=of_plain_checkpoint,
     task_adapters={
         "dual-encoder": TaskAdapterSpec(
-            preprocessor="ftkit.adapters.preprocessors.image_text_pairs:ImageTextPairsPreprocessor",
+            preprocessor="ftkit.adapters.preprocessors.image_pairs:ImagePairsPreprocessor",
             objective="ftkit.adapters.objectives.contrast:ContrastObjective",
             auto_class="AutoModelForZeroShotImageClassification",
             usage="compare",
@@ -391,6 +391,6 @@ KIND = Kind(
         )
     },
     metrics=metric_group,
-    reading=lambda group: "image-text-search" if group == "image-text-search" else labelled.reading(group),
+    reading=lambda group: "image-search" if group == "image-search" else labelled.reading(group),
     blocks=blocks,
 )

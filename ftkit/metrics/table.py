@@ -82,7 +82,7 @@ _COCO_KEYS = (
 _TRANSCRIPTS = "automatic-speech-recognition"
 _PIXELS = "image-segmentation"
 _VISUAL_ANSWERS, _CAPTIONS = "visual-question-answering", "image-captioning"
-_IMAGE_TEXTS = "image-text-search"
+_IMAGE_SEARCH = "image-search"
 _RECALLS = ("recall@1", "recall@5", "recall@10")
 
 _PRECISION = ("precision", "precision_macro", "precision_micro", "precision_weighted")
@@ -314,16 +314,16 @@ METRICS: tuple[MetricEntry, ...] = (
     *(
         MetricEntry(
             name=f"{name}_recall",
-            reference=f"ftkit.metrics.image_text_search:{metric}",
-            keys={_IMAGE_TEXTS: tuple(f"{name}_{key}" for key in _RECALLS)},
+            reference=f"ftkit.metrics.image_search:{metric}",
+            keys={_IMAGE_SEARCH: tuple(f"{name}_{key}" for key in _RECALLS)},
             inputs=(name,),
         )
         for name, metric in (("image_to_text", "ImageToTextRecall"), ("text_to_image", "TextToImageRecall"))
     ),
     MetricEntry(
         name="mean_recall",
-        reference="ftkit.metrics.image_text_search:MeanRecall",
-        keys={_IMAGE_TEXTS: ("mean_recall",)},
+        reference="ftkit.metrics.image_search:MeanRecall",
+        keys={_IMAGE_SEARCH: ("mean_recall",)},
         inputs=("image_to_text", "text_to_image"),
     ),
     MetricEntry(
@@ -530,8 +530,8 @@ GROUPS: dict[str, MetricGroup] = {
             gives={"predictions": "texts", "references": "texts, or lists of one text each"},
         ),
         MetricGroup(
-            name=_IMAGE_TEXTS,
-            scorer="ftkit.metrics.image_text_scorer:ImageTextScorer",
+            name=_IMAGE_SEARCH,
+            scorer="ftkit.metrics.image_search_scorer:ImageSearchScorer",
             defaults=("image_to_text_recall", "text_to_image_recall", "mean_recall"),
             # What papers on retrieval choose checkpoints by: the six recalls in one number.
             primary="mean_recall",

@@ -39,6 +39,7 @@ NOT_FOR = {
     **{(method, "image-text-to-text"): {"decoder", "encoder-decoder"} for method in (*VIRTUAL_TOKENS, "head-only")},
     **{(method, "object-detection"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},
     **{(method, "audio-classification"): {"encoder", "encoder-decoder"} for method in VIRTUAL_TOKENS},
+    **{(method, "zero-shot-image-classification"): {"dual-encoder"} for method in (*VIRTUAL_TOKENS, "head-only")},
     # T5 stands for encoder-decoders here, and has no biases.
     **{
         ("bitfit", kind): {"encoder-decoder"}
@@ -73,8 +74,9 @@ def test_the_command_shows_kinds_and_tuners(command: Command, monkeypatch: pytes
     code, out, _ = command("tasks")
     assert code == 0
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
-    assert ["text-classification", "text", "yes", "yes", "yes"] in rows
-    assert ["translation", "text", "no", "yes", "yes"] in rows
+    assert ["text-classification", "text", "yes", "yes", "yes", "no"] in rows
+    assert ["translation", "text", "no", "yes", "yes", "no"] in rows
+    assert ["zero-shot-image-classification", "image+text", "no", "no", "no", "yes"] in rows
     assert "dora" not in out
     cells = [
         Cell("lora", kind, family, None if family == "encoder" else f"tuner: not for a {family}.")

@@ -13,7 +13,7 @@ from PIL import Image
 
 import tiny_dual_encoders
 from ftkit.adapters.task_adapter import TaskAdapter
-from ftkit.data.image_texts import ImageTextExample
+from ftkit.data.image_pairs import ImagePairExample
 from ftkit.kinds.table import find_kind
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.spec import ModelSpec
@@ -21,7 +21,7 @@ from ftkit.models.spec import ModelSpec
 Checkpoint = Callable[[str], Path]
 every_family = pytest.mark.parametrize("model_type", tiny_dual_encoders.RECIPES)
 EXAMPLES = [
-    ImageTextExample(place, Image.new("RGB", (40, 30), colour), colour, (f"a {colour} bar",), digest=colour)
+    ImagePairExample(place, Image.new("RGB", (40, 30), colour), colour, (f"a {colour} bar",), digest=colour)
     for place, colour in enumerate(("red", "green", "blue"))
 ]
 
@@ -43,7 +43,7 @@ def make(folder: Path, **options: Any) -> TaskAdapter:
     return find_kind("zero-shot-image-classification").task_adapter(spec).make(spec, None, options=options)
 
 
-def finished(adapter: TaskAdapter, model: Any, examples: Sequence[ImageTextExample], *, targets: bool = False) -> Any:
+def finished(adapter: TaskAdapter, model: Any, examples: Sequence[ImagePairExample], *, targets: bool = False) -> Any:
     encoded = adapter.preprocessor.encode(examples, targets=targets)
     rows = encoded.rows.__getitems__(range(len(examples)))
     with torch.inference_mode():
@@ -110,7 +110,7 @@ def test_labels_are_chosen_as_by_the_pipeline_of_transformers(model_type: str, m
     labels = ["red", "green", "blue"]
     adapter = make(made(model_type), form="labels", candidate_labels=labels, prompts=["a photo of a {label} bar"])
     model = adapter.objective.build().model.eval()
-    examples = [ImageTextExample(0, example.image, "a picture") for example in EXAMPLES]
+    examples = [ImagePairExample(0, example.image, "a picture") for example in EXAMPLES]
     found = adapter.objective.decode(finished(adapter, model, examples), examples)
     images = transformers.AutoImageProcessor.from_pretrained(made(model_type), backend="pil")
     tokenizer = transformers.AutoTokenizer.from_pretrained(made(model_type))
@@ -129,13 +129,13 @@ def test_several_prompts_of_a_label_are_averaged(made: Checkpoint) -> None:
     labels = ["red", "green"]
     adapter = make(made("clip"), form="labels", candidate_labels=labels, prompts=prompts)
     model = adapter.objective.build().model.eval()
-    example = ImageTextExample(0, EXAMPLES[0].image, "a picture", label="green", digest="red")
+    example = ImagePairExample(0, EXAMPLES[0].image, "a picture", label="green", digest="red")
     scores = finished(adapter, model, [example], targets=True)
     embed = TaskAdapter(adapter.preprocessor, adapter.objective.for_embedding())
-    image = finished(embed, model, [ImageTextExample(0, example.image, "a picture")])["predictions"][0][0]
+    image = finished(embed, model, [ImagePairExample(0, example.image, "a picture")])["predictions"][0][0]
     texts = [
         finished(
-            embed, model, [ImageTextExample(0, None, "", (prompt.replace("{label}", label),)) for prompt in prompts]
+            embed, model, [ImagePairExample(0, None, "", (prompt.replace("{label}", label),)) for prompt in prompts]
         )
         for label in labels
     ]
@@ -149,7 +149,7 @@ def test_several_prompts_of_a_label_are_averaged(made: Checkpoint) -> None:
 
 def test_a_row_holds_an_image_and_its_texts(made: Checkpoint) -> None:
     preprocessor = make(made("clip")).preprocessor
-    example = ImageTextExample(0, "a.png", "a.png", ("a red bar", "A Red  Bar", "below"), digest="x")
+    example = ImagePairExample(0, "a.png", "a.png", ("a red bar", "A Red  Bar", "below"), digest="x")
     encoded = preprocessor.encode([example], targets=True)
     (row,) = encoded.rows.__getitems__([0])
     tokens = [preprocessor.processor.tokenizer.convert_ids_to_tokens(ids) for ids in row["texts"]]
@@ -162,7 +162,7 @@ def test_a_row_holds_an_image_and_its_texts(made: Checkpoint) -> None:
 def test_what_is_longer_than_the_text_tower_reads_is_cut_and_counted(made: Checkpoint) -> None:
     preprocessor = make(made("clip")).preprocessor
     texts = ("red " * 30, "a red bar")
-    encoded = preprocessor.encode([ImageTextExample(0, "a.png", "a.png", texts, digest="x")], targets=True)
+    encoded = preprocessor.encode([ImagePairExample(0, "a.png", "a.png", texts, digest="x")], targets=True)
     assert encoded.cut == {"text": 1}
     (row,) = encoded.rows.__getitems__([0])
     assert [len(ids) for ids in row["texts"]] == [16, 5]
@@ -172,7 +172,7 @@ def test_what_is_longer_than_the_text_tower_reads_is_cut_and_counted(made: Check
 def test_in_training_one_text_of_a_row_is_drawn(made: Checkpoint, tmp_path: Path) -> None:
     preprocessor = make(made("siglip")).preprocessor
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    example = ImageTextExample(0, str(tmp_path / "a.png"), "a.png", ("red", "green bar"), digest="x")
+    example = ImagePairExample(0, str(tmp_path / "a.png"), "a.png", ("red", "green bar"), digest="x")
     rows = preprocessor.encode([example] * 20, targets=True).rows.__getitems__(range(20))
     rngs = [np.random.default_rng([1, row]) for row in range(20)]
     batch = preprocessor.collate(rows, training=True, rngs=rngs)

@@ -13,10 +13,10 @@ from ftkit.adapters.label_column import label_array
 from ftkit.adapters.objectives.contrast_losses import belong_together, sigmoid_losses, softmax_losses
 from ftkit.adapters.objectives.labels import label_prediction, no_label
 from ftkit.adapters.objectives.tags import ragged
-from ftkit.adapters.preprocessors.image_text_pairs import IMAGE_ROWS, TEXT_ROWS, ImageTextPairsPreprocessor
+from ftkit.adapters.preprocessors.image_pairs import IMAGE_ROWS, TEXT_ROWS, ImagePairsPreprocessor
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.adapters.task_adapter import Compared, ObjectiveBase, Prediction
-from ftkit.data.image_texts import ImageTextExample, image_hash, in_prompts, text_hash
+from ftkit.data.image_pairs import ImagePairExample, image_hash, in_prompts, text_hash
 from ftkit.errors import CheckpointError, ConfigError
 from ftkit.models.dual_encoders import (
     MAX_LOG_SCALE,
@@ -55,7 +55,7 @@ class ContrastObjective(ObjectiveBase):
     embeds: ClassVar[bool] = True
 
     def __init__(
-        self, preprocessor: ImageTextPairsPreprocessor, auto_class: str, *, frozen_tower: Tower | None = None
+        self, preprocessor: ImagePairsPreprocessor, auto_class: str, *, frozen_tower: Tower | None = None
     ) -> None:
         self.preprocessor, self.frozen_tower = preprocessor, frozen_tower
         self.auto_class = auto_class_of(preprocessor.spec, auto_class)
@@ -171,7 +171,7 @@ class ContrastObjective(ObjectiveBase):
         return functional.normalize(vectors_TD.unflatten(0, (len(self.labels), len(prompts))).mean(dim=1), dim=-1)
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
-        """Returns `images` (B, D) and `texts` (B, K, D), zeros where a row has none; or, among labels, see `_chosen`."""
+        """Returns `images` (B, D) and `texts` (B, K, D), zeros where a row has none; of labels see `_chosen`."""
         from torch.nn.utils.rnn import pad_sequence
 
         extras = dict(batch.extras)
@@ -237,13 +237,13 @@ class ContrastObjective(ObjectiveBase):
             losses_N[places] = self._losses(logits_GG, torch.from_numpy(keys_N2[places])).numpy()
         return losses_N
 
-    def references(self, examples: Sequence[ImageTextExample]) -> np.ndarray:
+    def references(self, examples: Sequence[ImagePairExample]) -> np.ndarray:
         """Returns the places of labels (N,); or what tells equal images and texts of each row, (N,) of (1 + K,)."""
         if self.labels is not None:
             return label_array(examples, self.labels)
         return ragged([np.array([image_hash(one), *map(text_hash, one.texts)], np.int64) for one in examples])
 
-    def decode(self, arrays: Arrays, examples: Sequence[ImageTextExample]) -> list[Prediction]:
+    def decode(self, arrays: Arrays, examples: Sequence[ImagePairExample]) -> list[Prediction]:
         """Returns `label`, `score` and `scores`; else of an image or a text its `embedding`, of both their `score`."""
         if self.labels is not None:
             names = self.labels.names
@@ -264,7 +264,7 @@ class ContrastObjective(ObjectiveBase):
         """Returns a row without a label, a vector or a score."""
         if self.labels is not None:
             return no_label(self.labels.names)
-        is_pair = isinstance(example, ImageTextExample) and example.image is not None and bool(example.texts)
+        is_pair = isinstance(example, ImagePairExample) and example.image is not None and bool(example.texts)
         return {"score": None} if is_pair else {"embedding": None}
 
     def recipe(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ftkit.data.image_texts import PLACE, ImageTextExample, in_prompts
+from ftkit.data.image_pairs import PLACE, ImagePairExample, in_prompts
 from ftkit.report.escape import literal, shell_word
 from ftkit.report.recipe import AutoClass, Recipe
 from ftkit.report.saved import Card
@@ -40,7 +40,7 @@ class CompareRecipe(Recipe):
     activation: Literal["softmax", "sigmoid"] = "softmax"
 
 
-def _inputs(example: ImageTextExample) -> tuple[str, ...]:
+def _inputs(example: ImagePairExample) -> tuple[str, ...]:
     return image_inputs(example)  # type: ignore[arg-type]
 
 

@@ -14,10 +14,10 @@ from ftkit.adapters.label_column import label_array
 from ftkit.adapters.preprocessors.image import num_squares
 from ftkit.adapters.rows import Batch, Encoded
 from ftkit.adapters.task_adapter import PreprocessorBase
-from ftkit.data.image_texts import (
+from ftkit.data.image_pairs import (
     DEFAULT_PROMPTS,
-    ImageTextExample,
-    ImageTextForm,
+    ImagePairExample,
+    ImagePairForm,
     image_hash,
     in_prompts,
     label_hash,
@@ -49,7 +49,7 @@ class PairRows:
         labels: of rows with targets and labels, their places among the labels, (N,).
     """
 
-    examples: Sequence[ImageTextExample]
+    examples: Sequence[ImagePairExample]
     texts: Sequence[Sequence[Ids]]
     keys: Sequence[np.ndarray] | None = None
     labels: np.ndarray | None = None
@@ -70,7 +70,7 @@ class PairRows:
         return [self[index] for index in indices]
 
 
-class ImageTextPairsPreprocessor(PreprocessorBase):
+class ImagePairsPreprocessor(PreprocessorBase):
     """CLIP, SigLIP ...: an image processor that works by Pillow, and a tokenizer.
 
     Attributes:
@@ -90,7 +90,7 @@ class ImageTextPairsPreprocessor(PreprocessorBase):
         labels: LabelSpace | None,
         *,
         max_length: int | None = None,
-        form: ImageTextForm = "captions",
+        form: ImagePairForm = "captions",
         candidate_labels: Sequence[str] | None = None,
         prompts: Sequence[str] = DEFAULT_PROMPTS,
     ) -> None:
@@ -123,7 +123,7 @@ class ImageTextPairsPreprocessor(PreprocessorBase):
 
     # --- examples -> rows ---
 
-    def encode(self, examples: Sequence[ImageTextExample], *, targets: bool) -> Encoded:
+    def encode(self, examples: Sequence[ImagePairExample], *, targets: bool) -> Encoded:
         """Returns rows that name their images, with their texts as tokens; no image is opened.
 
         Example, CLIP of 224 x 224 pixels, the label `cat` and the prompt "a photo of a {label}.": photos/cat/1.jpg is
@@ -146,12 +146,12 @@ class ImageTextPairsPreprocessor(PreprocessorBase):
         costs = np.array([squares + max(map(len, ids), default=0) for ids in by_example], np.int64)
         return Encoded(rows, costs, cut={TEXT: num_cut} if num_cut else {})
 
-    def _texts(self, example: ImageTextExample, *, targets: bool) -> Sequence[str]:
+    def _texts(self, example: ImagePairExample, *, targets: bool) -> Sequence[str]:
         if targets and self.form == "labels":
             return in_prompts(example.label or "", self.prompts)
         return example.texts
 
-    def _keys(self, example: ImageTextExample, num_texts: int) -> np.ndarray:
+    def _keys(self, example: ImagePairExample, num_texts: int) -> np.ndarray:
         """Returns what tells equal images and texts: of all prompts of a label it is the same."""
         hashes = (
             list(map(text_hash, example.texts))

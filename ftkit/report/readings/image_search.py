@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ftkit.metrics.image_text_search import Ranks, ranks_both_ways, recalls
+from ftkit.metrics.image_search import Ranks, ranks_both_ways, recalls
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.intervals import bootstrap
 from ftkit.report.readings.reading import Reading, interval_note
@@ -44,5 +44,5 @@ READING = Reading(
     notes=_notes,
     subtitle=lambda content: (),
     has_labels=False,
-    template="image_text_search.md",
+    template="image_search.md",
 )

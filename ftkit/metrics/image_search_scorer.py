@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 
 from ftkit.errors import DataError
 from ftkit.metrics.base_scorer import BaseScorer, Inputs
-from ftkit.metrics.image_text_search import ranks_both_ways
+from ftkit.metrics.image_search import ranks_both_ways
 
 
-class ImageTextScorer(BaseScorer):
+class ImageSearchScorer(BaseScorer):
     """Vectors of each row's image and texts, (N,) of (1 + K, D), against what tells equal ones, (N,) of (1 + K,)."""
 
     def _inputs(self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None) -> Inputs:

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ftkit.data.image_texts import ImageTextExample
+from ftkit.data.image_pairs import ImagePairExample
 from ftkit.errors import DataError
 from ftkit.report.blocks.block import Block
 from ftkit.report.blocks.error_table import worst_rows
 from ftkit.report.blocks.plot import Plot, plot_values
 from ftkit.report.blocks.rankings import drawn_ranks
 from ftkit.report.content import EvaluatedSplit, ReportContent
-from ftkit.report.readings.image_text_search import ranks_of_split
+from ftkit.report.readings.image_search import ranks_of_split
 from ftkit.report.texts import MAX_LABEL, MAX_TEXT, shorten, source_name
 from ftkit.report.thumbnails import thumbnail_uri
 from ftkit.report.values import BlockValues, Thumbnail
@@ -98,7 +98,7 @@ def _row(split: EvaluatedSplit, row: int, rank: int, texts_RD: np.ndarray, owner
     )
 
 
-def _thumbnail(example: ImageTextExample) -> str | None:
+def _thumbnail(example: ImagePairExample) -> str | None:
     try:
         return thumbnail_uri(example.image, example.name)
     except DataError:
@@ -107,4 +107,4 @@ def _thumbnail(example: ImageTextExample) -> str | None:
 
 IMAGE_RANKS = Block(values=_image_plot, model=Plot, template="plot.html", is_half=True)
 TEXT_RANKS = Block(values=_text_plot, model=Plot, template="plot.html", is_half=True)
-ERRORS = Block(values=_errors, model=SearchErrors, template="image_text_searches.html")
+ERRORS = Block(values=_errors, model=SearchErrors, template="image_searches.html")

@@ -14,7 +14,7 @@ from ftkit.data.row_cells import RowCells
 from ftkit.errors import DataError, name_list
 from ftkit.types import CellError
 
-ImageTextForm = Literal["captions", "labels"]
+ImagePairForm = Literal["captions", "labels"]
 """What a row says of its image: texts, one or more of them, or the name of a class."""
 
 PLACE = "{label}"
@@ -29,7 +29,7 @@ _LABELS = ("label", "labels", "class", "category")
 
 
 @dataclass(frozen=True, slots=True)
-class ImageTextExample:
+class ImagePairExample:
     """An image and texts, or one of the two alone to be embedded.
 
     Attributes:
@@ -85,7 +85,7 @@ def in_prompts(label: str, prompts: Sequence[str]) -> tuple[str, ...]:
 # --- what tells equal images and texts -----------------------------------------------------------------------
 
 
-def image_hash(example: ImageTextExample) -> int:
+def image_hash(example: ImagePairExample) -> int:
     """Returns 63 bits that images of the same pixels share."""
     return hash_of(("image", str(example.key()))) >> 1
 
@@ -104,7 +104,7 @@ def label_hash(label: str) -> int:
 
 
 @dataclass(frozen=True)
-class ImageTextColumns:
+class ImagePairColumns:
     """Which columns of a file hold what.
 
     Attributes:
@@ -112,7 +112,7 @@ class ImageTextColumns:
         label: of rows with labels.
     """
 
-    form: ImageTextForm
+    form: ImagePairForm
     image: str
     texts: tuple[str, ...] = ()
     label: str | None = None
@@ -124,8 +124,8 @@ class ImageTextColumns:
 
 
 def find_columns(
-    table: Table, given: Mapping[str, str | tuple[str, ...]], form: ImageTextForm | None
-) -> ImageTextColumns:
+    table: Table, given: Mapping[str, str | tuple[str, ...]], form: ImagePairForm | None
+) -> ImagePairColumns:
     """Returns which columns of a file hold images, captions and labels.
 
     Args:
@@ -149,9 +149,9 @@ def find_columns(
     if form is None:
         form = "labels" if isinstance(label, str) and not named else "captions" if texts else "labels"
     if form == "captions" and texts:
-        return ImageTextColumns(form, image, texts)
+        return ImagePairColumns(form, image, texts)
     if form == "labels" and found is not None:
-        return ImageTextColumns(form, image, label=found)
+        return ImagePairColumns(form, image, label=found)
     what, role = ("captions", "text") if form == "captions" else ("labels or captions", "label")
     raise DataError(
         f"{table.source}: no column is known to hold {what}; the columns are {name_list(table.columns)}. {table.hint}"
