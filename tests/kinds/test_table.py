@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import ftkit
 from ftkit.config.run_config import load_config
+from ftkit.data.spec import TextDataSpec
 from ftkit.errors import ConfigError
 from ftkit.kinds.table import find_kind, find_task, kind_names, kind_of, known_kind, names_file_or_module
 from ftkit.runs.checked_run import check_run
@@ -106,3 +108,13 @@ def test_installed_packages_offer_kinds_and_tasks(mine: Path, monkeypatch: pytes
     assert known_kind("support") is None, "a task is no kind"
     with pytest.raises(ConfigError, match=r"There is 'text-classification', .*'intents', 'support'"):
         find_task("supports of all kinds")
+
+
+def test_the_documentation_names_every_key_of_every_kind() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    table = text.partition("| keys of |")[2].partition("\n## ")[0]
+    rows = re.split(r"^\| (?=[a-z])", table, flags=re.MULTILINE)
+    of_kinds = {row.partition(" |")[0]: set(re.findall("`([^`]+)`", row)) for row in rows}
+    common = {*TextDataSpec.model_fields, "augment"}
+    for name in kind_names():
+        assert set(find_kind(name).data.model_fields) - common <= of_kinds.get(name, set()), name
