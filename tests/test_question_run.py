@@ -84,6 +84,9 @@ def test_commands(run: Any, tmp_path: Path, command: Command) -> None:
     code, out, err = command("predict", run.output_dir, "--text", question, "--text-pair", context)
     assert code == 0, err
     assert json.loads(out)["answer"] == answer
+    code, _, err = command("predict", run.output_dir, "--text", question)
+    assert code == 2
+    assert "Fix: give what is more than one text as --text and --text-pair" in err
 
 
 def test_what_cannot_be_answered_is_marked(run: Any) -> None:

@@ -149,7 +149,11 @@ def command(
             writer.write(row)
             num_bad += "error" in row
         if count == num_bad and not num_done:
-            raise DataError(f"No row of {input or 'the texts'} can be predicted; see the warning above.")
+            fix = " Fix: give what is more than one text as --text and --text-pair, or as rows of a file: --input."
+            raise DataError(
+                f"No row of {input or 'the texts'} can be predicted; see the warning above."
+                + ("" if input or text_pair else fix)
+            )
         count += num_done
     if made_safe := writer.num_made_safe:
         note(
