@@ -104,7 +104,8 @@ def check(config: RunConfig) -> CheckedRun:
         run = dataclasses.replace(run, warnings=(*run.warnings, *steps.check_examples(run, adapter)))
         steps.check_compared(run, arguments, adapter)
         encode_longest(run, adapter)
-        run = dataclasses.replace(run, counted=count_rows(run, adapter))
+        counted, cut = count_rows(run, adapter)
+        run = dataclasses.replace(run, counted=counted, warnings=(*run.warnings, *cut))
         steps.check_tuned_layers(run)
         check_speedups_suit(config.train, run.spec, run.task_adapter_spec.auto_class)
     if run.directory.continues or run.directory.is_finished:

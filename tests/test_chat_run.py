@@ -160,6 +160,14 @@ def test_check_shows_what_is_learnt(checkpoint: Checkpoint, command: Command, tm
     assert learnt == "  learnt   our· team·</s>"
     assert "line 1 (id 0): " in out
     assert ", 3 of them learnt" in out
+    longest = max(
+        map(int, re.findall(r": (\d+) tokens, ", command("check", tmp_path / "config.yaml", "--show", "6")[1]))
+    )
+    code, _, told = command("check", tmp_path / "config.yaml", f"data.max_length={longest - 1}")
+    assert code == 0
+    assert re.search(
+        r"of train \(\d rows?\) is longer than the model reads up to its first answer, and is left out", told
+    )
 
 
 def test_check_finds_a_row_that_the_template_cannot_write(

@@ -51,10 +51,15 @@ def encode_longest(run: CheckedRun, adapter: TaskAdapter) -> None:
                 adapter.preprocessor.encode(run.splits[name].examples, targets=True)
 
 
-def count_rows(run: CheckedRun, adapter: TaskAdapter) -> dict[str, str]:
-    """Returns split -> what is counted of its rows, in words; of splits that are encoded within seconds."""
+def count_rows(run: CheckedRun, adapter: TaskAdapter) -> tuple[dict[str, str], list[str]]:
+    """Counts the rows of splits that are encoded within seconds, in kinds that count.
+
+    Returns:
+        Split -> what was counted, in words; and a sentence for each split and thing of which something is cut.
+    """
     preprocessor = adapter.preprocessor
     told: dict[str, str] = {}
+    cut: list[str] = []
     for name, split in run.splits.items():
         if not preprocessor.counts or sum(example.size for example in split.examples) > MOST_COUNTED:
             continue
@@ -64,4 +69,5 @@ def count_rows(run: CheckedRun, adapter: TaskAdapter) -> dict[str, str]:
             else:
                 rows = preprocessor.encode_to_score(split.examples, all_predicted=False).told
         told |= results.counted({name: split}, {name: rows}, preprocessor)
-    return told
+        cut += results.truncation_warnings({name: rows}, preprocessor)
+    return told, cut
