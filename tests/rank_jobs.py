@@ -18,6 +18,7 @@ from typing import Any
 
 import fresh
 
+sys.path.append(str(Path(__file__).resolve().parent.parent / "scripts" / "bench"))
 RANK = int(os.environ.get("RANK", "0"))
 
 
@@ -101,28 +102,36 @@ def hang(folder: Path, config: str) -> dict[str, Any]:
 
 def sharded(folder: Path) -> dict[str, Any]:
     """Trains each config in a folder with a model that CPU ranks share out, as Accelerate lets GPUs do."""
-    from accelerate import PartialState
-    from accelerate.utils import DistributedType
     from torch import distributed
+    from transformers import TrainerCallback
 
-    init = PartialState.__init__
+    import sharded_memory
+    from ftkit.runs import steps
 
-    def as_gpus(self: PartialState, *arguments: Any, **options: Any) -> None:
-        init(self, *arguments, **options)
-        if self.distributed_type == DistributedType.MULTI_CPU:
-            self.distributed_type = DistributedType.MULTI_GPU
+    held: dict[str, Any] = {}
 
-    PartialState.__init__ = as_gpus
-    found = {path.stem: outcome(path) for path in sorted(folder.glob("*.yaml"))}
-    for path in sorted(path for path in folder.glob("*.yaml") if found[path.stem][0] == 0):
+    class Measure(TrainerCallback):
+        def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step == 1:
+                counted = sharded_memory.held_bytes(kwargs["model"], kwargs["optimizer"])
+                num_trained = sum(weight.numel() for weight in kwargs["model"].parameters() if weight.requires_grad)
+                held["bytes_a_trained_weight"] = counted["together"] / num_trained
+
+    sharded_memory.share_out_on_cpus()
+    made = steps.callbacks
+    steps.callbacks = lambda *arguments: [*made(*arguments), Measure()]
+    found = {
+        path.stem: [*outcome(path), held.pop("bytes_a_trained_weight", None)] for path in sorted(folder.glob("*.yaml"))
+    }
+    for path in sorted(path for path in folder.glob("*.yaml") if not path.stem.startswith("began-alone")):
         if RANK == 0:
-            _interrupted(folder / path.stem / "run")
+            interrupt(folder / path.stem / "run")
         distributed.barrier()
         found[f"{path.stem}-again"] = outcome(path)
     return found
 
 
-def _interrupted(run: Path) -> None:
+def interrupt(run: Path) -> None:
     """Makes a run what it was after its first checkpoint; the finished one is kept beside it."""
     shutil.copytree(run, run.parent / "whole")
     (run / "all_results.json").unlink()

@@ -49,27 +49,21 @@ def layer_classes(model: Any) -> list[str]:
     return sorted(named or {type(layer).__name__ for layers in lists for layer in layers})
 
 
-def share_out_together(model: Any, accelerator: Any) -> None:
+def share_out_together(model: Any, optimizer: Any, accelerator: Any) -> None:
     """Shares out those modules as one that have a weight in common, as FSDP2 asks for; Accelerate does the rest.
 
-    By itself Accelerate does so with the input and the output embedding of a model, but knows of no others: encoders
-    and decoders that read one table (T5, BART, Marian), or a head whose bias has two names (BERT's masked words).
+    By itself Accelerate does so with the input and the output embedding of a model, but knows of no others, such as
+    encoders and decoders that read one table (T5, BART, Marian).
 
     Args:
-        model: before Accelerate prepares it, and before its optimizer is made.
-
-    Raises:
-        ConfigError: they cannot be shared out, as where rank 0 alone has loaded the weights.
+        model: before Accelerate prepares it.
+        optimizer: of the model; the Trainer would group weights in another way were they shared out before.
     """
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
-    ends = {model.get_input_embeddings(), model.get_output_embeddings()}
-    groups = [modules for modules in modules_with_common_weights(model) if not ends.issuperset(modules)]
     plugin, mesh = accelerator.state.fsdp_plugin, getattr(accelerator, "torch_device_mesh", None)
-    if not groups:
-        return
-    _check_can_be_grouped(model, groups, plugin)
-    for modules in groups:
+    before = {name: id(weight) for name, weight in model.named_parameters()}
+    for modules in _groups(model):
         fully_shard(
             modules,
             mesh=None if mesh is None else mesh[tuple(accelerator.parallelism_config.fsdp_dim_names)],
@@ -77,6 +71,14 @@ def share_out_together(model: Any, accelerator: Any) -> None:
             mp_policy=plugin.mixed_precision_policy or MixedPrecisionPolicy(),
             offload_policy=plugin.cpu_offload,
         )
+    now = {before[name]: weight for name, weight in model.named_parameters()}
+    for group in optimizer.param_groups:
+        group["params"] = [now[id(weight)] for weight in group["params"]]
+
+
+def _groups(model: Any) -> list[list[Any]]:
+    ends = {model.get_input_embeddings(), model.get_output_embeddings()}
+    return [modules for modules in modules_with_common_weights(model) if not ends.issuperset(modules)]
 
 
 def modules_with_common_weights(model: Any) -> list[list[Any]]:
@@ -97,15 +99,19 @@ def modules_with_common_weights(model: Any) -> list[list[Any]]:
     return [list(group) for group in groups]
 
 
-def _check_can_be_grouped(model: Any, groups: list[list[Any]], plugin: Any) -> None:
-    """Refuses groups that PyTorch or Accelerate cannot share out.
+def check_can_be_sharded(model: Any, plugin: Any) -> None:
+    """Refuses a model whose modules share weights in a way that PyTorch or Accelerate cannot share out.
+
+    Args:
+        plugin: Accelerate's, with what `train.fsdp_config` says.
 
     Raises:
         ConfigError: naming what stands in the way.
     """
     way_out = " (each GPU then holds the model), or use DeepSpeed's stage 3 (scripts/accelerate/deepspeed_zero3.yaml)."
+    groups = _groups(model)
     for key in ("cpu_ram_efficient_loading", "activation_checkpointing"):
-        if getattr(plugin, key):
+        if groups and getattr(plugin, key):
             raise ConfigError(
                 f"train.fsdp_config: {key} cannot be had of {type(model).__name__}, parts of which share one table of "
                 f"embeddings. Leave {key} out; or leave train.fsdp out{way_out}"

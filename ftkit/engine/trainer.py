@@ -28,8 +28,15 @@ from ftkit.engine.launched import give_weights
 from ftkit.engine.out_of_memory import FittingSteps, obstacle
 from ftkit.engine.pass_state import seed_draws
 from ftkit.engine.precision import unwrap_forward
+from ftkit.engine.resharding import is_saved_otherwise, load_optimizer, load_weights
 from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, ends_epoch, is_best_of_equals
-from ftkit.engine.sharding import full_state, layer_classes, shards, share_out_together
+from ftkit.engine.sharding import (
+    check_can_be_sharded,
+    full_state,
+    layer_classes,
+    shards,
+    share_out_together,
+)
 from ftkit.engine.stream import BrokenStream
 from ftkit.engine.totals import Totals
 from ftkit.engine.training_data import TrainingData
@@ -93,7 +100,7 @@ class FtkitTrainer(Trainer):
         plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
         if plugin is not None:
             plugin.transformer_cls_names_to_wrap = plugin.transformer_cls_names_to_wrap or layer_classes(model)
-            share_out_together(model, self.accelerator)
+            check_can_be_sharded(model, plugin)
         # The loss below is already divided by the items of a whole optimizer step.
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = False
@@ -127,6 +134,13 @@ class FtkitTrainer(Trainer):
         self.num_rows_of_rank = 0
         self.micro_batches: list[dict[str, Any]] = []
         self.counts_all_losses = True
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Makes the optimizer, and shares out what has to be before Accelerate shares out the rest."""
+        optimizer = super().create_optimizer(model)
+        if self.is_fsdp_enabled and not shards(self.model):
+            share_out_together(self.model, optimizer, self.accelerator)
+        return optimizer
 
     def get_train_dataloader(self) -> DataLoader:
         """Returns this rank's micro-batches; the sampler shares them out, so Accelerate must not do so again."""
@@ -390,11 +404,14 @@ class FtkitTrainer(Trainer):
 
     def _whole_model(self) -> PreTrainedModel:
         """Returns a plain model with all weights of one that is sharded; all ranks call this together."""
-        assert self.make_model is not None
         state = full_state(self.model)
-        whole: Any = self.make_model()
+        whole: Any = self._make_model()
         whole.load_state_dict(state)
         return whole.to(self.args.device)
+
+    def _make_model(self) -> PreTrainedModel:
+        assert self.make_model is not None
+        return self.make_model()
 
     def finished_model(self) -> PreTrainedModel:
         """Returns the trained model in float32, without what Accelerate and torch.compile wrapped around it."""
@@ -430,8 +447,26 @@ class FtkitTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         """Loads the weights of a checkpoint to train on, and what of the tuner is not among them."""
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        load_training_state(self.model, Path(resume_from_checkpoint))
+        checkpoint = Path(resume_from_checkpoint)
+        if self._is_saved_otherwise(checkpoint):
+            load_weights(self.model, checkpoint, self._make_model)
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+        load_training_state(self.model, checkpoint)
+
+    def _is_saved_otherwise(self, checkpoint: Path) -> bool:
+        """Tells whether a plain model is to load what a sharded one has saved, or the other way."""
+        return not self.is_deepspeed_enabled and is_saved_otherwise(checkpoint, self.model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Loads the states of optimizer and schedule."""
+        if checkpoint is None or not self._is_saved_otherwise(Path(checkpoint)):
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        assert self.optimizer is not None
+        assert self.lr_scheduler is not None
+        load_optimizer(self.model, self.optimizer, Path(checkpoint))
+        self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / "scheduler.pt", weights_only=True))
 
     def _load_best_model(self) -> None:
         """Loads the weights of the best checkpoint, and what of the tuner is not among them.
@@ -446,7 +481,10 @@ class FtkitTrainer(Trainer):
                 f"The best checkpoint, {best}, cannot be loaded: {problem}. No other weights are taken for the best "
                 "ones. The same command goes on from an older checkpoint that is whole, or from the start."
             )
-        super()._load_best_model()
+        if self._is_saved_otherwise(best):
+            load_weights(self.model, best, self._make_model)
+        else:
+            super()._load_best_model()
         load_training_state(self.model, best)
         if self.args.world_size > 1 and not is_sharded(self.args):
             give_weights(self.model)  # whatever each rank has read: what is scored is what rank 0 saves

@@ -41,8 +41,10 @@ BATCH_KEYS = {
     "train.max_tokens_per_batch",
     "train.gradient_accumulation_steps",
 }
+# So does one that shares out its model from now on, or no longer does; see ftkit.engine.resharding.
+SHARDING_KEYS = {"train.fsdp"}
 # Likewise: a stream that ended at a bad row goes on without such rows.
-KEYS_OF_UNFINISHED = BATCH_KEYS | {"data.on_bad_row"}
+KEYS_OF_UNFINISHED = BATCH_KEYS | SHARDING_KEYS | {"data.on_bad_row"}
 
 
 class RunDirectory:

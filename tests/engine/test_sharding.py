@@ -15,7 +15,7 @@ from transformers import (
 )
 
 import ftkit
-from ftkit.engine.sharding import layer_classes, modules_with_common_weights, shards, share_out_together
+from ftkit.engine.sharding import check_can_be_sharded, layer_classes, modules_with_common_weights, shards
 from ftkit.errors import ConfigError
 from runs import run_config
 
@@ -50,14 +50,13 @@ def test_weights_that_cannot_be_shared_out_are_told(checkpoint: Any) -> None:
     plugin = SimpleNamespace(
         transformer_cls_names_to_wrap=["BertLayer"], cpu_ram_efficient_loading=False, activation_checkpointing=False
     )
-    accelerator = SimpleNamespace(state=SimpleNamespace(fsdp_plugin=plugin))
     with pytest.raises(
         ConfigError, match=r"BertForMaskedLM that lie inside one another share weights.*Leave train.fsdp"
     ):
-        share_out_together(AutoModelForMaskedLM.from_pretrained(checkpoint("bert")), accelerator)
+        check_can_be_sharded(AutoModelForMaskedLM.from_pretrained(checkpoint("bert")), plugin)
     plugin.cpu_ram_efficient_loading = True
     with pytest.raises(ConfigError, match="cpu_ram_efficient_loading cannot be had of T5For"):
-        share_out_together(AutoModelForSeq2SeqLM.from_pretrained(checkpoint("t5")), accelerator)
+        check_can_be_sharded(AutoModelForSeq2SeqLM.from_pretrained(checkpoint("t5")), plugin)
 
 
 @pytest.mark.parametrize("by", ["config", "launcher"])
