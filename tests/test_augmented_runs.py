@@ -26,6 +26,7 @@ from ftkit.engine import checkpoints
 from ftkit.engine.batching import StepSize
 from ftkit.engine.step_plan import MicroBatchSampler, StepPlan
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
+from ftkit.kinds import large
 from ftkit.runs.augmented_rows import NUM_EPOCHS, NUM_ROWS
 from ftkit.runs.checked_run import check_run
 from runs import write_csv
@@ -200,3 +201,26 @@ def test_a_row_is_changed_alike_on_any_number_of_ranks_and_another_way_in_each_e
     assert alone.keys() == shared.keys() == set(range(encoded.num_rows))
     assert alone == shared
     assert sum(alone[row] != later[row] for row in alone) > len(alone) / 2
+
+
+def test_rows_that_are_kept_on_disk_are_changed_anew(
+    make: Callable[[str], dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the cache keeps is the text as it is, with or without `data.augment`, for every epoch."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+
+    def seen(epoch: int, *, augment: bool = True) -> list[list[int]]:
+        made = make("texts")
+        data = made["data"] if augment else {**made["data"], "augment": None}
+        run = check_run(load_config(config({**made, "data": data}, tmp_path)))
+        preprocessor, examples = run.make_task_adapter().preprocessor, run.splits["train"].examples
+        encoded = encode_to_train(preprocessor, examples)
+        collator = PartsCollator(preprocessor, encoded.costs, StepSize(4, None, 1e9), seed=7)
+        return collator.batch(encoded, range(len(examples)), epoch=epoch).inputs["input_ids"].tolist()
+
+    in_memory = [seen(0), seen(1), seen(0, augment=False)]
+    monkeypatch.setattr(large, "LARGE_BYTES", 0)
+    assert [seen(0), seen(1), seen(0, augment=False)] == in_memory
+    kept = list((tmp_path / "cache" / "ftkit").glob("rows-*/"))
+    assert len(kept) == 1  # one encoding of the texts, whatever is made of them
+    assert in_memory[0] != in_memory[1] != in_memory[2]

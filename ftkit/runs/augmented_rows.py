@@ -22,7 +22,7 @@ class AugmentedRow(NamedTuple):
     """A row of train.
 
     Attributes:
-        name: the summary of its example.
+        name: its example's, or the id where the example is a text.
         plain: as it is.
         changed: as the first epochs see it, in their order.
     """
@@ -59,7 +59,8 @@ def _augmented_row(
         plain, *changed = (preprocessor.shown(example, rng) for rng in (None, *rngs))
     except DataError:  # a file that has gone since it was trained on
         return None
-    return AugmentedRow(example.summary(), plain, changed)
+    name = str(example.id) if isinstance(plain, str) else example.summary()
+    return AugmentedRow(name, plain, changed)
 
 
 def first_augmented_rows(run: CheckedRun, count: int) -> list[AugmentedRow]:

@@ -66,9 +66,11 @@ class Augment(BaseModel):
     @classmethod
     def _switched(cls, value: Any) -> Any:
         """Reads true as an operation with its defaults, and false as one that is left out."""
-        if isinstance(value, (list, tuple)) and value and all(isinstance(name, str) for name in value):
-            said = ", ".join(f"{name}: true" for name in value)
-            raise ValueError(f"operations are keys, got a list. Write augment: {{{said}}}")
+        names = [value] if isinstance(value, str) else value
+        if isinstance(names, (list, tuple)) and names and all(isinstance(name, str) for name in names):
+            said = ", ".join(f"{name}: true" for name in names)
+            got = "a text" if isinstance(value, str) else "a list"
+            raise ValueError(f"operations are keys, got {got}. Write augment: {{{said}}}")
         if not isinstance(value, Mapping):
             return value
         switches: dict[Any, Any] = {True: {}, False: None}
