@@ -16,6 +16,7 @@ import ftkit
 import tiny
 import tiny_audio
 import tiny_boxes
+import tiny_dual_encoders
 import tiny_images
 import tiny_masks
 import tiny_speech
@@ -85,12 +86,23 @@ def words(folder: Path) -> dict[str, Any]:
     return {"task": "token-classification", "model": checkpoint, "data": data}
 
 
+def pairs(folder: Path) -> dict[str, Any]:
+    photos = tiny_dual_encoders.make_classes(folder / "photos")
+    checkpoint = tiny_dual_encoders.make_checkpoint("clip", folder / "model")
+    return {
+        "task": "zero-shot-image-classification",
+        "model": checkpoint,
+        "data": {"train": photos, "augment": IMAGES},
+    }
+
+
 KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "masks": masks,
     "boxes": boxes,
     "speech": speech,
     "texts": texts,
     "images": images,
+    "pairs": pairs,
     "recordings": recordings,
     "words": words,
 }

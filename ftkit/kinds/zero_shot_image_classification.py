@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic import Field
 
+from ftkit.adapters.augmentation.images import ImageAugment
+from ftkit.adapters.augmentation.operation import options_of
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.console import note
 from ftkit.data.cells import shown
@@ -67,6 +69,11 @@ class ZeroShotImageData(DataSpec):
     )
     frozen_tower: Tower | None = Field(
         None, description="image or text: the half of the model that is not trained. Default: both are."
+    )
+    augment: ImageAugment | None = Field(
+        None,
+        description="Random changes of training images. None unless set: what is left in a caption is right in the "
+        "mirror image.",
     )
     max_length: int | None = Field(
         None, gt=1, description="Tokens kept of each text. Default: as many as the text tower reads, such as 77."
@@ -314,6 +321,7 @@ def adapter_options(
         "candidate_labels": None if labels is None else list(labels.names),
         "prompts": list(data.prompts),
         "frozen_tower": data.frozen_tower,
+        "augment": options_of(data.augment),
     }
     return {name: value for name, value in options.items() if value is not None}
 

@@ -290,6 +290,13 @@ class ImageAugment(Augment):
             picture = operation.apply(picture, rng)
         return picture
 
+    def applied_in_size(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """Returns an image changed at random, in the size that it had: where tokens are counted by sizes."""
+        from PIL import Image as Pillow
+
+        changed = self.applied(Picture(image), rng).image
+        return changed if changed.size == image.size else changed.resize(image.size, Pillow.Resampling.BICUBIC)
+
 
 class BoxedImageAugment(ImageAugment):
     """Random changes of training images with boxes."""

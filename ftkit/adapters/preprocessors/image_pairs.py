@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from ftkit.adapters.augmentation.images import ImageAugment, Picture
+from ftkit.adapters.augmentation.operation import Options, section_of
 from ftkit.adapters.label_column import label_array
 from ftkit.adapters.preprocessors.image import num_squares
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import PreprocessorBase
+from ftkit.adapters.task_adapter import PreprocessorBase, Shown
 from ftkit.data.image_pairs import (
     DEFAULT_PROMPTS,
     ImagePairExample,
@@ -80,7 +82,7 @@ class ImagePairsPreprocessor(PreprocessorBase):
     """
 
     version: ClassVar[int] = 1
-    options: ClassVar[tuple[str, ...]] = ("form", "candidate_labels", "prompts")
+    options: ClassVar[tuple[str, ...]] = ("form", "candidate_labels", "prompts", "augment")
     cut_meanings: ClassVar[Mapping[str, str]] = {TEXT: "longer in a text than the text tower reads, and cut there"}
     auto_class: ClassVar[str] = "AutoModelForZeroShotImageClassification"
 
@@ -93,17 +95,20 @@ class ImagePairsPreprocessor(PreprocessorBase):
         form: ImagePairForm = "captions",
         candidate_labels: Sequence[str] | None = None,
         prompts: Sequence[str] = DEFAULT_PROMPTS,
+        augment: Options = None,
     ) -> None:
         """Loads image processor and tokenizer.
 
         Args:
             max_length: tokens of the longest text; None for as many as the text tower reads.
             candidate_labels: the names that are chosen from, which no file of the checkpoint holds.
+            augment: changes of training images.
 
         Raises:
             CheckpointError: the checkpoint lacks one of the two.
         """
         self.spec, self.form, self.prompts = spec, form, tuple(prompts)
+        self.augment = section_of(ImageAugment, augment)
         self.labels = LabelSpace(tuple(candidate_labels)) if labels is None and candidate_labels else labels
         self.processor = image_text_processor(spec, self.auto_class)
         self.shape = tensor_shape(self.processor.image_processor, spec)
@@ -116,6 +121,16 @@ class ImagePairsPreprocessor(PreprocessorBase):
     def padding(self) -> Mapping[str, int]:
         """Column -> padding value."""
         return {"input_ids": self.processor.tokenizer.pad_token_id}
+
+    @property
+    def augments(self) -> bool:
+        """Whether the config asks for changes of images."""
+        return bool(self.augment)
+
+    def shown(self, example: ImagePairExample, rng: np.random.Generator | None) -> Shown:
+        """Returns an image, changed as training changes it."""
+        picture = Picture(open_image(example.image, example.name))
+        return (picture if rng is None else self.augment.applied(picture, rng)).image
 
     def fit(self, examples: Sequence[Any]) -> None:
         """Makes sure, before a run, that the model sees what its image processor makes."""
@@ -179,6 +194,8 @@ class ImagePairsPreprocessor(PreprocessorBase):
     ) -> Batch:
         """Opens the rows' images and pads their texts: in training one text a row, drawn from those that it has.
 
+        Where the config asks for it, images are changed in training.
+
         Example, CLIP: two rows of one caption each, of 8 and 5 tokens, give `pixel_values` (2, 3, 224, 224),
         `input_ids` and `attention_mask` (2, 8), and as labels what tells equal images and texts, (2, 2). To be
         embedded, the images are the inputs and the texts stand in the extras, as rows may have several or none: three
@@ -188,10 +205,15 @@ class ImagePairsPreprocessor(PreprocessorBase):
 
     def _to_train(self, rows: Sequence[Mapping[str, Any]], rngs: Sequence[np.random.Generator] | None) -> Batch:
         drawn = [_drawn(row, None if rngs is None else rngs[place]) for place, row in enumerate(rows)]
+        images = [open_image(row["image"], row["name"]) for row in rows]
+        if self.augment:
+            assert rngs is not None, "what is drawn in training is drawn from generators"
+            changed = (self.augment.applied(Picture(image), rng) for image, rng in zip(images, rngs, strict=True))
+            images = [picture.image for picture in changed]
         texts = self.padded([row["texts"][choice] for row, choice in zip(rows, drawn, strict=True)])
         keys = [row["keys"][[0, 1 + choice]] for row, choice in zip(rows, drawn, strict=True)]
         return Batch(
-            inputs={**self._pixels(rows), **texts},
+            inputs={**self._pixels(images), **texts},
             labels=torch.from_numpy(np.stack(keys)),
             num_positions=len(rows) * num_squares(self.shape) + texts["input_ids"].numel(),
         )
@@ -201,6 +223,7 @@ class ImagePairsPreprocessor(PreprocessorBase):
             0 if "label" in row else len(row["texts"]) for row in rows
         ]  # of labels all prompts are embedded once
         with_image = [place for place, row in enumerate(rows) if row["image"] is not None]
+        images = [open_image(rows[place]["image"], rows[place]["name"]) for place in with_image]
         texts = [ids for row, count in zip(rows, counts, strict=True) for ids in row["texts"][:count]]
         extras = {
             IMAGE_ROWS: torch.tensor(with_image, dtype=torch.int64),
@@ -209,15 +232,14 @@ class ImagePairsPreprocessor(PreprocessorBase):
         }
         has_labels = bool(rows) and "label" in rows[0]
         return Batch(
-            inputs=self._pixels([rows[place] for place in with_image]) if with_image else {},
+            inputs=self._pixels(images) if images else {},
             labels=torch.tensor([row["label"] for row in rows]) if has_labels else None,
             extras=extras,
             row_counts=[1] * len(rows),
             num_positions=len(with_image) * num_squares(self.shape) + sum(map(len, texts)),
         )
 
-    def _pixels(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        images = [open_image(row["image"], row["name"]) for row in rows]
+    def _pixels(self, images: Sequence[Any]) -> dict[str, torch.Tensor]:
         return dict(self.processor.image_processor(images=images, return_tensors="pt"))
 
     def padded(self, texts: Sequence[Ids]) -> dict[str, torch.Tensor]:

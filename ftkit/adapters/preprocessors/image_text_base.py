@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ftkit.adapters.augmentation.images import ImageAugment, Picture
+from ftkit.adapters.augmentation.images import ImageAugment
 from ftkit.adapters.augmentation.operation import Options, section_of
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import EncodedToScore
@@ -83,13 +83,13 @@ class ImageTextBase(PreprocessorBase):
 
     def shown(self, example: ImageTextExample, rng: np.random.Generator | None) -> Shown:
         """Returns the first image of an example, changed as training changes it."""
-        picture = Picture(open_image(example.image, example.name))
-        return (picture if rng is None else self.augment.applied(picture, rng)).image
+        image = open_image(example.image, example.name)
+        return image if rng is None else self.augment.applied_in_size(image, rng)
 
     def _images(
         self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None
     ) -> list[list[Any]]:
-        """Returns the images of each row, decoded, and in training changed; no change alters their sizes."""
+        """Returns the images of each row, decoded, and in training changed, all in their own sizes."""
         opened = [
             [open_image(source, name) for source, name in zip(row["images"], row["names"], strict=True)]
             for row in rows
@@ -98,7 +98,7 @@ class ImageTextBase(PreprocessorBase):
             return opened
         assert rngs is not None, "what is drawn in training is drawn from generators"
         return [
-            [self.augment.applied(Picture(image), rng).image for image in images]
+            [self.augment.applied_in_size(image, rng) for image in images]
             for images, rng in zip(opened, rngs, strict=True)
         ]
 

@@ -77,6 +77,16 @@ def test_the_smallest_pictures_bear_all_operations(size):
         assert 0 < found.height <= size[1]
 
 
+def test_where_sizes_count_a_part_gets_the_size_of_the_whole(image):
+    crop = section(resized_crop={"area": [0.2, 0.3]}, rotate=True)
+    for seed in range(5):
+        part = crop.applied(Picture(image), np.random.default_rng(seed)).image
+        found = crop.applied_in_size(image, np.random.default_rng(seed))
+        assert found.size == image.size != part.size
+        assert abs(np.asarray(found, float).mean() - np.asarray(part, float).mean()) < 5
+    assert section().applied_in_size(image, np.random.default_rng(0)) is image
+
+
 def test_colours_change_within_their_bounds_and_greys_have_none():
     grey = Image.new("RGB", (8, 8), (100, 100, 100))
     jitter = section(color_jitter={"brightness": 0.3, "contrast": 0, "saturation": 0.5})
