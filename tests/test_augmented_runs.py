@@ -89,11 +89,8 @@ def words(folder: Path) -> dict[str, Any]:
 def pairs(folder: Path) -> dict[str, Any]:
     photos = tiny_dual_encoders.make_classes(folder / "photos")
     checkpoint = tiny_dual_encoders.make_checkpoint("clip", folder / "model")
-    return {
-        "task": "zero-shot-image-classification",
-        "model": checkpoint,
-        "data": {"train": photos, "augment": IMAGES},
-    }
+    data = {"train": photos, "augment": IMAGES}
+    return {"task": "zero-shot-image-classification", "model": checkpoint, "data": data}
 
 
 KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -182,7 +179,7 @@ def digest(part: Any, place: int) -> bytes:
     names = ("pixel_values", "input_values", "input_features", "input_ids")
     name = next(name for name in names if name in part.inputs)
     values = part.inputs[name][place]
-    if "attention_mask" in part.inputs:
+    if "attention_mask" in part.inputs and name != "pixel_values":
         values = values[part.inputs["attention_mask"][place].bool()]
     return values.numpy().tobytes()
 
