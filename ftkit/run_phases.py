@@ -21,7 +21,7 @@ from ftkit.engine.trackers import TrackerCallback, Trackers
 from ftkit.models.fingerprint import weights_fingerprint
 from ftkit.report import files, gathered
 from ftkit.report.summary import shown_example
-from ftkit.runs import baselines, proof, results, saving, steps
+from ftkit.runs import ablations, baselines, proof, results, saving, steps
 from ftkit.runs.augmented_rows import augmented_rows
 from ftkit.runs.checked_run import CheckedRun
 from ftkit.runs.encoded_splits import encode_splits
@@ -175,6 +175,7 @@ class RunPhases:
         told = [
             *results.cut_off_warnings(self.evaluated),
             *baselines.unbeaten_warnings(self.evaluated, run.primary_metric),
+            *ablations.unused_warnings(run.kind, self.evaluated, run.primary_metric),
         ]
         for warning in told:
             warn(warning)

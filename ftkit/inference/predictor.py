@@ -30,6 +30,7 @@ from ftkit.kinds.splits import read_splits
 from ftkit.metrics.scorer import make_scorer
 from ftkit.models.quantization import move
 from ftkit.progress import progress
+from ftkit.runs.ablations import ablated_scores
 from ftkit.runs.baselines import baseline_scores
 from ftkit.runs.loading import batch_limits, load_model, load_task_adapter, pick_device
 from ftkit.runs.results import cut_off_warnings, truncation_warnings
@@ -282,6 +283,16 @@ class Predictor:
             warn(sentence)
         data = {"source": split.source, "rows": len(split), "fingerprint": split.fingerprint}
         beside = baseline_scores(self.kind, scorer, self.primary_metric, None, split, outcome.references)
+        beside |= ablated_scores(
+            self.kind,
+            self.model,
+            self.adapter,
+            split,
+            scorer,
+            self.primary_metric,
+            self.limits,
+            autocast=self._autocast,
+        )
         beside |= self.kind.traits(split, outcome.predictions)
         counts = rows.told.counts
         return {**outcome.metrics, **beside, **scorer.facts, "samples": len(split), **counts, "data": data}

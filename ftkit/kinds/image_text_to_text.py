@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ from ftkit.data.image_text_check import (
     looked_at,
     one_target_each,
 )
+from ftkit.data.images import image_size
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import TextDataSpec
@@ -308,6 +310,14 @@ def baselines(train: Split | None, split: Split) -> dict[str, Any]:
     return {} if train is None or not len(train) else text_baselines(train.examples, split.examples)
 
 
+def without_images(example: ImageTextExample) -> ImageTextExample:
+    """Returns an example whose images are grey all over, each of its own size."""
+    from PIL import Image
+
+    sizes = example.sizes or [image_size(*of) for of in zip(example.images, example.names, strict=True)]
+    return dataclasses.replace(example, images=tuple(Image.new("RGB", size, "grey") for size in sizes))
+
+
 _NO_VIRTUAL_TOKENS = no_virtual_tokens("virtual tokens stand before a text, and an image does here")
 _NO_EXPORT = "ONNX files of models that write about images are not made"
 
@@ -356,6 +366,7 @@ KIND = Kind(
     },
     metrics=metric_group,
     baselines=baselines,
+    ablations={"blank_images": without_images},
     reading=lambda group: "image-text",
     blocks=lambda group: ("image-text-errors",),
 )

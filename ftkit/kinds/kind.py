@@ -195,6 +195,8 @@ class Kind:
             such a row.
         baselines: training rows (None where they are not known), rows that are scored -> what simple methods predict
             for these, by their names, in the form of `Objective.references`; a score stands beside theirs.
+        ablations: name such as `blank_image` -> an example with a part of its input blanked; a trained model is scored
+            on a sample of these, too.
         traits: rows that were scored, what was predicted for them -> numbers that describe the predictions and are no
             scores, such as how long they are.
         told: checked splits, data section -> what `ftkit check` says of the data beside rows and labels: a title, and
@@ -233,6 +235,7 @@ class Kind:
     task_adapters: Mapping[Family, TaskAdapterSpec]
     metrics: MetricGroup | Callable[[Task, Any], MetricGroup]
     baselines: Callable[[Split | None, Split], Mapping[str, Any]] = no_baselines
+    ablations: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     traits: Callable[[Split, Any], Mapping[str, float | None]] = no_traits
     told: Callable[[Splits, Any], Mapping[str, Sequence[str]]] = nothing_told
     reading: Callable[[str], str] = lambda group: "any"

@@ -30,6 +30,7 @@ from ftkit.errors import ConfigError
 from ftkit.machine_faults import check_room
 from ftkit.metrics.simple_methods import BASELINE, UNTRAINED
 from ftkit.models.loading import LoadedModel
+from ftkit.runs.ablations import ablated_scores
 from ftkit.runs.baselines import baseline_scores
 from ftkit.runs.checked_run import CheckedRun
 from ftkit.runs.directory import RunDirectory
@@ -349,6 +350,7 @@ def evaluate_split(
         run.kind, run.scorer, run.primary_metric, run.splits["train"], run.splits[name], found.references
     )
     beside |= {f"{BASELINE}{UNTRAINED}": untrained[name]} if name in untrained else {}
+    beside |= ablated_scores(run.kind, model, adapter, run.splits[name], run.scorer, run.primary_metric, limits)
     traits = run.kind.traits(run.splits[name], found.predictions)
     return dataclasses.replace(found, metrics={**found.metrics, **beside, **traits}, traits=traits)
 

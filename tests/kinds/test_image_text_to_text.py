@@ -205,6 +205,18 @@ def test_what_can_be_had_without_the_image_and_without_the_question() -> None:
     }
 
 
+def test_a_model_that_does_not_look_is_told_so() -> None:
+    from ftkit.engine.evaluation import Evaluation
+    from ftkit.runs.ablations import unused_warnings
+
+    def scored(value: float, blank: float) -> dict[str, Evaluation]:
+        return {"test": Evaluation({"exact_match": value, "blank_images_exact_match": blank}, None, None, None)}
+
+    assert unused_warnings(KIND, scored(0.8, 0.4), "exact_match") == []
+    (told,) = unused_warnings(KIND, scored(0.8, 0.78), "exact_match")
+    assert "0.8000, and 0.7800 with blank images on a sample: it hardly uses" in told
+
+
 # --- checks ---
 
 
@@ -301,7 +313,9 @@ def test_a_run_from_questions_to_a_card(
     assert found["test_exact_match"] == pytest.approx(right / 6)
     assert found["test_baseline_nearest_image"] == 1.0, "each colour is one answer"
     assert found["test_baseline_most_frequent_text"] == pytest.approx(2 / 6)
+    assert 0 <= found["test_blank_images_exact_match"] <= 1
     report = (run / "report.html").read_text()
+    assert "with blank images" in report
     assert "data:image/jpeg;base64," in report
     assert tiny_image_text.QUESTION in report
     items = [{"image": str(tmp_path / "test" / f"{n}.png"), "question": tiny_image_text.QUESTION} for n in range(6)]
@@ -312,6 +326,7 @@ def test_a_run_from_questions_to_a_card(
     assert "there is no such file" in bad[1]["error"]
     scores = predictor.evaluate(settings["data"]["test"])
     assert scores["exact_match"] == found["test_exact_match"]
+    assert scores["blank_images_exact_match"] == found["test_blank_images_exact_match"]
 
 
 def test_captions_have_several_references(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:

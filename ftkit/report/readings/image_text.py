@@ -12,7 +12,7 @@ from ftkit.metrics.visual_answers import normalized
 from ftkit.report.content import EvaluatedSplit, ReportContent, number
 from ftkit.report.intervals import bootstrap
 from ftkit.report.readings.reading import Reading, interval_note
-from ftkit.report.texts import score_text
+from ftkit.report.texts import headline_text, score_text
 from ftkit.report.values import ReadingFacts
 
 _SIGNED = ("exact_match", "bleu", "chrf++")
@@ -31,6 +31,9 @@ class ImageTextFacts(ReadingFacts):
 
 
 def _notes(content: ReportContent, split: EvaluatedSplit, value: float | None) -> Iterator[str]:
+    blank = number(content.results.get(f"{split.prefix}_blank_images_{content.primary_metric}"))
+    if blank is not None:
+        yield f"with blank images {headline_text(content.primary_metric, blank)}, on a sample"
     if value is not None and content.primary_metric == "exact_match":
         pairs = zip(split.predictions, split.references, strict=True)
         right = np.array([normalized(text) in set(map(normalized, texts_of(ours))) for text, ours in pairs])
