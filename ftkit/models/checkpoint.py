@@ -98,7 +98,7 @@ def _joined(model: ModelSpec, decoder: str, trust_key: str) -> CheckpointSpec:
     return dataclasses.replace(
         reads,
         family="encoder-decoder",
-        model_type=encoder_decoder.MODEL_TYPE,
+        model_type=encoder_decoder.joined_type(reads),
         max_target_positions=writes.max_positions,
         decoder=writes,
     )

@@ -1,4 +1,4 @@
-"""Two checkpoints joined: BERT reads, BERT or GPT-2 writes (Rothe, Narayan and Severyn 2020, arXiv 1907.12461).
+"""Two checkpoints joined: BERT reads or ViT sees, BERT or GPT-2 writes (Rothe et al. 2020, arXiv 1907.12461).
 
 The decoder gets cross-attention that neither checkpoint has; it is new, as is the head of an encoder without one.
 """
@@ -13,7 +13,7 @@ from ftkit.models.spec import CheckpointSpec
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-MODEL_TYPE = "encoder-decoder"
+MODEL_TYPE, SEEING_MODEL_TYPE = "encoder-decoder", "vision-encoder-decoder"
 
 
 def check_can_be_joined(encoder: CheckpointSpec, decoder: CheckpointSpec) -> None:
@@ -46,6 +46,11 @@ def _has_cross_attention(spec: CheckpointSpec) -> bool:
     return "encoder_hidden_states" in inspect.signature(model_class.forward).parameters
 
 
+def joined_type(encoder: CheckpointSpec) -> str:
+    """Returns the model type of a checkpoint that is joined with a decoder."""
+    return SEEING_MODEL_TYPE if encoder.reads == "image" else MODEL_TYPE
+
+
 def sides(config: PretrainedConfig) -> tuple[PretrainedConfig, PretrainedConfig]:
     """Returns the configs of what reads and what writes; for most models both are the same."""
     if config.model_type == MODEL_TYPE:
@@ -65,7 +70,8 @@ def join(
     Returns:
         The model, and the names of its parameters that neither checkpoint provided.
     """
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, EncoderDecoderConfig, EncoderDecoderModel
+    import transformers
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
     read_class: Any = AutoModel
     write_class: Any = AutoModelForCausalLM
@@ -73,11 +79,10 @@ def join(
     config = AutoConfig.from_pretrained(decoder.path, **decoder.loading_arguments)
     config.is_decoder = config.add_cross_attention = True
     writer, report = write_class.from_pretrained(decoder.path, config=config, **decoder.loading_arguments, **loading)
-    model = EncoderDecoderModel(
-        config=EncoderDecoderConfig.from_encoder_decoder_configs(reader.config, writer.config),
-        encoder=reader,
-        decoder=writer,
-    )
+    name = "VisionEncoderDecoder" if joined_type(encoder) == SEEING_MODEL_TYPE else "EncoderDecoder"
+    config_class, model_class = (getattr(transformers, f"{name}{what}") for what in ("Config", "Model"))
+    joined = config_class.from_encoder_decoder_configs(reader.config, writer.config)
+    model = model_class(config=joined, encoder=reader, decoder=writer)
     new = {f"decoder.{name}" for name in report["missing_keys"]}
     new |= {name for name, _ in model.named_parameters() if name.startswith("enc_to_dec_proj.")}
     return model, new

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ftkit.errors import CheckpointError
+from ftkit.models.encoder_decoder import SEEING_MODEL_TYPE
 from ftkit.models.spec import CheckpointSpec
 from ftkit.models.tokenizers import ensure_pad_token, load_tokenizer
-
-VISION_ENCODER_DECODER = "vision-encoder-decoder"
 
 SIDES = (48, 32)
 """Pixels of the image that processors are tried on."""
@@ -25,10 +24,12 @@ def load_image_text_processor(spec: CheckpointSpec) -> Any:
     place = spec.processor_path or spec.path
     loading = {} if spec.processor_path is not None else spec.loading_arguments
     try:
-        processor = AutoProcessor.from_pretrained(place, backend="pil", **loading)
+        processor: Any = (
+            None if _is_joined_now(spec) else AutoProcessor.from_pretrained(place, backend="pil", **loading)
+        )
     except Exception as error:  # transformers checks values by errors of many kinds
         raise _not_loaded(spec, error) from None
-    if spec.model_type == VISION_ENCODER_DECODER and not hasattr(processor, "image_processor"):
+    if spec.model_type == SEEING_MODEL_TYPE and not hasattr(processor, "image_processor"):
         processor = _of_parts(spec, loading)
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
         raise CheckpointError(
@@ -51,7 +52,12 @@ def _of_parts(spec: CheckpointSpec, loading: dict[str, Any]) -> Any:
         images = AutoImageProcessor.from_pretrained(spec.processor_path or spec.path, backend="pil", **loading)
     except Exception as error:  # as above
         raise _not_loaded(spec, error) from None
-    return TrOCRProcessor(images, load_tokenizer(spec))
+    return TrOCRProcessor(images, load_tokenizer(spec.decoder if _is_joined_now(spec) else spec))  # type: ignore[arg-type]
+
+
+def _is_joined_now(spec: CheckpointSpec) -> bool:
+    """Tells whether two checkpoints lie in folders of their own, each with its half of the processor."""
+    return spec.decoder is not None and spec.processor_path is None
 
 
 def _computes_by_torchvision(image_processor: Any) -> bool:

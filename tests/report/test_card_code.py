@@ -141,7 +141,18 @@ ADAPTERS: Cases = {
 }
 
 CASES = FULL | ADAPTERS
-ON_FILES = ("image", "image lora", "audio", "audio lora", "idefics3 lora", "llava", "git", "blip lora", "vit-gpt2")
+ON_FILES = (
+    "image",
+    "image lora",
+    "audio",
+    "audio lora",
+    "idefics3 lora",
+    "llava",
+    "git",
+    "blip lora",
+    "vit-gpt2",
+    "joined lora",
+)
 
 RUNNER = """
 import contextlib, io, json, os, sys, traceback
@@ -233,7 +244,7 @@ def _difference(run: Path, printed: str) -> str | None:
 def _trained_on_files(name: str, place: Path) -> tuple[Path, Path]:
     """Trains on files, and returns the run with the folder from which its examples are named."""
     reads, _, tuner = name.partition(" ")
-    if reads in tiny_image_text.MAKERS:
+    if reads in (*tiny_image_text.MAKERS, "joined"):
         return _trained_to_write(reads, place, LORA if tuner else {})
     if reads == "image":
         files = tiny_images.make_photos(place / "files")
@@ -256,10 +267,14 @@ def _trained_on_files(name: str, place: Path) -> tuple[Path, Path]:
 
 
 def _trained_to_write(checkpoint: str, place: Path, tuner: dict[str, Any]) -> tuple[Path, Path]:
-    base = tiny_image_text.make_checkpoint(checkpoint, place / "base")
-    run = ftkit.train(
-        {**tiny_image_text.run_config(place, base, question=checkpoint != "vit-gpt2"), **tuner}
-    ).output_dir
-    for beside in ("run", "base"):
+    if checkpoint == "joined":
+        base = tiny_images.make_checkpoint("vit", place / "base")
+        model = {"checkpoint": str(base), "decoder": str(tiny.make_checkpoint("gpt2", place / "writer"))}
+    else:
+        model = {"checkpoint": str(tiny_image_text.make_checkpoint(checkpoint, place / "base"))}
+    asks = checkpoint not in ("vit-gpt2", "joined")
+    config = tiny_image_text.run_config(place, place / "base", question=asks) | {"model": model}
+    run = ftkit.train({**config, **tuner}).output_dir
+    for beside in ("run", "base", "writer"):
         (place / "test" / beside).symlink_to(place / beside)
     return run, place / "test"
