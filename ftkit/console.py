@@ -14,8 +14,9 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -82,7 +83,30 @@ def show_error(error: BaseException) -> None:
     if getattr(error, "is_told_elsewhere", False):
         return
     if is_main_process() or getattr(error, "tells_for_all", False):
-        sys.stderr.write(f"error: {printable(as_options(str(error)))}\n")
+        text = printable(as_options(str(error)))
+        sys.stderr.write(f"error: {text}\n")
+        _leave_for_launcher(text)
+
+
+def _leave_for_launcher(text: str) -> None:
+    """Leaves an error where torchrun, and `accelerate launch`, look for the cause that their own report ends with.
+
+    Source: https://docs.pytorch.org/docs/stable/elastic/errors.html
+    """
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if path and "LOCAL_RANK" in os.environ:
+        found = {"message": {"message": text, "extraInfo": {"timestamp": str(int(time.time()))}}}
+        with suppress(OSError), open(path, "w", encoding="utf-8") as file:
+            json.dump(found, file)
+
+
+def quiet_ranks() -> None:
+    """Silences what PyTorch's C++ says on every rank, such as of DDP's search for weights without a gradient.
+
+    It is read when PyTorch is loaded; errors still come through.
+    """
+    if "LOCAL_RANK" in os.environ:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 
 # --- characters that a terminal obeys -------------------------------------------------------------------------

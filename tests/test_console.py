@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextvars
 import io
 import json
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from ftkit import console
-from ftkit.errors import RunError
+from ftkit.errors import ConfigError, RunError
 
 
 @pytest.mark.parametrize(
@@ -28,12 +30,41 @@ def test_of_several_ranks_one_tells(
     is_told: bool,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("RANK", rank)
     error = RunError("the disk is full")
     vars(error).update(marks)
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
     console.show_error(error)
     assert ("the disk is full" in capsys.readouterr().err) == is_told
+    assert (tmp_path / "error.json").exists() == is_told
+
+
+def test_a_launcher_ends_its_report_with_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
+    console.show_error(ConfigError("there is no file train.csv"))
+    failure = ProcessFailure(local_rank=0, pid=7, exitcode=2, error_file=str(tmp_path / "error.json"))
+    lines = str(ChildFailedError("ftkit", {0: failure})).splitlines()
+    assert lines[-2].strip() == "traceback : there is no file train.csv"
+
+
+def test_ranks_say_nothing_that_c_plus_plus_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCH_CPP_LOG_LEVEL", raising=False)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    console.quiet_ranks()
+    assert "TORCH_CPP_LOG_LEVEL" not in os.environ
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("TORCH_CPP_LOG_LEVEL", "INFO")
+    console.quiet_ranks()
+    assert os.environ["TORCH_CPP_LOG_LEVEL"] == "INFO", "what a user says counts"
+    monkeypatch.delenv("TORCH_CPP_LOG_LEVEL")
+    console.quiet_ranks()
+    assert os.environ["TORCH_CPP_LOG_LEVEL"] == "ERROR"
 
 
 OPTIONS = {

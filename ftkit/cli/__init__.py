@@ -55,6 +55,7 @@ def _called(
 def main() -> None:
     """Runs a command; a user's mistake ends with one message and exit code 2, a machine's with 1: no traceback."""
     console.never_fail_to_print()
+    console.quiet_ranks()
     contextvars.copy_context().run(_main)
 
 
