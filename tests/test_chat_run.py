@@ -255,6 +255,12 @@ def test_plain_text(checkpoint: Checkpoint, tmp_path: Path, command: Command) ->
     base = ["evaluate", checkpoint("gpt2"), "--task", "text-generation", "--data", tmp_path / "test.txt"]
     code, out, _ = command(*base, "--documents", "blank_line")
     assert (code, json.loads(out)["samples"]) == (0, 2)
+    in_windows = json.loads(command(*base, "--documents", "blank_line", "--max-length", "8")[1])
+    assert in_windows["learnt_tokens"] == json.loads(out)["learnt_tokens"]
+    assert in_windows["perplexity"] != pytest.approx(json.loads(out)["perplexity"], rel=1e-6)
+    code, _, told = command("evaluate", run.output_dir, "--data", tmp_path / "test.txt", "--max-length", "8")
+    assert code == 2
+    assert "--max-length 8: " in told
     assert json.loads(out)["perplexity"] > found["test_perplexity"]
     with pytest.raises(DataError, match="documents are not answered, and a metric reads answers"):
         ftkit.train({**config, "metrics": ["chrf++"], "output_dir": str(tmp_path / "other")})

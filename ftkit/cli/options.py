@@ -70,6 +70,10 @@ Language = Annotated[
     str | None,
     typer.Option(help="Likewise, of one that hears several languages: the one that is spoken, such as de."),
 ]
+MaxLength = Annotated[
+    int | None,
+    typer.Option(min=1, help="Likewise: how many tokens of an input, or of a window of a long one, it reads."),
+]
 Normalize = Annotated[
     str | None,
     typer.Option(metavar="none|basic|english", help="Of transcripts: what is made of them before they are compared."),
@@ -111,6 +115,7 @@ PARAMETERS_OF_KEYS: Mapping[str, tuple[str, ...]] = {
     "data.no_answer": ("no_answer",),
     "data.answer_language": ("answer_language",),
     "data.language": ("language",),
+    "data.max_length": ("max_length",),
     "data.normalize": ("normalize",),
     "data.labels": ("labels",),
     "data.prompts": ("prompts",),

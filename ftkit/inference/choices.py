@@ -12,7 +12,10 @@ from ftkit.errors import ConfigError, UserError, did_you_mean, name_list
 from ftkit.kinds.kind import Kind
 from ftkit.metrics.transcripts import Form
 
-OF_PLAIN_CHECKPOINTS = ("source_lang", "target_lang", "prompt_template", "chat_template", "no_answer", "language")
+OF_PLAIN_CHECKPOINTS = (
+    *("source_lang", "target_lang", "prompt_template", "chat_template", "no_answer", "language"),
+    "max_length",
+)
 """Choices that say what a checkpoint which ftkit did not make was trained for."""
 
 _OF_FREE_CHOICES = ("labels", "prompts")  # of a model without an output for each label
@@ -38,6 +41,7 @@ class Choices:
         no_answer: likewise, whether it learnt to say that a text does not answer a question.
         answer_language: the language without spaces, such as zh, whose characters a score of answers compares.
         language: likewise, the language that is spoken.
+        max_length: likewise, how many tokens of an input, or of a window of a long one, it reads.
         normalize: what is made of transcripts before they are compared.
         labels: what a model chooses among that was trained to compare images with texts.
         prompts: what these labels become.
@@ -60,6 +64,7 @@ class Choices:
     no_answer: bool | None = None
     answer_language: str | None = None
     language: str | None = None
+    max_length: int | None = None
     normalize: str | None = None
     labels: tuple[str, ...] | None = None
     prompts: tuple[str, ...] | None = None

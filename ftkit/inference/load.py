@@ -37,6 +37,7 @@ def load(
     no_answer: bool | None = None,
     answer_language: str | None = None,
     language: str | None = None,
+    max_length: int | None = None,
     normalize: str | None = None,
     labels: Sequence[str] | None = None,
     prompts: Sequence[str] | None = None,
@@ -70,6 +71,7 @@ def load(
         no_answer: likewise: whether it learnt to say that a text does not answer a question, as on SQuAD 2.
         answer_language: of answers in a language without spaces, such as zh: `evaluate` compares characters.
         language: of a checkpoint that ftkit did not make, and that hears several: the one that is spoken.
+        max_length: likewise: how many tokens of an input, or of a window of a long one, it reads.
         normalize: what is made of transcripts before `evaluate` compares them: `none`, `basic` or `english`.
         labels: what a model of zero-shot image classification chooses among; by default the run's own.
         prompts: what these become, such as `["a photo of a {label}."]`; by default as the run was trained.
@@ -98,6 +100,7 @@ def load(
         no_answer=no_answer,
         answer_language=answer_language,
         language=language,
+        max_length=max_length,
         normalize=normalize,
         labels=None if labels is None else tuple(labels),
         prompts=None if prompts is None else tuple(prompts),

@@ -74,7 +74,7 @@ def open_plain_checkpoint(folder: Path, choices: Choices) -> RunConfig:
         kind=kind.name,
         family=spec.family,
         columns=kind.columns_of(task, data),
-        max_length=None,
+        max_length=choices.max_length,
         adapter_options=dict(found.options),
         prepared=False,
         base=None if peft_config is None else _base_facts(folder, spec),
