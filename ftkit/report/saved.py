@@ -74,7 +74,8 @@ class SplitSection(Values):
 
     def without_texts(self) -> SplitSection:
         """Returns the section without the users' texts."""
-        return self.model_copy(update={"blocks": tuple(block.without_texts() for block in self.blocks)})
+        bare = (block.without_texts() for block in self.blocks)
+        return self.model_copy(update={"blocks": tuple(block for block in bare if not block.is_empty)})
 
 
 class Page(Values):

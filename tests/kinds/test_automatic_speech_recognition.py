@@ -228,6 +228,9 @@ def test_settings_that_mean_nothing_to_a_family(
 ) -> None:
     with pytest.raises(ConfigError, match=r"^generation: a CTC model reads .* searches for nothing. Leave it out."):
         check(config(checkpoint("wav2vec2"), tmp_path, speech, generation={"num_beams": 2}))
+    masks = config(checkpoint("whisper"), tmp_path, speech, data={"spec_augment": {"mask_time_prob": 0.1}})
+    with pytest.raises(ConfigError, match=r"data.spec_augment: no such key today; say augment: {spec_augment: ...}"):
+        check(masks)
     ctc = config(checkpoint("whisper"), tmp_path, speech, data={"ctc_vocabulary": "transcripts"})
     with pytest.raises(ConfigError, match=r"data.ctc_vocabulary: .* writes with a decoder"):
         check(ctc).make_task_adapter()

@@ -25,7 +25,7 @@ from ftkit.report.card import card_text, card_values
 from ftkit.report.content import ReportContent
 from ftkit.report.files import rebuild, write_report
 from ftkit.report.named import load
-from ftkit.report.page import page_values
+from ftkit.report.page import page_html, page_values
 from ftkit.report.readings.reading import Reading, find_reading
 from ftkit.report.recipe import Recipe
 from ftkit.report.saved import Report, read_report
@@ -250,3 +250,16 @@ def test_the_values_of_one_block_are_not_those_of_another(report_of_images: Path
     value["page"]["results"]["blocks"][-1]["block"] = "scatter"
     with pytest.raises(ValueError, match=r"svg: Field required|rows: Extra inputs"):
         Report.model_validate(value)
+
+
+def test_of_changed_rows_nothing_is_left_where_data_stay_at_home() -> None:
+    page = page_values(contents.augmented_content())
+    html = page_html("run", page)
+    assert html.count("data:audio/mpeg;base64,") == 4
+    assert "a &lt;b&gt;txet&lt;/b&gt;" in html
+    assert page.results is not None
+    bare = page.model_copy(update={"results": page.results.without_texts()})
+    html = page_html("run", bare, has_texts=False)
+    assert "How training rows were changed" not in html
+    assert "data:image" not in html
+    assert "txet" not in html
