@@ -83,7 +83,6 @@ def test_a_fingerprint_follows_names_sizes_and_both_ends(folder: Path) -> None:
 
 REFUSED = {
     "a.json": ('[{"text": "a"}]', r"\.json files are read whole and cannot be streamed.* as \.jsonl"),
-    "a.tar": ("", "does not read archives"),
     "a.pdf": ("x", r"\.pdf files are read whole"),
 }
 

@@ -47,6 +47,7 @@ READERS: dict[str, str] = {
     ".iob": "ftkit.data.readers.conll:read",
     ".tmx": "ftkit.data.readers.tmx:read",
     ".ndjson": "ftkit.data.readers.jsonl:read",
+    ".tar": "ftkit.data.readers.tar:read",
     ".xlsx": "ftkit.data.readers.xlsx:read",
     ".xlsm": "ftkit.data.readers.xlsx:read",
 }

@@ -84,11 +84,6 @@ _FORMATS = f"data.streaming reads {name_list(STREAMED)} files, compressed ones t
 
 def _file(path: Path, options: ReadOptions) -> Shard:
     suffix = format_suffix(path)
-    if path.name.endswith((".tar", ".tar.gz", ".tgz")):
-        raise DataError(
-            f"{path}: data.streaming does not read archives (WebDataset); it reads texts, which need none. Fix: write "
-            "the texts of the archive as .jsonl files, or train on a folder of its files without data.streaming."
-        )
     if path.is_file() and suffix not in STREAMED and suffix not in options.text_extensions:
         fix = " Fix: write one object a line, as .jsonl." if suffix == ".json" else ""
         raise DataError(f"{path}: {suffix or 'such'} files are read whole and cannot be streamed. {_FORMATS}{fix}")
