@@ -87,7 +87,7 @@ def check_sizes(split: Split, problems: Problems) -> None:
                 f"{split.name}: texts of more than {HUGE:,} characters, such as one of {example.size:,}: each million "
                 "can take a second and 0.2 GB to read, in each pass over the data",
                 where=split.where(example),
-                remedy="look for a quote that is not closed, or split them",
+                remedy="split them, or, in a csv file, look for a quote that is not closed",
                 kind=f"{split.name}: huge texts",
             )
 
