@@ -6,7 +6,7 @@ A fine-tuned checkpoint that ftkit did not make is loaded in the same way; see `
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -289,7 +289,7 @@ class Predictor:
             self.adapter,
             split,
             scorer,
-            self.primary_metric,
+            self._first_metric(outcome.metrics),
             self.limits,
             autocast=self._autocast,
         )
@@ -302,6 +302,11 @@ class Predictor:
         """The metric that a run of this kind is judged by, unless its config names another."""
         chosen = self.config.train.metric_for_best_model or self.tasks.recorded.primary_metric
         return chosen or self.tasks.metric_group.primary
+
+    def _first_metric(self, metrics: Mapping[str, Any]) -> str:
+        """Returns the primary metric, or where others were asked for, the first of these."""
+        named = (name for name, value in metrics.items() if name != "loss" and isinstance(value, float))
+        return self.primary_metric if self.primary_metric in metrics else next(named, self.primary_metric)
 
     @property
     def _facts(self) -> Any:

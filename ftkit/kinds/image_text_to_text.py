@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from ftkit.adapters.augmentation.images import ImageAugment
 from ftkit.adapters.augmentation.operation import options_of
 from ftkit.adapters.spec import TaskAdapterSpec
-from ftkit.data.cells import WrongCell
+from ftkit.data.cells import WrongCell, printed_value
 from ftkit.data.check import Problems
 from ftkit.data.image_text import (
     ImageTextExample,
@@ -209,12 +209,14 @@ def input_example(position: int, item: Any) -> ImageTextExample:
     """Returns an input of `Predictor.predict` as an example.
 
     Args:
-        item: an image (a path, a file's bytes or a Pillow image), `{"image": ..., "question": ...}`, or
-            `{"messages": [...]}`.
+        item: an image (a path, a file's bytes or a Pillow image), `{"image": ..., "question": ...}`,
+            `{"messages": [...]}`, or one of these objects as JSON, as a command line gives it.
 
     Raises:
         DataError: it is none of them.
     """
+    if isinstance(item, str) and item.lstrip().startswith("{"):
+        item = printed_value(item) or item
     try:
         if isinstance(item, Mapping) and "messages" in item:
             messages, sources = messages_of(item["messages"])

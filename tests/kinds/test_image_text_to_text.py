@@ -322,6 +322,7 @@ def test_a_run_from_questions_to_a_card(
     predictor = ftkit.load(run)
     again = predictor.predict(items)
     assert [row["prediction"] for row in again] == [row["prediction"] for row in rows]
+    assert predictor.predict([json.dumps(items[1])])[0]["prediction"] == rows[1]["prediction"]
     bad = predictor.predict([items[0], str(tmp_path / "gone.png")])
     assert "there is no such file" in bad[1]["error"]
     scores = predictor.evaluate(settings["data"]["test"])

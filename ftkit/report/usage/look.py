@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Literal
 
@@ -98,10 +99,18 @@ def _code(card: Card, name: str, is_folder: bool) -> list[str]:
     ]
 
 
+def _arguments(card: Card) -> str:
+    """Returns the image's file, or where something is asked about it, both as JSON."""
+    image, question = (*(card.example.inputs if card.example is not None else ()), PLACEHOLDER, "")[:2]
+    if not question:
+        return f"--input {shell_word(image)}"
+    return f"--text {shell_word(json.dumps({'image': image, 'question': question}, ensure_ascii=False))}"
+
+
 USAGE = Usage(
     recipe=LookRecipe,
     inputs=_inputs,
     code=_code,
-    arguments=lambda card: f"--input {shell_word(_given(card)[0])}",
+    arguments=_arguments,
     files=("photos.jsonl", "written.jsonl"),
 )
