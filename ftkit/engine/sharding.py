@@ -1,4 +1,4 @@
-"""A model that FSDP2 shares out among the ranks, and a plain one that each rank has to have to predict and to save.
+"""A model that is shared out among the ranks, and a plain one that each rank has to have to predict and to save.
 
 Ranks predict different numbers of batches, and texts of different lengths. A sharded model gathers its weights in each
 forward pass, in which all ranks have to take part, and notes the order of passes for the next backward pass. So
@@ -7,11 +7,16 @@ whatever is scored, saved and proven is a plain model with all weights.
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ftkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
 
 
 def shards(model: Any) -> list[Any]:
@@ -21,12 +26,44 @@ def shards(model: Any) -> list[Any]:
     return [module for module in model.modules() if isinstance(module, FSDPModule)]
 
 
+def is_shared_out(model: Any) -> bool:
+    """Tells whether each rank holds a part of a model's weights: by FSDP2, or by stage 3 of DeepSpeed."""
+    return bool(shards(model)) or _is_partitioned(model)
+
+
+def _is_partitioned(model: Any) -> bool:
+    return any(hasattr(weight, "ds_id") for weight in model.parameters())
+
+
 def full_state(model: Any) -> dict[str, torch.Tensor]:
     """Returns whole weights and buffers by name, on each rank; all ranks call this together."""
+    if _is_partitioned(model):
+        import deepspeed
+
+        with deepspeed.zero.GatheredParameters(list(model.parameters())):
+            return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
     state: dict[str, Any] = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))
     return state
+
+
+def load_whole_models() -> None:
+    """Lets each rank load whole models by itself from now on; stage 3 of DeepSpeed shares out what is loaded."""
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+    unset_hf_deepspeed_config()
+
+
+@contextlib.contextmanager
+def loading_whole_models(arguments: TrainingArguments) -> Iterator[None]:
+    """Lets each rank load whole models inside the block."""
+    from transformers.integrations.deepspeed import set_hf_deepspeed_config
+
+    load_whole_models()
+    yield
+    if plugin := arguments.deepspeed_plugin:
+        set_hf_deepspeed_config(getattr(arguments, "hf_deepspeed_config", None) or plugin.dschf)
 
 
 def layer_classes(model: Any) -> list[str]:

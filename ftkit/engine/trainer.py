@@ -33,7 +33,10 @@ from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, e
 from ftkit.engine.sharding import (
     check_can_be_sharded,
     full_state,
+    is_shared_out,
     layer_classes,
+    load_whole_models,
+    loading_whole_models,
     shards,
     share_out_together,
 )
@@ -280,8 +283,12 @@ class FtkitTrainer(Trainer):
         assert self.evaluate_model is not None
         # Several ranks meet in an evaluation; one that left it would let the others wait.
         alone = self.interruption.at_once() if self.args.world_size == 1 else contextlib.nullcontext()
+        model: Any = self.model
+        if is_shared_out(model):
+            with loading_whole_models(self.args):
+                model = self._whole_model()
         with alone:
-            found = self.evaluate_model(self._whole_model() if shards(self.model) else self.model)
+            found = self.evaluate_model(model)
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
         self.log({name: value for name, value in metrics.items() if isinstance(value, (int, float))})
         best = self.args.metric_for_best_model
@@ -415,7 +422,8 @@ class FtkitTrainer(Trainer):
 
     def finished_model(self) -> PreTrainedModel:
         """Returns the trained model in float32, without what Accelerate and torch.compile wrapped around it."""
-        if shards(self.model):
+        load_whole_models()
+        if is_shared_out(self.model):
             return self._whole_model()
         model = self.accelerator.unwrap_model(self.model_wrapped, keep_torch_compile=False)
         unwrap_forward(model)

@@ -13,9 +13,17 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
 )
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled, set_hf_deepspeed_config
 
 import ftkit
-from ftkit.engine.sharding import check_can_be_sharded, layer_classes, modules_with_common_weights, shards
+from ftkit.engine.sharding import (
+    check_can_be_sharded,
+    layer_classes,
+    load_whole_models,
+    loading_whole_models,
+    modules_with_common_weights,
+    shards,
+)
 from ftkit.errors import ConfigError
 from runs import run_config
 
@@ -57,6 +65,26 @@ def test_weights_that_cannot_be_shared_out_are_told(checkpoint: Any) -> None:
     plugin.cpu_ram_efficient_loading = True
     with pytest.raises(ConfigError, match="cpu_ram_efficient_loading cannot be had of T5For"):
         check_can_be_sharded(AutoModelForSeq2SeqLM.from_pretrained(checkpoint("t5")), plugin)
+
+
+def test_a_model_that_a_rank_loads_for_itself_is_whole_under_stage_3() -> None:
+    stage_3 = HfDeepSpeedConfigStandIn()
+    set_hf_deepspeed_config(stage_3)
+    try:
+        assert is_deepspeed_zero3_enabled()
+        with loading_whole_models(SimpleNamespace(deepspeed_plugin=SimpleNamespace(dschf=stage_3))):  # type: ignore[arg-type]
+            assert not is_deepspeed_zero3_enabled()
+        assert is_deepspeed_zero3_enabled(), "the run's own model is shared out when it goes on"
+    finally:
+        load_whole_models()
+    assert not is_deepspeed_zero3_enabled()
+
+
+class HfDeepSpeedConfigStandIn:
+    """What transformers asks of a config of DeepSpeed's, which may not be installed."""
+
+    def is_zero3(self) -> bool:
+        return True
 
 
 @pytest.mark.parametrize("by", ["config", "launcher"])
