@@ -217,7 +217,7 @@ def interrupt_at(step: int) -> Callable[..., None]:
 def test_a_resumed_run_ends_with_the_same_weights(
     clip: Path, captions: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Captions, dropout and micro-batches of a step are those of the run that was never interrupted."""
+    """Captions, changes of images, dropout and micro-batches are those of the run that was never interrupted."""
     train = {
         **STEPS,
         "save_strategy": "steps",
@@ -228,7 +228,8 @@ def test_a_resumed_run_ends_with_the_same_weights(
     }
 
     def make(place: str) -> dict[str, Any]:
-        return config(clip, captions, tmp_path / place, tuner={**LORA, "dropout": 0.3}, train=train)
+        data = {**captions, "augment": {"resized_crop": True}}
+        return config(clip, data, tmp_path / place, tuner={**LORA, "dropout": 0.3}, train=train)
 
     whole = ftkit.train(make("whole"))
     with monkeypatch.context() as patched:
