@@ -109,6 +109,9 @@ def test_a_run_on_captions_chooses_among_any_labels(
     found = json.loads(out)
     assert set(found["scores"]) == {"green", "red"}
     assert found["label"] == max(found["scores"], key=found["scores"].get)
+    code, out, said = command("predict", trained.output_dir, "--text", "a red bar")
+    assert code == 0, said
+    assert len(json.loads(out)["embedding"]) == 8
 
 
 def test_vectors_of_images_and_texts(
@@ -127,6 +130,9 @@ def test_vectors_of_images_and_texts(
     paths = sorted(str(path) for path in Path(classes["test"]).glob("*/*.png"))
     cosines = predictor.similarity(predictor.encode(paths, role="image"), texts)
     assert cosines.shape == (8, 2)
+    code, _, said = command("predict", labelled.output_dir, "--text", "a red bar", "--on-bad-row", "error")
+    assert code == 2
+    assert "there is no image, and a label is chosen for an image" in said
     predictor.give_vectors()
     (pair,) = predictor.predict([{"image": paths[0], "text": "a red bar"}])
     assert pair["score"] == pytest.approx(cosines[0, 0], abs=1e-5)

@@ -1,6 +1,7 @@
 """The docs of kinds: every command in them is run, on made-up data in the place of the real."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -169,3 +170,27 @@ def test_questions_about_shapes(place):
     config.write_text(config.read_text().replace("num_train_epochs: 5", "num_train_epochs: 1"))
     run_blocks(ROOT / "docs" / "image_text_to_text.md", place)
     assert len((place / "answers.jsonl").read_text().splitlines()) == 8
+
+
+def test_images_and_texts_that_find_one_another(place):
+    import tiny_dual_encoders
+
+    for name in ("easy_vqa", "sign_digits"):
+        shutil.rmtree(place / "data" / name, ignore_errors=True)  # of other pages
+    for split, copies in (("train", 4), ("test", 1)):
+        folder = place / "data" / "easy_vqa" / split
+        pictures = tiny_dual_encoders.make_pictures(folder / "images", copies=copies)
+        lines = (pictures / "metadata.jsonl").read_text().splitlines()
+        captions = [json.loads(line)["captions"][0] for line in lines]
+        rows = [("what color is it?", caption.split()[1], image) for image, caption in enumerate(captions)]
+        rows += [("is there not a circle?", "no", image) for image in range(len(captions))]
+        (pictures / "metadata.jsonl").unlink()
+        (folder / "questions.json").write_text(json.dumps(rows))
+    tiny_dual_encoders.make_classes(place / "data" / "sign_digits", copies=6)
+    for name in ("easy-vqa", "sign-digits"):
+        config = place / "task_configs" / f"zero-shot-image-classification__{name}__full.yaml"
+        config.write_text(re.sub("num_train_epochs: .*", "num_train_epochs: 1", config.read_text()))
+    run_blocks(ROOT / "docs" / "zero_shot_image_classification.md", place)
+    assert len((place / "chosen.jsonl").read_text().splitlines()) == 8
+    assert len((place / "digits.jsonl").read_text().splitlines()) == 48
+    assert np.load(place / "digits.npy").shape == (48, 64)

@@ -159,6 +159,10 @@ class Preprocessor(Protocol):
         """Returns a row of training data piece by piece, for people; None where it has nothing to be read."""
         ...
 
+    def for_embedding(self) -> Preprocessor:
+        """Returns the preprocessor of `Objective.for_embedding`, where this one may refuse what has a vector."""
+        ...
+
     def use_processor(self, processor: Any) -> None:
         """Takes an equal processor for its own, so that many adapters keep one in memory."""
         ...
@@ -216,6 +220,10 @@ class PreprocessorBase:
     def pieces(self, row: Mapping[str, Any]) -> Sequence[Piece] | None:
         """Returns nothing: what is read are no texts."""
         return None
+
+    def for_embedding(self) -> Any:
+        """Returns itself."""
+        return self
 
     def use_processor(self, processor: Any) -> None:
         """Takes an equal processor for its own."""
@@ -533,7 +541,7 @@ class TaskAdapter:
 
     def for_embedding(self) -> TaskAdapter:
         """Returns the adapter that predicts vectors."""
-        return TaskAdapter(self.preprocessor, self.objective.for_embedding())
+        return TaskAdapter(self.preprocessor.for_embedding(), self.objective.for_embedding())
 
     @property
     def resolved_options(self) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def command(
             )
         else:
             texts = text or []
-            inputs = list(zip(texts, text_pair, strict=True)) if text_pair else texts
+            inputs = list(zip(texts, text_pair, strict=True)) if text_pair else list(map(predictor.kind.typed, texts))
             rows = iter(predictor.predict(inputs, on_bad_row=on_bad_row))
         if num_done:
             note(f"going on behind the {num_done:,} rows that are there")

@@ -178,6 +178,8 @@ class Kind:
             None where rows are shown token by token.
         describe: what `ftkit check` shows of a split beside its rows, such as hours of recordings, in lines.
         input_example: an input of `Predictor.predict` as an example; its first argument is its position.
+        typed: a text that was typed at a command -> the input of `Predictor.predict` that it is, where a text itself
+            would be taken for something else, such as the path of an image.
         optional_inputs: roles that a run reads of all its examples or of none, such as the second text of a pair.
         probe: a made-up example, to try and to time a model with; with what is to be found where predicting is a
             search. Examples differ in length.
@@ -225,6 +227,7 @@ class Kind:
     describe: Callable[[Split], Sequence[str]] = nothing_to_describe
     sheet: Callable[[Sequence[Any]], Any] | None = None
     input_example: Callable[[int, Any], Any]
+    typed: Callable[[str], Any] = str
     optional_inputs: frozenset[str] = frozenset()
     probe: Callable[[int], Any]
     lengthened: Callable[[Any, int], Any] = not_lengthened

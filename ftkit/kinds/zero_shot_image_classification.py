@@ -383,6 +383,7 @@ KIND = Kind(
     check_inputs=check_inputs,
     check_known_labels=check_known_labels,
     input_example=input_example,
+    typed=lambda text: {"text": text},
     probe=probe,
     adapter_options=adapter_options,
     reopened=reopened,

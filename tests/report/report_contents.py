@@ -13,6 +13,7 @@ from ftkit.adapters.task_adapter import Sound
 from ftkit.data.audio import AudioExample, wav_bytes
 from ftkit.data.boxes import DetectionExample
 from ftkit.data.conversations import ConversationExample, answer_turn, user_turn
+from ftkit.data.image_pairs import ImagePairExample
 from ftkit.data.image_text import ImageTextExample, user_message
 from ftkit.data.images import ImageExample
 from ftkit.data.masks import ClassMask, MaskClasses, MaskedImageExample, MaskFile
@@ -28,6 +29,7 @@ from ftkit.report.recipe import Recipe
 from ftkit.report.usage.answer import AnswerRecipe
 from ftkit.report.usage.chat import ChatRecipe
 from ftkit.report.usage.classify import ClassifyRecipe
+from ftkit.report.usage.compare import CompareRecipe
 from ftkit.report.usage.detect import DetectRecipe
 from ftkit.report.usage.embed import EmbedRecipe
 from ftkit.report.usage.fill import FillRecipe
@@ -712,6 +714,41 @@ def search_content() -> ReportContent:
     split = EvaluatedSplit("test", Split("test", "pairs.csv", examples, "aa" * 32), vectors, texts)
     scores = {"test_mrr@10": 0.7, "test_accuracy@1": 0.67}
     return _of_vectors("sentence-search", "search", ("search-ranks", "search-errors"), split, scores)
+
+
+def image_search_content() -> ReportContent:
+    """Images of which every third finds another one's caption first; one was deleted."""
+    examples = [
+        ImagePairExample(
+            row,
+            "gone.jpg" if row == 3 else Image.new("RGB", (200, 100), (row, 0, 0)),
+            f"photos/{row}.jpg",
+            (f"a <b>lamp</b> {row}", f"lamp {row}, again"),
+        )
+        for row in range(12)
+    ]
+    vectors, keys = np.empty(12, object), np.empty(12, object)
+    directions = np.eye(12)
+    for row in range(12):
+        vectors[row] = directions[[row if row % 3 else row + 1, row, row]]
+        keys[row] = np.array([100 + row, 200 + row, 300 + row])
+    group = GROUPS["image-search"]
+    scores = make_scorer(group.defaults, group).compute(vectors, keys)
+    kind = find_kind("zero-shot-image-classification")
+    return content(
+        [EvaluatedSplit("test", Split("test", "photos.csv", examples, "aa" * 32), vectors, keys)],
+        label_names=(),
+        problem_type=group.name,
+        kind=kind.name,
+        task_name=kind.name,
+        family="dual-encoder",
+        primary_metric=group.primary,
+        scores={f"test_{name}": value for name, value in scores.items()},
+        reading=kind.reading(group.name),
+        blocks=kind.blocks(group.name),
+        recipe=CompareRecipe(prompts=("a photo of a {label}.",)),
+        input_name="image",
+    )
 
 
 def _of_vectors(

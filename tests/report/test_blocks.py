@@ -58,6 +58,7 @@ CONTENTS: dict[str, Callable[[], ReportContent]] = {
     "rankings": contents.ranking_content,
     "similarities": contents.similarity_content,
     "searches": contents.search_content,
+    "searches for images": contents.image_search_content,
     "summaries": contents.summary_content,
     "transcripts": contents.speech_content,
     "hidden tokens": contents.fill_mask_content,

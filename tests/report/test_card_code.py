@@ -15,6 +15,7 @@ import fresh
 import ftkit
 import tiny
 import tiny_audio
+import tiny_dual_encoders
 import tiny_image_text
 import tiny_images
 from chats import TALKS
@@ -152,6 +153,8 @@ ON_FILES = (
     "blip lora",
     "vit-gpt2",
     "joined lora",
+    "clip",
+    "clip lora",
 )
 
 RUNNER = """
@@ -249,12 +252,15 @@ def _trained_on_files(name: str, place: Path) -> tuple[Path, Path]:
     if reads == "image":
         files = tiny_images.make_photos(place / "files")
         checkpoint = tiny_images.make_checkpoint("vit", place / "base")
+    elif reads == "clip":
+        files = tiny_dual_encoders.make_classes(place / "files")
+        checkpoint = tiny_dual_encoders.make_checkpoint("clip", place / "base")
     else:
         files = tiny_audio.write_tones(place / "files", 6)
         checkpoint = tiny_audio.make_checkpoint("wav2vec2", place / "base")
     source = str(files)
     config = {
-        "task": f"{reads}-classification",
+        "task": "zero-shot-image-classification" if reads == "clip" else f"{reads}-classification",
         "model": {"checkpoint": str(checkpoint)},
         "data": {"train": source, "validation": source, "test": source},
         "train": {"num_train_epochs": 1, "per_device_train_batch_size": 8, "use_cpu": True},

@@ -257,7 +257,7 @@ class ContrastObjective(ObjectiveBase):
     def for_embedding(self) -> ContrastObjective:
         """Returns an objective that predicts vectors, whatever this one chooses from."""
         found = copy.copy(self)
-        found.labels = None
+        found.labels, found.preprocessor = None, self.preprocessor.for_embedding()
         return found
 
     def no_prediction(self, example: Any = None) -> Prediction:
@@ -270,7 +270,12 @@ class ContrastObjective(ObjectiveBase):
     def recipe(self) -> dict[str, Any]:
         """Returns the class that loads the model, what is chosen from, and how scores are made of logits."""
         names = [] if self.labels is None else list(self.labels.names)
-        return {"auto_class": self.auto_class, "candidate_labels": names, "activation": _NAMES[self.is_sigmoid]}
+        return {
+            "auto_class": self.auto_class,
+            "candidate_labels": names,
+            "activation": _NAMES[self.is_sigmoid],
+            "has_pipeline": self.auto_class != "AutoModel",
+        }
 
 
 _NAMES = {False: "softmax", True: "sigmoid"}

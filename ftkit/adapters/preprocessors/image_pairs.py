@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from ftkit.data.image_pairs import (
     text_hash,
 )
 from ftkit.data.images import open_image
+from ftkit.errors import DataError
 from ftkit.models.dual_encoders import check_sees, image_text_processor, is_siglip
 from ftkit.models.image_processors import tensor_shape
 from ftkit.models.spec import CheckpointSpec
@@ -144,7 +146,12 @@ class ImagePairsPreprocessor(PreprocessorBase):
         Example, CLIP of 224 x 224 pixels, the label `cat` and the prompt "a photo of a {label}.": photos/cat/1.jpg is
         the row `{"image": "photos/cat/1.jpg", "name": "cat/1.jpg", "texts": [[49406, 320, 1125, 539, 320, 2368, 269,
         49407]], "keys": [its pixels' hash, the label's], "label": 0}` of cost 14 x 14 + 8 = 204.
+
+        Raises:
+            DataError: a label is to be chosen where there is no image.
         """
+        if self.form == "labels":
+            _check_have_images(examples)
         texts = [self._texts(example, targets=targets) for example in examples]
         tokens, num_cut = self.tokens([text for of_example in texts for text in of_example])
         ends = np.cumsum([0, *map(len, texts)]).tolist()
@@ -160,6 +167,12 @@ class ImagePairsPreprocessor(PreprocessorBase):
         squares = num_squares(self.shape)
         costs = np.array([squares + max(map(len, ids), default=0) for ids in by_example], np.int64)
         return Encoded(rows, costs, cut={TEXT: num_cut} if num_cut else {})
+
+    def for_embedding(self) -> ImagePairsPreprocessor:
+        """Returns the preprocessor of images and texts alike: a label is chosen for an image, a text has a vector."""
+        found = copy.copy(self)
+        found.form = "captions"
+        return found
 
     def _texts(self, example: ImagePairExample, *, targets: bool) -> Sequence[str]:
         if targets and self.form == "labels":
@@ -255,7 +268,14 @@ class ImagePairsPreprocessor(PreprocessorBase):
 
     def recipe(self) -> dict[str, Any]:
         """Returns what labels become, and how long texts are."""
-        return {"prompts": list(self.prompts), "padding": "max_length" if self._width else True}
+        padding = "max_length" if self._width else True
+        return {"prompts": list(self.prompts), "padding": padding, "max_length": self.max_length}
+
+
+def _check_have_images(examples: Sequence[ImagePairExample]) -> None:
+    for example in examples:
+        if example.image is None:
+            raise DataError(f"{example.name}: there is no image, and a label is chosen for an image.")
 
 
 def _drawn(row: Mapping[str, Any], rng: np.random.Generator | None) -> int:

@@ -30,6 +30,7 @@ class CompareRecipe(Recipe):
         prompts: what labels become.
         padding: of texts.
         activation: what makes scores of logits.
+        has_pipeline: transformers' pipeline can load the model.
     """
 
     usage: Literal["compare"] = "compare"
@@ -38,6 +39,7 @@ class CompareRecipe(Recipe):
     prompts: tuple[str, ...] = ()
     padding: bool | Literal["max_length"] = True
     activation: Literal["softmax", "sigmoid"] = "softmax"
+    has_pipeline: bool = True
 
 
 def _inputs(example: ImagePairExample) -> tuple[str, ...]:
@@ -49,7 +51,7 @@ def _code(card: Card, name: str, is_folder: bool) -> list[str]:
     assert isinstance(recipe, CompareRecipe)
     names = recipe.candidate_labels[:MOST_NAMED] or ("cat", "dog")
     prompts = recipe.prompts or (PLACE,)
-    if card.method == "full" and len(prompts) == 1 and recipe.auto_class != "AutoModel":
+    if card.method == "full" and len(prompts) == 1 and recipe.has_pipeline:
         return _by_pipeline(card, name, is_folder, names, prompts[0])
     texts = [text for label in names for text in in_prompts(label, prompts)]
     padding = literal(recipe.padding) if isinstance(recipe.padding, str) else "True"
@@ -71,8 +73,8 @@ def _code(card: Card, name: str, is_folder: bool) -> list[str]:
         f"words = normalize(words, dim=-1).unflatten(0, (len(labels), {len(prompts)})).mean(dim=1)",
         "logits = model.logit_scale.exp() * normalize(image, dim=-1) @ normalize(words, dim=-1).T",
         *(["logits = logits + model.logit_bias"] if recipe.activation == "sigmoid" else []),
-        f"scores = {last}.flatten().tolist()",
-        "print(max(zip(scores, labels)))",
+        f"score, label = max(zip({last}.flatten().tolist(), labels))",
+        'print({"label": label, "score": score})',
     ]
 
 
