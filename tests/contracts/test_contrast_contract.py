@@ -131,7 +131,7 @@ def test_several_prompts_of_a_label_are_averaged(made: Checkpoint) -> None:
     model = adapter.objective.build().model.eval()
     example = ImagePairExample(0, EXAMPLES[0].image, "a picture", label="green", digest="red")
     scores = finished(adapter, model, [example], targets=True)
-    embed = TaskAdapter(adapter.preprocessor, adapter.objective.for_embedding())
+    embed = adapter.for_embedding()
     image = finished(embed, model, [ImagePairExample(0, example.image, "a picture")])["predictions"][0][0]
     texts = [
         finished(
