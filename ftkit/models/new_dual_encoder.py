@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
 ARCHITECTURE = "clip"
+PAD_TOKEN = "<|pad|>"
 MAX_POSITIONS = 77
 IMAGE_SIZES: Mapping[Size, int] = {"tiny": 64, "small": 224}
 
@@ -116,8 +117,21 @@ def _train_tokenizer(texts: Iterable[str], vocab_size: int) -> CLIPTokenizer:
 
     CLIP's own pads with the end, which its text tower tells from the first one; a token of its own can be seen.
     """
+    import json
+
+    from tokenizers.pre_tokenizers import ByteLevel
     from transformers import CLIPTokenizer
 
-    empty: Any = CLIPTokenizer(pad_token="<|pad|>", model_max_length=MAX_POSITIONS)
-    trained: CLIPTokenizer = empty.train_new_from_iterator(texts, vocab_size, show_progress=False)
-    return trained
+    empty: Any = CLIPTokenizer(pad_token=PAD_TOKEN, model_max_length=MAX_POSITIONS)
+    trained = empty.train_new_from_iterator(texts, vocab_size, show_progress=False)
+    # Every byte is a piece, inside of a word and at its end, as in CLIP's own: what is unknown would be read as the
+    # end of the text.
+    # The end is not number 2, for which CLIP's text tower would take the piece of the largest number, as the first
+    # CLIPs had it.
+    special, letters = [empty.bos_token, empty.eos_token, empty.pad_token], sorted(ByteLevel.alphabet())
+    pieces = [*special, *letters, *(f"{letter}</w>" for letter in letters)]
+    model = json.loads(trained.backend_tokenizer.to_str())["model"]
+    merges: Any = [tuple(pair) for pair in model["merges"][: max(vocab_size - len(pieces), 0)]]
+    pieces += [left + right for left, right in merges]
+    vocab = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+    return CLIPTokenizer(vocab, merges, pad_token=PAD_TOKEN, model_max_length=MAX_POSITIONS)
