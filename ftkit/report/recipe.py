@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,7 +24,12 @@ class Recipe(Values):
         quantization: of the base while the adapter was trained.
         trust_remote_code: the checkpoint brings its own Python code.
         has_renamed_body: the auto class calls the body otherwise than the base of an adapter does.
+        joined_class: the transformers class of two joined checkpoints.
+        names_decoder_config: of joined checkpoints, the second is to be told that it looks at what the first sees.
     """
+
+    joined_class: ClassVar[str] = "EncoderDecoderModel"
+    names_decoder_config: ClassVar[bool] = False
 
     usage: str
     auto_class: AutoClass

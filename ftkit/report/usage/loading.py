@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ftkit.report.escape import literal
+from ftkit.report.recipe import Recipe
 from ftkit.report.saved import Base, Card
 
 _BUILT_IN = "ftkit:"
-SEES_AND_WRITES = "AutoModelForImageTextToText"
 
 
 class Processor(NamedTuple):
@@ -70,8 +70,9 @@ def load_lines(
             processing,
             f"model = {card.recipe.auto_class}.from_pretrained(run{trust}).eval()",
         ]
-    imports = _joined_class(card) if card.base.decoder is not None else card.recipe.auto_class
-    configs = ["AutoConfig"] if card.base.decoder is None or _sees(card) else []
+    is_joined = card.base.decoder is not None
+    imports = card.recipe.joined_class if is_joined else card.recipe.auto_class
+    configs = ["AutoConfig"] if not is_joined or card.recipe.names_decoder_config else []
     # How it searches is the run's; its base brings settings of its own.
     search = "model.generation_config = GenerationConfig.from_pretrained(run)"
     bodies = ["AutoModel"] * card.recipe.has_renamed_body
@@ -92,22 +93,14 @@ def load_lines(
     ]
 
 
-def _joined_class(card: Card) -> str:
-    """Returns the class of two joined checkpoints, by what the first of them reads."""
-    return "VisionEncoderDecoderModel" if _sees(card) else "EncoderDecoderModel"
-
-
-def _sees(card: Card) -> bool:
-    return card.recipe.auto_class == SEES_AND_WRITES
-
-
-def _joined_model(card: Card) -> list[str]:
+def _joined_model(recipe: Recipe) -> list[str]:
     """Returns the lines that join the two checkpoints."""
-    if not _sees(card):
-        return ["model = EncoderDecoderModel.from_encoder_decoder_pretrained(base, decoder)"]
+    call = f"model = {recipe.joined_class}.from_encoder_decoder_pretrained(base, decoder"
+    if not recipe.names_decoder_config:
+        return [f"{call})"]
     return [
         "config = AutoConfig.from_pretrained(run).decoder  # it looks at what the encoder sees",
-        "model = VisionEncoderDecoderModel.from_encoder_decoder_pretrained(base, decoder, decoder_config=config)",
+        f"{call}, decoder_config=config)",
     ]
 
 
@@ -133,7 +126,7 @@ def _base_model(card: Card, trust: str) -> list[str]:
     quantized = recipe.quantization
     note = [f"# Trained on a base in {quantized}; in full precision it may differ a little."] if quantized else []
     if card.base.decoder is not None:
-        return [*note, *_joined_model(card)]
+        return [*note, *_joined_model(recipe)]
     revision = f", revision={literal(card.base.revision)}" if card.base.on_hub and card.base.revision else ""
     lines = [f"config = AutoConfig.from_pretrained(run{trust})  # it knows the labels and the sizes"]
     if recipe.resizes_embeddings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ftkit.data.image_text import ImageTextExample
 from ftkit.report.escape import literal, shell_word
@@ -32,6 +32,8 @@ class LookRecipe(Recipe):
             for the image (ids) or for the beginning of what is written (start); or not at all.
     """
 
+    joined_class: ClassVar[str] = "VisionEncoderDecoderModel"
+    names_decoder_config: ClassVar[bool] = True
     usage: Literal["look"] = "look"
     auto_class: AutoClass = "AutoModelForImageTextToText"
     before: str = ""
