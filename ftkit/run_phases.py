@@ -16,7 +16,6 @@ from ftkit.data.files import atomic_write_text
 from ftkit.engine import evaluation, precision, training
 from ftkit.engine.freed_memory import release_memory
 from ftkit.engine.interruption import Interruption
-from ftkit.engine.step_plan import data_seed
 from ftkit.engine.trackers import TrackerCallback, Trackers
 from ftkit.models.fingerprint import weights_fingerprint
 from ftkit.report import files, gathered
@@ -207,7 +206,7 @@ class RunPhases:
         found["saved_megabytes"] = saving.saved_megabytes(staging)
         found["proof"] = self._prove(staging, resolved)
         augmented = augmented_rows(
-            adapter.preprocessor, run.splits["train"], self.rows, seed=data_seed(self.arguments)
+            adapter.preprocessor, run.splits["train"], self.rows, seed=self.config.train.chosen_data_seed
         )
         content = gathered.report_content(run, self.trained, adapter, self.evaluated, found, self.warnings, augmented)
         directory.check_is_there()

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ftkit.adapters.preprocessor import Preprocessor
 from ftkit.adapters.rows import Encoded, EncodedToScore
-from ftkit.adapters.task_adapter import Preprocessor
 from ftkit.data.files import atomic_write_json
 from ftkit.progress import progress
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ftkit.adapters.objective import Objective
 from ftkit.adapters.rows import Batch, Tensors
-from ftkit.adapters.task_adapter import Objective
 from ftkit.engine.pass_state import PassState, running_statistics
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ftkit.adapters.objective import Objective
 from ftkit.adapters.rows import Arrays, Encoded, EncodedToScore, Tensors
-from ftkit.adapters.task_adapter import Objective, TaskAdapter
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.train import TrainSpec
 from ftkit.engine.batching import BatchLimits, StepSize, cut, parts
 from ftkit.engine.current_batch import computing

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
+from ftkit.adapters.objective import Compared
 from ftkit.adapters.rows import Batch
-from ftkit.adapters.task_adapter import Compared
 from ftkit.console import warn
 from ftkit.engine.arguments import is_sharded
 from ftkit.engine.freed_memory import release_memory

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ftkit.engine.sharding import shards
+from ftkit.errors import RunError
 from ftkit.tuners.names import ADAPTER_NAME
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def load_weights(model: Any, checkpoint: Path, make_model: Callable[[], Any]) ->
         from safetensors.torch import load_file
 
         state = {name: tensor for path in checkpoint.glob("*.safetensors") for name, tensor in load_file(path).items()}
-        plain.load_state_dict(state, strict=False)  # it lacks second names of shared weights
+        _load(plain, state, checkpoint)  # it lacks second names of shared weights
     set_model_state_dict(model, plain.state_dict(), options=StateDictOptions(full_state_dict=True))
 
 
@@ -62,7 +63,21 @@ def _load_weights_of_sharded(model: Any, checkpoint: Path) -> None:
 
             set_peft_model_state_dict(model, state, adapter_name=ADAPTER_NAME)
             return
-    model.load_state_dict(state, strict=False)  # of a model with an adapter it holds what is trained
+    _load(model, state, checkpoint)  # of a model with an adapter it holds what is trained
+
+
+def _load(model: Any, state: dict[str, Any], checkpoint: Path) -> None:
+    """Loads weights, of which some may be missing, and none may be left over.
+
+    Raises:
+        RunError: the model has no place for one; it would go on without it.
+    """
+    left_over = model.load_state_dict(state, strict=False).unexpected_keys
+    if left_over or not state:
+        raise RunError(
+            f"The weights of {checkpoint} have other names than the model's, such as {left_over[:1] or 'none'}. "
+            "Go on with train.fsdp as the run was begun."
+        )
 
 
 def _joined(pieces: Path) -> Any:

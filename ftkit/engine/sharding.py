@@ -61,9 +61,11 @@ def loading_whole_models(arguments: TrainingArguments) -> Iterator[None]:
     from transformers.integrations.deepspeed import set_hf_deepspeed_config
 
     load_whole_models()
-    yield
-    if plugin := arguments.deepspeed_plugin:
-        set_hf_deepspeed_config(getattr(arguments, "hf_deepspeed_config", None) or plugin.dschf)
+    try:
+        yield
+    finally:
+        if plugin := arguments.deepspeed_plugin:
+            set_hf_deepspeed_config(getattr(arguments, "hf_deepspeed_config", None) or plugin.dschf)
 
 
 def layer_classes(model: Any) -> list[str]:

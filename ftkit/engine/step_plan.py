@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from torch.utils.data import Sampler
 
-from ftkit.adapters.task_adapter import Compared
+from ftkit.adapters.objective import Compared
 from ftkit.engine.batching import StepSize, is_by_cost, num_steps, padding_share, parts, plan_epoch
 from ftkit.errors import ConfigError
 
@@ -109,11 +109,6 @@ class StepPlan:
         return [rows[share] for share in deal(self.costs[rows], num_shares, equal_rows=not self.is_by_cost)]
 
 
-def data_seed(arguments: TrainingArguments) -> int:
-    """Returns the seed of what is drawn of the rows: their order, and what is changed in them."""
-    return arguments.seed if arguments.data_seed is None else arguments.data_seed
-
-
 def plan_steps(costs: np.ndarray, size: StepSize, arguments: TrainingArguments) -> StepPlan:
     """Returns the steps that training arguments ask for.
 
@@ -124,7 +119,7 @@ def plan_steps(costs: np.ndarray, size: StepSize, arguments: TrainingArguments) 
     return StepPlan(
         costs,
         size,
-        seed=data_seed(arguments),
+        seed=arguments.seed if arguments.data_seed is None else arguments.data_seed,
         num_ranks=arguments.world_size,
         num_micro_batches=arguments.gradient_accumulation_steps,
     )

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, set_seed
 
-from ftkit.adapters.task_adapter import Compared, TaskAdapter
+from ftkit.adapters.objective import Compared
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.train import DEFAULT_ROWS, DEFAULT_TOKENS, TrainSpec
 from ftkit.console import note, warn
 from ftkit.engine import checkpoints

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ftkit.adapters.preprocessor import Preprocessor
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import Preprocessor
 from ftkit.engine.batching import StepSize, parts
 from ftkit.engine.step_plan import RowOfEpoch
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ftkit.adapters.objective import Prediction
 from ftkit.adapters.rows import Arrays
-from ftkit.adapters.task_adapter import Prediction, TaskAdapter
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.data.predicted_files import with_values
 from ftkit.errors import CheckpointError, DataError, UserError, did_you_mean, name_list
 from ftkit.foreign_code import TRUST_WHEN_OPENED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ftkit.adapters.task_adapter import Prediction
+from ftkit.adapters.objective import Prediction
 from ftkit.data.conversations import ConversationExample, Message, answer_turn, led_by, user_turn
 from ftkit.errors import UserError
 

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from ftkit.adapters.objective import Prediction
 from ftkit.adapters.rows import Encoded
-from ftkit.adapters.task_adapter import Prediction, TaskAdapter
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.console import warn
 from ftkit.data.cells import describe
 from ftkit.data.problems import Problems

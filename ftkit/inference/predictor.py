@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ftkit.adapters.encoding import encode_to_score
-from ftkit.adapters.task_adapter import Prediction
+from ftkit.adapters.objective import Prediction
 from ftkit.console import warn
 from ftkit.data.check import Problems
 from ftkit.data.predicted_files import with_values

@@ -104,3 +104,23 @@ def max_input_length(tokenizer: PreTrainedTokenizerBase, spec: CheckpointSpec) -
     if type(stated) is int and 0 < stated < NO_LIMIT:
         limits.append(stated)
     return min(limits) if limits else None
+
+
+def end_of_text(tokenizer: PreTrainedTokenizerBase, spec: CheckpointSpec, *, or_sep: bool = False) -> int:
+    """Returns the token that ends a text.
+
+    Args:
+        or_sep: where there is no eos token, the sep token ends a text, as it does for decoders of the BERT type.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    end = tokenizer.eos_token_id
+    if end is None and or_sep:
+        end = tokenizer.sep_token_id
+    if end is None:
+        raise CheckpointError(
+            f"model.checkpoint: the tokenizer of {spec.name!r} has no eos token, so nothing could end a text. "
+            'Name one in its tokenizer_config.json, such as "eos_token": "</s>".'
+        )
+    return int(end)

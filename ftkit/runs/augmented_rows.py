@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ftkit.adapters.encoding import encode_to_train
+from ftkit.adapters.preprocessor import Preprocessor, Shown
 from ftkit.adapters.rows import Encoded
-from ftkit.adapters.task_adapter import Preprocessor, Shown
 from ftkit.engine.training_rows import row_generator
 from ftkit.errors import DataError
 from ftkit.runs.checked_run import CheckedRun

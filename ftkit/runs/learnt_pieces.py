@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ftkit.adapters.task_adapter import Piece
+from ftkit.adapters.preprocessor import Piece
 from ftkit.errors import NothingFits, UserError
 from ftkit.runs.checked_run import CheckedRun
 from ftkit.runs.training_data import row_names

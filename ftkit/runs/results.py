@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ftkit.adapters.preprocessor import Preprocessor
 from ftkit.adapters.rows import Encoded
-from ftkit.adapters.task_adapter import Preprocessor
 from ftkit.runs.environment import environment
 from ftkit.types import Split
 

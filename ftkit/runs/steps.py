@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from ftkit.adapters.objective import Compared
 from ftkit.adapters.rows import Encoded, EncodedToScore
-from ftkit.adapters.task_adapter import Compared, TaskAdapter
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.run_config import RunConfig
 from ftkit.config.train import stated_trackers
 from ftkit.console import is_main_process, note

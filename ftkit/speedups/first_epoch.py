@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ftkit.adapters.preprocessor import Preprocessor
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import Preprocessor
 from ftkit.engine.batching import parts
 from ftkit.engine.step_plan import StepPlan
 from ftkit.engine.training_rows import PartsCollator

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ftkit.adapters.preprocessor import Preprocessor
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import Preprocessor
 from ftkit.config.train import TrainSpec
 from ftkit.engine.arguments import is_sharded, num_epochs, num_micro_batches
 from ftkit.engine.batching import num_steps

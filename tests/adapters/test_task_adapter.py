@@ -15,8 +15,9 @@ import torch
 import transformers
 
 import cells
+from ftkit.adapters.objective import Objective
+from ftkit.adapters.preprocessor import Preprocessor
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import Objective, Preprocessor
 from ftkit.errors import ConfigError
 from ftkit.kinds.table import KINDS, find_kind
 from ftkit.tuners.spec import METHODS

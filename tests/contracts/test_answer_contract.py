@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 import fresh
 import tiny
-from ftkit.adapters.task_adapter import Prediction
+from ftkit.adapters.objective import Prediction
 from ftkit.errors import CheckpointError
 from questions import QUESTIONS, make_answerer, make_questions
 

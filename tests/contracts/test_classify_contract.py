@@ -14,8 +14,9 @@ import torch
 
 import fresh
 import tiny
+from ftkit.adapters.objective import Prediction
 from ftkit.adapters.rows import Encoded, Tensors
-from ftkit.adapters.task_adapter import Prediction, TaskAdapter
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.types import Label, LabelSpace, Split, natural_sort
 
 TEXTS, TOPICS = zip(*tiny.EXAMPLES, strict=True)

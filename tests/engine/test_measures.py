@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from ftkit.adapters.objective import ObjectiveBase
 from ftkit.adapters.rows import Batch, Encoded, EncodedToScore
-from ftkit.adapters.task_adapter import ObjectiveBase, TaskAdapter
+from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import evaluate, mean_loss, row_measures
 from ftkit.errors import DataError

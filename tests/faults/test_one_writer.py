@@ -119,7 +119,7 @@ def test_a_file_system_without_locks_is_told(
 # What a process is about to do when it is suspended -> what it calls then. Each is called once the run has begun.
 MOMENTS = {
     "a step": "ftkit.engine.checkpoints.rotate",
-    "a save": "ftkit.engine.trainer.save_training_state",
+    "a save": "ftkit.engine.trainer_checkpoints.save_training_state",
     "an evaluation": "ftkit.engine.evaluation.evaluate",
     "the last scores": "ftkit.runs.saving.check_room_for",
     "saving": "ftkit.runs.results.collect_results",

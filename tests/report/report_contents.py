@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ftkit.adapters.task_adapter import Sound
+from ftkit.adapters.preprocessor import Sound
 from ftkit.data.audio import AudioExample, wav_bytes
 from ftkit.data.boxes import DetectionExample
 from ftkit.data.conversations import ConversationExample, answer_turn, user_turn

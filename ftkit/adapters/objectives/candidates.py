@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ftkit.adapters.objective import Prediction
 from ftkit.adapters.objectives.labels import LabelObjective
 from ftkit.adapters.objectives.tags import ragged
+from ftkit.adapters.preprocessor import Preprocessor
 from ftkit.adapters.preprocessors.text_groups import COUNT
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import Prediction, Preprocessor
 from ftkit.types import CandidatesExample
 
 if TYPE_CHECKING:

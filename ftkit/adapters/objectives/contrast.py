@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ftkit.adapters.label_column import label_array
+from ftkit.adapters.objective import Compared, ObjectiveBase, Prediction
 from ftkit.adapters.objectives.contrast_losses import belong_together, sigmoid_losses, softmax_losses
 from ftkit.adapters.objectives.labels import label_prediction, no_label
 from ftkit.adapters.objectives.tags import ragged
 from ftkit.adapters.preprocessors.image_pairs import IMAGE_ROWS, TEXT_ROWS, ImagePairsPreprocessor
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import Compared, ObjectiveBase, Prediction
 from ftkit.data.image_pairs import ImagePairExample, image_hash, in_prompts, text_hash
 from ftkit.errors import CheckpointError, ConfigError
 from ftkit.models.dual_encoders import (

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ftkit.adapters.objective import ObjectiveBase, Prediction
 from ftkit.adapters.objectives.equal_lengths import parts_of_equal_lengths
 from ftkit.adapters.objectives.transcripts import transcripts_of
 from ftkit.adapters.preprocessors.ctc import CtcPreprocessor
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import ObjectiveBase, Prediction
 from ftkit.errors import CheckpointError, ConfigError
 from ftkit.models.ctc_vocabulary import own_tokenizer
 from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head

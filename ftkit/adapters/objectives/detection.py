@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ftkit.adapters.objective import ObjectiveBase, Prediction
 from ftkit.adapters.objectives.tags import ragged
 from ftkit.adapters.preprocessors.detection import SIZES, TARGETS, DetectionPreprocessor
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import ObjectiveBase, Prediction
 from ftkit.data.boxes import DetectionExample
 from ftkit.errors import CheckpointError, name_list
 from ftkit.models.loading import LoadedModel, load_with_head

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ftkit.adapters.constant_loss import constant_cross_entropy
+from ftkit.adapters.objective import ObjectiveBase, Prediction
 from ftkit.adapters.preprocessors.text_to_text import TextToTextPreprocessor
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, count_labels
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import ObjectiveBase, Prediction
 from ftkit.models.encoder_decoder import sides
 from ftkit.models.generation import KEPT_SETTINGS, GenerationSpec
 from ftkit.models.generator_loading import check_can_generate, generation_config, load_generator

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ftkit.adapters.constant_loss import constant_cross_entropy
+from ftkit.adapters.objective import Prediction
 from ftkit.adapters.objectives.generation import DecoderGeneration
 from ftkit.adapters.preprocessors.image_text import ImageTextPreprocessor
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import Prediction
 from ftkit.models.loading import LoadedModel
 
 if TYPE_CHECKING:

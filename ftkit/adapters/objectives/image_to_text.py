@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ftkit.adapters.constant_loss import constant_cross_entropy
+from ftkit.adapters.objective import Prediction
 from ftkit.adapters.objectives.generation import GenerationObjective
 from ftkit.adapters.preprocessors.image_to_text import ImageToTextPreprocessor
 from ftkit.adapters.rows import Arrays, Encoded, Tensors
-from ftkit.adapters.task_adapter import Prediction
 from ftkit.models.loading import LoadedModel
 
 

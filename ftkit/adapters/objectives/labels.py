@@ -9,8 +9,9 @@ import numpy as np
 
 from ftkit.adapters.constant_loss import constant_binary_cross_entropy, constant_cross_entropy
 from ftkit.adapters.label_column import label_array
+from ftkit.adapters.objective import ObjectiveBase, Prediction
+from ftkit.adapters.preprocessor import Preprocessor
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import ObjectiveBase, Prediction, Preprocessor
 from ftkit.errors import CheckpointError
 from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head
 from ftkit.types import LabelSpace, label_names

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ftkit.adapters.objective import ObjectiveBase, Prediction
 from ftkit.adapters.preprocessors.masked_text import NOT_CHOSEN, SPELLINGS, MaskedTextPreprocessor, num_chosen
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import ObjectiveBase, Prediction
 from ftkit.errors import CheckpointError
 from ftkit.models.loading import LoadedModel, body_prefixes, has_auto_model, load_with_head
 from ftkit.types import TextExample

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from transformers import TextStreamer
 
+from ftkit.adapters.objective import Prediction
 from ftkit.adapters.objectives.generation import DecoderGeneration
 from ftkit.adapters.preprocessors.next_token import NextTokenPreprocessor
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import Prediction
 from ftkit.data.conversations import ConversationExample
 from ftkit.errors import ConfigError
 from ftkit.models.loading import LoadedModel

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ftkit.adapters.constant_loss import constant_cross_entropy
+from ftkit.adapters.objective import ObjectiveBase, Prediction
 from ftkit.adapters.preprocessors.image_mask import NO_LABEL, ImageMaskPreprocessor
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import ObjectiveBase, Prediction
 from ftkit.data.masks import ClassMask, MaskedImageExample, MaskFile
 from ftkit.data.predicted_files import PredictedFile
 from ftkit.errors import CheckpointError

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from ftkit.adapters.objective import Compared, ObjectiveBase, Prediction
 from ftkit.adapters.objectives.similarity_losses import contrast_losses, cosent_losses
 from ftkit.adapters.objectives.tags import ragged
 from ftkit.adapters.preprocessors.compared_texts import ComparedTextsPreprocessor, text_hashes
 from ftkit.adapters.preprocessors.text_groups import COUNT
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import Compared, ObjectiveBase, Prediction
 from ftkit.data.similarity import SimilarityExample, SimilarityForm
 from ftkit.errors import CheckpointError
 from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ftkit.adapters.objective import ObjectiveBase, Prediction
 from ftkit.adapters.preprocessors.question_context import PLACES, QuestionContextPreprocessor
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import ObjectiveBase, Prediction
 from ftkit.data.questions import QuestionExample
 from ftkit.errors import CheckpointError
 from ftkit.metrics.answers import best_threshold, gains, score_answer, words_of_language

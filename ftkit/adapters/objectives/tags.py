@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from ftkit.adapters.constant_loss import constant_cross_entropy
+from ftkit.adapters.objective import ObjectiveBase, Prediction
 from ftkit.adapters.objectives.legal_paths import LegalPaths
+from ftkit.adapters.preprocessor import Preprocessor
 from ftkit.adapters.preprocessors.tokens import count_labels
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
-from ftkit.adapters.task_adapter import ObjectiveBase, Prediction, Preprocessor
 from ftkit.errors import CheckpointError
 from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head
 from ftkit.models.reading import check_looks_ahead, config_that_reads

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ftkit.adapters.constant_loss import constant_cross_entropy
+from ftkit.adapters.objective import Prediction
 from ftkit.adapters.objectives.generation import GenerationObjective
 from ftkit.adapters.objectives.joined_transcripts import joined_transcript
 from ftkit.adapters.preprocessors.speech_to_text import SpeechToTextPreprocessor
 from ftkit.adapters.rows import Arrays, Encoded, Tensors
-from ftkit.adapters.task_adapter import Prediction
 from ftkit.models.loading import LoadedModel
 
 if TYPE_CHECKING:

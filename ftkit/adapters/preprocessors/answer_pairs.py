@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from ftkit.adapters.preprocessor import Piece
 from ftkit.adapters.preprocessors.learnt_rows import PROMPT, TURN, Learnt
 from ftkit.adapters.preprocessors.next_token import NextTokenPreprocessor
 from ftkit.adapters.preprocessors.sequences import without_oldest
 from ftkit.adapters.preprocessors.tokens import dataset_of
 from ftkit.adapters.rows import REFERENCE, Batch, Encoded, EncodedToScore
-from ftkit.adapters.task_adapter import Piece
 from ftkit.data.conversations import Form
 from ftkit.data.preferences import PreferenceExample
 from ftkit.errors import NothingFits

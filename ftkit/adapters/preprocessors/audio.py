@@ -17,8 +17,8 @@ from ftkit.adapters.augmentation.audio import AudioAugment, Lengths, SpecAugment
 from ftkit.adapters.augmentation.operation import Options, section_of
 from ftkit.adapters.columns import pad_columns
 from ftkit.adapters.label_column import label_array
+from ftkit.adapters.preprocessor import PreprocessorBase, Shown, Sound
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import PreprocessorBase, Shown, Sound
 from ftkit.data.audio import AudioError, AudioExample, audio_seconds, read_audio
 from ftkit.errors import ConfigError, DataError
 from ftkit.models.audio_input import audio_input, load_feature_extractor

@@ -10,9 +10,9 @@ import numpy as np
 
 from ftkit.adapters.augmentation.images import BoxedImageAugment
 from ftkit.adapters.augmentation.operation import Options, section_of
+from ftkit.adapters.preprocessor import PreprocessorBase, Shown
 from ftkit.adapters.preprocessors.image import num_squares
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import PreprocessorBase, Shown
 from ftkit.data.boxes import DetectionExample
 from ftkit.data.drawn_boxes import TRUTH, with_boxes
 from ftkit.data.images import open_image

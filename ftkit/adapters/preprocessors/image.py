@@ -13,8 +13,8 @@ from ftkit.adapters.augmentation.images import ImageAugment, Picture
 from ftkit.adapters.augmentation.operation import Options, section_of
 from ftkit.adapters.columns import pad_columns
 from ftkit.adapters.label_column import label_array
+from ftkit.adapters.preprocessor import PreprocessorBase, Shown
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import PreprocessorBase, Shown
 from ftkit.data.images import ImageExample, open_image
 from ftkit.models.image_processors import PIXELS, check_fits, load_image_processor, tensor_shape
 from ftkit.models.spec import CheckpointSpec

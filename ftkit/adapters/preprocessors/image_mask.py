@@ -11,9 +11,9 @@ import numpy as np
 
 from ftkit.adapters.augmentation.images import Picture
 from ftkit.adapters.augmentation.operation import Options
+from ftkit.adapters.preprocessor import Shown
 from ftkit.adapters.preprocessors.image import ImagePreprocessor
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import Shown
 from ftkit.data.drawn_masks import with_classes
 from ftkit.data.images import open_image
 from ftkit.data.masks import IGNORED, MaskClasses, MaskedImageExample

@@ -14,9 +14,9 @@ import torch
 from ftkit.adapters.augmentation.images import ImageAugment, Picture
 from ftkit.adapters.augmentation.operation import Options, section_of
 from ftkit.adapters.label_column import label_array
+from ftkit.adapters.preprocessor import PreprocessorBase, Shown
 from ftkit.adapters.preprocessors.image import num_squares
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import PreprocessorBase, Shown
 from ftkit.data.image_pairs import (
     DEFAULT_PROMPTS,
     ImagePairExample,

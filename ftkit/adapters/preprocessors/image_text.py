@@ -11,12 +11,12 @@ import numpy as np
 
 from ftkit.adapters.augmentation.operation import Options
 from ftkit.adapters.columns import attention_mask, pad_columns
+from ftkit.adapters.preprocessor import Piece
 from ftkit.adapters.preprocessors.chat_templates import template_text
 from ftkit.adapters.preprocessors.image_prompts import ImagePrompts, Size, Tokens, image_prompts, sample_image
 from ftkit.adapters.preprocessors.image_text_base import ROW, SLACK, ImageTextBase
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import Piece
 from ftkit.data.image_text import ImageTextExample
 from ftkit.data.images import image_size
 from ftkit.data.problems import Problems

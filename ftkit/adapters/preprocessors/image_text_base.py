@@ -10,9 +10,9 @@ import numpy as np
 
 from ftkit.adapters.augmentation.images import ImageAugment
 from ftkit.adapters.augmentation.operation import Options, section_of
+from ftkit.adapters.preprocessor import PreprocessorBase, Shown
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import EncodedToScore
-from ftkit.adapters.task_adapter import PreprocessorBase, Shown
 from ftkit.data.image_text import ImageTextExample
 from ftkit.data.images import open_image
 from ftkit.models.generation import GenerationSpec

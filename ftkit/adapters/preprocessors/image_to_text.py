@@ -15,10 +15,11 @@ from ftkit.adapters.preprocessors.image_text_base import ROW, ImageTextBase
 from ftkit.adapters.rows import Batch, Encoded
 from ftkit.data.image_text import ImageTextExample
 from ftkit.data.problems import Problems
-from ftkit.errors import CheckpointError, ConfigError
+from ftkit.errors import ConfigError
 from ftkit.models.generator_loading import stated_generation
 from ftkit.models.image_processors import PIXELS, tensor_shape
 from ftkit.models.spec import CheckpointSpec
+from ftkit.models.tokenizers import end_of_text
 from ftkit.types import LabelSpace, Split
 
 LONGEST_CAPTION = 512
@@ -100,15 +101,9 @@ class ImageToTextPreprocessor(ImageTextBase):
         )
         self.shape = tensor_shape(self.processor.image_processor, spec)
         tokenizer = self.target_tokenizer
-        end = tokenizer.sep_token_id if tokenizer.eos_token_id is None else tokenizer.eos_token_id
+        self.end_id = end_of_text(tokenizer, spec, or_sep=True)
         stated = (stated_generation(spec).decoder_start_token_id, spec.decoder_start_token_id)
-        starts = (*stated, tokenizer.bos_token_id, tokenizer.cls_token_id, end)
-        if end is None:
-            raise CheckpointError(
-                f"model.checkpoint: the tokenizer of {spec.name!r} has no eos token, so nothing could end a text. "
-                'Name one in its tokenizer_config.json, such as "eos_token": "</s>".'
-            )
-        self.end_id = int(end)
+        starts = (*stated, tokenizer.bos_token_id, tokenizer.cls_token_id, self.end_id)
         self.start_id = int(next(one for one in starts if one is not None))
 
     def _bounded(self, num_tokens: int | None) -> int | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ftkit.errors import CheckpointError, ConfigError, did_you_mean, name_list
 from ftkit.models.spec import CheckpointSpec
+from ftkit.models.tokenizers import end_of_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -62,7 +63,7 @@ class Languages:
         self._drops_last = target_id is not None and around[-1:] == [target_id]
         self.forced_first_id = target_id if around[:1] == [target_id] else None
         self.start_id = _start_id(spec, target_tokenizer, target_id if self._drops_last else None)
-        self.end_id = _end_id(spec, target_tokenizer)
+        self.end_id = end_of_text(target_tokenizer, spec, or_sep=True)
 
     @property
     def generation_ids(self) -> dict[str, int]:
@@ -147,13 +148,3 @@ def _start_id(spec: CheckpointSpec, tokenizer: PreTrainedTokenizerBase, language
             "Set decoder_start_token_id in its config.json."
         )
     return found
-
-
-def _end_id(spec: CheckpointSpec, tokenizer: PreTrainedTokenizerBase) -> int:
-    end = tokenizer.sep_token_id if tokenizer.eos_token_id is None else tokenizer.eos_token_id
-    if end is None:
-        raise CheckpointError(
-            f"model.checkpoint: the tokenizer of {spec.name!r} has no eos token, so nothing could end a text. "
-            'Name one in its tokenizer_config.json, such as "eos_token": "</s>".'
-        )
-    return end

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftkit.errors import CheckpointError, ConfigError, did_you_mean
 from ftkit.models.spec import CheckpointSpec
+from ftkit.models.tokenizers import end_of_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -82,12 +83,7 @@ class Prompts:
             ConfigError: there is neither, or the template cannot be used.
             CheckpointError: the tokenizer has no token to end a text with.
         """
-        if tokenizer.eos_token_id is None:
-            raise CheckpointError(
-                f"model.checkpoint: the tokenizer of {spec.name!r} has no eos token, so nothing could end a text. "
-                'Name one in its tokenizer_config.json, such as "eos_token": "<|endoftext|>".'
-            )
-        self.tokenizer, self.end_id = tokenizer, tokenizer.eos_token_id
+        self.tokenizer, self.end_id = tokenizer, end_of_text(tokenizer, spec)
         self.is_chat = template is None
         if template is None:
             template = _chat_template(tokenizer, spec, source_lang, target_lang, request or CHAT_REQUEST)

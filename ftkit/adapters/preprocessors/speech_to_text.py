@@ -11,13 +11,13 @@ from ftkit.adapters.augmentation.operation import Options
 from ftkit.adapters.preprocessors.decoder_prompts import DecoderPrompt, SpeechTask, decoder_prompt
 from ftkit.adapters.preprocessors.speech import Ids, SpeechPreprocessor
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
-from ftkit.errors import CheckpointError, ConfigError
+from ftkit.errors import ConfigError
 from ftkit.models.generation import GenerationSpec
 from ftkit.models.generator_loading import stated_generation
 from ftkit.models.spec import CheckpointSpec
 from ftkit.models.speech_processors import speech_processor
 from ftkit.models.target_ids import target_ids
-from ftkit.models.tokenizers import load_tokenizer
+from ftkit.models.tokenizers import end_of_text, load_tokenizer
 from ftkit.types import LabelSpace
 
 LONGEST_TRANSCRIPT = 448
@@ -77,7 +77,7 @@ class SpeechToTextPreprocessor(SpeechPreprocessor):
         super().__init__(spec, labels, max_seconds=max_seconds, overlap_seconds=overlap_seconds, augment=augment)
         self.target_form = target_form or "as-written"
         self.prompt = decoder_prompt(spec, stated_generation(spec), language=language, task=speech_task)
-        self.end_id = self._end_id()
+        self.end_id = end_of_text(self.target_tokenizer, self.spec, or_sep=True)
         wanted = max_new_tokens or GenerationSpec(**(generation or {})).max_new_tokens
         self.max_new_tokens = min(filter(None, (wanted, self.longest_target or LONGEST_TRANSCRIPT)))
 
@@ -88,16 +88,6 @@ class SpeechToTextPreprocessor(SpeechPreprocessor):
 
     def _load_processor(self) -> Any:
         return speech_processor(self.spec, load_tokenizer(self.spec))
-
-    def _end_id(self) -> int:
-        tokenizer = self.target_tokenizer
-        end = tokenizer.sep_token_id if tokenizer.eos_token_id is None else tokenizer.eos_token_id
-        if end is None:
-            raise CheckpointError(
-                f"model.checkpoint: the tokenizer of {self.spec.name!r} has no eos token, so nothing could end a "
-                'transcript. Name one in its tokenizer_config.json, such as "eos_token": "</s>".'
-            )
-        return int(end)
 
     @property
     def padding(self) -> Mapping[str, int]:

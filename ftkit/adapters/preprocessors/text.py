@@ -17,6 +17,7 @@ import pyarrow as pa
 from ftkit.adapters.augmentation.operation import Options, section_of
 from ftkit.adapters.augmentation.texts import TextAugment, with_texts
 from ftkit.adapters.label_column import label_array
+from ftkit.adapters.preprocessor import Shown
 from ftkit.adapters.preprocessors.long_texts import LONG, beginning
 from ftkit.adapters.preprocessors.tokens import (
     Tokenized,
@@ -27,7 +28,6 @@ from ftkit.adapters.preprocessors.tokens import (
     tokenized,
 )
 from ftkit.adapters.rows import SOURCE, Batch, Encoded
-from ftkit.adapters.task_adapter import Shown
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, TextExample
 

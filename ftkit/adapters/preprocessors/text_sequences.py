@@ -10,6 +10,7 @@ from ftkit.adapters.preprocessors.learnt_rows import CONVERSATION, Ids, Learnt, 
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, in_chunks
 from ftkit.data.conversations import ConversationExample
 from ftkit.errors import CheckpointError, ConfigError
+from ftkit.models.tokenizers import end_of_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -171,20 +172,6 @@ class DocumentSequences(PromptSequences):
 def size_of(text: str) -> int:
     """Returns the bytes of a text in UTF-8."""
     return len(text.encode("utf-8", "surrogatepass"))
-
-
-def end_of_text(tokenizer: PreTrainedTokenizerBase, spec: CheckpointSpec) -> int:
-    """Returns the token that ends a text.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    if tokenizer.eos_token_id is None:
-        raise CheckpointError(
-            f"model.checkpoint: the tokenizer of {spec.name!r} has no eos token, so nothing could end a text. "
-            'Name one in its tokenizer_config.json, such as "eos_token": "<|endoftext|>".'
-        )
-    return int(tokenizer.eos_token_id)
 
 
 def check_has_offsets(tokenizer: PreTrainedTokenizerBase, spec: CheckpointSpec) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from ftkit.adapters.columns import attention_mask, pad_columns
+from ftkit.adapters.preprocessor import Piece, PreprocessorBase
 from ftkit.adapters.rows import Batch, Encoded
-from ftkit.adapters.task_adapter import Piece, PreprocessorBase
 from ftkit.models.spec import CheckpointSpec
 from ftkit.models.tokenizers import load_tokenizer, max_input_length
 from ftkit.types import LabelSpace

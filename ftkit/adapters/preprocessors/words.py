@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ftkit.adapters.augmentation.operation import Options, section_of
 from ftkit.adapters.augmentation.texts import WordAugment
+from ftkit.adapters.preprocessor import Shown
 from ftkit.adapters.preprocessors.tokens import (
     NO_LOSS,
     TokenPreprocessor,
@@ -26,7 +27,6 @@ from ftkit.adapters.preprocessors.tokens import (
 from ftkit.adapters.preprocessors.windows import Window, cut_windows
 from ftkit.adapters.preprocessors.word_encoder import WordEncoder
 from ftkit.adapters.rows import SOURCE, Batch, Encoded, Source
-from ftkit.adapters.task_adapter import Shown
 from ftkit.console import warn
 from ftkit.errors import ConfigError
 from ftkit.models.spec import CheckpointSpec

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ftkit.adapters.task_adapter import Shown, Sound
+from ftkit.adapters.preprocessor import Shown, Sound
 from ftkit.report.blocks.block import Block
 from ftkit.report.clips import sound_uri
 from ftkit.report.content import EvaluatedSplit, ReportContent
