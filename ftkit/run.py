@@ -96,15 +96,14 @@ def check(config: RunConfig) -> CheckedRun:
     check_weights_are_whole(run.spec)
     from ftkit.engine.process_state import process_state_kept
     from ftkit.runs import steps
-    from ftkit.runs.encoded_splits import count_rows, encode_longest
+    from ftkit.runs.encoded_splits import encode_to_check
     from ftkit.speedups.table import check_speedups_suit
 
     with process_state_kept():
         arguments, adapter = steps.start(run)
         run = dataclasses.replace(run, warnings=(*run.warnings, *steps.check_examples(run, adapter)))
         steps.check_compared(run, arguments, adapter)
-        encode_longest(run, adapter)
-        counted, cut = count_rows(run, adapter)
+        counted, cut = encode_to_check(run, adapter)
         run = dataclasses.replace(run, counted=counted, warnings=(*run.warnings, *cut))
         steps.check_tuned_layers(run)
         check_speedups_suit(config.train, run.spec, run.task_adapter_spec.auto_class)

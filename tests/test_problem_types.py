@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import ftkit
+from ftkit.config.run_config import load_config
+from ftkit.run import check
 from runs import TEXTS, run_config
 
 SELDOM = {
@@ -177,7 +179,9 @@ def test_gradients_accumulate_to_those_of_one_large_batch(checkpoint, tmp_path):
 def test_long_texts_are_cut_and_told(checkpoint, tmp_path, capsys):
     rows = [{"text": f"{text} {text} {text}", "label": label} for text, label in TEXTS]
     config = config_for(tmp_path, checkpoint("bert"), rows, **{"data.max_length": 8, "train.num_train_epochs": 1})
+    sentence = "100.0% of train (24 rows) is longer than the model reads"
+    assert any(warning.startswith(sentence) for warning in check(load_config(config)).warnings)
     run = ftkit.train(config)
     assert run.metrics["train_truncated_samples"] == 24
-    assert "100.0% of train (24 rows) is longer than the model reads" in capsys.readouterr().err
+    assert sentence in capsys.readouterr().err
     assert "longer than the model reads" in (run.output_dir / "report.html").read_text(encoding="utf-8")

@@ -15,10 +15,9 @@ from typing import Literal
 import numpy as np
 
 from ftkit.data.boxes import PIXEL_FORMATS, SHARE_FORMATS, Box, BoxFormat, DetectionExample, corners, turned
-from ftkit.data.image_check import Looked, look_at_images
+from ftkit.data.image_check import Looked, look_at_images, with_digest
 from ftkit.data.images import orientation_of
 from ftkit.data.problems import Problems
-from ftkit.errors import DataError
 from ftkit.types import Split
 
 OnBadBox = Literal["error", "skip"]
@@ -51,20 +50,23 @@ def look_at_boxes(
         on_bad_box: whether a box that lies outside of its image, or has no area, is an error, or left out.
 
     Returns:
-        The splits, and the format of the boxes whose files do not say it.
+        The splits, and the format of the boxes whose files do not say it; None where it cannot be told.
     """
     looked = look_at_images(splits, problems, _looked_at)
-    if problems:
-        return looked, box_format
-    placed = [_Placed(split, example) for split in looked.values() for example in split.examples if example.boxes]
-    found = _found_format(placed, box_format)
+    placed = [
+        _Placed(split, example)
+        for split in looked.values()
+        for example in split.examples
+        if example.boxes and example.width  # 0: the image cannot be opened, which is told
+    ]
+    found = _found_format(placed, box_format, problems)
     voc = _voc_means(placed)
     made = {}
     for one in placed:
         stated = voc if one.example.box_format == "voc" else one.example.box_format
         one_format = box_format or stated or found
-        assert one_format is not None
-        made[id(one.example)] = _normalized(one, one_format, on_bad_box, problems)
+        if one_format is not None:
+            made[id(one.example)] = _normalized(one, one_format, on_bad_box, problems)
     normalized = {
         name: dataclasses.replace(split, examples=[made.get(id(example), example) for example in split.examples])
         for name, split in looked.items()
@@ -75,19 +77,15 @@ def look_at_boxes(
 def _looked_at(example: DetectionExample, looked: Looked) -> DetectionExample:
     orientation = 1 if looked.problem else orientation_of(example.image)
     return dataclasses.replace(
-        example, digest=looked.digest, width=looked.width, height=looked.height, orientation=orientation
+        with_digest(example, looked), width=looked.width, height=looked.height, orientation=orientation
     )
 
 
 # --- which format -------------------------------------------------------------------------------------------
 
 
-def _found_format(placed: Sequence[_Placed], asked: BoxFormat | None) -> BoxFormat | None:
-    """Returns the format of boxes whose files do not say it; None where there are none such.
-
-    Raises:
-        DataError: it cannot be told.
-    """
+def _found_format(placed: Sequence[_Placed], asked: BoxFormat | None, problems: Problems) -> BoxFormat | None:
+    """Returns the format of boxes whose files do not say it; None where there are none such, or it cannot be told."""
     unstated = [one for one in placed if one.example.box_format is None]
     if asked is not None or not unstated:
         return asked
@@ -103,16 +101,20 @@ def _found_format(placed: Sequence[_Placed], asked: BoxFormat | None) -> BoxForm
     such = f"{total:,} boxes, such as ({numbers}) in {first.where}, an image of {first.example.width} x "
     such += f"{first.example.height} pixels"
     if proven:
-        raise DataError(
-            f"How the boxes are written cannot be told: {such}, lie inside their images read as "
-            f"{' and as '.join(proven)}.\nFix: say which, such as data.box_format: {proven[0]}"
+        problems.error(
+            f"how the boxes are written cannot be told: {such}, lie inside their images read as "
+            f"{' and as '.join(proven)}",
+            remedy=f"say which, such as data.box_format: {proven[0]}",
         )
+        return None
     best = min(num_bad, key=lambda name: num_bad[name])
     counts = ", ".join(f"{count:,} of them read as {name}" for name, count in num_bad.items())
-    raise DataError(
-        f"How the boxes are written cannot be told: of {such}, some lie outside of their images in every reading: "
-        f"{counts}.\nFix: say which it is, such as data.box_format: {best}; boxes outside are then named by file"
+    problems.error(
+        f"how the boxes are written cannot be told: of {such}, some lie outside of their images in every reading: "
+        f"{counts}",
+        remedy=f"say which it is, such as data.box_format: {best}; boxes outside are then named by file",
     )
+    return None
 
 
 def _voc_means(placed: Iterable[_Placed]) -> BoxFormat:

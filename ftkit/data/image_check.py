@@ -62,8 +62,11 @@ def nothing_further(example: Any, image: Image.Image) -> Mapping[str, Any]:
 
 
 def with_digest(example: Any, looked: Looked) -> Any:
-    """Returns an example with the digest of its pixels, and what else was found of it."""
-    return dataclasses.replace(example, digest=looked.digest, **looked.found)
+    """Returns an example with the digest of its pixels, and what else was found of it.
+
+    Of an image that cannot be decoded the digest says why: it is that of no other, and nothing opens the file again.
+    """
+    return dataclasses.replace(example, digest=looked.digest or f"none: {looked.problem}", **looked.found)
 
 
 def look_at_images(

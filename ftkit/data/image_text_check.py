@@ -42,7 +42,8 @@ def _look_further(example: ImageTextExample, image: Image.Image) -> Mapping[str,
 
 
 def _filled(example: ImageTextExample, looked: Looked) -> ImageTextExample:
-    return dataclasses.replace(example, **looked.found)
+    found = looked.found or {"digests": (f"none: {looked.problem}",)}  # nothing opens these files again
+    return dataclasses.replace(example, **found)
 
 
 def one_target_each(splits: Splits, *, all_of_them: bool, problems: Problems) -> Splits:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ftkit.errors import DataError
+from ftkit.errors import DataError, UserError
 
 MAX_PLACES = 5
 """Places named for each problem: enough to see a pattern."""
@@ -93,6 +95,18 @@ class Problems:
     def errors(self) -> list[str]:
         """One text of up to three lines for each sort of error: what, where, how to fix it."""
         return ["\n".join(problem.lines()) for problem in self._errors.values()]
+
+    @contextlib.contextmanager
+    def told_first(self) -> Iterator[None]:
+        """Tells the errors recorded so far instead of one that is raised within.
+
+        Rows with errors may have been left out, and that what is left is too little, or does not fit, follows from it.
+        """
+        try:
+            yield
+        except UserError:
+            self.raise_if_any()
+            raise
 
     def raise_if_any(self) -> None:
         """Raises one DataError that lists all errors recorded so far; does nothing if there are none."""

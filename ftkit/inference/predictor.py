@@ -234,13 +234,12 @@ class Predictor:
     def _checked(self, split: Split) -> Split:
         kind, task = self.kind, self.tasks.recorded
         problems = Problems()
-        check_cells(split, problems)
-        problems.raise_if_any()
-        splits, _ = kind.normalize({"test": split}, task, self.config.data, problems)
-        problems.raise_if_any()
-        split = splits["test"]
-        kind.check({"test": split}, self.labels, task, self.config.data, problems)
-        kind.check_known_labels(split, self.labels, problems)
+        readable = check_cells(split, problems)
+        with problems.told_first():
+            splits, _ = kind.normalized({"test": readable}, task, self.config.data, problems)
+            split = splits["test"]
+            kind.check({"test": split}, self.labels, task, self.config.data, problems)
+            kind.check_known_labels(split, self.labels, problems)
         problems.raise_if_any()
         for warning in problems.warnings:
             warn(warning)

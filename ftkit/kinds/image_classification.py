@@ -119,6 +119,7 @@ KIND = Kind(
     settings=frozenset({"class_weights", "label_smoothing"}),
     read=read_examples,
     normalize=normalize,
+    checks_on=True,
     labels=labelled.labels_of,
     saved_labels=saved_labels,
     check=check,

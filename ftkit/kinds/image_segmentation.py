@@ -76,17 +76,23 @@ def normalize(
     splits: Mapping[str, Split], task: Task, data: ImageSegmentationData, problems: Problems
 ) -> tuple[Mapping[str, Split], ImageSegmentationData]:
     """Looks at every image and mask once, and settles which values are classes, and which is left out."""
-    splits = look_at_masks(splits, problems, as_colors=data.colors is not None)
-    if problems:
-        return splits, data
-    found = mask_values(splits["train"].examples) if "train" in splits else None
+    looked = look_at_masks(splits, problems, as_colors=data.colors is not None)
+    if problems and not _are_named(data, task):  # classes follow from all masks of train, of which some are not known
+        return looked, data
+    found = mask_values(looked["train"].examples) if "train" in looked else None
+    reported = len(problems.messages)
     settled = data if found is None else found_classes(found, data, task, problems)
-    if problems:
-        return splits, data
+    if len(problems.messages) > reported:
+        return looked, data
     classes = classes_of(settled)
-    for split in splits.values():
-        check_values(split, classes, problems, of_train=data.classes is None and data.colors is None)
-    return {name: with_class_counts(split, classes) for name, split in splits.items()}, settled
+    for split in looked.values():
+        check_values(split, classes, problems, of_train=not _are_named(data, task))
+    return {name: with_class_counts(split, classes) for name, split in looked.items()}, settled
+
+
+def _are_named(data: ImageSegmentationData, task: Task) -> bool:
+    """Tells whether somebody says what the values of masks are; else they follow from the masks of train."""
+    return data.classes is not None or data.colors is not None or task.labels is not None
 
 
 def labels_of(train: Split, task: Task, data: ImageSegmentationData) -> LabelSpace:
@@ -209,6 +215,7 @@ KIND = Kind(
     read=read_examples,
     names_of=value_names,
     normalize=normalize,
+    checks_on=True,
     labels=labels_of,
     saved_labels=saved_labels,
     check=check,

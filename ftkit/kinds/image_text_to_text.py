@@ -339,6 +339,7 @@ KIND = Kind(
     found_in_files=found_in_files,
     read=read_examples,
     normalize=normalize,
+    checks_on=True,
     check=check,
     check_inputs=check_images_given,
     describe=described,

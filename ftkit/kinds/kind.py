@@ -168,6 +168,8 @@ class Kind:
             held out of train, train keeps one of every name.
         normalize: brings examples into the form that is learnt, where that takes all splits, such as the tag scheme;
             the data section tells what it found.
+        checks_on: whether `check` can say what else is wrong where `normalize` has reported rows, as of kinds that
+            open files: rows keep what they say, whatever is wrong with their files. Else what is reported ends it.
         labels: train split -> labels in output order; None for kinds without.
         saved_labels: the same from the `config.json` of a saved run.
         check: reports everything that is wrong with the examples of a run, by file and row.
@@ -218,6 +220,7 @@ class Kind:
     read: Read
     names_of: Callable[[Any], Iterable[str]] = label_names
     normalize: Callable[[Splits, Task, Any, Problems], tuple[Splits, Any]] = unchanged
+    checks_on: bool = False
     labels: Callable[[Split, Task, Any], LabelSpace | None] = no_labels
     saved_labels: Callable[[Mapping[str, Any]], LabelSpace | None] = no_saved_labels
     check: Callable[[Splits, Any, Task, Any, Problems], None]
@@ -276,6 +279,18 @@ class Kind:
     def own_columns(self) -> dict[str, str]:
         """Role -> column, where neither task nor config say anything."""
         return {name: role.column for name, role in self.roles.items() if role.column is not None}
+
+    def normalized(self, splits: Splits, task: Task, data: Any, problems: Problems) -> tuple[Splits, Any]:
+        """Returns what `normalize` does.
+
+        Raises:
+            DataError: it has reported rows, and nothing more can be said of them.
+        """
+        reported = len(problems.messages)
+        found = self.normalize(splits, task, data, problems)
+        if len(problems.messages) > reported and not self.checks_on:
+            problems.raise_if_any()
+        return found
 
     def check_roles(self, columns: Mapping[str, str | tuple[str, ...]]) -> None:
         """Raises ConfigError for a role that the kind does not have, or that cannot have several columns."""

@@ -293,6 +293,7 @@ KIND = Kind(
     read=read_examples,
     names_of=label_names_of,
     normalize=normalize,
+    checks_on=True,
     labels=labels_of,
     saved_labels=saved_labels,
     check=check,

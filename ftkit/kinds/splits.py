@@ -18,8 +18,19 @@ from ftkit.kinds.stream import ExampleStream
 from ftkit.kinds.task import Task
 from ftkit.types import Split
 
+FEWEST = 2
+"""Rows of which something can be said that is not said of each: two labels, or what is to be held out."""
 
-def read_splits(kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, str], *, seed: int) -> dict[str, Split]:
+
+def read_splits(
+    kind: Kind,
+    task: Task,
+    spec: DataSpec,
+    columns: Mapping[str, str],
+    *,
+    seed: int,
+    problems: Problems | None = None,
+) -> dict[str, Split]:
     """Returns `train`, and `validation` and `test` where the config has them, in this order.
 
     Where both are fractions, the test is held out of train first, and validation of what it leaves: of 1,000 rows, 0.1
@@ -29,9 +40,12 @@ def read_splits(kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, st
         kind: of the task.
         columns: role -> column.
         seed: of the draw of what is held out.
+        problems: rows that cannot be read are left out and added here, to be told with what else is wrong; None: they
+            are raised.
 
     Raises:
-        DataError: a file cannot be read, lacks a column, or has rows that cannot be read.
+        DataError: a file cannot be read, lacks a column, or has rows that cannot be read where these are not added to
+            `problems`, or leave nothing to be looked at.
     """
     sources = {"train": spec.train, "test": spec.test, "validation": spec.validation}
     splits: dict[str, Split] = {}
@@ -46,14 +60,26 @@ def read_splits(kind: Kind, task: Task, spec: DataSpec, columns: Mapping[str, st
     for name, source in sources.items():
         if source is not None and not isinstance(source, (float, tuple)) and name not in splits:
             splits[name] = _sampled(_read(name, source, kind, task, spec, columns), spec, seed)
-    problems = Problems()
-    for split in splits.values():
-        check_cells(split, problems)
-    problems.raise_if_any()
-    for name, source in sources.items():
-        if isinstance(source, float):
-            splits["train"], splits[name] = _held_out(name, splits["train"], source, seed, kind)
+    splits = _readable(splits, problems)
+    with Problems().told_first() if problems is None else problems.told_first():
+        for name, source in sources.items():
+            if isinstance(source, float):
+                splits["train"], splits[name] = _held_out(name, splits["train"], source, seed, kind)
     return {name: splits[name] for name in ("train", "validation", "test") if name in splits}
+
+
+def _readable(splits: Mapping[str, Split], problems: Problems | None) -> dict[str, Split]:
+    """Returns the splits without the rows that cannot be read.
+
+    Raises:
+        DataError: there are some, and they are not to be added to other problems, or too few rows are left of a split
+            to say anything about them.
+    """
+    found = Problems() if problems is None else problems
+    readable = {name: check_cells(split, found) for name, split in splits.items()}
+    if problems is None or any(len(readable[name]) < min(len(split), FEWEST) for name, split in splits.items()):
+        found.raise_if_any()
+    return readable
 
 
 def _check_apart(stream: ExampleStream, spec: DataSpec) -> None:

@@ -378,6 +378,7 @@ KIND = Kind(
     found_in_files=found_in_files,
     read=read_examples,
     normalize=normalize,
+    checks_on=True,
     labels=labels_of,
     check=check,
     check_inputs=check_inputs,

@@ -190,17 +190,8 @@ def check_run(config: RunConfig) -> CheckedRun:
     spec, quantization_warnings = _quantized(spec, config)
     start_from = _trained_adapter(config, spec)
     problems = Problems()
-    as_read = read_splits(kind, task, config.data, columns, seed=config.seed)
-    splits, data = kind.normalize(as_read, task, config.data, problems)
-    problems.raise_if_any()
-    config = config.model_copy(update={"data": data})
-    labels = kind.labels(splits["train"], task, data)
-    kind.check(splits, labels, task, data, problems)
-    check_split_sizes(kind, splits, problems)
-    if "group" in columns:
-        fraction = data.validation if isinstance(data.validation, float) else None
-        check_groups(splits, columns["group"], fraction, problems)
-    problems.raise_if_any()
+    splits, labels, config = _checked_splits(kind, task, config, columns, problems)
+    data = config.data
     scorer = make_scorer(metrics, group, labels=labels, options=dict(data))
     check_computed(primary_metric, scorer.keys, group)
     kind.check_scores(splits, scorer, problems)
@@ -227,6 +218,27 @@ def check_run(config: RunConfig) -> CheckedRun:
         ),
         start_from=start_from,
     )
+
+
+def _checked_splits(
+    kind: Kind, task: Task, config: RunConfig, columns: Mapping[str, str], problems: Problems
+) -> tuple[Mapping[str, Split], LabelSpace | None, RunConfig]:
+    """Returns the splits as they are learnt, the labels, and the config with what was found in the files.
+
+    Raises:
+        UserError: something is wrong with the rows, or the files that they name; all of it is told together.
+    """
+    as_read = read_splits(kind, task, config.data, columns, seed=config.seed, problems=problems)
+    with problems.told_first():
+        splits, data = kind.normalized(as_read, task, config.data, problems)
+        labels = kind.labels(splits["train"], task, data)
+        kind.check(splits, labels, task, data, problems)
+        check_split_sizes(kind, splits, problems)
+        if "group" in columns:
+            fraction = data.validation if isinstance(data.validation, float) else None
+            check_groups(splits, columns["group"], fraction, problems)
+    problems.raise_if_any()
+    return splits, labels, config.model_copy(update={"data": data})
 
 
 def choose_metrics(config: RunConfig, task: Task, group: MetricGroup) -> tuple[tuple[str, ...], str]:

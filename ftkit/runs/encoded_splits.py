@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
+from typing import Any
 
 from ftkit.adapters import encoding
 from ftkit.adapters.rows import Encoded, EncodedToScore
@@ -10,8 +12,10 @@ from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.errors import NothingFits, source_told
 from ftkit.runs import results
 from ftkit.runs.checked_run import CheckedRun
+from ftkit.types import Split
 
-MOST_COUNTED = 10_000_000  # characters of a split whose tokens are counted before a run: a few seconds
+MOST_CHARACTERS = 10_000_000  # of texts that are all encoded before a run: a few seconds
+MOST_ROWS = 100_000  # with images or recordings, likewise: their texts are short
 NUM_LONGEST = 8  # enough to meet what only a long text shows, such as a prompt with no room left
 
 
@@ -32,42 +36,54 @@ def encode_splits(run: CheckedRun, adapter: TaskAdapter) -> tuple[Encoded, dict[
     return rows, to_score
 
 
-def encode_longest(run: CheckedRun, adapter: TaskAdapter) -> None:
-    """Encodes the longest examples of each split, as far as their size tells.
+def encode_to_check(run: CheckedRun, adapter: TaskAdapter) -> tuple[dict[str, str], list[str]]:
+    """Encodes examples as a run does, to find what only shows then: all of a split where that takes seconds.
+
+    Of a larger split the longest examples are encoded, as far as their size tells.
+
+    Returns:
+        Split -> what was counted, in words; and a sentence for each split and thing of which something is cut.
 
     Raises:
         UserError: as when all are encoded.
     """
-    longest = {
-        name: heapq.nlargest(NUM_LONGEST, split.examples, key=lambda example: example.size)
-        for name, split in run.splits.items()
-    }
-    adapter.preprocessor.fit(longest["train"])
-    for name, examples in longest.items():
-        with source_told(run.splits[name].source):
-            try:
-                adapter.preprocessor.encode(examples, targets=True)
-            except NothingFits:  # of these; of shorter ones something may
-                adapter.preprocessor.encode(run.splits[name].examples, targets=True)
-
-
-def count_rows(run: CheckedRun, adapter: TaskAdapter) -> tuple[dict[str, str], list[str]]:
-    """Counts the rows of splits that are encoded within seconds, in kinds that count.
-
-    Returns:
-        Split -> what was counted, in words; and a sentence for each split and thing of which something is cut.
-    """
     preprocessor = adapter.preprocessor
+    checked = {
+        name: split.examples if _is_counted(run, split) else _longest(split) for name, split in run.splits.items()
+    }
+    preprocessor.fit(checked["train"])
     told: dict[str, str] = {}
     cut: list[str] = []
-    for name, split in run.splits.items():
-        if not preprocessor.counts or sum(example.size for example in split.examples) > MOST_COUNTED:
-            continue
+    for name, examples in checked.items():
+        split = run.splits[name]
         with source_told(split.source):
-            if name == "train":
-                rows = preprocessor.encode(split.examples, targets=True)
-            else:
-                rows = preprocessor.encode_to_score(split.examples, all_predicted=False).told
-        told |= results.counted({name: split}, {name: rows}, preprocessor)
-        cut += results.truncation_warnings({name: rows}, preprocessor)
+            rows = _encoded(adapter, split, examples)
+        if len(examples) == len(split):
+            told |= results.counted({name: split}, {name: rows}, preprocessor)
+            cut += results.truncation_warnings({name: rows}, preprocessor)
+        else:
+            cut += results.truncation_warnings({f"the {len(examples)} longest of {name}": rows}, preprocessor)
     return told, cut
+
+
+def _is_counted(run: CheckedRun, split: Split) -> bool:
+    """Tells whether all of a split is encoded to check it."""
+    if run.kind.reads != "text":  # sizes are those of files, and none is opened
+        return len(split) <= MOST_ROWS
+    return sum(example.size for example in split.examples) <= MOST_CHARACTERS
+
+
+def _longest(split: Split) -> list[Any]:
+    return heapq.nlargest(NUM_LONGEST, split.examples, key=lambda example: example.size)
+
+
+def _encoded(adapter: TaskAdapter, split: Split, examples: Sequence[Any]) -> Encoded:
+    preprocessor = adapter.preprocessor
+    try:
+        if split.name == "train":
+            return preprocessor.encode(examples, targets=True)
+        return preprocessor.encode_to_score(examples, all_predicted=False).told
+    except NothingFits:
+        if len(examples) == len(split):
+            raise
+        return preprocessor.encode(split.examples, targets=True)  # of shorter ones something may fit

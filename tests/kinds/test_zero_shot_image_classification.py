@@ -20,6 +20,7 @@ from ftkit.kinds.reading import read_options
 from ftkit.kinds.table import find_kind
 from ftkit.kinds.zero_shot_image_classification import ZeroShotImageData
 from ftkit.run import check
+from ftkit.runs import encoded_splits
 
 KIND: Kind = find_kind("zero-shot-image-classification")
 Rows = list[dict[str, Any]]
@@ -119,6 +120,19 @@ def test_an_image_on_both_sides_is_told(write: Callable[[Rows], str], clip: Path
     run = check(load_config(held_out))
     assert len(run.splits["validation"]) == 2, "both rows of one image"
     assert not any("leak" in warning for warning in run.warnings)
+
+
+def test_a_text_past_the_limit_is_told(
+    write: Callable[[Rows], str], clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captions = [*("a red bar", "a blue bar", "a " * 20 + "green bar"), *(["a long " * 12] * 2)]
+    file = write([{"image": f"{'abcab'[row]}.png", "caption": text} for row, text in enumerate(captions)])
+    config = load_config(tiny_dual_encoders.config(clip, {"train": file}, tmp_path))
+    told = "longer in a text than the text tower reads, and cut there."
+    assert f"60.0% of train (3 rows) is {told}" in check(config).warnings
+    monkeypatch.setattr(encoded_splits, "MOST_ROWS", 4)
+    monkeypatch.setattr(encoded_splits, "NUM_LONGEST", 2)
+    assert f"100.0% of the 2 longest of train (2 rows) is {told}" in check(config).warnings
 
 
 def test_checkpoints_that_are_no_dual_encoders(write: Callable[[Rows], str], tmp_path: Path, checkpoint: Any) -> None:
