@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ftkit.cli import options
+from ftkit.cli.opening import opens_a_run
 
 if TYPE_CHECKING:
     from ftkit.inference.chat import Chat
@@ -15,15 +16,13 @@ if TYPE_CHECKING:
 HELP = "/reset forgets what was said, /exit ends; Ctrl-C stops an answer."
 
 
+@opens_a_run("max_new_tokens", "task", "chat_template", "base", "trust_remote_code")
 def command(
     run: Annotated[str, typer.Argument(help="A finished run, or a checkpoint with a chat template.")],
     system: Annotated[str | None, typer.Option(help="What leads the conversation, for the model to keep to.")] = None,
     precision: Annotated[str, typer.Option(help="fp32, bf16, int8 on a CPU, or auto.")] = "fp32",
-    max_new_tokens: options.MaxNewTokens = None,
-    task: options.Task = None,
-    chat_template: options.ChatTemplate = None,
-    base: options.Base = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    *,
+    opening: Mapping[str, Any],
 ) -> None:
     """Talk with a model: it answers word by word, and knows what was said before.
 
@@ -36,16 +35,7 @@ def command(
         from ftkit.inference.chat import Chat
         from ftkit.inference.load import load
 
-        predictor = load(
-            run,
-            precision=precision,
-            max_new_tokens=max_new_tokens,
-            task=task,
-            chat_template=chat_template,
-            base=base,
-            trust_remote_code=trust_remote_code,
-        )
-        chat = Chat(predictor, system)
+        chat = Chat(load(run, precision=precision, **opening), system)
     if sys.stdin.isatty():
         note(HELP)
     while (text := _question()) is not None:

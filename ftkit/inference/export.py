@@ -25,8 +25,8 @@ from ftkit.data.spec import Source
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import predict_all
 from ftkit.errors import CheckpointError, DataError, RunError, UserError, did_you_mean, name_list
-from ftkit.inference.choices import Choices
 from ftkit.inference.onnx_model import MODEL_FILE, OUTPUT, OnnxModel, require_packages
+from ftkit.inference.opening_options import OpeningOptions
 from ftkit.inference.precision import merged
 from ftkit.inference.predictor import Predictor
 from ftkit.kinds.table import known_kind
@@ -92,8 +92,8 @@ def export_run(
     if kind is not None:
         _check_is_one_pass(kind.name, kind.task_adapters[config.run.family].one_pass)
         _check_is_exported(kind.name, kind.task_adapters[config.run.family].no_export)
-    choices = Choices(base=None if base is None else str(base), trust_remote_code=trust_remote_code)
-    predictor = Predictor(run, device="cpu", full_precision=True, choices=choices)
+    opening = OpeningOptions(base=base, trust_remote_code=trust_remote_code)
+    predictor = Predictor(run, device="cpu", full_precision=True, opening=opening)
     _check_is_one_pass(predictor.kind.name, predictor.adapter.objective.one_pass)
     sample = _sample(predictor, data)
     expected = _predictions(predictor.model, predictor.adapter, sample)

@@ -12,7 +12,7 @@ from ftkit.config.files import CONFIG_FILE
 from ftkit.data.files import atomic_folder, atomic_write_json, atomic_write_text, free_folder
 from ftkit.data.spec import Source
 from ftkit.errors import DataError, RunError, UserError
-from ftkit.inference.choices import Choices
+from ftkit.inference.opening_options import OpeningOptions
 from ftkit.inference.predictor import Predictor
 from ftkit.machine_faults import check_room
 from ftkit.models.fingerprint import weights_fingerprint
@@ -55,8 +55,8 @@ def merge_run(
     target = free_folder(out)
     trained = open_trained_adapter(run, trust_remote_code=trust_remote_code)
     check_can_be_merged(trained.config.tuner)
-    choices = Choices(base=None if base is None else str(base), trust_remote_code=trust_remote_code)
-    predictor = Predictor(run, full_precision=True, choices=choices)
+    opening = OpeningOptions(base=base, trust_remote_code=trust_remote_code)
+    predictor = Predictor(run, full_precision=True, opening=opening)
     metrics = predictor.tasks.safe_metrics
     split = _split(predictor, data)
     before, logits = predictor.score(split, metrics=metrics), _logits(predictor, split)

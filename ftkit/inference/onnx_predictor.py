@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ftkit.errors import CheckpointError, UserError
-from ftkit.inference.choices import Choices
 from ftkit.inference.onnx_model import MODEL_FILE, OnnxModel
 from ftkit.inference.opening import Tasks, chosen_run
+from ftkit.inference.opening_options import OpeningOptions
 from ftkit.inference.precision import InferencePrecision
 from ftkit.inference.predictor import Predictor
 from ftkit.json_file import read_json
@@ -30,7 +30,7 @@ class OnnxPredictor(Predictor):
         *,
         device: Any = None,
         precision: str = "fp32",
-        choices: Choices | None = None,
+        opening: OpeningOptions | None = None,
         **search: int | None,
     ) -> None:
         """Loads an exported model.
@@ -39,7 +39,7 @@ class OnnxPredictor(Predictor):
             folder: what `ftkit export` wrote.
             device: None or `cpu`.
             precision: what it was exported in, which cannot be changed any more.
-            choices: as for `Predictor`.
+            opening: as for `Predictor`.
             search: settings of a search; there is none, so they are refused.
 
         Raises:
@@ -50,9 +50,9 @@ class OnnxPredictor(Predictor):
         if device is not None and str(device) != "cpu":
             raise UserError(f"device: an exported model computes on the CPU, not on {device}. Leave it out.")
         quiet_libraries()
-        choices = choices or Choices()
-        self.folder, self.config = chosen_run(folder, choices, open_export)
-        self.tasks = Tasks(self.config, choices)
+        opening = opening or OpeningOptions()
+        self.folder, self.config = chosen_run(folder, opening, open_export)
+        self.tasks = Tasks(self.config, opening)
         self.precision = _precision(self.folder / EXPORT_FILE)
         if precision not in ("auto", "fp32", self.precision):
             remedy = "Leave it out" + (", or export the run with --quantize int8." if precision == "int8" else ".")

@@ -9,7 +9,7 @@ from typing import Any
 from ftkit.config.run_config import RunConfig
 from ftkit.errors import UserError
 from ftkit.foreign_code import TRUST_WHEN_OPENED
-from ftkit.inference.choices import OF_PLAIN_CHECKPOINTS, Choices, with_columns
+from ftkit.inference.opening_options import OF_PLAIN_CHECKPOINTS, OpeningOptions, with_columns
 from ftkit.inference.plain_checkpoint import open_plain_checkpoint
 from ftkit.kinds.task import Task
 from ftkit.metrics.table import MetricGroup
@@ -19,19 +19,19 @@ from ftkit.runs.trained_adapter import TrainedAdapter
 from ftkit.runs.trust import chosen_task, foreign_metrics, kind_of_run, recorded_task, task_that_reads
 
 
-def open_model(path: str | Path, choices: Choices) -> tuple[Path, RunConfig]:
+def open_model(path: str | Path, opening: OpeningOptions) -> tuple[Path, RunConfig]:
     """Returns the folder and config of a run, or those made for a checkpoint that is none, as the user wants them.
 
     Raises:
         UserError: it is neither, or a choice does not suit it.
     """
-    folder = run_folder(path, with_code=choices.trust_remote_code)
+    folder = run_folder(path, with_code=opening.trust_remote_code)
     if is_plain(folder):
-        return folder, open_plain_checkpoint(folder, choices)
-    return chosen_run(folder, choices, open_run)
+        return folder, open_plain_checkpoint(folder, opening)
+    return chosen_run(folder, opening, open_run)
 
 
-def chosen_run(path: str | Path, choices: Choices, opened: Callable[..., Any]) -> tuple[Path, RunConfig]:
+def chosen_run(path: str | Path, opening: OpeningOptions, opened: Callable[..., Any]) -> tuple[Path, RunConfig]:
     """Returns a run's folder and config, with what the user says about its files.
 
     Args:
@@ -40,36 +40,36 @@ def chosen_run(path: str | Path, choices: Choices, opened: Callable[..., Any]) -
     Raises:
         UserError: it is none, or a choice does not suit it.
     """
-    folder, config = opened(path, trust_remote_code=choices.trust_remote_code)
+    folder, config = opened(path, trust_remote_code=opening.trust_remote_code)
     for name in OF_PLAIN_CHECKPOINTS:
-        given, own = choices.data.get(name), getattr(config.data, name, None)
+        given, own = opening.data.get(name), getattr(config.data, name, None)
         if given is not None and given != own:
             raise UserError(
                 f"--{name.replace('_', '-')} {given}: {folder} is a run of ftkit, which was trained with {own!r}. "
                 "Leave it out: the option is for checkpoints that ftkit did not make."
             )
-    if choices.base is not None and (config.run is None or config.run.base is None):
+    if opening.base is not None and (config.run is None or config.run.base is None):
         raise UserError(f"--base: {folder} holds a whole model, which needs no base. Leave it out.")
-    kind = kind_of_run(config, choices.task, trust_remote_code=choices.trust_remote_code)
+    kind = kind_of_run(config, opening.task, trust_remote_code=opening.trust_remote_code)
     config = config.for_kind(kind)
-    columns = {**config.data.columns, **choices.columns}
-    data = config.data.model_copy(update={**choices.data_of(kind), "columns": columns})
+    columns = {**config.data.columns, **opening.columns}
+    data = config.data.model_copy(update={**opening.data_of(kind), "columns": columns})
     assert config.run is not None
     data, options = kind.reopened(data, config.run.adapter_options)
     facts = config.run.model_copy(update={"adapter_options": options})
-    return folder, with_columns(config.model_copy(update={"data": data, "run": facts}), choices, kind)
+    return folder, with_columns(config.model_copy(update={"data": data, "run": facts}), opening, kind)
 
 
-def named_base(folder: Path, config: RunConfig, choices: Choices) -> CheckpointSpec | None:
+def named_base(folder: Path, config: RunConfig, opening: OpeningOptions) -> CheckpointSpec | None:
     """Returns the base that the user names for the trained adapter of a run; None where nothing is named.
 
     Raises:
         CheckpointError: it is not there, or is another checkpoint.
     """
     facts = config.run
-    if choices.base is None or facts is None or facts.base is None or facts.is_plain:
+    if opening.base is None or facts is None or facts.base is None or facts.is_plain:
         return None
-    return TrainedAdapter(folder, config, facts, facts.base).base_spec(choices.base)
+    return TrainedAdapter(folder, config, facts, facts.base).base_spec(opening.base)
 
 
 class Tasks:
@@ -79,15 +79,15 @@ class Tasks:
         kind: of the task.
     """
 
-    def __init__(self, config: RunConfig, choices: Choices) -> None:
+    def __init__(self, config: RunConfig, opening: OpeningOptions) -> None:
         """Takes the user's task, if one is named.
 
         Raises:
             UserError: it does not exist, or is of another kind.
         """
-        self._config, self._choices = config, choices
-        self.kind = kind_of_run(config, choices.task, trust_remote_code=choices.trust_remote_code)
-        self._chosen = None if choices.task is None else chosen_task(choices.task, config)
+        self._config, self._opening = config, opening
+        self.kind = kind_of_run(config, opening.task, trust_remote_code=opening.trust_remote_code)
+        self._chosen = None if opening.task is None else chosen_task(opening.task, config)
 
     @property
     def recorded(self) -> Task:
@@ -103,7 +103,7 @@ class Tasks:
         """
         if self._chosen is not None:
             return self._chosen
-        return task_that_reads(self._config, trust_remote_code=self._choices.trust_remote_code)
+        return task_that_reads(self._config, trust_remote_code=self._opening.trust_remote_code)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -112,10 +112,10 @@ class Tasks:
         Raises:
             UserError: the run names some that run code, and the user has not allowed it.
         """
-        if self._choices.metrics is not None:
-            return self._choices.metrics
+        if self._opening.metrics is not None:
+            return self._opening.metrics
         names, asked = self._own_metrics
-        if asked and not self._choices.trust_remote_code:
+        if asked and not self._opening.trust_remote_code:
             example = f", such as --metrics {self._defaults[0]}" if self._defaults else ""
             raise UserError(
                 f"The run names metrics that run code of their own: {', '.join(asked)}. They were not loaded.\n"
@@ -127,7 +127,7 @@ class Tasks:
     @property
     def safe_metrics(self) -> tuple[str, ...]:
         """Names of the metrics to compute, without those that run code which the user has not allowed."""
-        if self._choices.metrics is not None or self._choices.trust_remote_code:
+        if self._opening.metrics is not None or self._opening.trust_remote_code:
             return self.metrics
         names, asked = self._own_metrics
         return tuple(name for name in names if name not in asked) or self._defaults

@@ -16,7 +16,7 @@ from ftkit.config.run_config import BaseFacts, RunConfig, RunFacts, TaskFacts
 from ftkit.console import warn
 from ftkit.errors import CheckpointError, UserError, name_list
 from ftkit.foreign_code import TRUST_WHEN_OPENED
-from ftkit.inference.choices import Choices, with_columns
+from ftkit.inference.opening_options import OpeningOptions, with_columns
 from ftkit.json_file import read_json_object
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.table import find_kind, find_task, kind_names, kind_of
@@ -50,21 +50,21 @@ _METHODS: Mapping[str, MethodName] = {
 """peft's type -> the tuner that makes adapters of this type."""
 
 
-def open_plain_checkpoint(folder: Path, choices: Choices) -> RunConfig:
+def open_plain_checkpoint(folder: Path, opening: OpeningOptions) -> RunConfig:
     """Returns the config of a checkpoint or PEFT adapter as if a run of ftkit had written it.
 
     Args:
         folder: holds config.json and safetensors, or adapter_config.json and adapter_model.safetensors.
-        choices: what the user says; at least the task, where the files do not tell.
+        opening: what the user says; at least the task, where the files do not tell.
 
     Raises:
         UserError: the kind is not known, the files are no such checkpoint, or a choice does not suit it.
     """
     peft_config = _peft_config(folder) if is_adapter(folder) else None
-    spec = inspect_checkpoint(_model_spec(folder, peft_config, choices), trust_key=TRUST_WHEN_OPENED)
-    task = _task(folder, spec, peft_config, choices)
+    spec = inspect_checkpoint(_model_spec(folder, peft_config, opening), trust_key=TRUST_WHEN_OPENED)
+    task = _task(folder, spec, peft_config, opening)
     kind = kind_of(task)
-    data = kind.data(train=UNKNOWN_DATA, columns=dict(choices.columns), **choices.data_of(kind))
+    data = kind.data(train=UNKNOWN_DATA, columns=dict(opening.columns), **opening.data_of(kind))
     stated = _labels(folder, spec, peft_config, kind) if kind.predicts_from_labels else None
     found = kind.of_plain_checkpoint(stated, spec, data, str(folder / "config.json"))
     data, labels = data.model_copy(update=dict(found.data)), found.labels
@@ -74,7 +74,7 @@ def open_plain_checkpoint(folder: Path, choices: Choices) -> RunConfig:
         kind=kind.name,
         family=spec.family,
         columns=kind.columns_of(task, data),
-        max_length=choices.max_length,
+        max_length=opening.max_length,
         adapter_options=dict(found.options),
         prepared=False,
         base=None if peft_config is None else _base_facts(folder, spec),
@@ -88,13 +88,13 @@ def open_plain_checkpoint(folder: Path, choices: Choices) -> RunConfig:
     )
     config = RunConfig(
         task=kind.name,
-        model=ModelSpec(checkpoint=spec.path, revision=spec.revision, trust_remote_code=choices.trust_remote_code),
+        model=ModelSpec(checkpoint=spec.path, revision=spec.revision, trust_remote_code=opening.trust_remote_code),
         data=data,
         tuner=TunerSpec() if peft_config is None else _tuner(folder, peft_config),
         output_dir=str(folder),
         run=facts,
     )
-    return with_columns(config, choices, kind)
+    return with_columns(config, opening, kind)
 
 
 def with_named_labels(split: Split, labels: LabelSpace | None) -> Split:
@@ -119,13 +119,13 @@ def with_named_labels(split: Split, labels: LabelSpace | None) -> Split:
 # --- which checkpoint -------------------------------------------------------------------------------------------
 
 
-def _model_spec(folder: Path, peft_config: Mapping[str, Any] | None, choices: Choices) -> ModelSpec:
+def _model_spec(folder: Path, peft_config: Mapping[str, Any] | None, opening: OpeningOptions) -> ModelSpec:
     """Returns what the weights are loaded from: the folder, or the base of an adapter."""
-    trust = choices.trust_remote_code
-    if peft_config is None and choices.base is not None:
+    trust = opening.trust_remote_code
+    if peft_config is None and opening.base is not None:
         raise UserError(f"--base: {folder} holds a whole model, which needs no base. Leave it out.")
-    if choices.base is not None:
-        return ModelSpec(checkpoint=choices.base, trust_remote_code=trust)
+    if opening.base is not None:
+        return ModelSpec(checkpoint=str(opening.base), trust_remote_code=trust)
     if peft_config is None:
         return ModelSpec(checkpoint=str(folder), trust_remote_code=trust)
     base = peft_config.get("base_model_name_or_path")
@@ -169,7 +169,7 @@ def _base_facts(folder: Path, spec: CheckpointSpec) -> BaseFacts:
 # --- which kind ---------------------------------------------------------------------------------------------------
 
 
-def _task(folder: Path, spec: CheckpointSpec, peft_config: Mapping[str, Any] | None, choices: Choices) -> Task:
+def _task(folder: Path, spec: CheckpointSpec, peft_config: Mapping[str, Any] | None, opening: OpeningOptions) -> Task:
     """Returns the task that the user names, else the kind that the files tell.
 
     Raises:
@@ -177,11 +177,11 @@ def _task(folder: Path, spec: CheckpointSpec, peft_config: Mapping[str, Any] | N
     """
     architectures = _architectures(folder, spec)
     known = _known_kinds(architectures, spec, peft_config)
-    if choices.task is not None:
-        task = find_task(choices.task)
+    if opening.task is not None:
+        task = find_task(opening.task)
         if known and task.kind_name not in known:
             raise UserError(
-                f"--task {choices.task}: {folder} holds no fine-tuned head for {task.kind_name}; it was saved as "
+                f"--task {opening.task}: {folder} holds no fine-tuned head for {task.kind_name}; it was saved as "
                 f"{name_list(architectures) if peft_config is None else peft_config.get('task_type')}, which is for "
                 f"{known[0]}. Say --task {known[0]}, or leave it out."
             )

@@ -19,9 +19,9 @@ from ftkit.data.readers import fingerprint, open_table
 from ftkit.data.row_cells import check_cells
 from ftkit.data.spec import Source
 from ftkit.errors import ConfigError, DataError, name_list, source_told
-from ftkit.inference.choices import Choices
 from ftkit.inference.input_rows import INPUTS, InputRows, OnBadRow, Window, check_is_list, check_on_bad_row, made
 from ftkit.inference.opening import Tasks, named_base, open_model
+from ftkit.inference.opening_options import OpeningOptions
 from ftkit.inference.reference import Opened, with_reference
 from ftkit.inference.windows import one_ahead, windows
 from ftkit.kinds.large import examples_of
@@ -65,7 +65,7 @@ class Predictor:
         num_beams: int | None = None,
         max_new_tokens: int | None = None,
         full_precision: bool = False,
-        choices: Choices | None = None,
+        opening: OpeningOptions | None = None,
     ) -> None:
         """Loads a run, or a fine-tuned checkpoint that is none.
 
@@ -76,7 +76,7 @@ class Predictor:
             num_beams: of a model that writes texts; by default as the run was scored.
             max_new_tokens: of a model that writes texts; by default what the targets of train suggested.
             full_precision: do not quantise the base of a trained adapter, though it was trained so.
-            choices: what the user says of task, metrics, columns and trust; by default all is the run's.
+            opening: what the user says of task, metrics, columns and trust; by default all is the run's.
 
         Raises:
             UserError: it is not a finished run, asks for code, or cannot compute in that precision.
@@ -86,9 +86,9 @@ class Predictor:
 
         check_precision(precision)
         quiet_libraries()
-        choices = choices or Choices()
-        self.folder, self.config = open_model(run, choices)
-        self.tasks = Tasks(self.config, choices)
+        opening = opening or OpeningOptions()
+        self.folder, self.config = open_model(run, opening)
+        self.tasks = Tasks(self.config, opening)
         search = {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
         chosen = {name: value for name, value in search.items() if value is not None}
         self.kind = self.tasks.kind
@@ -97,7 +97,7 @@ class Predictor:
             self.config,
             chosen,
             full_precision=full_precision,
-            base=named_base(self.folder, self.config, choices),
+            base=named_base(self.folder, self.config, opening),
             kind=self.kind,
         )
         self.labels = self.adapter.labels

@@ -154,9 +154,9 @@ def test_labels_and_prompts_of_a_call(options: dict[str, Any], message: str) -> 
 
 
 def test_other_kinds_choose_among_their_own_labels() -> None:
-    from ftkit.inference.choices import Choices
+    from ftkit.inference.opening_options import OpeningOptions
 
-    choices = Choices(labels=("a", "b"))
+    choices = OpeningOptions(labels=("a", "b"))
     with pytest.raises(UserError, match="--labels: text-classification does not read it"):
         choices.data_of(find_kind("text-classification"))
     assert choices.data_of(KIND) == {"labels": ("a", "b")}

@@ -1,9 +1,10 @@
-"""What the user says in a call about what is opened; it wins over what a run says."""
+"""What the user says in a call about the model that is opened; it wins over what a run says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, get_args
 
 from ftkit.config.run_config import RunConfig
@@ -16,37 +17,45 @@ OF_PLAIN_CHECKPOINTS = (
     *("source_lang", "target_lang", "prompt_template", "chat_template", "no_answer", "language"),
     "max_length",
 )
-"""Choices that say what a checkpoint which ftkit did not make was trained for."""
+"""Options that say what a checkpoint which ftkit did not make was trained for."""
 
 _OF_FREE_CHOICES = ("labels", "prompts")  # of a model without an output for each label
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What the user says in this call. It wins over what a run says, and only it may name code.
+class OpeningOptions:
+    """What the user says in this call, by name. It wins over what a run says, and only it may name code.
+
+    Lists become tuples. What is left out is as the run says.
 
     Attributes:
-        task: a kind, `file.py:NAME`, `package.module:NAME` or an entry point.
-        metrics: names of metrics to compute; those that ftkit did not write run somebody's code.
-        columns: role -> column of the user's files; of labels also a list of columns, one for each.
+        task: the kind, of a checkpoint that ftkit did not make; `file.py:NAME`, `package.module:NAME` or an entry
+            point, of a run whose task prepares rows.
+        metrics: names of what `evaluate` computes; those that ftkit did not write run somebody's code.
+        columns: role -> column of the files to read, such as `{"text": "body"}`; of labels also a list of columns,
+            one for each.
         encoding: of text files.
         delimiter: between the cells of csv files.
         positive_label: which of two labels precision, recall, F1 and ROC AUC are of.
-        header: whether the first row of a table names its columns.
-        source_lang: of a checkpoint that is no run: the language of the sources.
-        target_lang: likewise, of the translations.
-        prompt_template: likewise, what a decoder reads.
-        chat_template: likewise, how a conversation becomes a text.
-        documents: what a document is in a file of plain text.
-        no_answer: likewise, whether it learnt to say that a text does not answer a question.
-        answer_language: the language without spaces, such as zh, whose characters a score of answers compares.
-        language: likewise, the language that is spoken.
-        max_length: likewise, how many tokens of an input, or of a window of a long one, it reads.
-        normalize: what is made of transcripts before they are compared.
-        labels: what a model chooses among that was trained to compare images with texts.
-        prompts: what these labels become.
-        base: folder or Hub id of a trained adapter's base, where it is not where the run knows it.
+        header: whether the first row of csv, tsv and xlsx files names the columns; if not, `columns` has positions,
+            such as `{"text": "0"}`.
+        source_lang: of a checkpoint that ftkit did not make: the language that it translates from.
+        target_lang: likewise: the language that it translates to.
+        prompt_template: likewise: what a decoder reads, with `{source}` where the text goes.
+        chat_template: likewise: how a conversation becomes a text; see docs/text_generation.md.
+        documents: what a document is in files of plain text: `line`, `blank_line` or `file`.
+        no_answer: likewise: whether it learnt to say that a text does not answer a question, as on SQuAD 2.
+        answer_language: of answers in a language without spaces, such as zh: `evaluate` compares characters.
+        language: of a checkpoint that ftkit did not make, and that hears several: the one that is spoken.
+        max_length: likewise: how many tokens of an input, or of a window of a long one, it reads.
+        normalize: what is made of transcripts before `evaluate` compares them: `none`, `basic` or `english`.
+        labels: what a model of zero-shot image classification chooses among.
+        prompts: what these labels become, such as `["a photo of a {label}."]`.
+        base: of a trained adapter, the folder or Hub id of its base, where that has moved.
         trust_remote_code: whether code may run that the run or checkpoint asks for.
+
+    Raises:
+        ConfigError: the delimiter is no single character, or there is no such choice of `documents` or `normalize`.
     """
 
     task: str | None = None
@@ -68,10 +77,14 @@ class Choices:
     normalize: str | None = None
     labels: tuple[str, ...] | None = None
     prompts: tuple[str, ...] | None = None
-    base: str | None = None
+    base: str | Path | None = None
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("metrics", *_OF_FREE_CHOICES):
+            if (names := getattr(self, name)) is not None:
+                object.__setattr__(self, name, tuple(names))
+        object.__setattr__(self, "columns", dict(self.columns or {}))
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise ConfigError(f"data.delimiter: expected one character, such as ';', got {self.delimiter!r}.")
         for name, value, known in (
@@ -103,16 +116,16 @@ class Choices:
         return self.data
 
 
-def with_columns(config: RunConfig, choices: Choices, kind: Kind) -> RunConfig:
+def with_columns(config: RunConfig, opening: OpeningOptions, kind: Kind) -> RunConfig:
     """Returns a config whose columns are those that the user names, and else as they are.
 
     Raises:
         ConfigError: a role does not exist.
     """
     assert config.run is not None
-    kind.check_roles(choices.columns)
+    kind.check_roles(opening.columns)
     # The kind's own come first: a ftkit.yaml from elsewhere may lack some.
-    named = {role: column for role, column in choices.columns.items() if isinstance(column, str)}
+    named = {role: column for role, column in opening.columns.items() if isinstance(column, str)}
     columns = {**kind.own_columns, **config.run.columns, **named}
     facts = config.run.model_copy(update={"columns": columns})
     return config.model_copy(update={"run": facts})
