@@ -12,7 +12,7 @@ from ftkit.foreign_code import TRUST_WHEN_OPENED
 from ftkit.inference.opening_options import OF_PLAIN_CHECKPOINTS, OpeningOptions, with_columns
 from ftkit.inference.plain_checkpoint import open_plain_checkpoint
 from ftkit.kinds.task import Task
-from ftkit.metrics.table import MetricGroup
+from ftkit.metrics.spec import MetricGroup
 from ftkit.models.spec import CheckpointSpec
 from ftkit.runs.open_run import is_plain, open_run, run_folder
 from ftkit.runs.trained_adapter import TrainedAdapter

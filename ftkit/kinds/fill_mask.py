@@ -21,7 +21,7 @@ from ftkit.kinds.kind import Kind, Role, Settings
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.task import Task
-from ftkit.metrics.table import GROUPS
+from ftkit.metrics.groups import GROUPS
 from ftkit.types import Split, TextExample
 
 

@@ -26,7 +26,7 @@ from ftkit.kinds.mask_classes import classes_of, found_classes, names_of_values,
 from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.segmentation_data import ImageSegmentationData
 from ftkit.kinds.task import Task
-from ftkit.metrics.table import GROUPS
+from ftkit.metrics.groups import GROUPS
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split
 

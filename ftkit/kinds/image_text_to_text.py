@@ -42,7 +42,8 @@ from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_smoothing
 from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.task import Task
-from ftkit.metrics.table import GROUPS, MetricGroup
+from ftkit.metrics.groups import GROUPS
+from ftkit.metrics.spec import MetricGroup
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split
 

@@ -13,7 +13,7 @@ from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.task import Task
 from ftkit.metrics.scorer import Scorer
-from ftkit.metrics.table import MetricGroup
+from ftkit.metrics.spec import MetricGroup
 from ftkit.models.modality import reads
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import Family, LabelSpace, Modality, Split, label_names
@@ -195,7 +195,7 @@ class Kind:
         of_plain_checkpoint: labels in a config.json, checkpoint, data section, file -> what of a checkpoint that ftkit
             did not make is known besides.
         task_adapters: family -> preprocessor and objective.
-        metrics: which metrics suit, and what computes them: a row of ftkit.metrics.table, or task and data section ->
+        metrics: which metrics suit, and what computes them: a row of ftkit.metrics.groups, or task and data section ->
             such a row.
         baselines: training rows (None where they are not known), rows that are scored -> what simple methods predict
             for these, by their names, in the form of `Objective.references`; a score stands beside theirs.

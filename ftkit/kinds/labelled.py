@@ -19,7 +19,8 @@ from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.kind import Plain, Settings
 from ftkit.kinds.label_settings import LabelName, check_name_lengths, check_smoothing, given_weights
 from ftkit.kinds.task import Task
-from ftkit.metrics.table import GROUPS, MetricGroup
+from ftkit.metrics.groups import GROUPS
+from ftkit.metrics.spec import MetricGroup
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import Label, LabelSpace, ProblemType, Split, natural_sort
 

@@ -21,8 +21,8 @@ from ftkit.kinds import candidates
 from ftkit.kinds.kind import Kind, Plain, Role, Settings, Splits
 from ftkit.kinds.label_settings import saved_labels
 from ftkit.kinds.task import Task
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.simple_methods import MOST_CANDIDATES, by_choices_alone
-from ftkit.metrics.table import GROUPS
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import CandidatesExample, LabelSpace, Split
 

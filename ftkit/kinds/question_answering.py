@@ -23,7 +23,7 @@ from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.task import Task
-from ftkit.metrics.table import GROUPS
+from ftkit.metrics.groups import GROUPS
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split
 

@@ -35,9 +35,10 @@ from ftkit.kinds.probes import probe_text
 from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.splits import read_options
 from ftkit.kinds.task import Task
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.similarity_baselines import word_cosines, word_vectors
 from ftkit.metrics.simple_methods import MOST_CANDIDATES
-from ftkit.metrics.table import GROUPS, MetricGroup
+from ftkit.metrics.spec import MetricGroup
 from ftkit.models.sentence_layout import MODULES_FILE, Pooling
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split

@@ -19,8 +19,8 @@ from ftkit.kinds import written
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_smoothing
 from ftkit.kinds.task import Task
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.rouge import References, lead, novel_share, sentences, words
-from ftkit.metrics.table import GROUPS
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split, TextToTextExample
 

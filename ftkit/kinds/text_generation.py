@@ -24,8 +24,8 @@ from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_smoothing
 from ftkit.kinds.probes import probe_text
 from ftkit.kinds.task import Task
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import Scorer
-from ftkit.metrics.table import GROUPS
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split
 

@@ -21,8 +21,8 @@ from ftkit.kinds import candidates
 from ftkit.kinds.kind import Kind, Role, Settings, Splits
 from ftkit.kinds.label_settings import saved_labels
 from ftkit.kinds.task import Task
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.simple_methods import MOST_CANDIDATES, bm25
-from ftkit.metrics.table import GROUPS
 from ftkit.types import CandidatesExample, Split
 
 WORDING = Wording("query", "queries", "word for word, with the same documents")

@@ -31,7 +31,7 @@ from ftkit.kinds.refusals import NO_PREFIX, no_virtual_tokens
 from ftkit.kinds.tag_checks import check, check_inputs, check_known_labels
 from ftkit.kinds.tag_conversion import DEFAULT_SCHEME, LearntScheme, normalize_tags, types_of
 from ftkit.kinds.task import Task
-from ftkit.metrics.table import GROUPS
+from ftkit.metrics.groups import GROUPS
 from ftkit.models.spec import CheckpointSpec
 from ftkit.tag_schemes import (
     OUTSIDE,

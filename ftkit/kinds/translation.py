@@ -17,7 +17,7 @@ from ftkit.kinds import written
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_smoothing
 from ftkit.kinds.task import Task
-from ftkit.metrics.table import GROUPS
+from ftkit.metrics.groups import GROUPS
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split, TextToTextExample
 

@@ -42,7 +42,8 @@ from ftkit.kinds.label_settings import check_name_lengths
 from ftkit.kinds.reading import read_options
 from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.task import Task
-from ftkit.metrics.table import GROUPS, MetricGroup
+from ftkit.metrics.groups import GROUPS
+from ftkit.metrics.spec import MetricGroup
 from ftkit.models.dual_encoders import Tower
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split, natural_sort

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ftkit.errors import ConfigError, name_list
 from ftkit.metrics.answers import LANGUAGES_WITHOUT_SPACES, words_of_language
 from ftkit.metrics.base_scorer import BaseScorer, Inputs
-from ftkit.metrics.table import MetricGroup
+from ftkit.metrics.spec import MetricGroup
 from ftkit.types import PredictedAnswer
 
 

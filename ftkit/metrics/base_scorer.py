@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from ftkit.metrics.checks import available_keys, check_metric_names, is_external
-from ftkit.metrics.table import MetricEntry, MetricGroup, find_metric, import_class
+from ftkit.metrics.spec import MetricEntry, MetricGroup
+from ftkit.metrics.table import find_metric, import_class
 
 if TYPE_CHECKING:
     from ftkit.metrics.array_metric import ArrayMetric

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ftkit.errors import ConfigError, did_you_mean, name_list
-from ftkit.metrics.table import METRICS, MetricGroup, find_metric
+from ftkit.metrics.spec import MetricGroup
+from ftkit.metrics.table import METRICS, find_metric
 
 HUB_PREFIX = "hub:"
 """Marks a metric's name on the Hub, so that it cannot be taken for a built-in one or a path."""
@@ -16,7 +17,7 @@ HUB_PREFIX = "hub:"
 EXTERNAL_FORMS = "'hub:owner/name', the path of an evaluate script, 'file.py:NAME' or 'package.module:NAME'"
 """How metrics are named that ftkit did not write, for messages."""
 
-_LOWER_IS_BETTER = {"loss"}.union(*(entry.lower_is_better for entry in METRICS))
+_LOWER_IS_BETTER = {"loss"}.union(*(entry.keys for entry in METRICS if entry.lower_is_better))
 
 
 def is_external(name: str) -> bool:
@@ -26,7 +27,7 @@ def is_external(name: str) -> bool:
 
 def metric_names(group: MetricGroup) -> list[str]:
     """Returns the names of the built-in metrics that suit a group."""
-    return [entry.name for entry in METRICS if group.name in entry.keys]
+    return [entry.name for entry in METRICS if group.name in entry.groups]
 
 
 def check_metric_names(names: Iterable[str], group: MetricGroup) -> None:
@@ -62,7 +63,7 @@ def _check_external(name: str, group: MetricGroup) -> None:
 def _check_built_in(name: str, group: MetricGroup) -> None:
     if find_metric(name, group.name) is not None:
         return
-    others = [other for entry in METRICS if entry.name == name for other in entry.keys]
+    others = [other for entry in METRICS if entry.name == name for other in entry.groups]
     if others:
         raise ConfigError(
             f"metrics: {name!r} is for {' and '.join(others)}, but this task is {group.name}."
@@ -84,7 +85,7 @@ def _choices(group: MetricGroup) -> str:
 def _owner_hint(key: str, group: MetricGroup) -> str:
     """Returns a sentence naming the metric of the group that yields `key`, if one does: `f1_macro` comes from `f1`."""
     for entry in METRICS:
-        if key in entry.keys.get(group.name, ()):
+        if group.name in entry.groups and key in entry.keys:
             return f" {key!r} is one of the values of the metric {entry.name!r}: name {entry.name!r} in metrics."
     return ""
 
@@ -99,7 +100,7 @@ def available_keys(names: Iterable[str], group: MetricGroup) -> tuple[str, ...]:
         names: metric names that `check_metric_names` accepts.
     """
     entries = [find_metric(name, group.name) for name in names if not is_external(name)]
-    return tuple(key for entry in entries if entry is not None for key in entry.keys[group.name])
+    return tuple(key for entry in entries if entry is not None for key in entry.keys)
 
 
 def check_metric_key(key: str, names: Iterable[str], group: MetricGroup) -> None:

@@ -65,7 +65,7 @@ Args:
         if entry is None:
             raise DataError(f"{self.key}: expected one label for each row, got indicators (N, L).")
         if not references.size:
-            return self._undefined(entry.keys[problem_type], "there are no rows")
+            return self._undefined(entry.keys, "there are no rows")
         return self._finite(self._scores(predictions, references, num_labels))
 
     def _scores(self, predictions: Array, references: Array, num_labels: int) -> dict[str, float]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ftkit.errors import ConfigError
 from ftkit.metrics.base_scorer import BaseScorer, Inputs
 from ftkit.metrics.detection import per_label
-from ftkit.metrics.table import MetricGroup
+from ftkit.metrics.spec import MetricGroup
 from ftkit.types import LabelSpace
 
 

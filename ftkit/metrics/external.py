@@ -15,7 +15,7 @@ import numpy as np
 
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.metrics.checks import HUB_PREFIX, metric_names
-from ftkit.metrics.table import SCORE_INPUTS, MetricGroup
+from ftkit.metrics.spec import SCORE_INPUTS, MetricGroup
 from ftkit.named_code import load_code
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")

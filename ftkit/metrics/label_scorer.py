@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ftkit.errors import ConfigError, DataError, did_you_mean, name_list
 from ftkit.metrics.base_scorer import BaseScorer, Inputs
 from ftkit.metrics.label_arrays import Array, label_arrays
-from ftkit.metrics.table import PAIR, SCORE_INPUTS, MetricGroup
+from ftkit.metrics.spec import PAIR, SCORE_INPUTS, MetricGroup
 from ftkit.types import LabelSpace
 
 MANY_LABELS, FEW_ROWS = 1_000, 64

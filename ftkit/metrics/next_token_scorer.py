@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from ftkit.metrics.base_scorer import BaseScorer, Inputs
-from ftkit.metrics.table import PAIR, MetricEntry, MetricGroup
+from ftkit.metrics.spec import PAIR, MetricEntry, MetricGroup
 
 
 class NextTokenScorer(BaseScorer):

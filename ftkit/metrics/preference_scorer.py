@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ftkit.metrics.base_scorer import BaseScorer, Inputs
-from ftkit.metrics.table import MetricEntry
+from ftkit.metrics.spec import MetricEntry
 
 
 class PreferenceScorer(BaseScorer):

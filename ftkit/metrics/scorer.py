@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from numpy.typing import ArrayLike
 
-from ftkit.metrics.table import MetricGroup, import_class
+from ftkit.metrics.spec import MetricGroup
+from ftkit.metrics.table import import_class
 from ftkit.types import LabelSpace
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ftkit.metrics.base_scorer import BaseScorer, Inputs
 from ftkit.metrics.segmentation import class_scores, confusion_of
-from ftkit.metrics.table import MetricGroup
+from ftkit.metrics.spec import MetricGroup
 from ftkit.types import LabelSpace
 
 MOST_IN_MATRIX = 30

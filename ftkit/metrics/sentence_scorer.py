@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ftkit.metrics.base_scorer import BaseScorer
 from ftkit.metrics.label_arrays import Array
-from ftkit.metrics.table import MetricGroup
+from ftkit.metrics.spec import MetricGroup
 from ftkit.types import LabelSpace
 
 

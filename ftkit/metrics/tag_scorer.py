@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ftkit.metrics.base_scorer import Inputs
 from ftkit.metrics.sentence_scorer import SentenceScorer
-from ftkit.metrics.table import MetricGroup
+from ftkit.metrics.spec import MetricGroup
 from ftkit.tag_schemes import Scheme, entity_type, recognise
 from ftkit.types import LabelSpace
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ftkit.metrics.base_scorer import BaseScorer, Inputs
 from ftkit.metrics.rouge import References
-from ftkit.metrics.table import MetricGroup
+from ftkit.metrics.spec import MetricGroup
 from ftkit.metrics.translation import bleu_tokenizer as choose_tokenizer
 
 

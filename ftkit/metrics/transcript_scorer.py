@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from ftkit.metrics.base_scorer import BaseScorer, Inputs
-from ftkit.metrics.table import MetricGroup
+from ftkit.metrics.spec import MetricGroup
 from ftkit.metrics.transcripts import Form, require_jiwer
 
 

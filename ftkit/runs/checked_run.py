@@ -27,7 +27,7 @@ from ftkit.metrics.checks import (
     default_key,
 )
 from ftkit.metrics.scorer import Scorer, make_scorer
-from ftkit.metrics.table import MetricGroup
+from ftkit.metrics.spec import MetricGroup
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.fingerprint import source_fingerprint
 from ftkit.models.generation import GenerationSpec

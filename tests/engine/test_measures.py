@@ -16,7 +16,7 @@ from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import evaluate, mean_loss, row_measures
 from ftkit.errors import DataError
 from ftkit.metrics.scorer import make_scorer
-from ftkit.metrics.table import MetricGroup
+from ftkit.metrics.spec import MetricGroup
 from ftkit.types import Split, TextExample
 
 LIMITS = BatchLimits(2, 100)

@@ -18,8 +18,9 @@ from ftkit.metrics.answers import (
     score_answer,
     words_of_language,
 )
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import make_scorer
-from ftkit.metrics.table import GROUPS, find_metric
+from ftkit.metrics.table import find_metric
 from ftkit.types import PredictedAnswer
 
 GROUP = GROUPS["question-answering"]
@@ -55,7 +56,7 @@ def test_the_keys_that_the_table_promises_are_those_that_are_computed() -> None:
     assert entry is not None
     rows = [{"answer": "a b", "no_answer": 0.2}, {"answer": "c", "no_answer": 0.9}]
     found = make_scorer(GROUP.defaults, GROUP).compute(answers_of(rows, 0.5), [("a b",), ()])
-    assert set(found) == set(entry.keys[GROUP.name])
+    assert set(found) == set(entry.keys)
 
 
 @pytest.mark.parametrize(

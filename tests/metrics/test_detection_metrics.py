@@ -12,8 +12,8 @@ import pytest
 
 from ftkit.errors import ConfigError
 from ftkit.metrics.detection import KEYS, coco_of
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import Scorer, make_scorer
-from ftkit.metrics.table import GROUPS
 from ftkit.types import LabelSpace
 
 LABELS = LabelSpace(("cat", "dog"))

@@ -11,8 +11,8 @@ import pytest
 
 from ftkit.errors import ConfigError
 from ftkit.metrics.external import plain
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import Scorer, make_scorer
-from ftkit.metrics.table import GROUPS
 from ftkit.types import LabelSpace
 
 pytestmark = pytest.mark.usefixtures("code_is_copied_elsewhere")

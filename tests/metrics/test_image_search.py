@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.image_search import ranks_both_ways, recalls
 from ftkit.metrics.scorer import make_scorer
-from ftkit.metrics.table import GROUPS
 
 
 def on_circle(*degrees: float) -> np.ndarray:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import make_scorer
-from ftkit.metrics.table import GROUPS
 from ftkit.types import LabelSpace
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))

@@ -24,8 +24,10 @@ from ftkit.metrics.checks import (
     is_external,
     metric_names,
 )
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import make_scorer
-from ftkit.metrics.table import GROUPS, METRICS, MetricEntry, MetricGroup, find_metric, import_class
+from ftkit.metrics.spec import MetricEntry, MetricGroup
+from ftkit.metrics.table import METRICS, find_metric, import_class
 from ftkit.types import PROBLEM_TYPES, LabelSpace, PredictedAnswer, ProblemType
 
 SINGLE = GROUPS["single_label_classification"]
@@ -34,10 +36,10 @@ REGRESSION = GROUPS["regression"]
 LOSS_ONLY = MetricGroup(name="mine")
 
 
-@pytest.mark.parametrize("entry", METRICS, ids=lambda entry: f"{entry.name}-{next(iter(entry.keys))}")
+@pytest.mark.parametrize("entry", METRICS, ids=lambda entry: f"{entry.name}-{entry.groups[0]}")
 def test_every_entry_is_an_evaluate_metric(entry: MetricEntry) -> None:
     assert issubclass(import_class(entry.reference), evaluate.Metric)
-    assert set(entry.keys) <= set(GROUPS)
+    assert set(entry.groups) <= set(GROUPS)
 
 
 @pytest.mark.parametrize("name", GROUPS)
@@ -205,7 +207,7 @@ def test_checking_names_imports_nothing_heavy() -> None:
     script = (
         "import sys\n"
         "from ftkit.metrics.checks import check_metric_names\n"
-        "from ftkit.metrics.table import GROUPS\n"
+        "from ftkit.metrics.groups import GROUPS\n"
         "group = GROUPS['single_label_classification']\n"
         "check_metric_names(['f1'], group)\n"
         "heavy = {'evaluate', 'datasets', 'sklearn', 'scipy', 'torch', 'numpy'} & set(sys.modules)\n"

@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import f1_score
 
 from ftkit.adapters.objectives.tags import ragged
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import make_scorer
-from ftkit.metrics.table import GROUPS
 from ftkit.types import LabelSpace
 
 GROUP = GROUPS["plain-tags"]

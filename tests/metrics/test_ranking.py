@@ -5,9 +5,9 @@ import pytest
 from sklearn.metrics import average_precision_score, ndcg_score
 
 from ftkit.errors import ConfigError, DataError
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.ranking import average_precision, ndcg, ranked, recall, reciprocal_rank
 from ftkit.metrics.scorer import make_scorer
-from ftkit.metrics.table import GROUPS
 
 RANKING = GROUPS["text-ranking"]
 

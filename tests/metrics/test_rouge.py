@@ -7,9 +7,9 @@ import random
 
 import pytest
 
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.rouge import KEYS, lead, novel_share, rouge, sentences, signature, words
 from ftkit.metrics.scorer import make_scorer
-from ftkit.metrics.table import GROUPS
 
 TEXTS = (
     "The cat sat on the mat. It was a grey cat, and the mat was red.",

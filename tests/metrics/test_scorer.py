@@ -12,8 +12,8 @@ import pytest
 
 from ftkit.errors import ConfigError, DataError
 from ftkit.metrics.checks import metric_names
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import Scorer, make_scorer
-from ftkit.metrics.table import GROUPS
 from ftkit.types import LabelSpace, ProblemType
 
 SINGLE = LabelSpace(tuple("abcde"))

@@ -7,9 +7,9 @@ import pytest
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
 
 from ftkit.data.masks import IGNORED, ClassMask, OneClass
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import Scorer, make_scorer
 from ftkit.metrics.segmentation import confusion_of
-from ftkit.metrics.table import GROUPS
 from ftkit.types import LabelSpace
 
 GROUP = GROUPS["image-segmentation"]

@@ -18,8 +18,9 @@ import seqeval.metrics
 from ftkit.adapters.objectives.tags import ragged
 from ftkit.errors import ConfigError
 from ftkit.metrics.checks import available_keys, check_metric_names
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import make_scorer
-from ftkit.metrics.table import GROUPS, find_metric, import_class
+from ftkit.metrics.table import find_metric, import_class
 from ftkit.metrics.tagging import score_entities
 from ftkit.tag_schemes import SCHEMES, Entity, Scheme, tag_names, tags_of
 from ftkit.types import LabelSpace

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ftkit.errors import ConfigError
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import make_scorer
-from ftkit.metrics.table import GROUPS
 from ftkit.metrics.transcripts import Form, character_edits, in_form, signature, word_edits
 
 jiwer = pytest.importorskip("jiwer", reason="pip install 'ftkit[audio]'")

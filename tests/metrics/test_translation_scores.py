@@ -11,8 +11,9 @@ import sacrebleu
 
 from ftkit.errors import ConfigError
 from ftkit.metrics.checks import available_keys, greater_is_better, metric_names
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import make_scorer
-from ftkit.metrics.table import GROUPS, find_metric, import_class
+from ftkit.metrics.table import find_metric, import_class
 from ftkit.metrics.translation import bleu_tokenizer
 
 GROUP = GROUPS["translation"]

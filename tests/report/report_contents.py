@@ -22,8 +22,8 @@ from ftkit.data.questions import Answer, QuestionExample
 from ftkit.data.similarity import SimilarityExample
 from ftkit.data.speech import SpeechExample
 from ftkit.kinds.table import find_kind
+from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import make_scorer
-from ftkit.metrics.table import GROUPS
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.recipe import Recipe
 from ftkit.report.usage.answer import AnswerRecipe
@@ -783,8 +783,8 @@ def _of_candidates(kind: str, split: EvaluatedSplit, metric: str, scores: dict[s
 
 def answer_content(*, num_rows: int = 40, **changes: Any) -> ReportContent:
     """A model that takes a word too many now and then, and sometimes misses that there is no answer."""
+    from ftkit.metrics.groups import GROUPS
     from ftkit.metrics.scorer import make_scorer
-    from ftkit.metrics.table import GROUPS
 
     generator = np.random.default_rng(6)
     rows, predictions, references = [], np.empty(num_rows, object), np.empty(num_rows, object)
