@@ -6,17 +6,26 @@ The launcher's own words are kept from the screen: a rank tells why a run ends, 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
-from collections.abc import Sequence
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ftkit.console import note
+from ftkit.engine.interruption import BEFORE_TRAINING, SIGNALS, Interruption
 from ftkit.errors import ConfigError, Interrupted, MachineError
 from ftkit.paths import user_path
 
-SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"  # passed on to the ranks; a launcher by itself lets SIGUSR1 kill it
+PASSED_ON = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"  # to the ranks; a launcher by itself lets SIGUSR1 kill it
 SECONDS_TO_SAVE = 300  # that ranks have after a signal; torchrun's 30 are less than large checkpoints take
 SECONDS_TO_COME = 600  # of other machines: a scheduler starts them at about the same time
 DEFAULT_PORT = 29500
@@ -77,24 +86,27 @@ class Launch:
             )
 
 
-def launch(asked: Launch, command: Sequence[str], *, use_cpu: bool, timeout: int | None = None) -> int:
+def launch(
+    asked: Launch,
+    command: Sequence[str],
+    *,
+    use_cpu: bool,
+    interruption: Interruption,
+    timeout: int | None = None,
+) -> int:
     """Starts a command on several processes; returns its exit code when all have ended.
 
     Args:
         command: of ftkit, such as `["train", "run.yaml"]`.
         use_cpu: whether GPUs are left alone.
+        interruption: hears signals until the launcher does.
         timeout: seconds that other machines are waited for.
 
     Raises:
         ConfigError: Accelerate refuses what is asked for.
         MachineError: not all machines came, or all ranks were killed.
+        Interrupted: a signal came, and no rank has told of it.
     """
-    from accelerate.commands.launch import launch_command
-    from torch.distributed import DistError
-    from torch.distributed.elastic.multiprocessing.api import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.elastic.rendezvous import RendezvousError
-
     arguments = _arguments(asked, command, use_cpu=use_cpu)
     machines, place = asked.num_machines or 1, f"{arguments.main_process_ip}:{arguments.main_process_port}"
     if machines > 1:
@@ -103,17 +115,42 @@ def launch(asked: Launch, command: Sequence[str], *, use_cpu: bool, timeout: int
         note(f"machine {asked.machine_rank} of {machines}: the others have {seconds} s to come to {place}")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # every rank would print the same warnings of c10d
     logging.disable(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(prefix="ftkit_launch_") as folder:
+        arguments.log_dir = folder  # torchrun lets each rank leave word in it of what it ends with
+        return _ended(arguments, Path(folder), f"not all of {machines} machines came to {place}", interruption)
+
+
+def _ended(arguments: argparse.Namespace, words: Path, not_met: str, interruption: Interruption) -> int:
+    """Launches, and returns the code of what it ended with.
+
+    Args:
+        words: folder in which ranks leave word.
+        not_met: what is said where machines did not meet.
+    """
+    import torch.distributed.run  # noqa: F401  a signal during this import is not the launcher's
+    from accelerate.commands.launch import launch_command
+    from torch.distributed import DistError
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import RendezvousError
+
+    interruption.heed()
+    began, others = time.monotonic(), psutil.Process().children()
     try:
         launch_command(arguments)
     except ChildFailedError as error:
-        return _exit_code(error)
-    except SignalException:
-        return Interrupted.exit_code  # a rank has told, unless none had begun
+        return _exit_code({rank: failure.exitcode for rank, failure in error.failures.items()})
+    except subprocess.CalledProcessError as error:  # of one process, which Accelerate starts by itself
+        return _exit_code({0: error.returncode})
+    except (SignalException, Interrupted) as error:
+        number = error.sigval if isinstance(error, SignalException) else signal.Signals[str(interruption.reason)]
+        left = [process for process in psutil.Process().children() if process not in others]
+        return _interrupted(number, left, words, seconds=time.monotonic() - began)
     except (DistError, RendezvousError) as error:
         reason = str(error).strip().splitlines()[0]
         raise MachineError(
-            f"not all of {machines} machines came to {place} ({reason}). Start the command on each, with its own "
-            "--machine-rank, and look whether each reaches that address"
+            f"{not_met} ({reason}). Start the command on each, with its own --machine-rank, and look whether each "
+            "reaches that address"
         ) from None
     except ImportError as error:
         raise ConfigError(
@@ -124,6 +161,40 @@ def launch(asked: Launch, command: Sequence[str], *, use_cpu: bool, timeout: int
     except (ValueError, AssertionError, ConnectionError) as error:
         raise ConfigError(f"accelerate refuses this launch: {str(error).strip()}") from None
     return 0
+
+
+def _interrupted(number: signal.Signals, left: Sequence[psutil.Process], words: Path, *, seconds: float) -> int:
+    """Returns the code of a command that a signal ended; it tells so itself where no rank has.
+
+    Args:
+        left: ranks that the launcher has not waited for: those that it was about to start, all after a second signal.
+        words: folder in which ranks leave word.
+        seconds: since the launch.
+
+    Raises:
+        Interrupted: no rank had begun.
+        MachineError: they have not ended by themselves.
+    """
+
+    def pass_on(number: int, _: Any) -> None:
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(number)
+
+    for each in SIGNALS:
+        signal.signal(each, pass_on)
+    pass_on(number, None)
+    ended, hanging = psutil.wait_procs(left, SECONDS_TO_SAVE)
+    for process in hanging:
+        process.kill()
+    if any(words.rglob("error.json")) or any(process.returncode == Interrupted.exit_code for process in ended):
+        return Interrupted.exit_code
+    if seconds > SECONDS_TO_SAVE:
+        raise MachineError(
+            f"the ranks did not end within {SECONDS_TO_SAVE} seconds of {number.name}, and were killed. The same "
+            "command goes on with the run from its newest whole checkpoint"
+        )
+    raise Interrupted(f"Interrupted by {number.name}{BEFORE_TRAINING}.")
 
 
 def _arguments(asked: Launch, command: Sequence[str], *, use_cpu: bool) -> argparse.Namespace:
@@ -147,7 +218,7 @@ def _arguments(asked: Launch, command: Sequence[str], *, use_cpu: bool) -> argpa
     # On CPUs, too: of --cpu, MULTI_CPU and NO, accelerate launch makes one process without a word.
     flags = ["--multi_gpu"] if makes_several else []
     arguments = launch_command_parser().parse_args([*words, *flags, "-m", "ftkit", *command])
-    arguments.signals_to_handle, arguments.shutdown_timeout = SIGNALS, SECONDS_TO_SAVE
+    arguments.signals_to_handle, arguments.shutdown_timeout = PASSED_ON, SECONDS_TO_SAVE
     return arguments
 
 
@@ -199,19 +270,22 @@ def _is_plain(config_file: str, num_processes: int | None) -> bool:
     return (num_processes or config.num_processes) > 1 and config.distributed_type in plain
 
 
-def _exit_code(error: Any) -> int:
+def _exit_code(codes: Mapping[int, int]) -> int:
     """Returns the code of the rank that told why the run ended.
 
     Args:
-        error: torchrun's, with what became of each rank.
+        codes: rank -> its exit code; of a signal that ended it, its number below zero.
 
     Raises:
         MachineError: no rank could tell.
+        Interrupted: none had begun.
     """
-    codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
     told = [code for code in codes.values() if code > 0]
     if told:
         return told[0] if len(set(told)) == 1 else max(set(told), key=told.count)
+    asked = [-code for code in codes.values() if -code in SIGNALS]
+    if len(asked) == len(codes):  # whoever stops a job may send it to each of its processes
+        raise Interrupted(f"Interrupted by {signal.Signals(asked[0]).name}{BEFORE_TRAINING}.")
     killed = ", ".join(f"rank {rank} by signal {-code}" for rank, code in sorted(codes.items()))
     raise MachineError(
         f"the ranks were killed ({killed}), as the system does where memory runs out. Look at its log; the same "

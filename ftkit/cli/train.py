@@ -10,6 +10,7 @@ from ftkit.cli import options
 
 if TYPE_CHECKING:
     from ftkit.cli.launcher import Launch
+    from ftkit.engine.interruption import Interruption
 
 
 def command(
@@ -38,10 +39,12 @@ def command(
     launch [...] -m ftkit train CONFIG` and torchrun start the same run.
     """
     from ftkit.cli.launcher import Launch
+    from ftkit.engine.interruption import ending_in_order_from_the_start
 
     asked = Launch(num_processes, config_file, num_machines, machine_rank, main_process_ip, main_process_port)
     if asked.is_asked:
-        _launch(asked, config, overrides or [], trust_remote_code)
+        with ending_in_order_from_the_start() as interruption:
+            _launch(asked, config, overrides or [], trust_remote_code, interruption)
         return
     from ftkit.engine.launched import ending_together, warn_of_lonely_process
     from ftkit.speedups.startup import collector_at_rest
@@ -53,16 +56,18 @@ def command(
 
 
 def _train(config: str, overrides: list[str], trust_remote_code: bool) -> None:
-    from ftkit.config.run_config import load_config, parse_overrides
-    from ftkit.runs.trust import check_code_is_trusted
+    from ftkit.engine.interruption import ending_in_order_from_the_start
 
-    given = parse_overrides(overrides)
-    loaded = load_config(config, given)
-    check_code_is_trusted(config, loaded, given, trust_remote_code=trust_remote_code)
+    with ending_in_order_from_the_start():  # a run listens by itself
+        from ftkit.config.run_config import load_config, parse_overrides
+        from ftkit.console import say
+        from ftkit.report.summary import summary
+        from ftkit.run import execute, push_finished
+        from ftkit.runs.trust import check_code_is_trusted
 
-    from ftkit.console import say
-    from ftkit.report.summary import summary
-    from ftkit.run import execute, push_finished
+        given = parse_overrides(overrides)
+        loaded = load_config(config, given)
+        check_code_is_trusted(config, loaded, given, trust_remote_code=trust_remote_code)
 
     result = execute(loaded)
     say(summary(result.output_dir, result.metrics, result.primary_metric, result.example))
@@ -71,7 +76,9 @@ def _train(config: str, overrides: list[str], trust_remote_code: bool) -> None:
         say(f"  {'pushed':<11}{pushed.url} ({len(pushed.uploaded)} files)\n")
 
 
-def _launch(asked: Launch, config: str, overrides: list[str], trust_remote_code: bool) -> None:
+def _launch(
+    asked: Launch, config: str, overrides: list[str], trust_remote_code: bool, interruption: Interruption
+) -> None:
     """Starts this command on several processes; what is wrong with its config is told before."""
     from ftkit.cli.launcher import launch
     from ftkit.config.run_config import load_config, parse_overrides
@@ -80,6 +87,7 @@ def _launch(asked: Launch, config: str, overrides: list[str], trust_remote_code:
     loaded = load_config(config, parse_overrides(overrides))
     trust = ["--trust-remote-code"] if trust_remote_code else []
     command, train = ["train", config, *overrides, *trust], loaded.train
-    code = launch(asked, command, use_cpu=bool(train.use_cpu), timeout=train.ddp_timeout)
+    use_cpu, timeout = bool(train.use_cpu), train.ddp_timeout
+    code = launch(asked, command, use_cpu=use_cpu, timeout=timeout, interruption=interruption)
     if code:
         raise typer.Exit(code)

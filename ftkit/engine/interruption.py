@@ -34,15 +34,23 @@ PASSED_ON_WITHIN = 5.0
 """Seconds within which a second signal is the first, passed on by a launcher: Ctrl+C and Slurm may reach both."""
 
 
+BEFORE_TRAINING = " before training began. The same command begins it, or goes on"
+"""What is said of a signal that comes while a command still starts."""
+
+
 class Interruption:
     """Whether a run is asked to end.
+
+    Args:
+        when: what is said behind the signal's name, without a full stop.
 
     Attributes:
         reason: what asked for it, such as `SIGTERM`; None: nothing has.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, when: str = "") -> None:
         self.reason: str | None = None
+        self._when = when
         self._is_noted = 0
         self._time_of_signal = 0.0
         is_launched = any(name in os.environ for name in LAUNCHED)
@@ -93,7 +101,7 @@ class Interruption:
     def heed(self) -> None:
         """Raises Interrupted if the run is asked to end and nobody wants to decide where."""
         if self.is_asked and not self._is_noted:
-            raise Interrupted(f"Interrupted by {self.reason}.")
+            raise Interrupted(f"Interrupted by {self.reason}{self._when}.")
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Interruption]:
@@ -124,6 +132,18 @@ class Interruption:
             # Not by way of a stream, which may be in the middle of a write.
             os.write(2, f"\n{self.reason}: finishing and saving what has begun; once more stops at once\n".encode())
         self.heed()
+
+
+@contextlib.contextmanager
+def ending_in_order_from_the_start() -> Iterator[Interruption]:
+    """Ends a command that still reads its config and imports libraries as a run is ended, by a signal in the block.
+
+    Raises:
+        Interrupted: also where a library took it for a failed import of its own, at the end of the block.
+    """
+    with Interruption(BEFORE_TRAINING).listening() as interruption:
+        yield interruption
+        interruption.heed()
 
 
 def interruption_behind(error: BaseException | None) -> Interrupted | None:

@@ -17,6 +17,7 @@ from ftkit.engine.ranks import (
     HOW_TO_NAME_THE_NETWORK,
     LOOKS_EVERY,
     SAYS_WHO_IS_MISSING_AFTER,
+    SECONDS_TO_AGREE,
     Ranks,
     first_line,
     meeting_point,
@@ -81,9 +82,11 @@ def _meet() -> tuple[Store, int, int]:
         rank, world_size, port = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
         host = os.environ["MASTER_ADDR"]
         # torchrun keeps a store of its own, across restarts of its ranks.
-        serves = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+        is_launchers = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        serves = rank == 0 and not is_launchers
         if not serves:
-            _wait_for_server(host, port, seconds=DEFAULT_TIMEOUT)
+            # The launcher's is there before its ranks are, and ends with it.
+            _wait_for_server(host, port, seconds=SECONDS_TO_AGREE if is_launchers else DEFAULT_TIMEOUT)
         store = TCPStore(host, port, world_size, serves, wait_for_workers=False, multi_tenant=True)
     except KeyError as error:
         raise MachineError(
@@ -203,8 +206,8 @@ def ending_together() -> Iterator[None]:
         if isinstance(error, Interrupted) and _Here.ranks is None:
             raise  # nobody is met any more: the others hear the same signal, or end with this rank
         found = error
-        if not getattr(error, "is_told_elsewhere", False) and not ranks().has_told:
-            with contextlib.suppress(RuntimeError):  # the store has ended with rank 0
+        with contextlib.suppress(RuntimeError, MachineError):  # the store has ended with rank 0, or with the launcher
+            if not getattr(error, "is_told_elsewhere", False) and not ranks().has_told:
                 found = ranks().end(error)
         if isinstance(found, FtkitError):
             found.tells_for_all = not found.is_told_elsewhere

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import socket
@@ -9,18 +10,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from torch.distributed.elastic.multiprocessing.api import SignalException
 
 import fresh
 from every_kind import EVERY_KIND
 from ftkit.cli import launcher
 from ftkit.cli.launcher import Launch
 from ftkit.config import yaml
+from ftkit.engine.interruption import Interruption
 from ftkit.engine.launched import warn_of_lonely_process
-from ftkit.errors import ConfigError, MachineError
+from ftkit.errors import ConfigError, Interrupted, MachineError
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "scripts" / "accelerate").glob("*.yaml"))
@@ -80,14 +83,50 @@ def test_a_launched_process_launches_none(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize(("codes", "code"), [((2, 2), 2), ((-15, 2), 2), ((1, -9), 1), ((75, 75), 75)])
 def test_the_code_is_that_of_the_rank_that_told(codes: tuple[int, int], code: int) -> None:
-    failures = {rank: SimpleNamespace(exitcode=found) for rank, found in enumerate(codes)}
-    assert launcher._exit_code(SimpleNamespace(failures=failures)) == code
+    assert launcher._exit_code(dict(enumerate(codes))) == code
 
 
 def test_ranks_that_were_killed_could_not_tell() -> None:
-    failures: Any = {1: SimpleNamespace(exitcode=-9)}
     with pytest.raises(MachineError, match="The ranks were killed .rank 1 by signal 9"):
-        launcher._exit_code(SimpleNamespace(failures=failures))
+        launcher._exit_code({1: -9})
+    with pytest.raises(Interrupted, match="Interrupted by SIGTERM before training began"):
+        launcher._exit_code({0: -15, 1: -15})
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, words: Path, launch_command: Any) -> int:
+    """Returns what a launch comes to, with another one in the place of Accelerate's."""
+    monkeypatch.setattr("accelerate.commands.launch.launch_command", launch_command)
+    return launcher._ended(argparse.Namespace(), words, "not all of 2 machines came", Interruption())
+
+
+def test_one_process_has_its_own_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert ended(monkeypatch, tmp_path, Mock(side_effect=subprocess.CalledProcessError(2, "ftkit"))) == 2
+
+
+def test_deepspeed_that_is_missing_is_told_of_a_launch_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("accelerate.commands.launch.is_deepspeed_available", lambda: False)
+    asked = Launch(config_file=str(ROOT / "scripts" / "accelerate" / "deepspeed_zero2.yaml"))
+    with pytest.raises(ConfigError, match=r"--config-file: it needs a package that is not installed.*pip install 'ft"):
+        launcher.launch(asked, ["train", "run.yaml"], use_cpu=False, interruption=Interruption())
+
+
+@pytest.mark.usefixtures("signals_are_not_ignored")
+def test_a_signal_that_no_rank_tells_of_is_told_and_ends_what_had_begun(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def interrupted(_: Any) -> None:
+        begun.append(subprocess.Popen(["sleep", "60"]))  # one that torchrun was about to take note of
+        raise SignalException("", signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="SIGTERM before training began. The same command begins it, or goes on"):
+        ended(monkeypatch, tmp_path, interrupted)
+    assert begun[0].wait(5) is not None
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "error.json").touch()
+    told = Mock(side_effect=SignalException("", signal.SIGTERM))
+    assert ended(monkeypatch, tmp_path, told) == 75, "a rank has told"
 
 
 def test_one_process_needs_no_launcher() -> None:

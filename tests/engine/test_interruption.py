@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -13,7 +14,7 @@ import pytest
 from transformers import TrainerCallback
 
 import fresh
-from ftkit.engine.interruption import SIGNALS, Interruption
+from ftkit.engine.interruption import SIGNALS, Interruption, ending_in_order_from_the_start
 from ftkit.errors import Interrupted
 from tiny_training import TinyRuns, assert_same
 
@@ -31,6 +32,15 @@ def test_a_signal_ends_the_block_at_once_and_the_handlers_are_put_back() -> None
             send(number)
             raise AssertionError("the signal was not heeded")
     assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_a_command_that_starts_says_so_and_heeds_a_signal_that_an_import_took_for_a_failure() -> None:
+    with (
+        pytest.raises(Interrupted, match="SIGTERM before training began. The same command begins it, or goes on."),
+        ending_in_order_from_the_start(),
+        contextlib.suppress(Exception),
+    ):
+        send()
 
 
 def test_a_noted_signal_ends_the_run_after_the_block() -> None:

@@ -17,7 +17,7 @@ from ftkit.engine import launched
 from ftkit.engine.interruption import Interruption
 from ftkit.engine.launched import ending_together
 from ftkit.engine.ranks import Ranks
-from ftkit.errors import Interrupted, MachineError, RunError
+from ftkit.errors import ConfigError, Interrupted, MachineError, RunError
 
 
 def test_rank_0_waits_for_the_others() -> None:
@@ -99,6 +99,18 @@ def test_ranks_meet_in_any_order(port: int, monkeypatch: pytest.MonkeyPatch) -> 
     store, rank, world_size = launched._meet()
     store.set("here", "1")
     assert (rank, world_size, store.get("here")) == (1, 2, b"1")
+
+
+def test_a_rank_whose_launcher_is_gone_waits_for_nobody_and_tells_its_own_mistake(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    monkeypatch.setattr(launched, "SECONDS_TO_AGREE", 0.2)
+    with pytest.raises(MachineError, match="Rank 0 on .* cannot reach"):
+        launched.ranks()
+    with pytest.raises(ConfigError, match="no such key"), ending_together():
+        raise ConfigError("no such key")
 
 
 @pytest.mark.parametrize("name", ["RANK", "MASTER_ADDR", "MASTER_PORT"])
