@@ -99,6 +99,13 @@ class Objective(Protocol):
         """Returns each row's loss, summed over its items: (B,)."""
         ...
 
+    def read_positions(self, batch: Batch) -> torch.Tensor | None:
+        """Returns of which positions `loss` and `measure` read the vocabulary's logits, (R, T) bool; None: of all.
+
+        R are the rows of the inputs, T their positions behind the body. A batch that is predicted has no labels.
+        """
+        ...
+
     def vectors(self, outputs: Any, batch: Batch) -> Tensors:
         """Returns what the loss of a whole step reads of each row of a part of it, rows on the first axis.
 
@@ -243,6 +250,10 @@ class ObjectiveBase:
     def for_embedding(self) -> Any:
         """Returns itself."""
         return self
+
+    def read_positions(self, batch: Batch) -> torch.Tensor | None:
+        """Reads all logits."""
+        return None
 
     def vectors(self, outputs: Any, batch: Batch) -> Tensors:
         """Is not asked of what compares no rows of a step."""

@@ -123,6 +123,11 @@ class FtkitTrainOptions(BaseModel):
         description="Compute the model's layers for real tokens only. auto does so while training on a CPU, if the "
         "architecture allows it; true in prediction too, and on GPUs.",
     )
+    skip_unread_logits: bool = Field(
+        True,
+        description="Compute logits over a vocabulary only where the loss reads them: of an answer, not of what was "
+        "read before it. Not of sharded, quantized or compiled models.",
+    )
     class_weights: Literal["balanced"] | dict[str, _Weight] | None = Field(
         None, description="balanced (inverse to frequency), or {label: weight} with 1 for labels left out."
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SPEEDUPS: dict[str, str] = {
     "train.unpad": "ftkit.speedups.unpad:SPEEDUP",
+    "train.skip_unread_logits": "ftkit.speedups.unread_logits:SPEEDUP",
     "tuner.cache_frozen": "ftkit.speedups.frozen_features:SPEEDUP",
 }
 """Key of the config -> `module:SPEEDUP`."""

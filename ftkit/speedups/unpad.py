@@ -31,6 +31,7 @@ from ftkit.engine.evaluation import evaluating
 from ftkit.errors import ConfigError, name_list
 from ftkit.models.loading import small_model_like
 from ftkit.models.spec import CheckpointSpec
+from ftkit.speedups import unread_logits
 from ftkit.speedups.speedup import Applied, Speedup, Workload
 from ftkit.speedups.token_rows import Rows, TokenMask, current_rows
 from ftkit.speedups.unpadded_attention import attend
@@ -290,9 +291,9 @@ def _check_reads_text(spec: CheckpointSpec) -> None:
 
 
 def applies(workload: Workload) -> bool:
-    """Tells whether padding is left out: as the config says, else on a CPU, where a row has one output.
+    """Tells whether padding is left out: as the config says, else on a CPU.
 
-    An output for every token of a vocabulary costs as much as some layers, and is computed with its padding.
+    Of a head over a vocabulary, which costs as much as some layers, padding has to be left out as well.
     """
     if workload.train.unpad != "auto":
         return workload.train.unpad
@@ -301,7 +302,7 @@ def applies(workload: Workload) -> bool:
         and workload.arguments.device.type == "cpu"
         and why_not(workload.train, workload.tuner) is None
         and workload.tuner.quantization is None
-        and workload.model.get_output_embeddings() is None
+        and (workload.model.get_output_embeddings() is None or unread_logits.applies(workload))
         and not is_sharded(workload.arguments)
     )
 

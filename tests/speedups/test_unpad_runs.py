@@ -159,14 +159,16 @@ def test_on_a_cpu_padding_is_left_out_where_it_can_be(
         assert other["scores"] == pytest.approx(one["scores"], abs=1e-5)
 
 
-def test_texts_are_written_with_padding(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    """An output for every token of the vocabulary is computed with padding: parts of one length save more."""
+@pytest.mark.parametrize("skips", [True, False])
+def test_of_what_writes_texts_padding_is_left_out_with_its_logits(
+    skips: bool, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    """An output for every token of the vocabulary, computed with padding, would cost what the layers save."""
+    settings = {"train.num_train_epochs": 1, "train.skip_unread_logits": skips}
     run = ftkit.train(
-        translation_config(
-            tmp_path, checkpoint("qwen2"), **{"train.num_train_epochs": 1, "data.prompt_template": "{source} =>"}
-        )
+        translation_config(tmp_path, checkpoint("qwen2"), **{**settings, "data.prompt_template": "{source} =>"})
     )
-    assert run.metrics["padding_share"] > 0
+    assert (run.metrics["padding_share"] == 0) == skips
 
 
 class Mixing(torch.nn.Module):

@@ -10,6 +10,7 @@ import numpy as np
 
 from ftkit.adapters.constant_loss import constant_cross_entropy
 from ftkit.adapters.objective import ObjectiveBase, Prediction
+from ftkit.adapters.objectives.read_logits import ReadLogits, read_logits
 from ftkit.adapters.preprocessors.text_to_text import TextToTextPreprocessor
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, count_labels
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
@@ -117,21 +118,24 @@ class GenerationObjective(ObjectiveBase):
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Returns each row's cross-entropy, summed over the tokens of its target: (B,)."""
-        from torch.nn import functional
+        return self._losses(self._read(outputs, batch))
 
-        logits_BTV, labels_BT = self._aligned(outputs.logits, batch.labels)
-        losses = functional.cross_entropy(
-            logits_BTV.float().flatten(0, 1),
-            labels_BT.flatten(),
-            label_smoothing=self.label_smoothing,
-            ignore_index=NO_LOSS,
-            reduction="none",
-        )
-        return losses.view(labels_BT.shape).sum(dim=1)
+    def read_positions(self, batch: Batch) -> torch.Tensor | None:
+        """Reads the logits of positions that tell a token of the target."""
+        return None if batch.labels is None else self._told(batch.labels) != NO_LOSS
 
-    def _aligned(self, logits_BTV: torch.Tensor, labels_BT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns logits and the labels that they predict, position by position."""
-        return logits_BTV, labels_BT
+    def _told(self, labels_BT: torch.Tensor) -> torch.Tensor:
+        """Returns the token that each position should tell, (B, T)."""
+        return labels_BT
+
+    def _read(self, outputs: Any, batch: Batch) -> ReadLogits:
+        return read_logits(outputs.logits, self._told(batch.labels))
+
+    def _losses(self, read: ReadLogits) -> torch.Tensor:
+        from torch.nn.functional import cross_entropy
+
+        losses_N = cross_entropy(read.logits, read.labels, label_smoothing=self.label_smoothing, reduction="none")
+        return read.summed(losses_N)
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
         """Writes texts for a padded batch, those that may be equally long together.
@@ -241,8 +245,10 @@ class EncoderDecoderGeneration(GenerationObjective):
 class DecoderGeneration(GenerationObjective):
     """The target goes on where the prompt ends."""
 
-    def _aligned(self, logits_BTV: torch.Tensor, labels_BT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return logits_BTV[:, :-1], labels_BT[:, 1:]
+    def _told(self, labels_BT: torch.Tensor) -> torch.Tensor:
+        from torch.nn.functional import pad
+
+        return pad(labels_BT[:, 1:], (0, 1), value=NO_LOSS)
 
     def _num_given(self, inputs: Tensors) -> int:
         return inputs["input_ids"].shape[1]

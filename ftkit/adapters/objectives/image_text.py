@@ -17,7 +17,6 @@ from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.models.loading import LoadedModel
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel
 
 
@@ -50,10 +49,6 @@ class ImageTextGeneration(DecoderGeneration):
         """Returns the loss of the tokens' shares among all that is written, whatever is seen or asked."""
         counts = np.bincount(_written(encoded), minlength=len(self.preprocessor.target_tokenizer))
         return constant_cross_entropy(counts, label_smoothing=self.label_smoothing)
-
-    def _aligned(self, logits_BTV: torch.Tensor, labels_BT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        # GIT's logits begin with those of the image's patches.
-        return super()._aligned(logits_BTV[:, -labels_BT.shape[1] :], labels_BT)
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
         """Writes texts for a padded batch; where positions are counted from the padding on, for rows of equal length.

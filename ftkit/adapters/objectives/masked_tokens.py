@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ftkit.adapters.objective import ObjectiveBase, Prediction
+from ftkit.adapters.objectives.read_logits import read_logits
 from ftkit.adapters.preprocessors.masked_text import NOT_CHOSEN, SPELLINGS, MaskedTextPreprocessor, num_chosen
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
@@ -84,19 +85,22 @@ class MaskedTokenObjective(ObjectiveBase):
         """Returns `loss`, `items` (hidden tokens), `num_first` and `num_in_5` (found first, or among five), (B,)."""
         return self._measured(outputs, batch, hits=True)
 
-    def _measured(self, outputs: Any, batch: Batch, *, hits: bool = False) -> Tensors:
-        from torch.nn import functional
+    def read_positions(self, batch: Batch) -> torch.Tensor | None:
+        """Reads the logits of hidden tokens."""
+        return None if batch.labels is None else batch.labels != NO_LOSS
 
-        rows_N, places_N = (batch.labels != NO_LOSS).nonzero(as_tuple=True)
-        logits_NV, labels_N = outputs.logits[rows_N, places_N].float(), batch.labels[rows_N, places_N]
+    def _measured(self, outputs: Any, batch: Batch, *, hits: bool = False) -> Tensors:
+        from torch.nn.functional import cross_entropy
+
+        read = read_logits(outputs.logits, batch.labels)
 
         def summed(values_N: torch.Tensor) -> torch.Tensor:
-            return logits_NV.new_zeros(len(batch)).index_add(0, rows_N, values_N.to(logits_NV.dtype))
+            return read.summed(values_N.to(read.logits.dtype))
 
-        found = {"loss": summed(functional.cross_entropy(logits_NV, labels_N, reduction="none"))}
+        found = {"loss": summed(cross_entropy(read.logits, read.labels, reduction="none"))}
         if hits:
             # As many tokens are likelier than the right one: none, or fewer than five.
-            rank_N = (logits_NV > logits_NV.gather(1, labels_N[:, None])).sum(dim=1)
+            rank_N = (read.logits > read.logits.gather(1, read.labels[:, None])).sum(dim=1)
             found |= {"items": summed(rank_N >= 0), "num_first": summed(rank_N < 1)}
             found["num_in_5"] = summed(rank_N < NUM_CANDIDATES)
         return found

@@ -11,7 +11,6 @@ from transformers import TextStreamer
 from ftkit.adapters.objective import Prediction
 from ftkit.adapters.objectives.generation import DecoderGeneration
 from ftkit.adapters.preprocessors.next_token import NextTokenPreprocessor
-from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.data.conversations import ConversationExample
 from ftkit.errors import ConfigError
@@ -19,7 +18,6 @@ from ftkit.models.loading import LoadedModel
 from ftkit.models.packed_rows import leak_of_packed_rows
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel
 
 
@@ -78,37 +76,16 @@ class NextTokenObjective(DecoderGeneration):
 
     # --- outputs -> losses ---
 
-    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
-        """Returns each row's cross-entropy, summed over the tokens that bear loss: (B,)."""
-        return self._losses(*self._supervised(outputs, batch), batch)
-
     def measure(self, outputs: Any, batch: Batch) -> Tensors:
         """Returns each row's `loss`, `items`, the `num_first` of them that are likeliest, and `bytes`, (B,) each."""
-        logits_NV, labels_N, rows_N = self._supervised(outputs, batch)
-        hits_N = (logits_NV.argmax(dim=-1) == labels_N).float()
+        read = self._read(outputs, batch)
+        hits_N = (read.logits.argmax(dim=-1) == read.labels).float()
         return {
-            "loss": self._losses(logits_NV, labels_N, rows_N, batch),
-            "items": _summed(hits_N.new_ones(hits_N.shape), rows_N, batch),
-            "num_first": _summed(hits_N, rows_N, batch),
+            "loss": self._losses(read),
+            "items": read.summed(hits_N.new_ones(hits_N.shape)),
+            "num_first": read.summed(hits_N),
             "bytes": batch.extras["num_bytes"],
         }
-
-    def _supervised(self, outputs: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Returns the logits of tokens that bear loss, these tokens, and the row of each: all others are left out.
-
-        A vocabulary is wide, and what an answer is given to read is often longer than the answer.
-        """
-        logits_BTV, labels_BT = self._aligned(outputs.logits, batch.labels)
-        bears_BT = labels_BT != NO_LOSS
-        return logits_BTV[bears_BT].float(), labels_BT[bears_BT], bears_BT.nonzero()[:, 0]
-
-    def _losses(
-        self, logits_NV: torch.Tensor, labels_N: torch.Tensor, rows_N: torch.Tensor, batch: Batch
-    ) -> torch.Tensor:
-        from torch.nn.functional import cross_entropy
-
-        losses_N = cross_entropy(logits_NV, labels_N, label_smoothing=self.label_smoothing, reduction="none")
-        return _summed(losses_N, rows_N, batch)
 
     # --- what is written ---
 
@@ -160,8 +137,3 @@ class _Told(TextStreamer):
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
         """Is called with each piece of text that further tokens do not change."""
         self._on_text(text)
-
-
-def _summed(values_N: torch.Tensor, rows_N: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Returns the sums of the values of each row, (B,)."""
-    return values_N.new_zeros(len(batch)).index_add(0, rows_N, values_N)

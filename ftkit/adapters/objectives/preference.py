@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from ftkit.adapters.objectives.next_token import NextTokenObjective
 from ftkit.adapters.preprocessors.answer_pairs import AnswerPairPreprocessor
-from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import REFERENCE, Batch, Encoded, Tensors
 
 if TYPE_CHECKING:
@@ -108,15 +107,17 @@ class PreferenceObjective(NextTokenObjective):
             "kl": -answers.ratios.mean(dim=1),
         }
 
+    def _told(self, labels_B2T: torch.Tensor) -> torch.Tensor:
+        return super()._told(labels_B2T.flatten(0, 1))
+
     def _answers(self, outputs: Any, batch: Batch) -> _Answers:
         """Returns what is known of the answers; rows without a reference are compared with the model itself."""
         from torch.nn.functional import cross_entropy
 
-        logits_RTV, labels_RT = self._aligned(outputs.logits, batch.labels.flatten(0, 1))
-        bears_RT = labels_RT != NO_LOSS
-        losses_N = cross_entropy(logits_RTV[bears_RT].float(), labels_RT[bears_RT], reduction="none")
-        log_probs_R = losses_N.new_zeros(len(labels_RT)).index_add(0, bears_RT.nonzero()[:, 0], -losses_N)
-        log_probs_B2, lengths_B2 = log_probs_R.view(-1, 2), bears_RT.sum(dim=1).view(-1, 2)
+        read = self._read(outputs, batch)
+        log_probs_N = -cross_entropy(read.logits, read.labels, reduction="none")
+        log_probs_B2 = read.summed(log_probs_N).view(-1, 2)
+        lengths_B2 = read.summed(read.labels.new_ones(read.labels.shape)).view(-1, 2)
         reference_B2 = batch.extras[REFERENCE] if REFERENCE in batch.extras else log_probs_B2.detach()
         return _Answers(log_probs_B2, log_probs_B2 - reference_B2, lengths_B2)
 
