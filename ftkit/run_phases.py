@@ -17,6 +17,7 @@ from ftkit.engine import evaluation, precision, training
 from ftkit.engine.freed_memory import release_memory
 from ftkit.engine.interruption import Interruption
 from ftkit.engine.trackers import TrackerCallback, Trackers
+from ftkit.engine.trainer_options import TrainerOptions
 from ftkit.models.fingerprint import weights_fingerprint
 from ftkit.report import files, gathered
 from ftkit.report.summary import shown_example
@@ -135,14 +136,8 @@ class RunPhases:
                 adapter,
                 self.stream or indexed_data(run, arguments, adapter, self.rows, self.size),
                 arguments,
-                make_model=lambda: steps.tuned_model(run, steps.built_model(run, adapter)),
-                evaluate_model=self._validate if "validation" in self.to_score else None,
-                save_total_limit=config.train.save_total_limit,
+                self._trainer_options(),
                 primary_metric=run.primary_metric,
-                early_stopping_patience=config.train.early_stopping_patience,
-                max_skipped_steps=config.train.max_skipped_steps,
-                interruption=self.interruption,
-                check_folder=self.directory.check_is_there,
                 callbacks=[
                     *steps.callbacks(config, self.directory, self.adapter, model),
                     TrackerCallback(self.trackers),
@@ -153,6 +148,18 @@ class RunPhases:
         self.course = steps.training_warnings(run, self.trained, adapter, self.rows, arguments.learning_rate)
         for warning in self.course:
             warn(warning)
+
+    def _trainer_options(self) -> TrainerOptions:
+        train, run, adapter = self.config.train, self.run, self.adapter
+        return TrainerOptions(
+            save_total_limit=train.save_total_limit,
+            evaluate_model=self._validate if "validation" in self.to_score else None,
+            make_model=lambda: steps.tuned_model(run, steps.built_model(run, adapter)),
+            early_stopping_patience=train.early_stopping_patience,
+            max_skipped_steps=train.max_skipped_steps,
+            interruption=self.interruption,
+            check_folder=self.directory.check_is_there,
+        )
 
     def _validate(self, model: Any) -> dict[str, Any]:
         quick, split, found = self.adapter.for_validation(), self.run.splits["validation"], self.to_score["validation"]

@@ -54,6 +54,7 @@ class TinyRuns:
         from ftkit.config.train import TrainSpec
         from ftkit.engine import training
         from ftkit.engine.arguments import training_arguments
+        from ftkit.engine.trainer_options import TrainerOptions
         from ftkit.engine.training_data import IndexedData
 
         folder = self.folder / name
@@ -84,12 +85,14 @@ class TinyRuns:
                 self.adapter,
                 IndexedData(self.rows, self.adapter, SIZE, arguments),
                 arguments,
-                make_model=lambda: self.adapter.objective.build().model,
-                evaluate_model=evaluate if scores else None,
-                save_total_limit=settings.get("save_total_limit", 9),
+                TrainerOptions(
+                    save_total_limit=settings.get("save_total_limit", 9),
+                    evaluate_model=evaluate if scores else None,
+                    make_model=lambda: self.adapter.objective.build().model,
+                    early_stopping_patience=patience,
+                    interruption=interruption,
+                ),
                 primary_metric="accuracy",
-                early_stopping_patience=patience,
-                interruption=interruption,
                 callbacks=callbacks,
                 resume_from=training.resume_point(folder) if resume else None,
             )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ftkit.cli import options
+
+if TYPE_CHECKING:
+    from ftkit.runs.checked_run import CheckedRun
 
 
 def command(
@@ -38,57 +41,64 @@ def command(
     with collector_at_rest():
         from ftkit.run import check
 
-        plan = check(loaded)
-    for warning in plan.warnings:
+        run = check(loaded)
+    for warning in run.warnings:
         warn(warning)
-    say(f"task        {plan.task.name} ({plan.kind.name})")
-    say(f"checkpoint  {plan.spec.name}, {plan.spec.model_type} of family {plan.spec.family}")
-    for name, split in plan.splits.items():
-        rows = f"the first {len(split):,} rows" if split.is_sample else f"{len(split):,} rows"
-        say(f"{name:<11} {rows} of {split.source}")
-        for line in [*plan.kind.describe(split), *filter(None, [plan.counted.get(name)])]:
-            say(f"{'':<11} {line}")
-    if plan.told_of_stream is not None:
-        say(f"            {plan.told_of_stream}.")
-    if plan.labels is not None:
-        names = ", ".join(plan.labels.names[:12])
-        more = f" (+{len(plan.labels) - 12} more)" if len(plan.labels) > 12 else ""
-        say(f"labels      {len(plan.labels)}: {names}{more}")
-    for title, lines in plan.kind.told(plan.splits, plan.config.data).items():
-        for place, line in enumerate(lines):
-            say(f"{'' if place else title:<11} {line}")
-    say(f"metrics     {', '.join(plan.metrics)}; the best checkpoint by {plan.primary_metric}")
-    wrote = _show(plan, show, config) if show else False
-    kept = [str(split.examples.folder) for split in plan.splits.values() if hasattr(split.examples, "folder")]
+    _tell(run)
+    wrote = _show(run, show, config) if show else False
+    kept = [str(split.examples.folder) for split in run.splits.values() if hasattr(split.examples, "folder")]
     written = f"nothing was written but rows that the run will use, to the cache: {kept[0]}" if kept else ""
     nothing = "nothing else was written" if wrote else "nothing was written"
     say(f"The run is possible; {written or nothing}.")
 
 
-def _show(plan: Any, count: int, config: str) -> bool:
+def _tell(run: CheckedRun) -> None:
+    """Prints what will be trained, on which rows, and how it is judged."""
+    from ftkit.console import say
+
+    say(f"task        {run.task.name} ({run.kind.name})")
+    say(f"checkpoint  {run.spec.name}, {run.spec.model_type} of family {run.spec.family}")
+    for name, split in run.splits.items():
+        rows = f"the first {len(split):,} rows" if split.is_sample else f"{len(split):,} rows"
+        say(f"{name:<11} {rows} of {split.source}")
+        for line in [*run.kind.describe(split), *filter(None, [run.counted.get(name)])]:
+            say(f"{'':<11} {line}")
+    if run.told_of_stream is not None:
+        say(f"            {run.told_of_stream}.")
+    if run.labels is not None:
+        names = ", ".join(run.labels.names[:12])
+        more = f" (+{len(run.labels) - 12} more)" if len(run.labels) > 12 else ""
+        say(f"labels      {len(run.labels)}: {names}{more}")
+    for title, lines in run.kind.told(run.splits, run.config.data).items():
+        for place, line in enumerate(lines):
+            say(f"{'' if place else title:<11} {line}")
+    say(f"metrics     {', '.join(run.metrics)}; the best checkpoint by {run.primary_metric}")
+
+
+def _show(run: CheckedRun, count: int, config: str) -> bool:
     """Shows rows of train: printed, or drawn into files beside the user. Returns whether there are some."""
     from ftkit.console import say
 
-    if plan.kind.sheet is not None:
+    if run.kind.sheet is not None:
         path = Path(f"{Path(config).stem}.sheet.png")
-        plan.kind.sheet(plan.splits["train"].examples[:count]).save(path)
-        say(f"sheet       {path.absolute()}: the first {min(count, len(plan.splits['train'])):,} rows of train")
-    augmented = _show_augmented(plan, count, config)
-    if plan.kind.sheet is None and not augmented:
+        run.kind.sheet(run.splits["train"].examples[:count]).save(path)
+        say(f"sheet       {path.absolute()}: the first {min(count, len(run.splits['train'])):,} rows of train")
+    augmented = _show_augmented(run, count, config)
+    if run.kind.sheet is None and not augmented:
         from ftkit.cli.pieces import print_rows
         from ftkit.runs.learnt_pieces import learnt_pieces
 
-        print_rows(learnt_pieces(plan, count))
-    return augmented or plan.kind.sheet is not None
+        print_rows(learnt_pieces(run, count))
+    return augmented or run.kind.sheet is not None
 
 
-def _show_augmented(plan: Any, count: int, config: str) -> bool:
+def _show_augmented(run: CheckedRun, count: int, config: str) -> bool:
     """Writes rows as they are and as training will change them into a page beside the user, if it will."""
     from ftkit.console import say
     from ftkit.report.blocks.augmentation import sheet_html
     from ftkit.runs.augmented_rows import first_augmented_rows
 
-    rows = first_augmented_rows(plan, count)
+    rows = first_augmented_rows(run, count)
     if rows:
         path = Path(f"{Path(config).stem}.augmented.html")
         path.write_text(sheet_html(Path(config).stem, rows), encoding="utf-8")

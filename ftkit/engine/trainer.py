@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, PrinterCallback, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from ftkit.adapters.rows import Batch
 from ftkit.adapters.task_adapter import TaskAdapter
@@ -20,7 +20,7 @@ from ftkit.engine.arguments import is_sharded
 from ftkit.engine.compared_steps import ComparedSteps
 from ftkit.engine.current_batch import computing
 from ftkit.engine.guards import FiniteGuard
-from ftkit.engine.interruption import Agreement, Interruption
+from ftkit.engine.interruption import Agreement
 from ftkit.engine.out_of_memory import FittingSteps, obstacle
 from ftkit.engine.pass_state import seed_draws
 from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, ends_epoch
@@ -35,6 +35,7 @@ from ftkit.engine.sharding import (
 from ftkit.engine.stream import BrokenStream
 from ftkit.engine.totals import Totals
 from ftkit.engine.trainer_checkpoints import CheckpointingTrainer
+from ftkit.engine.trainer_options import TrainerOptions
 from ftkit.engine.training_data import TrainingData
 from ftkit.engine.training_rows import COUNTS, PARTS
 from ftkit.errors import Interrupted, RunError
@@ -55,14 +56,7 @@ class FtkitTrainer(CheckpointingTrainer):
     Args:
         adapter: makes the loss.
         train: the rows, in optimizer steps.
-        evaluate_model: scores a model on the validation rows; None without validation data.
-        save_total_limit: checkpoints kept; rotation happens only after a new checkpoint is whole.
-        make_model: makes the model anew, to hold the weights of one that is sharded; others do without.
-        early_stopping_patience: evaluations in a row without a better score after which training ends; None: never.
-        max_skipped_steps: steps whose loss or gradient is not finite that are left out before the run ends.
-        interruption: says whether the run is asked to end; it then ends after a step that is saved.
-        check_folder: called before a checkpoint is begun, and before it is sealed, on the rank that writes; raises
-            where the folder is no longer this run's.
+        options: how the model is watched, scored and saved.
     """
 
     def __init__(
@@ -72,43 +66,27 @@ class FtkitTrainer(CheckpointingTrainer):
         args: TrainingArguments,
         adapter: TaskAdapter,
         train: TrainingData,
-        evaluate_model: Callable[[Any], Metrics] | None,
-        save_total_limit: int,
-        make_model: Callable[[], PreTrainedModel] | None = None,
-        early_stopping_patience: int | None = None,
-        max_skipped_steps: int = 0,
-        interruption: Interruption | None = None,
-        check_folder: Callable[[], None] = lambda: None,
-        callbacks: list[TrainerCallback],
+        options: TrainerOptions,
+        callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
         rows: Any = train.loading().dataset
+        ending = Ending(options.early_stopping_patience)
         super().__init__(
             model=model,
             args=args,
             train_dataset=rows,
             # Only its presence counts: evaluate() below asks evaluate_model.
-            eval_dataset=rows if evaluate_model else None,
+            eval_dataset=rows if options.evaluate_model else None,
             # No processing_class: the Trainer would write its special ids over those that the adapter has set.
-            callbacks=[*callbacks, BestCheckpoint(), SaveAfterEvaluation(), Ending(early_stopping_patience)],
+            callbacks=[*callbacks, BestCheckpoint(), SaveAfterEvaluation(), ending],
         )
         self.remove_callback(PrinterCallback)
-        plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
-        if plugin is not None:
-            plugin.transformer_cls_names_to_wrap = plugin.transformer_cls_names_to_wrap or layer_classes(model)
-            check_can_be_sharded(model, plugin)
+        self._check_sharding(model)
         # The loss below is already divided by the items of a whole optimizer step.
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = False
-        self.adapter, self.data = adapter, train
-        self.make_model, self.evaluate_model, self.num_checkpoints = make_model, evaluate_model, save_total_limit
-        self.check_folder = check_folder
-        self.guard = FiniteGuard(
-            max_skipped_steps=max_skipped_steps,
-            looks_before_steps=max_skipped_steps > 0 or args.device.type == "cpu",
-            name_rows=train.names,
-            agree=self._on_any_rank,
-        )
-        self.guard.gradients_are_scaled = self.accelerator.scaler is not None
+        self.adapter, self.data, self.options = adapter, train, options
+        self.guard = self._make_guard()
         self.add_callback(self.guard)  # the last: others change gradients before a step, too
         self.steps = FittingSteps(
             model,
@@ -122,13 +100,35 @@ class FtkitTrainer(CheckpointingTrainer):
         compares_steps = adapter.objective.compares == "step"
         self.compared = ComparedSteps(adapter.objective, self.accelerator, model) if compares_steps else None
         self.num_weights = num_working_weights(model)
-        self.interruption = interruption or Interruption()
         self.agreement = Agreement(args.world_size, args.device)
         self.evaluation_is_due = False
         self.last_saved_step = self.resumed_step = self._step_of_last_call = self._drawn_step = -1
         self.num_rows_of_rank = 0
         self.micro_batches: list[dict[str, Any]] = []
         self.counts_all_losses = True
+
+    def _check_sharding(self, model: torch.nn.Module) -> None:
+        """Has FSDP share out the model layer by layer, if it is to.
+
+        Raises:
+            ConfigError: the model cannot be shared out.
+        """
+        plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
+        if plugin is not None:
+            plugin.transformer_cls_names_to_wrap = plugin.transformer_cls_names_to_wrap or layer_classes(model)
+            check_can_be_sharded(model, plugin)
+
+    def _make_guard(self) -> FiniteGuard:
+        """Returns what watches that losses and gradients are finite."""
+        max_skipped_steps = self.options.max_skipped_steps
+        guard = FiniteGuard(
+            max_skipped_steps=max_skipped_steps,
+            looks_before_steps=max_skipped_steps > 0 or self.args.device.type == "cpu",
+            name_rows=self.data.names,
+            agree=self._on_any_rank,
+        )
+        guard.gradients_are_scaled = self.accelerator.scaler is not None
+        return guard
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Makes the optimizer, and shares out what has to be before Accelerate shares out the rest."""
@@ -236,7 +236,7 @@ class FtkitTrainer(CheckpointingTrainer):
         # After the last step of an epoch it is called once more, when the epoch has been evaluated.
         is_last_call = self._step_of_last_call == self.state.global_step or not ends_epoch(self.state)
         self._step_of_last_call = self.state.global_step
-        if self.agreement.of(self.interruption.is_asked) and is_last_call:
+        if self.agreement.of(self.options.interruption.is_asked) and is_last_call:
             self._end(model)
 
     def _end(self, model: torch.nn.Module) -> None:
@@ -244,7 +244,7 @@ class FtkitTrainer(CheckpointingTrainer):
         if self.last_saved_step != step:
             self._save_checkpoint(model, None)
         raise Interrupted(
-            f"Interrupted by {self.interruption.reason or 'another process'} after step {step} of "
+            f"Interrupted by {self.options.interruption.reason or 'another process'} after step {step} of "
             f"{self.state.max_steps}, which is saved."
         )
 
@@ -272,15 +272,15 @@ class FtkitTrainer(CheckpointingTrainer):
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Metrics:
         """Scores the validation rows by the same code as the final evaluation."""
-        assert self.evaluate_model is not None
+        assert self.options.evaluate_model is not None
         # Several ranks meet in an evaluation; one that left it would let the others wait.
-        alone = self.interruption.at_once() if self.args.world_size == 1 else contextlib.nullcontext()
+        alone = self.options.interruption.at_once() if self.args.world_size == 1 else contextlib.nullcontext()
         model: Any = self.model
         if is_shared_out(model):
             with loading_whole_models(self.args):
                 model = self._whole_model()
         with alone:
-            found = self.evaluate_model(model)
+            found = self.options.evaluate_model(model)
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
         self.log({name: value for name, value in metrics.items() if isinstance(value, (int, float))})
         best = self.args.metric_for_best_model

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from ftkit.engine.resharding import is_saved_otherwise, load_optimizer, load_wei
 from ftkit.engine.resuming import is_best_of_equals
 from ftkit.engine.sharding import full_state, is_shared_out, load_whole_models
 from ftkit.engine.totals import Totals
+from ftkit.engine.trainer_options import TrainerOptions
 from ftkit.engine.training_data import TrainingData
 from ftkit.errors import RunError
 from ftkit.tuners.training_state import load_training_state, save_training_state
@@ -37,10 +37,7 @@ class CheckpointingTrainer(Trainer):
         adapter: whose processor is saved with the weights.
         data: the training rows, whose place is saved with them.
         guard: says before a save whether losses were finite.
-        make_model: makes the model anew, to hold the weights of one that is sharded; others do without.
-        num_checkpoints: kept; rotation happens only after a new checkpoint is whole.
-        check_folder: called before a checkpoint is begun, and before it is sealed, on the rank that writes; raises
-            where the folder is no longer this run's.
+        options: how many checkpoints are kept, and what is asked before one is written.
         last_saved_step: -1 before the first save.
         resumed_step: whose checkpoint the run goes on from; -1 for none.
     """
@@ -48,9 +45,7 @@ class CheckpointingTrainer(Trainer):
     adapter: TaskAdapter
     data: TrainingData
     guard: FiniteGuard
-    make_model: Callable[[], PreTrainedModel] | None
-    num_checkpoints: int
-    check_folder: Callable[[], None]
+    options: TrainerOptions
     last_saved_step: int
     resumed_step: int
 
@@ -76,8 +71,8 @@ class CheckpointingTrainer(Trainer):
         return whole.to(self.args.device)
 
     def _make_model(self) -> PreTrainedModel:
-        assert self.make_model is not None
-        return self.make_model()
+        assert self.options.make_model is not None
+        return self.options.make_model()
 
     def finished_model(self) -> PreTrainedModel:
         """Returns the trained model in float32, without what Accelerate and torch.compile wrapped around it."""
@@ -172,10 +167,10 @@ class CheckpointingTrainer(Trainer):
         run_folder = Path(self._get_output_dir(trial))
         folder = run_folder / f"{checkpoints.PREFIX}{step}"
         if self.args.should_save:
-            self.check_folder()
+            self.options.check_folder()
             os.stat(run_folder)  # what follows would make it anew, with nothing else of the run in it
             checkpoints.delete(folder)  # a damaged one that was passed over when the run was resumed
-            keeping: Any = {"keep": self.num_checkpoints, "best": self.state.best_model_checkpoint}
+            keeping: Any = {"keep": self.options.save_total_limit, "best": self.state.best_model_checkpoint}
             checkpoints.make_room(run_folder, checkpoints.estimated_bytes(self.model, self.optimizer), **keeping)
             folder.mkdir()  # before any rank asks whether it is there: pieces of a model are saved after that
         self.accelerator.wait_for_everyone()
@@ -186,14 +181,14 @@ class CheckpointingTrainer(Trainer):
                 self._delete_half(folder)
             raise
         if self.args.should_save:
-            checkpoints.rotate(run_folder, keep=self.num_checkpoints, best=self.state.best_model_checkpoint)
+            checkpoints.rotate(run_folder, keep=self.options.save_total_limit, best=self.state.best_model_checkpoint)
         self.last_saved_step = step
         self.accelerator.wait_for_everyone()
 
     def _delete_half(self, folder: Path) -> None:
         """Deletes a checkpoint that could not be saved: it takes room, and is of no use; not that of another run."""
         with contextlib.suppress(Exception):
-            self.check_folder()
+            self.options.check_folder()
             checkpoints.delete(folder)
 
     def _keep_checkpoint(self, folder: Path) -> None:
@@ -212,7 +207,7 @@ class CheckpointingTrainer(Trainer):
             # Pickled arguments can hold what should not travel, and nothing reads them.
             (folder / "training_args.bin").unlink(missing_ok=True)
             save_training_state(self.accelerator.unwrap_model(model, keep_torch_compile=False), folder)
-            self.check_folder()
+            self.options.check_folder()
             totals.save(folder)
             self.data.save(folder, self.state.global_step)
-            checkpoints.write_manifest(folder, check_folder=self.check_folder)
+            checkpoints.write_manifest(folder, check_folder=self.options.check_folder)

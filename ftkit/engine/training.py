@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,6 @@ from ftkit.engine import checkpoints
 from ftkit.engine.arguments import asks_for_fsdp, computes_on_cpus, is_sharded, tell_accelerate, training_arguments
 from ftkit.engine.batching import PART_COST, StepSize
 from ftkit.engine.guards import check_weights_are_finite
-from ftkit.engine.interruption import Interruption
 from ftkit.engine.precision import check_precision
 from ftkit.engine.progress import ProgressCallback
 from ftkit.engine.quiet import quiet_libraries
@@ -27,6 +26,7 @@ from ftkit.engine.rehearsal import rehearse
 from ftkit.engine.resuming import AtTrainBegin
 from ftkit.engine.totals import Totals
 from ftkit.engine.trainer import FtkitTrainer
+from ftkit.engine.trainer_options import TrainerOptions
 from ftkit.engine.training_data import TrainingData
 from ftkit.models.attention_kernels import attention_of_any_shape
 
@@ -121,15 +121,9 @@ def train(
     adapter: TaskAdapter,
     data: TrainingData,
     arguments: TrainingArguments,
+    options: TrainerOptions,
     *,
-    make_model: Callable[[], PreTrainedModel],
-    evaluate_model: Callable[[Any], dict[str, Any]] | None,
-    save_total_limit: int,
     primary_metric: str,
-    early_stopping_patience: int | None = None,
-    max_skipped_steps: int = 0,
-    interruption: Interruption | None = None,
-    check_folder: Callable[[], None] = lambda: None,
     callbacks: Sequence[TrainerCallback] = (),
     resume_from: Path | None = None,
 ) -> Trained:
@@ -137,14 +131,8 @@ def train(
 
     Args:
         data: what to train on; it is closed in the end.
-        make_model: makes the model anew, to hold the weights of one that is sharded.
-        evaluate_model: scores a model on the validation rows; None without validation data.
-        save_total_limit: checkpoints kept.
+        options: how the model is watched, scored and saved.
         primary_metric: shown after each evaluation.
-        early_stopping_patience: evaluations in a row without a better score after which training ends; None: never.
-        max_skipped_steps: steps whose loss or gradient is not finite that are left out before the run ends.
-        interruption: says whether the run is asked to end; it then ends after a step that is saved.
-        check_folder: raises where the folder of the checkpoints is no longer this run's.
         resume_from: a whole checkpoint.
 
     Raises:
@@ -152,45 +140,37 @@ def train(
         OutOfMemory: memory is too small for one row.
         Interrupted: the run was asked to end, and has been saved.
     """
-    interruption = interruption or Interruption()
     progress = ProgressCallback(primary_metric, has_epochs=data.has_epochs)
     trainer = FtkitTrainer(
-        model=model,
-        args=arguments,
-        adapter=adapter,
-        train=data,
-        make_model=make_model,
-        evaluate_model=evaluate_model,
-        save_total_limit=save_total_limit,
-        early_stopping_patience=early_stopping_patience,
-        max_skipped_steps=max_skipped_steps,
-        interruption=interruption,
-        check_folder=check_folder,
-        callbacks=[progress, *callbacks],
+        model=model, args=arguments, adapter=adapter, train=data, options=options, callbacks=[progress, *callbacks]
     )
     if resume_from is not None:
         totals = Totals.load(resume_from)
         trainer.add_callback(AtTrainBegin(lambda: trainer.restore_totals(totals, resume_from)))
-    with interruption.noted(), attention_of_any_shape(), contextlib.closing(data):
+    with options.interruption.noted(), attention_of_any_shape(), contextlib.closing(data):
         metrics = trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from)).metrics
     check_weights_are_finite(model, trainer.state.global_step)
     return Trained(
         model=trainer.finished_model(),
-        metrics={
-            **metrics,
-            **data.facts(trainer.state.global_step),
-            # transformers multiplies steps by a batch size that is not the one of these batches.
-            "train_samples_per_second": round(trainer.num_rows_trained() / metrics["train_runtime"], 3),
-            "num_steps": trainer.state.global_step,
-            "best_step": trainer.state.best_global_step,
-            "num_skipped_steps": trainer.guard.num_skipped,
-            "max_positions_at_once": trainer.steps.limit,
-            "seed": arguments.seed,
-            "num_processes": arguments.world_size,
-            "first_step_seconds": progress.first_step_seconds,
-        },
+        metrics={**metrics, **_numbers(trainer, metrics), "first_step_seconds": progress.first_step_seconds},
         log_history=trainer.state.log_history,
     )
+
+
+def _numbers(trainer: FtkitTrainer, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what is told of a training beside what transformers tells; all ranks call this together."""
+    state, arguments = trainer.state, trainer.args
+    return {
+        **trainer.data.facts(state.global_step),
+        # transformers multiplies steps by a batch size that is not the one of these batches.
+        "train_samples_per_second": round(trainer.num_rows_trained() / metrics["train_runtime"], 3),
+        "num_steps": state.global_step,
+        "best_step": state.best_global_step,
+        "num_skipped_steps": trainer.guard.num_skipped,
+        "max_positions_at_once": trainer.steps.limit,
+        "seed": arguments.seed,
+        "num_processes": arguments.world_size,
+    }
 
 
 def resume_point(folder: Path) -> Path | None:

@@ -18,6 +18,7 @@ import torch
 from ftkit.adapters.rows import Arrays
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.files import CONFIG_FILE
+from ftkit.config.run_config import RunConfig
 from ftkit.data.files import atomic_folder, atomic_write_json, atomic_write_text, free_folder
 from ftkit.data.problems import Problems
 from ftkit.data.row_cells import check_cells
@@ -84,14 +85,7 @@ def export_run(
         _check_choice("quantize", quantize, QUANTIZATIONS)
     target = free_folder(out)
     require_packages(*PACKAGES)
-    config = open_run(run, trust_remote_code=trust_remote_code)[1]
-    assert config.run is not None
-    if config.run.base is not None:
-        check_can_be_merged(config.tuner)
-    kind = known_kind(config.run.kind)
-    if kind is not None:
-        _check_is_one_pass(kind.name, kind.task_adapters[config.run.family].one_pass)
-        _check_is_exported(kind.name, kind.task_adapters[config.run.family].no_export)
+    _check_run(open_run(run, trust_remote_code=trust_remote_code)[1])
     opening = OpeningOptions(base=base, trust_remote_code=trust_remote_code)
     predictor = Predictor(run, device="cpu", full_precision=True, opening=opening)
     _check_is_one_pass(predictor.kind.name, predictor.adapter.objective.one_pass)
@@ -118,6 +112,22 @@ def export_run(
         }
         atomic_write_json(folder / EXPORT_FILE, report)
     return report
+
+
+def _check_run(config: RunConfig) -> None:
+    """Refuses a run that cannot be exported, before its weights are read.
+
+    Raises:
+        UserError: its tuner cannot be merged, or its kind is not computed in one pass.
+    """
+    assert config.run is not None
+    if config.run.base is not None:
+        check_can_be_merged(config.tuner)
+    kind = known_kind(config.run.kind)
+    if kind is not None:
+        task_adapter = kind.task_adapters[config.run.family]
+        _check_is_one_pass(kind.name, task_adapter.one_pass)
+        _check_is_exported(kind.name, task_adapter.no_export)
 
 
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.data.images import EXTENSIONS
-from ftkit.errors import UserError
 from ftkit.models.new_checkpoint import END, PAD, UNKNOWN, VOCAB_SIZES, Size, train_byte_pairs
+from ftkit.models.new_image_checkpoint import checked_side
 
 MAX_POSITIONS = 1024
 
@@ -97,14 +97,32 @@ def make_image_text_checkpoint(
         UserError: the model cannot see images of that size.
     """
     import torch
-    from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3Processor
+    from transformers import Idefics3ForConditionalGeneration, Idefics3Processor
 
     sizes = _SIZES[size]
-    side = _checked_side(image_size or IMAGE_SIZES[size], sizes["vision"]["patch_size"] * sizes["scale_factor"], size)
+    multiple_of = sizes["vision"]["patch_size"] * sizes["scale_factor"]
+    side = checked_side(image_size or IMAGE_SIZES[size], multiple_of, IMAGE_TEXT_ARCHITECTURES[0], size)
     # In the tables that it learns from stand the images' paths, too.
     texts = (text for text in texts if not text.lower().endswith(EXTENSIONS))
     tokenizer = _tokenizer(texts, vocab_size or VOCAB_SIZES[size])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Idefics3ForConditionalGeneration(_config(sizes, side, tokenizer, dropout))
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.save_pretrained(folder)
     image_tokens = (side // sizes["vision"]["patch_size"] // sizes["scale_factor"]) ** 2
+    processor = Idefics3Processor(
+        _image_processor(side), tokenizer, image_seq_len=image_tokens, chat_template=CHAT_TEMPLATE
+    )
+    processor.save_pretrained(folder)
+    return {"vocab_size": len(tokenizer), "image_size": side, "num_parameters": model.num_parameters()}
+
+
+def _config(sizes: Mapping[str, Any], side: int, tokenizer: Any, dropout: float) -> Any:
+    """Returns an Idefics3Config: a vision transformer beside a Llama that knows the tokenizer's pieces."""
+    from transformers import Idefics3Config
+
     text = {
         **sizes["text"],
         **{"vocab_size": len(tokenizer), "max_position_embeddings": MAX_POSITIONS, "attention_dropout": dropout},
@@ -120,28 +138,7 @@ def make_image_text_checkpoint(
         scale_factor=sizes["scale_factor"],
     )
     config.pad_token_id = tokenizer.pad_token_id
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = Idefics3ForConditionalGeneration(config)
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    model.save_pretrained(folder)
-    processor = Idefics3Processor(
-        _image_processor(side), tokenizer, image_seq_len=image_tokens, chat_template=CHAT_TEMPLATE
-    )
-    processor.save_pretrained(folder)
-    return {"vocab_size": len(tokenizer), "image_size": side, "num_parameters": model.num_parameters()}
-
-
-def _checked_side(side: int, multiple_of: int, size: Size) -> int:
-    if side < multiple_of or side % multiple_of:
-        below, above = side // multiple_of * multiple_of, -(-side // multiple_of) * multiple_of
-        nearest = " or ".join(str(number) for number in dict.fromkeys((below, above)) if number)
-        raise UserError(
-            f"--image-size: a {size} idefics3 sees images whose side is a multiple of {multiple_of} pixels, got "
-            f"{side}. Say {nearest}."
-        )
-    return side
+    return config
 
 
 def _image_processor(side: int) -> Any:

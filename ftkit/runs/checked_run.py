@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,28 +171,12 @@ def check_run(config: RunConfig) -> CheckedRun:
     columns = kind.columns_of(task, config.data)
     group = kind.metric_group(task, config.data)
     metrics, primary_metric = choose_metrics(config, task, group)
-    stated_precision(config.train)
-    stated_trackers(config.train)
-    check_deepspeed(config.train)
-    check_streaming(config, kind)
-    kind.check_settings(_settings_given(config))
-    spec = inspect_checkpoint(config.model)
-    task_adapter_spec = kind.task_adapter(spec)
-    task_adapter_spec.check_checkpoint(spec)
-    task_adapter_spec.check_settings(_settings_given(config))
-    check_suits(config.tuner, kind.name, task_adapter_spec.refuses, spec.name)
-    check_trains(
-        config.tuner,
-        activation_checkpointing=bool(config.train.activation_checkpointing),
-        max_skipped_steps=config.train.max_skipped_steps,
-    )
-    spec = spec.beside(config.tuner.prompt_length)
-    spec, quantization_warnings = _quantized(spec, config)
+    _check_settings(config, kind)
+    spec, task_adapter_spec, spec_warnings = _checked_checkpoint(config, kind)
     start_from = _trained_adapter(config, spec)
     problems = Problems()
     splits, labels, config = _checked_splits(kind, task, config, columns, problems)
-    data = config.data
-    scorer = make_scorer(metrics, group, labels=labels, options=dict(data))
+    scorer = make_scorer(metrics, group, labels=labels, options=dict(config.data))
     check_computed(primary_metric, scorer.keys, group)
     kind.check_scores(splits, scorer, problems)
     problems.raise_if_any()
@@ -206,18 +190,54 @@ def check_run(config: RunConfig) -> CheckedRun:
         columns=columns,
         splits=splits,
         labels=labels,
-        adapter_options=kind.adapter_options(splits["train"], labels, data, _settings(config, kind)),
+        adapter_options=kind.adapter_options(splits["train"], labels, config.data, _settings(config, kind)),
         metrics=metrics,
         primary_metric=primary_metric,
         scorer=scorer,
-        warnings=(
-            *quantization_warnings,
-            *train_warnings(config.train, has_validation="validation" in splits, streams=data.streaming),
-            *memory_warnings(splits, labels, keeps_scores=scorer.needs_scores),
-            *problems.warnings,
-        ),
+        warnings=(*spec_warnings, *_run_warnings(config, splits, labels, scorer), *problems.warnings),
         start_from=start_from,
     )
+
+
+def _check_settings(config: RunConfig, kind: Kind) -> None:
+    """Checks what the config asks of the training, before a checkpoint is looked at.
+
+    Raises:
+        ConfigError: this machine cannot do it, or the kind does not take it.
+    """
+    stated_precision(config.train)
+    stated_trackers(config.train)
+    check_deepspeed(config.train)
+    check_streaming(config, kind)
+    kind.check_settings(_settings_given(config))
+
+
+def _checked_checkpoint(config: RunConfig, kind: Kind) -> tuple[CheckpointSpec, TaskAdapterSpec, list[str]]:
+    """Returns the checkpoint as the tuner wants it, how the kind meets it, and what is to be told about it.
+
+    Raises:
+        UserError: it is no checkpoint, or does not suit the kind, the tuner or the settings.
+    """
+    spec = inspect_checkpoint(config.model)
+    task_adapter_spec = kind.task_adapter(spec)
+    task_adapter_spec.check_checkpoint(spec)
+    task_adapter_spec.check_settings(_settings_given(config))
+    check_suits(config.tuner, kind.name, task_adapter_spec.refuses, spec.name)
+    check_trains(
+        config.tuner,
+        activation_checkpointing=bool(config.train.activation_checkpointing),
+        max_skipped_steps=config.train.max_skipped_steps,
+    )
+    spec, warnings = _quantized(spec.beside(config.tuner.prompt_length), config)
+    return spec, task_adapter_spec, warnings
+
+
+def _run_warnings(
+    config: RunConfig, splits: Mapping[str, Split], labels: LabelSpace | None, scorer: Scorer
+) -> Iterator[str]:
+    """Yields what the user should know of settings and memory."""
+    yield from train_warnings(config.train, has_validation="validation" in splits, streams=config.data.streaming)
+    yield from memory_warnings(splits, labels, keeps_scores=scorer.needs_scores)
 
 
 def _checked_splits(

@@ -40,6 +40,7 @@ def make_trainer(checkpoint: Callable[[str], Path], tmp_path: Path) -> MakeTrain
     from transformers import TrainingArguments
 
     from ftkit.engine.trainer import FtkitTrainer
+    from ftkit.engine.trainer_options import TrainerOptions
     from ftkit.engine.training_data import IndexedData
 
     def make(
@@ -75,10 +76,8 @@ def make_trainer(checkpoint: Callable[[str], Path], tmp_path: Path) -> MakeTrain
                 arguments_of_run,
                 name_rows=lambda rows: [f"train.csv, line {row + 2}" for row in rows],
             ),
-            evaluate_model=None,
-            save_total_limit=1,
+            options=TrainerOptions(save_total_limit=1, **settings),
             callbacks=[Recorder()],
-            **settings,
         )
 
     return make

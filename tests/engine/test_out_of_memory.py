@@ -78,6 +78,7 @@ def make_trainer(checkpoint: Callable[[str], Path], tmp_path: Path) -> MakeTrain
     from transformers import TrainingArguments
 
     from ftkit.engine.trainer import FtkitTrainer
+    from ftkit.engine.trainer_options import TrainerOptions
     from ftkit.engine.training_data import IndexedData
 
     def make(
@@ -113,8 +114,7 @@ def make_trainer(checkpoint: Callable[[str], Path], tmp_path: Path) -> MakeTrain
                 arguments_of_run,
                 name_rows=lambda rows: [f"train.csv, line {row + 2}" for row in rows],
             ),
-            evaluate_model=None,
-            save_total_limit=1,
+            options=TrainerOptions(save_total_limit=1),
             callbacks=[] if memory is None else [memory],
         )
 

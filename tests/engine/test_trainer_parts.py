@@ -28,6 +28,7 @@ def make_trainer(checkpoint: Callable[[str], Path], tmp_path: Path) -> MakeTrain
     from transformers import TrainingArguments
 
     from ftkit.engine.trainer import FtkitTrainer
+    from ftkit.engine.trainer_options import TrainerOptions
     from ftkit.engine.training_data import IndexedData
 
     def make(size: StepSize, **settings: Any) -> FtkitTrainer:
@@ -41,9 +42,7 @@ def make_trainer(checkpoint: Callable[[str], Path], tmp_path: Path) -> MakeTrain
             args=arguments_of_run,
             adapter=adapter,
             train=IndexedData(rows_of_run, adapter, size, arguments_of_run),
-            evaluate_model=None,
-            save_total_limit=1,
-            callbacks=[],
+            options=TrainerOptions(save_total_limit=1),
         )
 
     return make

@@ -98,6 +98,7 @@ def prepare(dropping: Callable[[str], Path], tmp_path: Path) -> Prepare:
     from transformers import TrainingArguments
 
     from ftkit.engine.trainer import FtkitTrainer
+    from ftkit.engine.trainer_options import TrainerOptions
     from ftkit.engine.training_data import IndexedData
 
     def make(
@@ -124,9 +125,7 @@ def prepare(dropping: Callable[[str], Path], tmp_path: Path) -> Prepare:
             args=arguments,
             adapter=adapter,
             train=IndexedData(rows, adapter, size, arguments),
-            evaluate_model=None,
-            save_total_limit=1,
-            callbacks=[],
+            options=TrainerOptions(save_total_limit=1),
         )
         return Training(trainer, speedups)
 

@@ -239,6 +239,7 @@ def make_trainer(checkpoint: Checkpoint, tmp_path: Path) -> Callable[..., Any]:
     from transformers import TrainingArguments
 
     from ftkit.engine.trainer import FtkitTrainer
+    from ftkit.engine.trainer_options import TrainerOptions
     from ftkit.engine.training_data import IndexedData
 
     def make(model_type: str, *, is_ready: bool = True, **settings: Any) -> FtkitTrainer:
@@ -262,9 +263,7 @@ def make_trainer(checkpoint: Checkpoint, tmp_path: Path) -> Callable[..., Any]:
                 StepSize(rows=4, cost=None, max_cost_at_once=math.inf, part_cost=math.inf),
                 arguments_of_run,
             ),
-            evaluate_model=None,
-            save_total_limit=1,
-            callbacks=[],
+            options=TrainerOptions(save_total_limit=1),
         )
 
     return make
