@@ -11,6 +11,7 @@ import codecs
 import functools
 import io
 import json
+import math
 import os
 import re
 import sys
@@ -81,21 +82,27 @@ def say_json(value: Any, *, indent: int | None = 2) -> None:
 def show_error(error: BaseException) -> None:
     """Says why the command ends; of several processes one does, see ftkit.engine.ranks."""
     if getattr(error, "is_told_elsewhere", False):
+        leave_for_launcher(error)
         return
     if is_main_process() or getattr(error, "tells_for_all", False):
         text = printable(as_options(str(error)))
         sys.stderr.write(f"error: {text}\n")
-        _leave_for_launcher(text)
+        leave_for_launcher(error)
 
 
-def _leave_for_launcher(text: str) -> None:
+def leave_for_launcher(error: BaseException) -> None:
     """Leaves an error where torchrun, and `accelerate launch`, look for the cause that their own report ends with.
+
+    They take the first one for the cause, by whole seconds: what follows from it is later, within one second too.
 
     Source: https://docs.pytorch.org/docs/stable/elastic/errors.html
     """
+    is_cause = not getattr(error, "is_told_elsewhere", False)
+    text = printable(as_options(str(error))) if is_cause else "ended with the rank that tells why, below"
+    seconds = math.floor(time.time()) if is_cause else math.ceil(time.time())
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if path and "LOCAL_RANK" in os.environ:
-        found = {"message": {"message": text, "extraInfo": {"timestamp": str(int(time.time()))}}}
+        found = {"message": {"message": text, "extraInfo": {"timestamp": str(seconds)}}}
         with suppress(OSError), open(path, "w", encoding="utf-8") as file:
             json.dump(found, file)
 

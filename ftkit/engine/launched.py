@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ftkit.console import note, warn
+from ftkit.console import leave_for_launcher, note, warn
 from ftkit.engine.ranks import (
     DEFAULT_TIMEOUT,
     HOW_TO_NAME_THE_NETWORK,
@@ -211,6 +211,7 @@ def ending_together() -> Iterator[None]:
                 found = ranks().end(error)
         if isinstance(found, FtkitError):
             found.tells_for_all = not found.is_told_elsewhere
+            leave_for_launcher(found)  # a script of one's own may not catch it
         if found is error:
             raise
         raise found from None
