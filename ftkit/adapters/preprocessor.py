@@ -164,18 +164,23 @@ class Preprocessor(Protocol):
 
 
 class PreprocessorBase:
-    """What most preprocessors have in common."""
+    """What most preprocessors have in common.
+
+    Attributes:
+        augment: the section `data.augment`; None, or a section without operations, where training changes nothing.
+    """
 
     options: ClassVar[tuple[str, ...]] = ()
     cut_meanings: ClassVar[Mapping[str, str]] = {}
     joins_examples: ClassVar[bool] = False
     counts: ClassVar[bool] = False
     processor: Any
+    augment: Any = None
 
     @property
     def augments(self) -> bool:
-        """Training changes nothing."""
-        return False
+        """Whether the config asks for changes of training examples."""
+        return bool(self.augment)
 
     @property
     def resolved_options(self) -> Mapping[str, Any]:

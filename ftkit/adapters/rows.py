@@ -49,6 +49,20 @@ class Source(NamedTuple):
     most: int
 
 
+class LazyRows:
+    """Rows that are made when a batch asks for them: of files, so that a million of them fit into memory."""
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """Returns several rows; PyTorch's loader asks for a batch at once."""
+        return [self[index] for index in indices]
+
+
 @dataclass(frozen=True)
 class Encoded:
     """Examples as rows, in their order.

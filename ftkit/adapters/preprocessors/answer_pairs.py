@@ -19,11 +19,8 @@ from ftkit.adapters.preprocessors.next_token import NextTokenPreprocessor
 from ftkit.adapters.preprocessors.sequences import without_oldest
 from ftkit.adapters.preprocessors.tokens import dataset_of
 from ftkit.adapters.rows import REFERENCE, Batch, Encoded, EncodedToScore
-from ftkit.data.conversations import Form
 from ftkit.data.preferences import PreferenceExample
 from ftkit.errors import NothingFits
-from ftkit.models.spec import CheckpointSpec
-from ftkit.types import LabelSpace
 
 PAIR = "pair"
 """What may be cut off, beside turns and prompts."""
@@ -42,29 +39,6 @@ class AnswerPairPreprocessor(NextTokenPreprocessor):
         TURN: "longer than the model reads; the oldest turns before both answers were dropped",
         PROMPT: NextTokenPreprocessor.cut_meanings[PROMPT],
     }
-
-    def __init__(
-        self,
-        spec: CheckpointSpec,
-        labels: LabelSpace | None = None,
-        *,
-        max_length: int | None = None,
-        form: Form = "conversation",
-        chat_template: str | None = None,
-        num_written: int = 8,
-        max_new_tokens: int | None = None,
-        generation: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(
-            spec,
-            labels,
-            max_length=max_length,
-            form=form,
-            chat_template=chat_template,
-            num_written=num_written,
-            max_new_tokens=max_new_tokens,
-            generation=generation,
-        )
 
     def fit(self, examples: Sequence[PreferenceExample]) -> None:  # type: ignore[override]
         """Derives how long answers may be from the longest chosen one of train, unless it was set."""

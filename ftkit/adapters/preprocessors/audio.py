@@ -18,7 +18,7 @@ from ftkit.adapters.augmentation.operation import Options, section_of
 from ftkit.adapters.columns import pad_columns
 from ftkit.adapters.label_column import label_array
 from ftkit.adapters.preprocessor import PreprocessorBase, Shown, Sound
-from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.rows import Batch, Encoded, LazyRows
 from ftkit.data.audio import AudioError, AudioExample, audio_seconds, read_audio
 from ftkit.errors import ConfigError, DataError
 from ftkit.models.audio_input import audio_input, load_feature_extractor
@@ -51,7 +51,7 @@ def window_offsets(seconds: float, window: float, overlap: float) -> list[float]
 
 
 @dataclass(frozen=True)
-class AudioRows:
+class AudioRows(LazyRows):
     """Windows of recordings, as rows without samples: they are read from their files when a batch is put together.
 
     Attributes:
@@ -73,10 +73,6 @@ class AudioRows:
         owner = int(self.owners[index])
         label = {} if self.labels is None else {"labels": self.labels[owner]}
         return {"recording": self.examples[owner], "offset": float(self.offsets[index]), **label}
-
-    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
-        """Returns several rows; PyTorch's loader asks for a batch at once."""
-        return [self[index] for index in indices]
 
 
 class AudioPreprocessor(PreprocessorBase):

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ftkit.adapters.augmentation.images import BoxedImageAugment
-from ftkit.adapters.augmentation.operation import Options, section_of
-from ftkit.adapters.preprocessor import PreprocessorBase, Shown
-from ftkit.adapters.preprocessors.image import num_squares
-from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.augmentation.operation import Options
+from ftkit.adapters.preprocessor import Shown
+from ftkit.adapters.preprocessors.image import ImagePreprocessor
+from ftkit.adapters.rows import Batch, Encoded, LazyRows
 from ftkit.data.boxes import DetectionExample
 from ftkit.data.drawn_boxes import TRUTH, with_boxes
 from ftkit.data.images import open_image
-from ftkit.models.image_processors import PIXELS, check_fits, load_image_processor, tensor_shape
+from ftkit.models.image_processors import PIXELS
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace
 
@@ -31,7 +31,7 @@ SIZES = "sizes"
 
 
 @dataclass(frozen=True)
-class DetectionRows:
+class DetectionRows(LazyRows):
     """Rows that hold an image's file or bytes, never its pixels, and what is to be found in it.
 
     Attributes:
@@ -49,9 +49,6 @@ class DetectionRows:
         example = self.examples[index]
         row = {"image": example.image, "name": example.name}
         return row if self.labels is None else {**row, "targets": targets_of(example, self.labels)}
-
-    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
-        return [self[index] for index in indices]
 
 
 def targets_of(example: DetectionExample, labels: LabelSpace) -> dict[str, np.ndarray]:
@@ -88,7 +85,7 @@ def _as_corners(boxes_K4: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.concatenate([middle - extent / 2, middle + extent / 2], axis=1)
 
 
-class DetectionPreprocessor(PreprocessorBase):
+class DetectionPreprocessor(ImagePreprocessor):
     """YOLOS, DETR and its like: whatever has an image processor that works by Pillow.
 
     Images are not padded: one of another shape is stretched. So a prediction does not depend on the images beside it,
@@ -97,6 +94,8 @@ class DetectionPreprocessor(PreprocessorBase):
 
     version: ClassVar[int] = 1
     options: ClassVar[tuple[str, ...]] = ("image_size", "boxes_per_image", "augment")
+    auto_class: ClassVar[str] = "AutoModelForObjectDetection"
+    augment_section: ClassVar[type[BoxedImageAugment]] = BoxedImageAugment
 
     def __init__(
         self,
@@ -115,26 +114,13 @@ class DetectionPreprocessor(PreprocessorBase):
             boxes_per_image: of train; read off the training examples unless it is known.
             augment: changes of training images and their boxes.
         """
-        self.spec, self.labels, self.boxes_per_image = spec, labels, boxes_per_image
-        self.augment = section_of(BoxedImageAugment, augment)
-        self.max_length = None  # all images have one size
-        self.processor = load_image_processor(spec, "AutoModelForObjectDetection", side=image_size)
-        self.shape = tensor_shape(self.processor, spec)
-
-    @property
-    def padding(self) -> Mapping[str, int]:
-        """Nothing is padded."""
-        return {}
+        super().__init__(spec, labels, augment=augment, side=image_size)
+        self.boxes_per_image = boxes_per_image
 
     @property
     def resolved_options(self) -> dict[str, Any]:
         """How many boxes an image of train holds, which weighs the classification of what is nothing."""
         return {"boxes_per_image": self.boxes_per_image}
-
-    @property
-    def augments(self) -> bool:
-        """Whether the config asks for changes of images."""
-        return bool(self.augment)
 
     def shown(self, example: DetectionExample, rng: np.random.Generator | None) -> Shown:
         """Returns an image with the boxes that are learnt, changed as training changes them."""
@@ -149,7 +135,7 @@ class DetectionPreprocessor(PreprocessorBase):
     def fit(self, examples: Sequence[DetectionExample]) -> None:
         """Counts the boxes, and makes sure that the model reads what its processor makes."""
         self.boxes_per_image = sum(len(example.learnt) for example in examples) / len(examples)
-        check_fits(self.spec, "AutoModelForObjectDetection", self.shape)
+        super().fit(examples)
 
     def encode(self, examples: Sequence[DetectionExample], *, targets: bool) -> Encoded:
         """Returns rows that name their images; nothing is opened.
@@ -158,7 +144,7 @@ class DetectionPreprocessor(PreprocessorBase):
         "targets": {"class_labels": [0], "boxes": [[0.2, 0.2, 0.2, 0.2]]}}` of cost 32 x 32 = 1024.
         """
         rows = DetectionRows(examples, self.labels if targets else None)
-        return Encoded(rows, np.full(len(examples), num_squares(self.shape), np.int64))
+        return Encoded(rows, np.full(len(examples), self.cost, np.int64))
 
     def collate(
         self, rows: Sequence[Mapping[str, Any]], *, training: bool, rngs: Sequence[np.random.Generator] | None = None
@@ -183,7 +169,7 @@ class DetectionPreprocessor(PreprocessorBase):
         if targets:
             inputs[TARGETS] = [{name: torch.from_numpy(array) for name, array in one.items()} for one in targets]
         sizes_B2 = torch.tensor([[image.height, image.width] for image in images])
-        return Batch(inputs=inputs, extras={SIZES: sizes_B2}, num_positions=len(rows) * num_squares(self.shape))
+        return Batch(inputs=inputs, extras={SIZES: sizes_B2}, num_positions=len(rows) * self.cost)
 
     def _changed(
         self, image: Image.Image, targets: Mapping[str, np.ndarray], rng: np.random.Generator

@@ -14,7 +14,7 @@ from ftkit.adapters.augmentation.operation import Options, section_of
 from ftkit.adapters.columns import pad_columns
 from ftkit.adapters.label_column import label_array
 from ftkit.adapters.preprocessor import PreprocessorBase, Shown
-from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.rows import Batch, Encoded, LazyRows
 from ftkit.data.images import ImageExample, open_image
 from ftkit.models.image_processors import PIXELS, check_fits, load_image_processor, tensor_shape
 from ftkit.models.spec import CheckpointSpec
@@ -35,7 +35,7 @@ def num_squares(shape: tuple[int, int, int]) -> int:
 
 
 @dataclass(frozen=True)
-class ImageRows:
+class ImageRows(LazyRows):
     """Rows that hold an image's file or bytes, never its pixels: a million of them fit into memory.
 
     Attributes:
@@ -54,8 +54,20 @@ class ImageRows:
         row = {"image": example.image, "name": example.name}
         return row if self.labels is None else {**row, "labels": self.labels[index]}
 
-    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
-        return [self[index] for index in indices]
+
+def opened_images(
+    rows: Sequence[Mapping[str, Any]], augment: ImageAugment | None, rngs: Sequence[np.random.Generator] | None
+) -> list[Any]:
+    """Opens the images of rows, each changed at random if there are operations.
+
+    Args:
+        rngs: of each row, which its changes are drawn from.
+    """
+    images = [open_image(row["image"], row["name"]) for row in rows]
+    if not augment:
+        return images
+    assert rngs is not None, "what is drawn in training is drawn from generators"
+    return [augment.applied(Picture(image), rng).image for image, rng in zip(images, rngs, strict=True)]
 
 
 class ImagePreprocessor(PreprocessorBase):
@@ -65,6 +77,7 @@ class ImagePreprocessor(PreprocessorBase):
     options: ClassVar[tuple[str, ...]] = ("augment",)
     auto_class: ClassVar[str] = "AutoModelForImageClassification"
     sees_whole_images: ClassVar[bool] = False
+    augment_section: ClassVar[type[ImageAugment]] = ImageAugment
 
     def __init__(
         self,
@@ -73,10 +86,21 @@ class ImagePreprocessor(PreprocessorBase):
         *,
         max_length: int | None = None,
         augment: Options = None,
+        side: int | None = None,
     ) -> None:
-        self.spec, self.labels, self.augment = spec, labels, section_of(ImageAugment, augment)
-        self.max_length = None  # all images have one size
-        self.processor = load_image_processor(spec, self.auto_class, whole=self.sees_whole_images)
+        """Loads the image processor.
+
+        Args:
+            max_length: not used: all images have one size.
+            augment: changes of training images.
+            side: pixels of a side of the square that every image becomes; by default as the processor says.
+
+        Raises:
+            CheckpointError: there is no image processor, or none that makes images of one size.
+        """
+        self.spec, self.labels, self.augment = spec, labels, section_of(self.augment_section, augment)
+        self.max_length = None
+        self.processor = load_image_processor(spec, self.auto_class, side=side, whole=self.sees_whole_images)
         self.shape = tensor_shape(self.processor, spec)
 
     @property
@@ -89,11 +113,6 @@ class ImagePreprocessor(PreprocessorBase):
         """Squares of 16 x 16 pixels in an image as the model sees it."""
         return num_squares(self.shape)
 
-    @property
-    def augments(self) -> bool:
-        """Whether the config asks for changes of images."""
-        return bool(self.augment)
-
     def shown(self, example: Any, rng: np.random.Generator | None) -> Shown:
         """Returns an image, changed as training changes it."""
         picture = Picture(open_image(example.image, example.name))
@@ -103,7 +122,7 @@ class ImagePreprocessor(PreprocessorBase):
         """Makes sure, before a run, that the model reads what its processor makes."""
         check_fits(self.spec, self.auto_class, self.shape)
 
-    def encode(self, examples: Sequence[ImageExample], *, targets: bool) -> Encoded:
+    def encode(self, examples: Sequence[Any], *, targets: bool) -> Encoded:
         """Returns rows that name their images; nothing is opened.
 
         Example, ViT of 224 x 224 pixels, the labels `cat`, `dog`: photos/dog/1.jpg is the row
@@ -124,11 +143,7 @@ class ImagePreprocessor(PreprocessorBase):
         Example, ViT (scaled to -1 .. 1): a white and a black image of any size, labelled 0 and 1, give `pixel_values`
         (2, 3, 224, 224) float32, all 1.0 and all -1.0, and labels [0, 1].
         """
-        images = [open_image(row["image"], row["name"]) for row in rows]
-        if training and self.augment:
-            assert rngs is not None, "what is drawn in training is drawn from generators"
-            changed = (self.augment.applied(Picture(image), rng) for image, rng in zip(images, rngs, strict=True))
-            images = [picture.image for picture in changed]
+        images = opened_images(rows, self.augment if training else None, rngs)
         pixels_BCHW = self.processor(images=images, return_tensors="pt")[PIXELS]
         labels = (
             pad_columns([{"labels": row["labels"]} for row in rows], {})["labels"] if "labels" in rows[0] else None

@@ -13,7 +13,7 @@ from ftkit.adapters.augmentation.images import Picture
 from ftkit.adapters.augmentation.operation import Options
 from ftkit.adapters.preprocessor import Shown
 from ftkit.adapters.preprocessors.image import ImagePreprocessor
-from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.rows import Batch, Encoded, LazyRows
 from ftkit.data.drawn_masks import with_classes
 from ftkit.data.images import open_image
 from ftkit.data.masks import IGNORED, MaskClasses, MaskedImageExample
@@ -26,7 +26,7 @@ NO_LABEL = -100
 
 
 @dataclass(frozen=True)
-class ImageMaskRows:
+class ImageMaskRows(LazyRows):
     """Rows that hold the files or bytes of an image and its mask, never their pixels.
 
     Attributes:
@@ -48,9 +48,6 @@ class ImageMaskRows:
         if self.classes is None:
             return row
         return {**row, "mask": example.mask, "mask_name": example.mask_name}
-
-    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
-        return [self[index] for index in indices]
 
     @functools.cached_property
     def num_pixels(self) -> int:
@@ -112,7 +109,7 @@ class ImageMaskPreprocessor(ImagePreprocessor):
         assert picture.mask is not None
         return with_classes(picture.image, picture.mask, self.classes.palette())
 
-    def encode(self, examples: Sequence[MaskedImageExample], *, targets: bool) -> Encoded:  # type: ignore[override]
+    def encode(self, examples: Sequence[MaskedImageExample], *, targets: bool) -> Encoded:
         """Returns rows that name their images and masks; nothing is opened.
 
         Example, a model that sees 512 x 512 pixels: cells/images/1.jpg is the row `{"image": "cells/images/1.jpg",

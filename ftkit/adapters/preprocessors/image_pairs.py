@@ -15,8 +15,8 @@ from ftkit.adapters.augmentation.images import ImageAugment, Picture
 from ftkit.adapters.augmentation.operation import Options, section_of
 from ftkit.adapters.label_column import label_array
 from ftkit.adapters.preprocessor import PreprocessorBase, Shown
-from ftkit.adapters.preprocessors.image import num_squares
-from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.preprocessors.image import num_squares, opened_images
+from ftkit.adapters.rows import Batch, Encoded, LazyRows
 from ftkit.data.image_pairs import (
     DEFAULT_PROMPTS,
     ImagePairExample,
@@ -44,7 +44,7 @@ TEXT = "text"
 
 
 @dataclass(frozen=True)
-class PairRows:
+class PairRows(LazyRows):
     """Rows that hold an image's file or bytes, never its pixels, and its texts as tokens.
 
     Attributes:
@@ -69,9 +69,6 @@ class PairRows:
         if self.labels is not None:
             row["label"] = int(self.labels[index])
         return row
-
-    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
-        return [self[index] for index in indices]
 
 
 class ImagePairsPreprocessor(PreprocessorBase):
@@ -123,11 +120,6 @@ class ImagePairsPreprocessor(PreprocessorBase):
     def padding(self) -> Mapping[str, int]:
         """Column -> padding value."""
         return {"input_ids": self.processor.tokenizer.pad_token_id}
-
-    @property
-    def augments(self) -> bool:
-        """Whether the config asks for changes of images."""
-        return bool(self.augment)
 
     def shown(self, example: ImagePairExample, rng: np.random.Generator | None) -> Shown:
         """Returns an image, changed as training changes it."""
@@ -218,11 +210,7 @@ class ImagePairsPreprocessor(PreprocessorBase):
 
     def _to_train(self, rows: Sequence[Mapping[str, Any]], rngs: Sequence[np.random.Generator] | None) -> Batch:
         drawn = [_drawn(row, None if rngs is None else rngs[place]) for place, row in enumerate(rows)]
-        images = [open_image(row["image"], row["name"]) for row in rows]
-        if self.augment:
-            assert rngs is not None, "what is drawn in training is drawn from generators"
-            changed = (self.augment.applied(Picture(image), rng) for image, rng in zip(images, rngs, strict=True))
-            images = [picture.image for picture in changed]
+        images = opened_images(rows, self.augment, rngs)
         texts = self.padded([row["texts"][choice] for row, choice in zip(rows, drawn, strict=True)])
         keys = [row["keys"][[0, 1 + choice]] for row, choice in zip(rows, drawn, strict=True)]
         return Batch(

@@ -9,20 +9,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ftkit.adapters.augmentation.operation import Options
 from ftkit.adapters.columns import attention_mask, pad_columns
 from ftkit.adapters.preprocessor import Piece
 from ftkit.adapters.preprocessors.chat_templates import template_text
 from ftkit.adapters.preprocessors.image_prompts import ImagePrompts, Size, Tokens, image_prompts, sample_image
 from ftkit.adapters.preprocessors.image_text_base import ROW, SLACK, ImageTextBase
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
-from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.rows import Batch, Encoded, LazyRows
 from ftkit.data.image_text import ImageTextExample
 from ftkit.data.images import image_size
 from ftkit.data.problems import Problems
 from ftkit.errors import CheckpointError, DataError
-from ftkit.models.spec import CheckpointSpec
-from ftkit.types import LabelSpace, Split
+from ftkit.types import Split
 
 QUESTION = "{question}"
 _TEXTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -30,7 +28,7 @@ _IMAGES_APART = "image"  # what a piece of a row is called that stands for an im
 
 
 @dataclass(frozen=True)
-class ImageTextRows:
+class ImageTextRows(LazyRows):
     """Rows that hold an image's file or bytes, and tokens of which one stands for each image.
 
     Attributes:
@@ -56,9 +54,6 @@ class ImageTextRows:
         row = {"images": example.images, "names": example.names, "input_ids": tokens.ids}
         return {**row, "labels": tokens.labels} if self.has_targets else row
 
-    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
-        return [self[index] for index in indices]
-
 
 class ImageTextPreprocessor(ImageTextBase):
     """SmolVLM, Idefics, LLaVA ..., whose texts have tokens for images; GIT and BLIP, which see images first.
@@ -71,34 +66,15 @@ class ImageTextPreprocessor(ImageTextBase):
 
     version: ClassVar[int] = 1
 
-    def __init__(
-        self,
-        spec: CheckpointSpec,
-        labels: LabelSpace | None = None,
-        *,
-        max_length: int | None = None,
-        prompt_template: str | None = None,
-        chat_template: str | None = None,
-        max_new_tokens: int | None = None,
-        generation: Mapping[str, Any] | None = None,
-        augment: Options = None,
-    ) -> None:
-        """Loads the processor, and tries it on an image and a question.
+    def _prepare(self, prompt_template: str | None, chat_template: str | None) -> None:
+        """Tries the processor on an image and a question.
 
         Raises:
-            CheckpointError: it cannot be loaded, or lays out images or texts in a way that ftkit does not know.
+            CheckpointError: it lays out images or texts in a way that ftkit does not know.
             ConfigError: there is no chat template, or none that can be learnt from.
         """
-        super().__init__(
-            spec,
-            labels,
-            max_length=max_length,
-            max_new_tokens=max_new_tokens,
-            generation=generation,
-            augment=augment,
-        )
         self.before, _, self.after = (prompt_template or "").partition(QUESTION)
-        self.prompts = image_prompts(self.processor, spec, template_text(chat_template))
+        self.prompts = image_prompts(self.processor, self.spec, template_text(chat_template))
         self.image_inputs = self._tried()
 
     # --- processor ---

@@ -46,19 +46,31 @@ class ImageTextBase(PreprocessorBase):
         labels: LabelSpace | None = None,
         *,
         max_length: int | None = None,
+        prompt_template: str | None = None,
+        chat_template: str | None = None,
         max_new_tokens: int | None = None,
         generation: Mapping[str, Any] | None = None,
         augment: Options = None,
     ) -> None:
-        """Loads the processor.
+        """Loads the processor, and settles how texts are laid out.
 
         Raises:
-            CheckpointError: it cannot be loaded.
+            CheckpointError: it cannot be loaded, or nothing says how texts are laid out beside images.
+            ConfigError: a template does not suit the checkpoint.
         """
         self.spec, self.labels, self.augment = spec, labels, section_of(ImageAugment, augment)
         self.max_length = min(filter(None, (max_length, spec.max_positions)), default=None)
         self.processor = load_image_text_processor(spec)
+        self._prepare(prompt_template, chat_template)
         self.max_new_tokens = self._bounded(max_new_tokens or GenerationSpec(**(generation or {})).max_new_tokens)
+
+    def _prepare(self, prompt_template: str | None, chat_template: str | None) -> None:
+        """Settles how a question is asked, and how a text begins and ends.
+
+        Raises:
+            CheckpointError, ConfigError: as the constructor.
+        """
+        raise NotImplementedError
 
     @property
     def target_tokenizer(self) -> Any:
@@ -75,11 +87,6 @@ class ImageTextBase(PreprocessorBase):
     def resolved_options(self) -> Mapping[str, Any]:
         """What was read off the training data."""
         return {"max_new_tokens": self.max_new_tokens}
-
-    @property
-    def augments(self) -> bool:
-        """Whether the config asks for changes of images."""
-        return bool(self.augment)
 
     def shown(self, example: ImageTextExample, rng: np.random.Generator | None) -> Shown:
         """Returns the first image of an example, changed as training changes it."""

@@ -8,26 +8,24 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ftkit.adapters.augmentation.operation import Options
 from ftkit.adapters.columns import pad_columns
 from ftkit.adapters.preprocessors.image import num_squares
 from ftkit.adapters.preprocessors.image_text_base import ROW, ImageTextBase
-from ftkit.adapters.rows import Batch, Encoded
+from ftkit.adapters.rows import Batch, Encoded, LazyRows
 from ftkit.data.image_text import ImageTextExample
 from ftkit.data.problems import Problems
 from ftkit.errors import ConfigError
 from ftkit.models.generator_loading import stated_generation
 from ftkit.models.image_processors import PIXELS, tensor_shape
-from ftkit.models.spec import CheckpointSpec
 from ftkit.models.tokenizers import end_of_text
-from ftkit.types import LabelSpace, Split
+from ftkit.types import Split
 
 LONGEST_CAPTION = 512
 """Tokens written at most where the decoder has no table of positions."""
 
 
 @dataclass(frozen=True)
-class CaptionRows:
+class CaptionRows(LazyRows):
     """Rows that hold an image's file or bytes.
 
     Attributes:
@@ -51,9 +49,6 @@ class CaptionRows:
         written = self.labels[index]
         return {**row, "decoder_input_ids": [self.start_id, *written[:-1]], "labels": written}
 
-    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
-        return [self[index] for index in indices]
-
 
 class ImageToTextPreprocessor(ImageTextBase):
     """ViT-GPT2, TrOCR and their like, which see an image and are asked nothing.
@@ -67,42 +62,23 @@ class ImageToTextPreprocessor(ImageTextBase):
     version: ClassVar[int] = 1
     cut_meanings: ClassVar[Mapping[str, str]] = {ROW: "longer than the model writes, and not trained on"}
 
-    def __init__(
-        self,
-        spec: CheckpointSpec,
-        labels: LabelSpace | None = None,
-        *,
-        max_length: int | None = None,
-        prompt_template: str | None = None,
-        chat_template: str | None = None,
-        max_new_tokens: int | None = None,
-        generation: Mapping[str, Any] | None = None,
-        augment: Options = None,
-    ) -> None:
-        """Loads the processor, and settles how a text begins and ends.
+    def _prepare(self, prompt_template: str | None, chat_template: str | None) -> None:
+        """Settles how a text begins and ends.
 
         Raises:
-            CheckpointError: the processor cannot be loaded, or nothing says how a text ends.
+            CheckpointError: nothing says how a text ends.
             ConfigError: a template of what would be read.
         """
         for key, value in (("prompt_template", prompt_template), ("chat_template", chat_template)):
             if value is not None:
                 raise ConfigError(
-                    f"data.{key}: {spec.name!r} sees an image and is asked nothing. Leave the key out, or start from "
-                    "a checkpoint that reads texts beside images, such as SmolVLM."
+                    f"data.{key}: {self.spec.name!r} sees an image and is asked nothing. Leave the key out, or start "
+                    "from a checkpoint that reads texts beside images, such as SmolVLM."
                 )
-        super().__init__(
-            spec,
-            labels,
-            max_length=max_length,
-            max_new_tokens=max_new_tokens,
-            generation=generation,
-            augment=augment,
-        )
-        self.shape = tensor_shape(self.processor.image_processor, spec)
+        self.shape = tensor_shape(self.processor.image_processor, self.spec)
         tokenizer = self.target_tokenizer
-        self.end_id = end_of_text(tokenizer, spec, or_sep=True)
-        stated = (stated_generation(spec).decoder_start_token_id, spec.decoder_start_token_id)
+        self.end_id = end_of_text(tokenizer, self.spec, or_sep=True)
+        stated = (stated_generation(self.spec).decoder_start_token_id, self.spec.decoder_start_token_id)
         starts = (*stated, tokenizer.bos_token_id, tokenizer.cls_token_id, self.end_id)
         self.start_id = int(next(one for one in starts if one is not None))
 

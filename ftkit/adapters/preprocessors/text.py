@@ -60,11 +60,6 @@ class TextPreprocessor(TokenPreprocessor):
         self.augment = section_of(TextAugment, augment)
         self.augment.check_has_effect(self.processor, spec.name)
 
-    @property
-    def augments(self) -> bool:
-        """Whether the config asks for changes of texts."""
-        return bool(self.augment)
-
     def to_train(self, encoded: Encoded, examples: Sequence[Any]) -> Encoded:
         """Returns rows with the examples that they are changed from, and the positions that they may take then."""
         if not self.augment:

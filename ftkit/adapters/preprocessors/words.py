@@ -164,11 +164,6 @@ class WordPreprocessor(TokenPreprocessor):
 
     # --- changes in training ---
 
-    @property
-    def augments(self) -> bool:
-        """Whether the config asks for changes of words."""
-        return bool(self.augment)
-
     def to_train(self, encoded: Encoded, examples: Sequence[Any]) -> Encoded:
         """Returns rows with the examples that they are changed from, and the positions that they may take then."""
         if not self.augment:
