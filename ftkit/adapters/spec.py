@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.models.spec import CheckpointSpec
+from ftkit.own_code import find_own
 from ftkit.types import LabelSpace
 
 
@@ -45,7 +45,7 @@ class TaskAdapterSpec:
     @property
     def one_pass(self) -> bool:
         """Whether predicting is one forward pass of the model; else it is a search of many."""
-        return bool(_find(self.objective).one_pass)
+        return bool(find_own(self.objective).one_pass)
 
     def check_checkpoint(self, spec: CheckpointSpec) -> None:
         """Refuses a checkpoint for which transformers has no model of the auto class; nothing is read for it.
@@ -53,7 +53,7 @@ class TaskAdapterSpec:
         Raises:
             CheckpointError: it has none; the message names some that have.
         """
-        _find(self.objective).check_checkpoint(spec, self.auto_class)
+        find_own(self.objective).check_checkpoint(spec, self.auto_class)
 
     def check_settings(self, given: Mapping[Any, str]) -> None:
         """Refuses settings of the kind that mean nothing with this family.
@@ -87,7 +87,7 @@ class TaskAdapterSpec:
             ConfigError: an option does not exist, or does not suit the checkpoint.
         """
         self.check_checkpoint(spec)
-        options, halves = options or {}, (_find(self.preprocessor), _find(self.objective))
+        options, halves = options or {}, (find_own(self.preprocessor), find_own(self.objective))
         _check_exist(options, [name for half in halves for name in half.options])
         reads, learns = ({name: options[name] for name in half.options if name in options} for half in halves)
         preprocessor = halves[0](spec, labels, max_length=max_length, **reads)
@@ -101,8 +101,3 @@ def _check_exist(options: Iterable[str], known: Sequence[str]) -> None:
                 f"run.adapter_options: no option {name!r}.{did_you_mean(name, known)} There is {name_list(known)}. "
                 "A run that was made by a later version of ftkit needs that version."
             )
-
-
-def _find(reference: str) -> Any:
-    module, _, name = reference.partition(":")
-    return getattr(importlib.import_module(module), name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.metadata
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from ftkit.errors import ConfigError, did_you_mean, name_list
 from ftkit.kinds.kind import Kind
 from ftkit.kinds.task import Task
 from ftkit.named_code import load_code
+from ftkit.own_code import find_own
 
 KINDS: dict[str, str] = {
     "text-classification": "ftkit.kinds.text_classification:KIND",
@@ -79,8 +79,7 @@ def kind_of(task: Task) -> Kind:
 
 @functools.cache
 def _built_in(name: str) -> Kind:
-    module, _, attribute = KINDS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    return find_own(KINDS[name])
 
 
 def names_file_or_module(task: str) -> bool:

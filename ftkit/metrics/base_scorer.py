@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike
 
 from ftkit.metrics.checks import available_keys, check_metric_names, is_external
 from ftkit.metrics.spec import MetricEntry, MetricGroup
-from ftkit.metrics.table import find_metric, import_class
+from ftkit.metrics.table import find_metric
+from ftkit.own_code import find_own
+from ftkit.types import LabelSpace
 
 if TYPE_CHECKING:
     from ftkit.metrics.array_metric import ArrayMetric
@@ -123,7 +125,7 @@ class BaseScorer:
     def _compute_built_in(self, name: str, entry: MetricEntry, inputs: Inputs) -> dict[str, Any]:
         metric = self._metrics.get(name)
         if metric is None:
-            metric = self._metrics[name] = import_class(entry.reference)()
+            metric = self._metrics[name] = find_own(entry.reference)()
         # `_compute` and not `compute`: evaluate's way in copies every row through Arrow into Python objects,
         # 1.6 s more for 1M rows, and sets the global random seeds while it works.
         values = metric._compute(**{key: inputs[key] for key in entry.inputs})
@@ -164,3 +166,27 @@ def merge(result: dict[str, Any], metric_name: str, values: Mapping[str, Any]) -
     for key, value in values.items():
         candidates = (key, f"{short}_{key}", f"{slug}_{key}")
         result[next((name for name in candidates if name not in result), candidates[-1])] = value
+
+
+class LabelledScorer(BaseScorer):
+    """Computes the metrics of predictions that name labels.
+
+    Attributes:
+        labels: in the order of the model's outputs.
+    """
+
+    def __init__(self, names: Sequence[str], group: MetricGroup, *, labels: LabelSpace) -> None:
+        """Checks the names and loads external metrics.
+
+        Args:
+            labels: in the order of the model's outputs.
+
+        Raises:
+            ConfigError: for a metric that is unknown, unsuited or cannot be loaded.
+        """
+        self.labels = labels
+        super().__init__(names, group)
+
+    @property
+    def _subject(self) -> str:
+        return f"{self.group.name} with {len(self.labels)} labels"

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ftkit.errors import ConfigError
-from ftkit.metrics.base_scorer import BaseScorer, Inputs
+from ftkit.metrics.base_scorer import Inputs, LabelledScorer
 from ftkit.metrics.detection import per_label
 from ftkit.metrics.spec import MetricGroup
 from ftkit.types import LabelSpace
 
 
-class DetectionScorer(BaseScorer):
+class DetectionScorer(LabelledScorer):
     """Scores predictions (N,) of arrays (K, 6) against boxes (N,) of arrays (K, 7); see `coco_of`.
 
     Attributes:
@@ -37,12 +37,7 @@ class DetectionScorer(BaseScorer):
                 "metrics: average precision is computed by pycocotools, which is not installed.\n"
                 'Fix: pip install "ftkit[detection]"'
             )
-        self.labels = labels
-        super().__init__(names, group)
-
-    @property
-    def _subject(self) -> str:
-        return f"{self.group.name} with {len(self.labels)} labels"
+        super().__init__(names, group, labels=labels)
 
     def _inputs(self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None) -> Inputs:
         found, expected = (list(rows) for rows in (predictions, references))  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ftkit.errors import ConfigError, DataError, did_you_mean, name_list
-from ftkit.metrics.base_scorer import BaseScorer, Inputs
+from ftkit.metrics.base_scorer import Inputs, LabelledScorer
 from ftkit.metrics.label_arrays import Array, label_arrays
 from ftkit.metrics.spec import PAIR, SCORE_INPUTS, MetricGroup
 from ftkit.types import LabelSpace
@@ -17,7 +17,7 @@ from ftkit.types import LabelSpace
 MANY_LABELS, FEW_ROWS = 1_000, 64
 
 
-class _LabelScorer(BaseScorer):
+class _LabelScorer(LabelledScorer):
     """Computes the metrics of a label space, and of every label.
 
     Attributes:
@@ -27,22 +27,6 @@ class _LabelScorer(BaseScorer):
 
     axes: ClassVar[tuple[str, ...]]
     _pos_label = 1  # read by metrics of two labels alone
-
-    def __init__(self, names: Sequence[str], group: MetricGroup, *, labels: LabelSpace) -> None:
-        """Checks the names and loads external metrics.
-
-        Args:
-            labels: in the order of the model's outputs.
-
-        Raises:
-            ConfigError: for a metric that is unknown, unsuited or cannot be loaded.
-        """
-        self.labels = labels
-        super().__init__(names, group)
-
-    @property
-    def _subject(self) -> str:
-        return f"{self.group.name} with {len(self.labels)} labels"
 
     def _inputs(self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None) -> Inputs:
         if np.ndim(references) != len(self.axes):

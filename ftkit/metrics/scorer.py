@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from numpy.typing import ArrayLike
 
 from ftkit.metrics.spec import MetricGroup
-from ftkit.metrics.table import import_class
+from ftkit.own_code import find_own
 from ftkit.types import LabelSpace
 
 
@@ -80,4 +80,4 @@ def make_scorer(
     """
     given = {**(options or {}), "labels": labels}  # an option may be called labels too: the names that a user wants
     arguments = {name: given[name] for name in group.arguments if name in given}
-    return import_class(group.scorer)(names, group, **arguments)
+    return find_own(group.scorer)(names, group, **arguments)

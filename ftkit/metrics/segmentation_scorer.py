@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ftkit.metrics.base_scorer import BaseScorer, Inputs
+from ftkit.metrics.base_scorer import Inputs, LabelledScorer
 from ftkit.metrics.segmentation import class_scores, confusion_of
-from ftkit.metrics.spec import MetricGroup
-from ftkit.types import LabelSpace
 
 MOST_IN_MATRIX = 30
 """Classes whose whole matrix stands in the results; of more, 150 x 150 numbers would bury all others."""
@@ -19,24 +16,12 @@ MOST_IN_MATRIX = 30
 MOST_PAIRS = 25
 
 
-class SegmentationScorer(BaseScorer):
+class SegmentationScorer(LabelledScorer):
     """Scores masks: predictions and references are (N,) of objects whose `indices()` are class indices (H, W).
 
     Attributes:
         labels: in the order of the model's outputs.
     """
-
-    def __init__(self, names: Sequence[str], group: MetricGroup, *, labels: LabelSpace) -> None:
-        """Checks the names.
-
-        Args:
-            labels: in the order of the model's outputs.
-
-        Raises:
-            ConfigError: for a metric that is unknown or unsuited.
-        """
-        self.labels = labels
-        super().__init__(names, group)
 
     def _inputs(self, predictions: ArrayLike, references: ArrayLike, scores: ArrayLike | None) -> Inputs:
         num_classes = len(self.labels)

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ftkit.metrics.base_scorer import BaseScorer
+from ftkit.metrics.base_scorer import LabelledScorer
 from ftkit.metrics.label_arrays import Array
-from ftkit.metrics.spec import MetricGroup
-from ftkit.types import LabelSpace
 
 
-class SentenceScorer(BaseScorer):
+class SentenceScorer(LabelledScorer):
     """Scores the tags of sentences, (N,) of arrays (W,).
 
     Attributes:
         labels: tags in the order of the model's outputs.
     """
-
-    def __init__(self, names: Sequence[str], group: MetricGroup, *, labels: LabelSpace) -> None:
-        """Checks the names and loads external metrics.
-
-        Args:
-            labels: tags in the order of the model's outputs.
-
-        Raises:
-            ConfigError: for a metric that is unknown, unsuited or cannot be loaded.
-        """
-        self.labels = labels
-        super().__init__(names, group)
 
     @property
     def _subject(self) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 from ftkit.metrics.spec import PAIR, MetricEntry
 
 _LABELLED = ("single_label_classification", "multi_label_classification")
@@ -229,9 +226,3 @@ METRICS: tuple[MetricEntry, ...] = (
 def find_metric(name: str, group_name: str) -> MetricEntry | None:
     """Returns the row of a metric's name that suits a group, or None."""
     return next((entry for entry in METRICS if entry.name == name and group_name in entry.groups), None)
-
-
-def import_class(reference: str) -> Any:
-    """Imports and returns what `module:Class` names."""
-    module, _, name = reference.partition(":")
-    return getattr(importlib.import_module(module), name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from ftkit.errors import FtkitError, did_you_mean, name_list
+from ftkit.own_code import find_own
 
 UNKNOWN_NAME = "unknown_name"
 """The type of the validation error of a name that no table has."""
@@ -29,8 +29,7 @@ def load(table: Mapping[str, str], name: str, *, noun: str) -> Any:
     """
     if name not in table:
         raise FtkitError(f"the report has no {noun} {name!r}.{did_you_mean(name, table)} There is {name_list(table)}.")
-    module, _, attribute = table[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    return find_own(table[name])
 
 
 def named_by(field: str, table: Mapping[str, str], model_of: Callable[[Any], type[BaseModel]]) -> BeforeValidator:

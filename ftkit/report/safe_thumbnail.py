@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
+
+from ftkit.report.data_url import bytes_of
 
 MAX_CHARACTERS = 40_000
 """The longest data URL: a JPEG of 96 pixels takes some 5,000 characters, a PNG of noise 37,000."""
@@ -24,16 +24,11 @@ def is_safe_thumbnail(url: object) -> bool:
     The bytes begin as the type in the URL says, and the size in their header is bounded: some few bytes can
     unfold into gigabytes of pixels.
     """
-    if not isinstance(url, str) or len(url) > MAX_CHARACTERS:
-        return False
-    found = _URL.fullmatch(url)
+    found = bytes_of(url, _URL, most_characters=MAX_CHARACTERS)
     if found is None:
         return False
-    try:
-        data = base64.b64decode(found[2], validate=True)
-    except binascii.Error:
-        return False
-    size = _png_size(data) if found[1] == "png" else _jpeg_size(data)
+    kind, data = found
+    size = _png_size(data) if kind == "png" else _jpeg_size(data)
     return size is not None and all(1 <= side <= MAX_SIDE for side in size)
 
 

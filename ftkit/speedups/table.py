@@ -6,7 +6,6 @@ A run computes the same with any of them and without. How much each brings alone
 from __future__ import annotations
 
 import contextlib
-import importlib
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.train import TrainSpec
 from ftkit.engine.batching import StepSize
 from ftkit.models.spec import CheckpointSpec
+from ftkit.own_code import find_own
 from ftkit.speedups.speedup import Applied, Moment, Speedup, Workload
 from ftkit.tuners.spec import TunerSpec
 
@@ -31,7 +31,7 @@ SPEEDUPS: dict[str, str] = {
 
 def speedups() -> list[Speedup]:
     """Returns all of them."""
-    return [_find(reference) for reference in SPEEDUPS.values()]
+    return [find_own(reference) for reference in SPEEDUPS.values()]
 
 
 def check_speedups(train: TrainSpec, tuner: TunerSpec) -> None:
@@ -119,8 +119,3 @@ class Speedups:
 
 def _close(applied: Applied) -> None:
     applied.close()
-
-
-def _find(reference: str) -> Speedup:
-    module, _, name = reference.partition(":")
-    return getattr(importlib.import_module(module), name)

@@ -27,7 +27,8 @@ from ftkit.metrics.checks import (
 from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import make_scorer
 from ftkit.metrics.spec import MetricEntry, MetricGroup
-from ftkit.metrics.table import METRICS, find_metric, import_class
+from ftkit.metrics.table import METRICS, find_metric
+from ftkit.own_code import find_own
 from ftkit.types import PROBLEM_TYPES, LabelSpace, PredictedAnswer, ProblemType
 
 SINGLE = GROUPS["single_label_classification"]
@@ -38,7 +39,7 @@ LOSS_ONLY = MetricGroup(name="mine")
 
 @pytest.mark.parametrize("entry", METRICS, ids=lambda entry: f"{entry.name}-{entry.groups[0]}")
 def test_every_entry_is_an_evaluate_metric(entry: MetricEntry) -> None:
-    assert issubclass(import_class(entry.reference), evaluate.Metric)
+    assert issubclass(find_own(entry.reference), evaluate.Metric)
     assert set(entry.groups) <= set(GROUPS)
 
 
@@ -94,7 +95,7 @@ def test_one_scale_in_all_kinds() -> None:
         scores = {key: found[key] for key in keys if not key.endswith("_thresh")}
         assert scores == {key: pytest.approx(100 if key in PERCENTAGES else 1) for key in scores}, name
         assert GROUPS[name].primary in scores
-    exact = import_class(find_metric("exact_match", "text-generation").reference)()  # type: ignore[union-attr]
+    exact = find_own(find_metric("exact_match", "text-generation").reference)()  # type: ignore[union-attr]
     assert exact.compute(predictions=texts, references=texts) == {"exact_match": 1.0}
 
 

@@ -20,8 +20,9 @@ from ftkit.errors import ConfigError
 from ftkit.metrics.checks import available_keys, check_metric_names
 from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import make_scorer
-from ftkit.metrics.table import find_metric, import_class
+from ftkit.metrics.table import find_metric
 from ftkit.metrics.tagging import score_entities
+from ftkit.own_code import find_own
 from ftkit.tag_schemes import SCHEMES, Entity, Scheme, tag_names, tags_of
 from ftkit.types import LabelSpace
 
@@ -270,7 +271,7 @@ def test_metric_classes_work_with_evaluate() -> None:
     predictions, references = [["I-A", "O", "B-A"]], [["B-A", "O", "B-A"]]
     entries = {name: find_metric(name, GROUP.name) for name in NAMES}
     results = {
-        name: import_class(entry.reference)().compute(predictions=predictions, references=references)
+        name: find_own(entry.reference)().compute(predictions=predictions, references=references)
         for name, entry in entries.items()
     }
     strict, lenient = results["seqeval"], results["conlleval"]

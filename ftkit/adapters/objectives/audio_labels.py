@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class AudioLabelObjective(LabelObjective):
     """Classification and regression of recordings of any length."""
 
-    preprocessor: AudioPreprocessor  # type: ignore[assignment]
+    preprocessor: AudioPreprocessor
 
     @property
     def model_config(self) -> Mapping[str, Any]:

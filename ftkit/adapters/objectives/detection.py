@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ftkit.adapters.objective import ObjectiveBase, Prediction
+from ftkit.adapters.objective import Prediction
+from ftkit.adapters.objectives.labelled import LabelledObjective
 from ftkit.adapters.objectives.tags import ragged
 from ftkit.adapters.preprocessors.detection import SIZES, TARGETS, DetectionPreprocessor
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
@@ -15,7 +16,6 @@ from ftkit.data.boxes import DetectionExample
 from ftkit.errors import CheckpointError, name_list
 from ftkit.models.loading import LoadedModel, load_with_head
 from ftkit.models.spec import CheckpointSpec
-from ftkit.types import LabelSpace
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ SUPPORTED = ("yolos", "detr", "conditional_detr", "deformable_detr")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-class DetectionObjective(ObjectiveBase):
+class DetectionObjective(LabelledObjective):
     """Object detection with transformers' own heads and losses."""
 
     options: ClassVar[tuple[str, ...]] = ("threshold", "category_ids")
@@ -49,9 +49,7 @@ class DetectionObjective(ObjectiveBase):
             threshold: predictions of a lower score are not written.
             category_ids: what the user's files call each label, in output order; None: by its name.
         """
-        assert preprocessor.labels is not None
-        self.preprocessor, self.auto_class = preprocessor, auto_class
-        self.labels: LabelSpace = preprocessor.labels
+        super().__init__(preprocessor, auto_class)
         self.threshold, self.category_ids = threshold, category_ids
 
     @classmethod
@@ -79,9 +77,7 @@ class DetectionObjective(ObjectiveBase):
         loaded = load_with_head(
             self.auto_class,
             spec,
-            num_labels=len(self.labels),
-            id2label=self.labels.id2label,
-            label2id=self.labels.label2id,
+            **self.head_config,
         )
         loaded.model.loss_function = LOSSES[spec.model_type](self.preprocessor.boxes_per_image or 1.0)
         return loaded

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ftkit.adapters.constant_loss import constant_binary_cross_entropy, constant_cross_entropy
 from ftkit.adapters.label_column import label_array
-from ftkit.adapters.objective import ObjectiveBase, Prediction
-from ftkit.adapters.preprocessor import Preprocessor
+from ftkit.adapters.objective import Prediction
+from ftkit.adapters.objectives.labelled import LabelledObjective
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.errors import CheckpointError
 from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head
-from ftkit.types import LabelSpace, label_names
+from ftkit.types import label_names
 
 if TYPE_CHECKING:
     import torch
@@ -33,23 +33,8 @@ _CLASSIFIERS = {
 MOST_SCORES, TOP_SCORES = 1_000, 100
 
 
-class LabelObjective(ObjectiveBase):
+class LabelObjective(LabelledObjective):
     """Classification and regression with transformers' own heads."""
-
-    options: ClassVar[tuple[str, ...]] = ("class_weights", "label_smoothing")
-
-    def __init__(
-        self,
-        preprocessor: Preprocessor,
-        auto_class: str,
-        *,
-        class_weights: Sequence[float] | None = None,
-        label_smoothing: float = 0.0,
-    ) -> None:
-        assert preprocessor.labels is not None
-        self.preprocessor, self.auto_class = preprocessor, auto_class
-        self.labels: LabelSpace = preprocessor.labels
-        self.class_weights, self.label_smoothing = class_weights, label_smoothing
 
     @classmethod
     def check_checkpoint(cls, spec: Any, auto_class: str) -> None:
@@ -77,9 +62,7 @@ class LabelObjective(ObjectiveBase):
             self.auto_class,
             self.preprocessor.spec,
             tokenizer=processor if hasattr(processor, "pad_token_id") else None,
-            num_labels=len(self.labels),
-            id2label=self.labels.id2label,
-            label2id=self.labels.label2id,
+            **self.head_config,
             problem_type=self.labels.problem_type,
             **self.model_config,
         )

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ftkit.adapters.constant_loss import constant_cross_entropy
-from ftkit.adapters.objective import ObjectiveBase, Prediction
-from ftkit.adapters.preprocessors.image_mask import NO_LABEL, ImageMaskPreprocessor
+from ftkit.adapters.objective import Prediction
+from ftkit.adapters.objectives.labelled import LabelledObjective
+from ftkit.adapters.preprocessors.image_mask import NO_LABEL
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.data.masks import ClassMask, MaskedImageExample, MaskFile
 from ftkit.data.predicted_files import PredictedFile
 from ftkit.errors import CheckpointError
 from ftkit.models.image_processors import check_backbone
 from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head
-from ftkit.types import LabelSpace
 
 if TYPE_CHECKING:
     import torch
@@ -28,24 +28,10 @@ MOST_ENLARGED = 64 << 20
 WINDOW = 32  # masks that wait, uncompressed, to be finished: of 12 megapixels each 400 MB
 
 
-class PixelLabelObjective(ObjectiveBase):
+class PixelLabelObjective(LabelledObjective):
     """Semantic segmentation with transformers' own heads."""
 
-    options: ClassVar[tuple[str, ...]] = ("class_weights", "label_smoothing")
     window: ClassVar[int | None] = WINDOW
-
-    def __init__(
-        self,
-        preprocessor: ImageMaskPreprocessor,
-        auto_class: str,
-        *,
-        class_weights: Sequence[float] | None = None,
-        label_smoothing: float = 0.0,
-    ) -> None:
-        assert preprocessor.labels is not None
-        self.preprocessor, self.auto_class = preprocessor, auto_class
-        self.labels: LabelSpace = preprocessor.labels
-        self.class_weights, self.label_smoothing = class_weights, label_smoothing
 
     @classmethod
     def check_checkpoint(cls, spec: Any, auto_class: str) -> None:
@@ -80,9 +66,7 @@ class PixelLabelObjective(ObjectiveBase):
         return load_with_head(
             self.auto_class,
             spec,
-            num_labels=len(self.labels),
-            id2label=self.labels.id2label,
-            label2id=self.labels.label2id,
+            **self.head_config,
             **stated,
         )
 

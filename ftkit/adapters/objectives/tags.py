@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from ftkit.adapters.constant_loss import constant_cross_entropy
-from ftkit.adapters.objective import ObjectiveBase, Prediction
+from ftkit.adapters.objective import Prediction
+from ftkit.adapters.objectives.labelled import LabelledObjective
 from ftkit.adapters.objectives.legal_paths import LegalPaths
 from ftkit.adapters.preprocessor import Preprocessor
 from ftkit.adapters.preprocessors.tokens import count_labels
@@ -19,14 +20,14 @@ from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head
 from ftkit.models.reading import check_looks_ahead, config_that_reads
 from ftkit.models.spec import CheckpointSpec
 from ftkit.tag_schemes import PLAIN, Scheme, conlleval_entities, strict_entities
-from ftkit.types import LabelSpace, TokenExample
+from ftkit.types import TokenExample
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
 
-class TagObjective(ObjectiveBase):
+class TagObjective(LabelledObjective):
     """Token classification with transformers' own heads.
 
     Attributes:
@@ -51,10 +52,8 @@ class TagObjective(ObjectiveBase):
             scheme: of the tags; `none`, where each is a name by itself and there are no entities.
             legal_paths: whether the predicted tags of a text follow their scheme.
         """
-        assert preprocessor.labels is not None
-        self.preprocessor, self.auto_class, self.scheme = preprocessor, auto_class, scheme
-        self.labels: LabelSpace = preprocessor.labels
-        self.class_weights, self.label_smoothing = class_weights, label_smoothing
+        super().__init__(preprocessor, auto_class, class_weights=class_weights, label_smoothing=label_smoothing)
+        self.scheme = scheme
         # Whoever trained elsewhere scored the likeliest tag of each word; so is a checkpoint of theirs scored here.
         self._paths = LegalPaths(self.labels.names, scheme) if legal_paths and scheme != PLAIN else None
 
@@ -85,9 +84,7 @@ class TagObjective(ObjectiveBase):
         spec = self.preprocessor.spec
         config = config_that_reads(
             spec,
-            num_labels=len(self.labels),
-            id2label=self.labels.id2label,
-            label2id=self.labels.label2id,
+            **self.head_config,
         )
         loaded = load_with_head(self.auto_class, spec, tokenizer=self.preprocessor.processor, config=config)
         check_looks_ahead(loaded.model, spec)

@@ -19,6 +19,7 @@ from ftkit.data.readers.saved_dataset import read as read_saved
 from ftkit.data.readers.table import ReadOptions, RowStream, Table
 from ftkit.data.spec import HubSource, ParallelSource, Source
 from ftkit.errors import DataError, closest_name, name_list
+from ftkit.own_code import find_own
 from ftkit.paths import user_path
 
 __all__ = [
@@ -185,8 +186,7 @@ def _reader(path: Path, options: ReadOptions) -> Callable[[Path, ReadOptions], T
         raise no_reader(path, READERS)
     if is_compressed(path) and suffix in COMPRESSED_WITHIN:
         raise DataError(f"{path}: {suffix} files are read as they are.\nFix: unpack it: {unpacking(path)}")
-    module, _, function = target.partition(":")
-    return getattr(importlib.import_module(module), function)
+    return find_own(target)
 
 
 def _demo_path(source: str) -> Path:
