@@ -76,3 +76,14 @@ def test_floors() -> None:
     contract = (ROOT.parent / "pyproject.toml").read_text(encoding="utf-8")
     layers = contract.partition("layers = [")[2].partition("]")[0].strip().splitlines()
     assert 2 < len(layers) <= 9
+
+
+TESTS = Path(__file__).resolve().parent
+OF_ALL = ("contracts", "faults", "fresh", "hub", "local_hub")  # what is asked of every kind, run or machine
+
+
+def test_folders_of_tests_mirror_the_packages() -> None:
+    """A test of a module lies where the module does; one of a whole run, or of a module of the top, at the top."""
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    strays = [str(folder) for folder in folders if not (ROOT / folder).is_dir() and folder.parts[0] not in OF_ALL]
+    assert not strays

@@ -18,7 +18,7 @@ from ftkit.data.stream.shards import fingerprint_of, shards_of, title_of
 from ftkit.errors import DataError
 from local_hub import LocalHub
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def jsonl(*texts: str) -> str:
