@@ -17,6 +17,7 @@ from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.spec import ModelSpec
 from ftkit.tag_schemes import tag_names
 from ftkit.types import CandidatesExample, LabelSpace, Split, TextToTextExample, TokenExample, natural_sort
+from preferences import make_pairs
 from questions import QUESTIONS, make_questions
 
 EXAMPLES = tiny.EXAMPLES[::4]
@@ -24,16 +25,18 @@ EXAMPLES = tiny.EXAMPLES[::4]
 
 TAGGED = (("our team won the cup", "O B-who O O O"), ("cold wind and rain", "B-what I-what O B-what"))
 
+WITH_PROMPTS = ("translation", "summarization")
 OPTIONS: dict[str, Mapping[str, Any]] = {
     "mbart": {"source_lang": "en_XX", "target_lang": "de_DE"},
     "nllb": {"source_lang": "eng_Latn", "target_lang": "deu_Latn"},
     "gpt2": {"prompt_template": "{source} is"},
     "llama": {"prompt_template": "{source} is"},
 }
-"""What a checkpoint needs to translate."""
+"""What a checkpoint needs to translate, and some of it to summarize."""
 
 OPTIONS_OF_KIND: dict[str, Mapping[str, Any]] = {
-    "text-generation": {"form": "conversation", "chat_template": TEMPLATES["plain"]}
+    kind: {"form": "conversation", "chat_template": TEMPLATES["plain"]}
+    for kind in ("text-generation", "preference-tuning")
 }
 
 MORE_EXAMPLES: dict[str, list[Any]] = {
@@ -44,6 +47,11 @@ MORE_EXAMPLES: dict[str, list[Any]] = {
         CandidatesExample(0, "rain", ("cold wind and rain", "who stolen my card today"), relevances=(1, 0)),
         CandidatesExample(1, "salt", ("our team won", "my card", "too much salt"), relevances=(0, 0, 1)),
     ],
+    "multiple-choice": [
+        CandidatesExample(0, "who won", ("our team", "the rain", "salt"), relevances=(1, 0, 0)),
+        CandidatesExample(1, "is it cold", ("too much salt", "cold wind and rain"), relevances=(0, 1)),
+    ],
+    "preference-tuning": make_pairs()[:3],
     "sentence-similarity": [
         SimilarityExample(0, "the cold rain", "cold wind and rain", score=1.0),
         SimilarityExample(1, "the cold rain", "my card", score=0.1),
@@ -76,7 +84,7 @@ def make_adapter(
     folder = str(checkpoint("bert" if joined else name))
     decoder = str(checkpoint(joined)) if joined else None
     spec = inspect_checkpoint(ModelSpec(checkpoint=folder, decoder=decoder, add_tokens=add_tokens or None))
-    options = {**(OPTIONS.get(name, {}) if kind == "translation" else OPTIONS_OF_KIND.get(kind, {})), **options}
+    options = {**(OPTIONS.get(name, {}) if kind in WITH_PROMPTS else OPTIONS_OF_KIND.get(kind, {})), **options}
     return find_kind(kind).task_adapter(spec).make(spec, labels(kind), max_length=max_length, options=options)
 
 
@@ -87,7 +95,7 @@ def peft_task(kind: str, adapter: TaskAdapter) -> str | None:
 
 def labels(kind: str) -> LabelSpace | None:
     """Returns the labels of the examples; none where nothing is chosen from labels."""
-    if kind == "text-ranking":
+    if kind in ("text-ranking", "multiple-choice"):
         return ONE_SCORE
     if kind == "text-classification":
         return LabelSpace(tuple(natural_sort({label for _, label in EXAMPLES})))

@@ -44,7 +44,10 @@ MORE_MODELS: dict[str, tuple[str, ...]] = {
     "question-answering": ("bert", "llama", "gpt2", "t5"),
     "fill-mask": ("bert", "modernbert"),
     "text-generation": ("llama", "gpt2"),
+    "preference-tuning": ("llama",),
+    "summarization": ("t5", "llama"),
     "text-ranking": ("bert", "llama", "t5"),
+    "multiple-choice": ("bert", "llama"),
     "sentence-similarity": ("bert", "llama"),
 }
 """Kinds whose bodies are those of others: what their heads change is seen by one method of each sort."""
@@ -86,7 +89,7 @@ def _refused() -> dict[Cell, str]:
 def _refused_in_more_kinds() -> dict[Cell, str]:
     no_head = {
         (kind, name, "head-only"): "lacks nothing"
-        for kind in ("fill-mask", "text-generation", "sentence-similarity")
+        for kind in ("fill-mask", "text-generation", "preference-tuning", "summarization", "sentence-similarity")
         for name in MORE_MODELS[kind]
     }
     reasons = {
@@ -94,6 +97,7 @@ def _refused_in_more_kinds() -> dict[Cell, str]:
         ("question-answering", "t5"): "no virtual tokens for encoder-decoders",
         ("text-ranking", "llama"): "looks for the last token",
         ("text-ranking", "t5"): "looks for the last token",
+        ("multiple-choice", "llama"): "looks for the last token",
         **{("fill-mask", name): "it is the encoder itself" for name in MORE_MODELS["fill-mask"]},
         **{("sentence-similarity", name): "pool differently" for name in MORE_MODELS["sentence-similarity"]},
     }
@@ -110,6 +114,9 @@ STILL_AT_FIRST = {
     "adalora": {"lora_A", "lora_B"},
 }
 """What the first step leaves as it was, as it is multiplied with zeros: B in LoRA, the singular values in AdaLoRA."""
+
+COMPARED = ("text-ranking", "multiple-choice")
+"""Kinds whose loss compares scores with one another."""
 
 NUM_STEPS, LEARNING_RATE = 2, 1e-2
 TOLERANCE = 1e-6
@@ -317,7 +324,7 @@ def check_that_all_trainable_moves_and_nothing_else(cell: Cell, found: Outcome) 
     # The bias of a score is added to all candidates of a row alike, and these are compared with one another: rounding
     # alone gives it a gradient.
     first, second = (
-        {name for name in names if cell[0] != "text-ranking" or not name.endswith(".bias")} for names in found.still
+        {name for name in names if cell[0] not in COMPARED or not name.endswith(".bias")} for names in found.still
     )
     assert first == STILL_AT_FIRST.get(cell[2], set())
     assert not second
