@@ -83,6 +83,27 @@ _SIZES = {
     "dropout": 0.0,
     "auxiliary_loss": True,
 }
+_REAL_TIME = {
+    "backbone_config": {
+        **_BACKBONE,
+        "model_type": "rt_detr_resnet",
+        "hidden_sizes": [8, 8, 16, 16],
+        "depths": [1, 1, 1, 1],
+        "out_features": ["stage2", "stage3", "stage4"],
+    },
+    "encoder_in_channels": [8, 16, 16],
+    "decoder_in_channels": [16, 16, 16],
+    "encoder_hidden_dim": 16,
+    "d_model": 16,
+    "encoder_ffn_dim": 32,
+    "decoder_ffn_dim": 32,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "decoder_layers": 2,
+    "hidden_expansion": 0.5,
+    "num_queries": 5,
+    "num_denoising": 6,
+}
 
 
 def make_checkpoint(model_type: str, folder: Path, **config: Any) -> Path:
@@ -114,5 +135,8 @@ RECIPES: dict[str, Recipe] = {
         "DeformableDetrImageProcessorPil",
         {**_SIZES, "d_model": 32, "num_feature_levels": 1, "encoder_n_points": 2, "decoder_n_points": 2},
     ),
+    "rt_detr": Recipe("RTDetrModel", "RTDetrImageProcessorPil", _REAL_TIME),
+    # With its head: fresh from transformers, of which it would say that it is damaged.
+    "rt_detr_v2": Recipe("RTDetrV2ForObjectDetection", "RTDetrImageProcessorPil", _REAL_TIME),
 }
 """Model type -> recipe."""

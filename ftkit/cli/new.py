@@ -15,7 +15,8 @@ from ftkit.paths import check_can_make, user_path
 Architecture = Annotated[
     str,
     typer.Option(
-        help="marian, t5, bert or gpt2; for images vit, yolos, resnet or segformer; for both idefics3 or clip."
+        help="marian, t5, bert or gpt2; for images vit, resnet, yolos, rt_detr or segformer; for both idefics3 or "
+        "clip."
     ),
 ]
 TokenizerData = Annotated[

@@ -178,11 +178,37 @@ def _read_config(model: ModelSpec, path: str, revision: str, trust_key: str) -> 
             remedy = "Check its config.json, or copy the checkpoint again."
         if "trust_remote_code" in str(error):
             raise _asks_for_code("config.json", model.checkpoint, trust_key) from None
+        if backbone := _named_backbone(path, revision):
+            raise timm_needed(model.checkpoint, f"{backbone!r}, ") from None
         about = f"model.checkpoint: {_no_folder(path)}cannot read {model.checkpoint!r}"
         raise CheckpointError(f"{about}: {reason} {remedy}") from None
     if not model.trust_remote_code:
         check_model_config(config, model.checkpoint, trust_key)
     return config
+
+
+def _named_backbone(path: str, revision: str) -> str | None:
+    """Returns the backbone that a config.json names instead of saying what it is, as models of timm are named."""
+    from transformers import PretrainedConfig
+
+    try:
+        config, _ = PretrainedConfig.get_config_dict(path, revision=revision)
+    except (OSError, ValueError):
+        return None
+    return None if config.get("backbone_config") else config.get("backbone")
+
+
+def timm_needed(name: str, backbone: str = "", instead: str = "a checkpoint with another backbone") -> CheckpointError:
+    """Returns the refusal of a checkpoint whose backbone is a model of timm, which need not be installed.
+
+    Args:
+        backbone: its name and a comma, where it is known.
+        instead: what to start from.
+    """
+    return CheckpointError(
+        f"model.checkpoint: the backbone of {name!r} is {backbone}a model of the package timm, and ftkit loads those "
+        f"of transformers alone: config.json has to say backbone_config.\nFix: start from {instead}."
+    )
 
 
 def _no_folder(path: str) -> str:

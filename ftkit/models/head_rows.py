@@ -113,16 +113,15 @@ def _saved_outputs(loaded: LoadedModel, spec: CheckpointSpec, num_labels: int) -
         differing = {name: _axis(parameters[name].shape, tensor.shape) for name, tensor in saved.items()}
         known = {name: axis for name, axis in differing.items() if axis is not None}
         return (saved, known) if known.keys() == loaded.resized else ({}, {})
+    provided = {name: parameter for name, parameter in parameters.items() if name not in loaded.new_parameters}
     body = body_prefixes(loaded.model)
-    provided = {
-        name: parameter.detach().clone()
-        for name, parameter in parameters.items()
-        if name not in loaded.new_parameters and not name.startswith(body) and num_labels in parameter.shape
-    }
-    if not provided:  # spares an outline of the model where the checkpoint has no head, as most have none
-        return {}, {}
+    beside_body = any(not name.startswith(body) and num_labels in one.shape for name, one in provided.items())
+    if loaded.new_parameters and not beside_body:
+        return {}, {}  # spares an outline of the model where the checkpoint has no head, as most have none
     axes = output_axes(loaded.model)
-    return ({name: provided[name] for name in axes}, axes) if axes.keys() <= provided.keys() else ({}, {})
+    if not axes.keys() <= provided.keys():
+        return {}, {}
+    return {name: provided[name].detach().clone() for name in axes}, axes
 
 
 def output_axes(model: PreTrainedModel) -> dict[str, int]:

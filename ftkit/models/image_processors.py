@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import CheckpointError, name_list
+from ftkit.models.checkpoint import timm_needed
 from ftkit.models.loading import model_types
 from ftkit.models.spec import CheckpointSpec
 
@@ -136,8 +137,11 @@ def resize_whole(processor: Any, height: int, width: int) -> None:
         processor.crop_pct = 1.0
 
 
-def check_backbone(spec: CheckpointSpec) -> None:
+def check_backbone(spec: CheckpointSpec, *, instead: str) -> None:
     """Refuses a checkpoint whose backbone is a model of timm, which need not be installed.
+
+    Args:
+        instead: what to start from.
 
     Raises:
         CheckpointError: its backbone is one.
@@ -147,10 +151,8 @@ def check_backbone(spec: CheckpointSpec) -> None:
     config = transformers.AutoConfig.from_pretrained(spec.path, **spec.loading_arguments)
     backbone = getattr(config, "backbone_config", None)
     if getattr(config, "use_timm_backbone", False) or getattr(backbone, "model_type", "") == "timm_backbone":
-        raise CheckpointError(
-            f"model.checkpoint: the backbone of {spec.name!r} is a model of the package timm, and ftkit loads those "
-            "of transformers alone. Start from a checkpoint whose config.json has another backbone_config."
-        )
+        named = getattr(backbone, "backbone", None)
+        raise timm_needed(spec.name, f"{named!r}, " if named else "", instead)
 
 
 def supported_types(auto_class: str) -> list[str]:

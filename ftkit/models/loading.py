@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +121,12 @@ def small_model_like(auto_class: str, spec: CheckpointSpec) -> PreTrainedModel |
 
 
 def load_with_head(
-    auto_class: str, spec: CheckpointSpec, *, tokenizer: PreTrainedTokenizerBase | None = None, **config: Any
+    auto_class: str,
+    spec: CheckpointSpec,
+    *,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    inside: Sequence[str] = (),
+    **config: Any,
 ) -> LoadedModel:
     """Loads a checkpoint with the head of an auto class.
 
@@ -129,6 +134,7 @@ def load_with_head(
         auto_class: such as `AutoModelForTokenClassification`.
         tokenizer: of a model that reads tokens: its tokens are embedded, and its pad id is written into the model's
             config; heads that look for the last token read it there.
+        inside: what the names of parameters have in them that lie in the body and belong to the head.
         config: what the model's config is to say, such as `num_labels`.
 
     Raises:
@@ -145,7 +151,8 @@ def load_with_head(
     check_weights_are_numbers(model, spec)
     mismatched = {item[0] for item in report["mismatched_keys"]}
     new = _without_unused_mask(model, frozenset(report["missing_keys"]) | mismatched)
-    _check_only_head_is_new(model, new, mismatched, spec)
+    of_body = {name for name in new if not any(part in name for part in inside)}
+    _check_only_head_is_new(model, of_body, mismatched & of_body, spec)
     _check_no_layer_is_left(model, report["unexpected_keys"], spec)
     resized = frozenset(mismatched)
     # Running statistics of a new batch norm are missing too; they move with it, and nobody trains them by a gradient.
@@ -236,9 +243,7 @@ def _without_unused_mask(model: PreTrainedModel, new: frozenset[str]) -> frozens
     return new - lacking
 
 
-def _check_only_head_is_new(
-    model: PreTrainedModel, new: frozenset[str], mismatched: set[str], spec: CheckpointSpec
-) -> None:
+def _check_only_head_is_new(model: PreTrainedModel, new: Set[str], mismatched: set[str], spec: CheckpointSpec) -> None:
     """Refuses a checkpoint that lacks weights of the body: training would silently start from noise."""
     body = body_prefixes(model)
     body_names = {name for name, _ in model.named_parameters() if name.startswith(body)}

@@ -108,6 +108,13 @@ def checked_side(side: int, multiple_of: int, architecture: str, size: Size) -> 
     return side
 
 
+_RT_DETR_BACKBONE: Mapping[str, Any] = {
+    "model_type": "rt_detr_resnet",
+    "depths": [2, 2, 2, 2],
+    "layer_type": "basic",
+    "out_features": ["stage2", "stage3", "stage4"],
+}
+
 IMAGE_RECIPES: Mapping[str, ImageRecipe] = {
     "vit": ImageRecipe(
         "ViTModel",
@@ -160,6 +167,33 @@ IMAGE_RECIPES: Mapping[str, ImageRecipe] = {
         states_both_sides=True,
         processor="YolosImageProcessorPil",
         image_sizes={"tiny": 128, "small": 512},
+    ),
+    "rt_detr": ImageRecipe(
+        "RTDetrModel",
+        {
+            "tiny": {
+                "backbone_config": {**_RT_DETR_BACKBONE, "embedding_size": 16, "hidden_sizes": [16, 32, 64, 128]},
+                "encoder_in_channels": [32, 64, 128],
+                "decoder_in_channels": [64, 64, 64],
+                "encoder_hidden_dim": 64,
+                "d_model": 64,
+                "encoder_ffn_dim": 128,
+                "decoder_ffn_dim": 128,
+                "encoder_attention_heads": 4,
+                "decoder_attention_heads": 4,
+                "num_queries": 100,
+            },
+            # RT-DETR-R18 of https://github.com/lyuwenyu/RT-DETR, whose paper is arXiv 2304.08069.
+            "small": {
+                "backbone_config": {**_RT_DETR_BACKBONE, "embedding_size": 64, "hidden_sizes": [64, 128, 256, 512]},
+                "encoder_in_channels": [128, 256, 512],
+                "num_queries": 300,
+            },
+        },
+        multiple_of={"tiny": 32, "small": 32},  # its stages halve the image five times
+        config={"decoder_layers": 3, "hidden_expansion": 0.5},
+        processor="RTDetrImageProcessorPil",
+        image_sizes={"tiny": 128, "small": 640},
     ),
     "resnet": ImageRecipe(
         "ResNetModel",

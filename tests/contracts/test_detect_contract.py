@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import tiny_boxes
 import tiny_images
@@ -23,6 +27,7 @@ from ftkit.errors import CheckpointError
 from ftkit.kinds.kind import Settings
 from ftkit.kinds.object_detection import KIND, ObjectDetectionData
 from ftkit.models.checkpoint import inspect_checkpoint
+from ftkit.models.head_rows import keep_known_rows
 from ftkit.models.spec import ModelSpec
 from ftkit.types import LabelSpace, Split
 
@@ -55,7 +60,8 @@ def made(examples, tmp_path_factory) -> Callable[[str], Made]:
             adapter = KIND.task_adapter(spec).make(spec, LABELS, options=options)
             adapter.preprocessor.fit(examples)
             loaded = adapter.objective.build()
-            assert all("class" in name or "bbox" in name for name in loaded.new_parameters), "the head alone is new"
+            head = re.compile("class|bbox|score")
+            assert all(map(head.search, loaded.new_parameters)), "the head alone is new"
             done[model_type] = adapter, loaded.model.eval(), adapter.preprocessor.encode(examples, targets=True)
         return done[model_type]
 
@@ -65,6 +71,7 @@ def made(examples, tmp_path_factory) -> Callable[[str], Made]:
 def losses(made: Made, rows: list[int]) -> torch.Tensor:
     adapter, model, encoded = made
     batch = adapter.preprocessor.collate(encoded.rows.__getitems__(rows), training=False, rngs=None)
+    torch.manual_seed(0)  # of the noise from which RT-DETR finds boxes again, in training
     with torch.no_grad():
         return adapter.objective.loss(model(**batch.inputs), batch)
 
@@ -73,19 +80,24 @@ def test_every_loss_is_covered():
     assert LOSSES.keys() == set(SUPPORTED)
 
 
-@every_model_type
-def test_the_loss_of_all_is_that_of_transformers(model_type, made):
+@pytest.mark.parametrize(
+    ("model_type", "training"), [*((name, False) for name in SUPPORTED), ("rt_detr", True), ("rt_detr_v2", True)]
+)
+def test_the_loss_of_all_is_that_of_transformers(model_type, training, made):
     """Of all images at once both divide by the same; transformers' would be another in parts."""
     adapter, model, encoded = made(model_type)
+    model.train(training)
     ours = losses(made(model_type), list(range(5))).sum() / adapter.objective.count_items(encoded)
     own = model._loss_function
     batch = adapter.preprocessor.collate(encoded.rows.__getitems__(list(range(5))), training=False, rngs=None)
     del model._loss_function
+    torch.manual_seed(0)
     try:
         with torch.no_grad():
             theirs = model(**batch.inputs).loss
     finally:
         model.loss_function = own
+        model.eval()
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
@@ -162,3 +174,53 @@ def test_checkpoints_that_find_nothing(tmp_path: Path):
     spec = inspect_checkpoint(ModelSpec(checkpoint=str(tiny_images.make_checkpoint("vit", tmp_path))))
     with pytest.raises(CheckpointError, match="does not train checkpoints of type 'vit', .* with 'yolos'"):
         KIND.task_adapter(spec).check_checkpoint(spec)
+
+
+TIMM = "'?resnet50'?, a model of the package timm, .*\nFix: start from .*"
+
+
+@pytest.mark.parametrize(("backbone", "message"), [
+    ({"backbone": "resnet50", "use_timm_backbone": True}, TIMM),
+    ({"backbone": "resnet50", "use_timm_backbone": True, "backbone_kwargs": {"out_indices": [1, 2, 3, 4]}}, TIMM),
+    ({"backbone_config": {"model_type": "timm_backbone", "backbone": "resnet50"}}, TIMM),
+    ({}, "a model of the package timm"),
+])  # fmt: skip
+def test_a_backbone_of_timm_is_refused(backbone: dict[str, Any], message: str, tmp_path: Path) -> None:
+    """As facebook/detr-resnet-50 names it, older and newer: transformers looks for some of these names on the Hub."""
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "detr", **backbone}))
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(CheckpointError, match=message):
+        spec = inspect_checkpoint(ModelSpec(checkpoint=str(tmp_path)))
+        KIND.task_adapter(spec).check_checkpoint(spec)
+
+
+def test_more_boxes_than_queries_are_told_and_leave_a_finite_loss(made, examples):
+    adapter, model, _ = made("rt_detr")
+    box = Box("square", (0, 0, 9, 9))
+    many = dataclasses.replace(examples[0], boxes=(box,) * 7)
+    problems = Problems()
+    adapter.preprocessor.check({"train": Split("train", "photos", [many, examples[1]])}, problems)
+    (told,) = problems.warnings
+    assert "images with more boxes than the 5 that" in told
+    assert "photos, 0.png: 7 boxes" in told
+    encoded = adapter.preprocessor.encode([many], targets=True)
+    assert torch.isfinite(losses((adapter, model, encoded), [0])).all()
+
+
+def test_a_head_in_the_body_keeps_the_rows_of_labels_it_knows(tmp_path: Path) -> None:
+    """As many labels as before: nothing differs in shape, and the names alone tell which row is whose."""
+    labels = {0: "square", 1: "circle", 2: "line"}
+    folder = tiny_boxes.make_checkpoint("rt_detr_v2", tmp_path / "v2", id2label=labels)
+    spec = inspect_checkpoint(ModelSpec(checkpoint=str(folder)))
+    space = LabelSpace(("circle", "line", "square"))
+    options = {"image_size": 32, "boxes_per_image": 1.0}
+    adapter = KIND.task_adapter(spec).make(spec, space, options=options)
+    loaded, told = keep_known_rows(adapter.objective.build(), spec, space)
+    assert told is not None
+    saved = load_file(folder / "model.safetensors")
+    for name in (
+        "model.enc_score_head.weight",
+        "model.decoder.class_embed.1.bias",
+        "model.denoising_class_embed.weight",
+    ):
+        torch.testing.assert_close(loaded.model.state_dict()[name][:3], saved[name][[1, 2, 0]])

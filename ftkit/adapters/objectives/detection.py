@@ -14,6 +14,7 @@ from ftkit.adapters.preprocessors.detection import SIZES, TARGETS, DetectionPrep
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.data.boxes import DetectionExample
 from ftkit.errors import CheckpointError, name_list
+from ftkit.models.image_processors import check_backbone
 from ftkit.models.loading import LoadedModel, load_with_head
 from ftkit.models.spec import CheckpointSpec
 
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 MOST_FOUND = 100
 """Boxes that are kept of an image, those of the highest scores: so many does the metric of COCO read."""
 
-SUPPORTED = ("yolos", "detr", "conditional_detr", "deformable_detr")
+SUPPORTED = ("yolos", "detr", "conditional_detr", "deformable_detr", "rt_detr", "rt_detr_v2")
 """Model types whose loss can be summed image by image; see `detection_loss`, which imports torch."""
+
+HEAD_IN_BODY = ("enc_score_head.", "denoising_class_embed.", "decoder.class_embed.", "decoder.bbox_embed.")
+"""Parts of the head that lie among the layers of RT-DETR: what proposes boxes, refines and classifies them."""
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -54,16 +58,17 @@ class DetectionObjective(LabelledObjective):
 
     @classmethod
     def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
-        """Refuses a model type whose detector is not known, before any weight is read.
+        """Refuses a model type whose detector is not known, or with a backbone of timm, before any weight is read.
 
         Raises:
-            CheckpointError: it is none of `SUPPORTED`.
+            CheckpointError: it is none of `SUPPORTED`, or its backbone cannot be made.
         """
         if spec.model_type not in SUPPORTED:
             raise CheckpointError(
                 f"model.checkpoint: object detection does not train checkpoints of type {spec.model_type!r}, such as "
                 f"{spec.name!r}. Start from another one: it works with {name_list(SUPPORTED)}."
             )
+        check_backbone(spec, instead="YOLOS or RT-DETR, such as hustvl/yolos-tiny or PekingU/rtdetr_r18vd")
 
     def build(self) -> LoadedModel:
         """Loads the checkpoint in float32 with a head for the labels, and the loss of each image for its own.
@@ -77,6 +82,7 @@ class DetectionObjective(LabelledObjective):
         loaded = load_with_head(
             self.auto_class,
             spec,
+            inside=HEAD_IN_BODY,
             **self.head_config,
         )
         loaded.model.loss_function = LOSSES[spec.model_type](self.preprocessor.boxes_per_image or 1.0)

@@ -97,11 +97,71 @@ def focal_losses(boxes_per_image: float) -> LossFunction:
     return losses
 
 
+def varifocal_losses(boxes_per_image: float) -> LossFunction:
+    """Returns the loss of RT-DETR and its second version, as `RTDetrForObjectDetectionLoss` but for the division.
+
+    In training, queries made of the boxes themselves, with noise, are to find them again: as many groups of them as
+    the micro-batch has room for, of which the mean counts.
+    """
+    from transformers.loss.loss_rt_detr import RTDetrLoss
+
+    def losses(
+        logits: torch.Tensor,
+        labels: Targets,
+        device: torch.device,
+        pred_boxes: torch.Tensor,
+        config: Any,
+        outputs_class: torch.Tensor,
+        outputs_coord: torch.Tensor,
+        enc_topk_logits: torch.Tensor,
+        enc_topk_bboxes: torch.Tensor,
+        denoising_meta_values: Mapping[str, Any] | None = None,
+        **_: Any,
+    ) -> tuple[torch.Tensor, dict[str, Any], Any]:
+        criterion = RTDetrLoss(config).to(device)
+        # (B, layers, Q, ...): the last layer answers; those before, and what the encoder proposed, learn along.
+        layers = [
+            {"logits": one.float(), "pred_boxes": other.float()}
+            for one, other in zip(outputs_class.unbind(1), outputs_coord.unbind(1), strict=True)
+        ]
+        noisy: list[Layer] = []
+        if denoising_meta_values is not None:
+            split = [
+                {name: part.split(denoising_meta_values["dn_num_split"], dim=1) for name, part in layer.items()}
+                for layer in layers
+            ]
+            noisy = [{name: part for name, (part, _) in layer.items()} for layer in split]
+            layers = [{name: part for name, (_, part) in layer.items()} for layer in split]
+        proposed = {"logits": enc_topk_logits.float(), "pred_boxes": enc_topk_bboxes.float()}
+        if config.auxiliary_loss:
+            layers = [layers[-1], *layers[:-1], proposed]
+        else:
+            layers, noisy = layers[-1:], []
+
+        def of_image(layer: Layer, targets: Targets, matches: Matches) -> torch.Tensor:
+            found = {
+                **criterion.loss_labels_vfl(layer, targets, matches, 1),
+                **criterion.loss_boxes(layer, targets, matches, 1),
+            }
+            return sum((criterion.weight_dict[name] * value for name, value in found.items()), torch.zeros(()))
+
+        total = _summed(layers, labels, criterion.matcher, of_image)
+        if noisy and denoising_meta_values is not None:
+            made_of = criterion.get_cdn_matched_indices(denoising_meta_values, labels)
+            again = _summed(noisy, labels, lambda layer, targets: made_of, of_image)
+            total = total + again / denoising_meta_values["dn_num_group"]
+        return total, {}, None
+
+    return losses
+
+
 LOSSES: Mapping[str, Callable[[float], LossFunction]] = {
     "yolos": softmax_losses,
     "detr": softmax_losses,
     "conditional_detr": focal_losses,
     "deformable_detr": focal_losses,
+    "rt_detr": varifocal_losses,
+    "rt_detr_v2": varifocal_losses,
 }
 """Model type -> what makes its loss."""
 

@@ -46,7 +46,9 @@ class PixelLabelObjective(LabelledObjective):
                 f"{spec.model_type!r}, such as {spec.name!r}. Start from another one: SegFormer (nvidia/mit-b0), "
                 "BEiT, DPT, UPerNet and MobileViT have it."
             )
-        check_backbone(spec)
+        check_backbone(
+            spec, instead="SegFormer, such as nvidia/mit-b0, or BEiT, DPT, UPerNet and MobileViT without timm"
+        )
 
     def build(self) -> LoadedModel:
         """Loads the checkpoint in float32 with a head for the classes.

@@ -16,9 +16,11 @@ from ftkit.adapters.rows import Batch, Encoded, LazyRows
 from ftkit.data.boxes import DetectionExample
 from ftkit.data.drawn_boxes import TRUTH, with_boxes
 from ftkit.data.images import open_image
+from ftkit.data.problems import Problems
+from ftkit.models.detectors import num_queries
 from ftkit.models.image_processors import PIXELS
 from ftkit.models.spec import CheckpointSpec
-from ftkit.types import LabelSpace
+from ftkit.types import LabelSpace, Split
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -136,6 +138,21 @@ class DetectionPreprocessor(ImagePreprocessor):
         """Counts the boxes, and makes sure that the model reads what its processor makes."""
         self.boxes_per_image = sum(len(example.learnt) for example in examples) / len(examples)
         super().fit(examples)
+
+    def check(self, splits: Mapping[str, Split[DetectionExample]], problems: Problems) -> None:
+        """Tells of images with more boxes than the model answers for: the matching leaves out the hardest of them."""
+        most = num_queries(self.spec)
+        for split in splits.values():
+            for example in split.examples:
+                if len(example.boxes or ()) <= most:
+                    continue
+                problems.warn(
+                    f"{split.name}: images with more boxes than the {most} that {self.spec.name!r} finds in one "
+                    "(num_queries): of the others nothing is learnt, and they are missed",
+                    where=f"{split.where(example)}: {len(example.boxes or ())} boxes",
+                    remedy="cut such images into parts, or take a checkpoint with more queries",
+                    kind=f"{split.name}: more boxes than queries",
+                )
 
     def encode(self, examples: Sequence[DetectionExample], *, targets: bool) -> Encoded:
         """Returns rows that name their images; nothing is opened.
