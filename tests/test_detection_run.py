@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageColor
 
 import ftkit
 import tiny_boxes
+from ftkit.data.drawn_boxes import PREDICTED
 from ftkit.errors import UserError
 from ftkit.inference.export import export_run
 from ftkit.metrics.detection import evaluated_by_coco
@@ -73,6 +75,22 @@ def test_a_trained_adapter_finds_what_it_found(tmp_path, voc):
     before = written(run.output_dir / "predictions" / "test.jsonl")[1]
     for one, other in zip(now["objects"], before["objects"], strict=True):
         assert (one["label"], one["score"]) == (other["label"], pytest.approx(other["score"], abs=1e-4))
+    surest = max(one["score"] for one in before["objects"])
+    assert not ftkit.load(run.output_dir, threshold=surest + 1e-3).predict([voc / "JPEGImages" / "1.png"])[0][
+        "objects"
+    ]
+    chosen = ftkit.load(run.output_dir, threshold=surest - 1e-3)
+    drawings = chosen.draw_into(tmp_path / "drawn")
+    (kept,) = chosen.predict([voc / "JPEGImages" / "1.png"])
+    assert kept["objects"]
+    assert drawings.num_drawn == 1
+    image, drawn = (np.asarray(Image.open(path).convert("RGB")) for path in
+                    (voc / "JPEGImages" / "1.png", tmp_path / "drawn" / "1.png"))  # fmt: skip
+    changed = (image != drawn).any(axis=2)
+    box = max(kept["objects"], key=lambda one: one["score"])["box"]
+    left, top = max(0, int(box["xmin"])), max(0, int(box["ymin"]))
+    assert changed[top : top + 3, left:].any()
+    assert ImageColor.getrgb(PREDICTED) in set(map(tuple, drawn[changed].tolist()))
     with pytest.raises(UserError, match="kind object-detection, which is not exported"):
         export_run(run.output_dir, tmp_path / "exported")
     scores = ftkit.load(run.output_dir).evaluate(str(voc))

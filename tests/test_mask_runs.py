@@ -75,7 +75,11 @@ def test_masks_are_written_beside_the_rows_and_never_over_others(
     code, _, said = command("predict", place / "run", "--input", images, "--output", tmp_path / "out.jsonl")
     assert code == 2
     assert "out_files is there already" in said
-    code, out, said = command("predict", place / "run", "--input", images / "0.png")
+    drawn = tmp_path / "drawn"
+    code, out, said = command("predict", place / "run", "--input", images / "0.png", "--draw", drawn)
+    (picture,) = (Image.open(path) for path in drawn.iterdir())
+    assert picture.width == 33
+    assert picture.height > 47, "the classes are named below"
     assert code == 0, said
     assert json.loads(out).keys() == {"id", "shares", "score"}
 

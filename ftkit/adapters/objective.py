@@ -14,6 +14,7 @@ from ftkit.models.spec import CheckpointSpec
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
     from transformers import PreTrainedModel
 
 Prediction = dict[str, Any]
@@ -43,6 +44,7 @@ class Objective(Protocol):
         proven: names of what a saved model has to measure as the trained one does, of a model judged by measures.
         compares: among which rows the loss compares; None: the loss of a row depends on it alone. Of a step, see
             `vectors` and `step_losses`.
+        draws: whether what it predicts of an image can be drawn into it; see `drawn`.
         embeds: whether what it predicts of a text is a vector; see `embeddings`.
         starts_trained: whether a checkpoint predicts before it is trained; its score then stands beside the run's.
     """
@@ -55,6 +57,7 @@ class Objective(Protocol):
     remembers: ClassVar[tuple[str, ...]]
     proven: ClassVar[tuple[str, ...]]
     compares: ClassVar[Compared | None]
+    draws: ClassVar[bool]
     embeds: ClassVar[bool]
 
     @property
@@ -184,6 +187,10 @@ class Objective(Protocol):
         """Predicts a batch of one conversation, and tells its answer piece by piece while it is written."""
         ...
 
+    def drawn(self, example: Any, prediction: Prediction) -> Image.Image:
+        """Returns an image with what was predicted of it drawn into it."""
+        ...
+
     def no_prediction(self, example: Any = None) -> Prediction:
         """Returns an object like those of `decode` for a row that cannot be predicted: None in every place."""
         ...
@@ -221,6 +228,7 @@ class ObjectiveBase:
     remembers: ClassVar[tuple[str, ...]] = ()
     proven: ClassVar[tuple[str, ...]] = ("loss",)
     compares: ClassVar[Compared | None] = None
+    draws: ClassVar[bool] = False
     embeds: ClassVar[bool] = False
 
     @property
@@ -297,6 +305,10 @@ class ObjectiveBase:
     def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float | None:
         """Returns None: it is not known."""
         return None
+
+    def drawn(self, example: Any, prediction: Prediction) -> Image.Image:
+        """Is not asked of what cannot be drawn."""
+        raise NotImplementedError
 
     def no_prediction(self, example: Any = None) -> Prediction:
         """Returns an empty `prediction`."""

@@ -52,6 +52,7 @@ OPENING_OPTIONS: Mapping[str, OpeningOption] = {
     "normalize": OpeningOption(type=options.Normalize),
     "labels": OpeningOption(type=options.Labels, parsed=options.label_names),
     "prompts": OpeningOption(type=options.Prompts),
+    "threshold": OpeningOption(type=options.Threshold),
     "base": OpeningOption(type=options.Base),
     "trust_remote_code": OpeningOption(type=options.TrustRemoteCode, default=False),
 }

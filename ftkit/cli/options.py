@@ -90,6 +90,13 @@ Prompts = Annotated[
     list[str] | None,
     typer.Option(metavar="TEXT", help="What these labels become: 'a photo of a {label}.'; may be repeated."),
 ]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SCORE",
+        help="Of objects that are found: leave out those of a lower score; as the run says if left out, or all.",
+    ),
+]
 Base = Annotated[
     str | None,
     typer.Option(

@@ -9,6 +9,8 @@ import typer
 
 from ftkit.cli import options
 from ftkit.cli.opening import opens_a_run
+from ftkit.console import note
+from ftkit.errors import UserError
 
 if TYPE_CHECKING:
     from ftkit.inference.write_predictions import Written
@@ -49,6 +51,14 @@ SpreadsheetSafe = Annotated[
         help="In csv, put an apostrophe before texts that a spreadsheet would run, such as =1+1.",
     ),
 ]
+Draw = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Write every image there, too, with the boxes or the classes that were found drawn into it: boxes of a "
+        "score of 0.5 and more, or of --threshold.",
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option(
@@ -60,7 +70,7 @@ Resume = Annotated[
 @opens_a_run(
     *("num_beams", "max_new_tokens", "task", "columns", "delimiter", "encoding", "header"),
     *("source_lang", "target_lang", "prompt_template", "chat_template", "language", "no_answer"),
-    *("labels", "prompts", "base", "trust_remote_code"),
+    *("labels", "prompts", "threshold", "base", "trust_remote_code"),
 )
 def command(
     run: Run,
@@ -73,11 +83,14 @@ def command(
     on_bad_row: OnBadRow = "empty",
     spreadsheet_safe: SpreadsheetSafe = True,
     resume: Resume = False,
+    draw: Draw = None,
     *,
     opening: Mapping[str, Any],
 ) -> None:
     """Predict texts or the rows of a file: one JSON object a row, in input order."""
     _check_given(text or [], text_pair, input)
+    if resume and draw is not None:
+        raise UserError("--resume goes on with rows alone: leave --draw out, or predict all rows anew.")
     from ftkit.data.prediction_file import PredictionFile
     from ftkit.speedups.startup import collector_at_rest
 
@@ -91,10 +104,13 @@ def command(
         from ftkit.inference.write_predictions import TypedTexts, write_predictions
 
         predictor = load(run, precision=precision, **opening)
+    drawings = None if draw is None else predictor.draw_into(draw)
     given = TypedTexts(text or [], text_pair or []) if source is None else source
     changing = [opening[name] for name in ("num_beams", "max_new_tokens", "columns")]
     changing += [on_bad_row, opening["labels"], opening["prompts"]]
     _tell(write_predictions(predictor, given, file, options=(precision, *changing)), output)
+    if drawings is not None:
+        note(f"{drawings.num_drawn:,} images drawn into {draw}")
 
 
 def _check_given(texts: list[str], pairs: list[str] | None, input: str | None) -> None:
@@ -113,8 +129,6 @@ def _check_given(texts: list[str], pairs: list[str] | None, input: str | None) -
 
 def _tell(written: Written, output: str | None) -> None:
     """Tells what was written, and what was changed for the sake of spreadsheets."""
-    from ftkit.console import note
-
     if written.num_made_safe:
         note(
             f"An apostrophe was put before {written.num_made_safe:,} texts that a spreadsheet would run; "

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 TRUTH, PREDICTED, IGNORED = "#00795a", "#d55e00", "#5b6673"
 """Green, vermilion and grey, told apart by every kind of colour vision."""
 
+SURE = 0.5
+"""The score from which people are shown a prediction."""
+
 SIDE, COLUMNS, GAP = 320, 4, 8  # of a sheet, in pixels and pictures
 
 Drawn = tuple[str, Numbers, str]
@@ -22,17 +25,19 @@ Drawn = tuple[str, Numbers, str]
 
 def with_boxes(image: Image.Image, boxes: Iterable[Drawn], *, side: int = SIDE) -> Image.Image:
     """Returns a copy, at most `side` pixels wide and high, with boxes and what is in them."""
-    from PIL import ImageDraw
+    from PIL import ImageDraw, ImageFont
 
     copy = image.copy()
     copy.thumbnail((side, side))
     scale_x, scale_y = copy.width / image.width, copy.height / image.height
-    drawing = ImageDraw.Draw(copy)
+    drawing, width = ImageDraw.Draw(copy), max(2, max(copy.size) // SIDE)
+    font = ImageFont.load_default(5 * width)
     for text, (left, top, right, bottom), colour in boxes:
         corners = (left * scale_x, top * scale_y, max(right, left) * scale_x, max(bottom, top) * scale_y)
-        drawing.rectangle(corners, outline=colour, width=2)
+        drawing.rectangle(corners, outline=colour, width=width)
         if text:
-            drawing.text((corners[0] + 3, corners[1] + 2), text.encode("latin-1", "replace").decode("latin-1"), colour)
+            place = (corners[0] + width, corners[1] + width)
+            drawing.text(place, text.encode("latin-1", "replace").decode("latin-1"), colour, font)
     return copy
 
 

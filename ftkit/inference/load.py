@@ -48,9 +48,9 @@ def load(
         max_new_tokens: of a model that writes texts; by default what the targets of train suggested.
         opening: what the user says of task, files and code, by the names of `OpeningOptions`, which describes them:
             `task`, `metrics`, `columns`, `encoding`, `delimiter`, `header`, `documents`, `positive_label`, `labels`,
-            `prompts`, `answer_language`, `normalize`, `base`, `trust_remote_code`; and of a checkpoint that ftkit did
-            not make `source_lang`, `target_lang`, `prompt_template`, `chat_template`, `no_answer`, `language`,
-            `max_length`. By default all is as the run says.
+            `prompts`, `threshold`, `answer_language`, `normalize`, `base`, `trust_remote_code`; and of a checkpoint
+            that ftkit did not make `source_lang`, `target_lang`, `prompt_template`, `chat_template`, `no_answer`,
+            `language`, `max_length`. By default all is as the run says.
 
     Raises:
         UserError: it is not a finished run, asks for code, or cannot compute in that precision.

@@ -51,6 +51,7 @@ class OpeningOptions:
         normalize: what is made of transcripts before `evaluate` compares them: `none`, `basic` or `english`.
         labels: what a model of zero-shot image classification chooses among.
         prompts: what these labels become, such as `["a photo of a {label}."]`.
+        threshold: score below which boxes are neither given nor drawn.
         base: of a trained adapter, the folder or Hub id of its base, where that has moved.
         trust_remote_code: whether code may run that the run or checkpoint asks for.
 
@@ -77,6 +78,7 @@ class OpeningOptions:
     normalize: str | None = None
     labels: tuple[str, ...] | None = None
     prompts: tuple[str, ...] | None = None
+    threshold: float | None = None
     base: str | Path | None = None
     trust_remote_code: bool = False
 
@@ -87,6 +89,8 @@ class OpeningOptions:
         object.__setattr__(self, "columns", dict(self.columns or {}))
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise ConfigError(f"data.delimiter: expected one character, such as ';', got {self.delimiter!r}.")
+        if self.threshold is not None and not 0 <= self.threshold < 1:
+            raise ConfigError(f"data.threshold: expected a score from 0 to less than 1, got {self.threshold}.")
         for name, value, known in (
             ("documents", self.documents, get_args(Documents)),
             ("normalize", self.normalize, get_args(Form)),
@@ -99,7 +103,7 @@ class OpeningOptions:
     @property
     def data(self) -> dict[str, Any]:
         """Returns the keys of a config's `data` section that were given."""
-        own = ("positive_label", "documents", "answer_language", "normalize", *_OF_FREE_CHOICES)
+        own = ("positive_label", "documents", "answer_language", "normalize", "threshold", *_OF_FREE_CHOICES)
         names = ("encoding", "delimiter", "header", *own, *OF_PLAIN_CHECKPOINTS)
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 

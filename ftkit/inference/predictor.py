@@ -19,6 +19,7 @@ from ftkit.data.readers import fingerprint, open_table
 from ftkit.data.row_cells import check_cells
 from ftkit.data.spec import Source
 from ftkit.errors import ConfigError, DataError, name_list, source_told
+from ftkit.inference.drawings import Drawings
 from ftkit.inference.input_rows import INPUTS, InputRows, OnBadRow, Window, check_is_list, check_on_bad_row, made
 from ftkit.inference.opening import Tasks, named_base, open_model
 from ftkit.inference.opening_options import OpeningOptions
@@ -54,7 +55,10 @@ class Predictor:
         labels: label names in the order of the model's outputs.
         kind: of the run's task.
         precision: what it computes in: fp32, bf16 or int8.
+        drawings: where what is predicted is drawn; see `draw_into`.
     """
+
+    drawings: Drawings | None = None
 
     def __init__(
         self,
@@ -132,6 +136,18 @@ class Predictor:
     def give_vectors(self) -> None:
         """Has `predict` give vectors from now on, where the model embeds what it reads and may make labels of that."""
         self.adapter = self.adapter.for_embedding()
+
+    def draw_into(self, folder: str | Path) -> Drawings:
+        """Has `predict` and `predict_source` draw what they find into images, too, from now on: boxes, or masks.
+
+        Args:
+            folder: where the pictures go, each called as its image; it is empty, or not there yet.
+
+        Raises:
+            UserError: it is neither, or what is predicted cannot be drawn.
+        """
+        self.drawings = Drawings(folder, self.kind, self.adapter.objective)
+        return self.drawings
 
     def encode(self, inputs: Sequence[Any], *, role: Literal["text", "text_pair", "image"] = "text") -> np.ndarray:
         """Returns a vector for each text or image, of a model that embeds them.
@@ -347,5 +363,8 @@ class Predictor:
         for start, stop, arrays in predict_windows(
             model, self.adapter, window.encoded, self.limits, shared=is_shared(), autocast=self._autocast
         ):
-            found += self.adapter.objective.decode(arrays, good[start:stop])
+            decoded = self.adapter.objective.decode(arrays, good[start:stop])
+            if self.drawings is not None:
+                self.drawings.add(good[start:stop], decoded)
+            found += decoded
         return found

@@ -188,8 +188,9 @@ class Kind:
         lengthened: an example so often repeated that it has so many positions.
         adapter_options: train split, labels, data section, settings -> what the task adapter is made with: plain
             values that are saved with the run.
+        chooses_freely: whether a trained model chooses among any labels, which the user may name in each call.
         reopened: data section with what the user says in a call, adapter options of a finished run -> both as they
-            are to predict with, of kinds whose models choose among any labels.
+            are to predict with.
         marked_by: files beside a config.json that only checkpoints for this kind have, where the class that was saved
             tells nothing.
         of_plain_checkpoint: labels in a config.json, checkpoint, data section, file -> what of a checkpoint that ftkit
@@ -235,6 +236,7 @@ class Kind:
     probe: Callable[[int], Any]
     lengthened: Callable[[Any, int], Any] = not_lengthened
     adapter_options: Callable[[Split, Any, Any, Settings], dict[str, Any]]
+    chooses_freely: bool = False
     reopened: Callable[[Any, Mapping[str, Any]], tuple[Any, dict[str, Any]]] = as_it_was_saved
     marked_by: tuple[str, ...] = ()
     of_plain_checkpoint: Callable[[LabelSpace | None, CheckpointSpec, Any, str], Plain] = plain_labels
@@ -256,11 +258,6 @@ class Kind:
     def predicts_from_labels(self) -> bool:
         """Whether what is predicted is chosen from labels that a model has outputs for, named in its config.json."""
         return self.labels is not no_labels and not self.chooses_freely
-
-    @property
-    def chooses_freely(self) -> bool:
-        """Whether a trained model chooses among any labels, which the user may name in each call."""
-        return self.reopened is not as_it_was_saved
 
     def metric_group(self, task: Task, data: DataSpec) -> MetricGroup:
         """Returns which metrics suit, and what computes them."""

@@ -61,8 +61,12 @@ class ObjectDetectionData(DataSpec):
     augment: BoxedImageAugment | None = Field(
         None, description="Random changes of training images, and with them of their boxes. None unless set."
     )
-    threshold: float = Field(
-        0.0, ge=0, lt=1, description="Predictions of a lower score are not written; scores read all of them."
+    threshold: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Predictions of a lower score are neither written nor drawn; scores read all of them. Default: "
+        "all are written, and those of 0.5 and more are drawn.",
     )
 
     @property
@@ -254,6 +258,11 @@ def _category_ids(train: Split, labels: LabelSpace) -> list[int | str] | None:
     return [found.get(name, name) for name in labels.names] if found else None
 
 
+def reopened(data: ObjectDetectionData, options: Mapping[str, Any]) -> tuple[ObjectDetectionData, dict[str, Any]]:
+    """Returns data section and options of a finished run with the threshold that the user wants."""
+    return data, {**options, "threshold": data.threshold}
+
+
 def of_plain_checkpoint(
     labels: LabelSpace | None, spec: CheckpointSpec, data: ObjectDetectionData, where: str
 ) -> Plain:
@@ -296,6 +305,7 @@ KIND = Kind(
     checks_on=True,
     labels=labels_of,
     saved_labels=saved_labels,
+    reopened=reopened,
     check=check,
     check_inputs=check_given,
     check_known_labels=check_known_labels,

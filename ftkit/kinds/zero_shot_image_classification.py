@@ -388,6 +388,7 @@ KIND = Kind(
     typed=lambda text: {"text": text},
     probe=probe,
     adapter_options=adapter_options,
+    chooses_freely=True,
     reopened=reopened,
     of_plain_checkpoint=of_plain_checkpoint,
     task_adapters={

@@ -39,9 +39,10 @@ def keep_known_rows(loaded: LoadedModel, spec: CheckpointSpec, labels: LabelSpac
     saved, axes = _saved_outputs(loaded, spec, len(labels))
     if not saved:
         return loaded, None
-    name, tensor = next(iter(saved.items()))
+    # The fewest: what RT-DETR embeds noisy labels by has a row more, for none.
+    num_outputs = min(tensor.shape[axes[name]] for name, tensor in saved.items())
     config = AutoConfig.from_pretrained(spec.path, **spec.loading_arguments)
-    head = saved_head(config.id2label or {}, config.problem_type, num_outputs=tensor.shape[axes[name]])
+    head = saved_head(config.id2label or {}, config.problem_type, num_outputs=num_outputs)
     match = match_rows(labels, head)
     told = match.told(f"the checkpoint {spec.name}")
     if match.is_identity:

@@ -13,6 +13,8 @@ from ftkit.adapters.objectives.tags import ragged
 from ftkit.adapters.preprocessors.detection import SIZES, TARGETS, DetectionPreprocessor
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.data.boxes import DetectionExample
+from ftkit.data.drawn_boxes import PREDICTED, SURE, with_boxes
+from ftkit.data.images import open_image
 from ftkit.errors import CheckpointError, name_list
 from ftkit.models.image_processors import check_backbone
 from ftkit.models.loading import LoadedModel, load_with_head
@@ -20,6 +22,7 @@ from ftkit.models.spec import CheckpointSpec
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
     from transformers import PreTrainedModel
 
 MOST_FOUND = 100
@@ -38,19 +41,21 @@ class DetectionObjective(LabelledObjective):
     """Object detection with transformers' own heads and losses."""
 
     options: ClassVar[tuple[str, ...]] = ("threshold", "category_ids")
+    draws: ClassVar[bool] = True
 
     def __init__(
         self,
         preprocessor: DetectionPreprocessor,
         auto_class: str,
         *,
-        threshold: float = 0.0,
+        threshold: float | None = None,
         category_ids: Sequence[int | str] | None = None,
     ) -> None:
         """Makes the objective.
 
         Args:
-            threshold: predictions of a lower score are not written.
+            threshold: predictions of a lower score are neither written nor drawn; None: all are written, and those
+                of `SURE` and more are drawn.
             category_ids: what the user's files call each label, in output order; None: by its name.
         """
         super().__init__(preprocessor, auto_class)
@@ -138,7 +143,7 @@ class DetectionObjective(LabelledObjective):
         Where the user's files number their labels, an object has its `category_id`, too.
         """
         return [
-            {"objects": [self._object(row) for row in rows if row[1] >= self.threshold]}
+            {"objects": [self._object(row) for row in rows if row[1] >= (self.threshold or 0.0)]}
             for rows in arrays["predictions"]
         ]
 
@@ -151,6 +156,14 @@ class DetectionObjective(LabelledObjective):
             "score": score,
             "box": dict(zip(CORNERS, corners, strict=True)),
         }
+
+    def drawn(self, example: DetectionExample, prediction: Prediction) -> Image.Image:
+        """Returns the image with the boxes that were found, each with its label and score."""
+        least = SURE if self.threshold is None else self.threshold
+        found = [one for one in prediction["objects"] if one["score"] >= least]
+        boxes = [(f"{one['label']} {one['score']:.2f}", tuple(one["box"].values()), PREDICTED) for one in found]
+        image = open_image(example.image, example.name)
+        return with_boxes(image, boxes[::-1], side=max(image.size))  # the surest on top
 
     def no_prediction(self, example: Any = None) -> Prediction:
         """Returns an image without `objects`."""

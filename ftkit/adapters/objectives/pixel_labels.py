@@ -13,6 +13,8 @@ from ftkit.adapters.objective import Prediction
 from ftkit.adapters.objectives.labelled import LabelledObjective
 from ftkit.adapters.preprocessors.image_mask import NO_LABEL
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
+from ftkit.data.drawn_masks import with_classes, with_legend
+from ftkit.data.images import open_image
 from ftkit.data.masks import ClassMask, MaskedImageExample, MaskFile
 from ftkit.data.predicted_files import PredictedFile
 from ftkit.errors import CheckpointError
@@ -21,6 +23,7 @@ from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
     from transformers import PreTrainedModel
 
 # Scores that are enlarged at a time: 150 classes of a photo of 12 megapixels are 7 GB.
@@ -32,6 +35,7 @@ class PixelLabelObjective(LabelledObjective):
     """Semantic segmentation with transformers' own heads."""
 
     window: ClassVar[int | None] = WINDOW
+    draws: ClassVar[bool] = True
 
     @classmethod
     def check_checkpoint(cls, spec: Any, auto_class: str) -> None:
@@ -162,6 +166,14 @@ class PixelLabelObjective(LabelledObjective):
             return buffer.getvalue()
 
         return content
+
+    def drawn(self, example: MaskedImageExample, prediction: Prediction) -> Image.Image:
+        """Returns the image under the colours of its classes, with those that are in it named below."""
+        indices_HW, palette = prediction["mask"].value(), self.preprocessor.classes.palette()
+        there = np.unique(indices_HW).tolist()
+        names, colors = [self.labels.names[index] for index in there], [palette[index] for index in there]
+        image = open_image(example.image, example.name)
+        return with_legend(with_classes(image, indices_HW, palette), names, colors)
 
     def no_prediction(self, example: Any = None) -> Prediction:
         """Returns a row without a mask; each class has a share of None, so that all rows have the same columns."""

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ftkit.data.drawn_boxes import IGNORED, PREDICTED, TRUTH, Drawn, with_boxes
+from ftkit.data.drawn_boxes import IGNORED, PREDICTED, SURE, TRUTH, Drawn, with_boxes
 from ftkit.data.images import open_image
 from ftkit.errors import DataError
 from ftkit.report.blocks.block import Block
 from ftkit.report.content import EvaluatedSplit, ReportContent
-from ftkit.report.readings.boxes import SURE, counted, sure
+from ftkit.report.readings.boxes import counted, sure
 from ftkit.report.texts import MAX_LABEL, shorten, source_name
 from ftkit.report.thumbnails import thumbnail_uri
 from ftkit.report.values import BlockValues, Thumbnail

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ftkit.data.drawn_boxes import SURE
 from ftkit.report.content import EvaluatedSplit, ReportContent
 from ftkit.report.readings.reading import Reading
-
-SURE = 0.5
-"""The score from which a prediction is shown; scores of a split read all of them."""
 
 
 def counted(content: ReportContent, rows: np.ndarray) -> str:
