@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -43,14 +43,6 @@ def each(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]
                 advance(1_000)
             yield item
         advance(count % 1_000)
-
-
-def each_batch(items: Iterable[Sequence[T]], what: str, total: int | None = None) -> Iterator[Sequence[T]]:
-    """Yields batches of items, and shows how many items there were."""
-    with progress(what, total) as advance:
-        for batch in items:
-            yield batch
-            advance(len(batch))
 
 
 class _Shown:

@@ -86,13 +86,6 @@ class Example(Protocol):
         ...
 
 
-class LabelledExample(Example, Protocol):
-    """An example with a label, whatever is labelled."""
-
-    @property
-    def label(self) -> Label | None: ...  # noqa: D102
-
-
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 

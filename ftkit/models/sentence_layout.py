@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from ftkit.data.files import atomic_write_json
 from ftkit.errors import CheckpointError, name_list
@@ -22,8 +22,6 @@ from ftkit.models.spec import CheckpointSpec
 
 Pooling = Literal["mean", "cls", "max", "last"]
 """Of the tokens' vectors: their mean, that of the first one, the largest of each dimension, that of the last one."""
-
-POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 MODULES_FILE, TOKENS_FILE = "modules.json", "sentence_bert_config.json"
 POOLING_FOLDER, NORMALIZE_FOLDER, PROMPTS_FILE = "1_Pooling", "2_Normalize", "config_sentence_transformers.json"

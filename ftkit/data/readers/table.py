@@ -107,12 +107,6 @@ class Table:
         )
         return DataError(f"{message} {self.hint or self._by_position(column)}".rstrip())
 
-    def require(self, columns: Iterable[str]) -> None:
-        """Raises the missing-column DataError for the first of `columns` that the table does not have."""
-        for column in columns:
-            if column not in self.columns:
-                raise self.missing_column(column)
-
     def _comment_hint(self, column: str) -> str:
         is_cut = any(name.partition(" #")[0].rstrip() == column != name for name in self.columns)
         return " Put it in quotes: in YAML ' #' begins a comment." if is_cut else ""

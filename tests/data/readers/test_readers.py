@@ -128,10 +128,3 @@ def test_missing_column_names_the_role_the_columns_and_the_closest() -> None:
 def test_a_name_that_yaml_cut_at_its_comment_is_recognised() -> None:
     error = Table("ner.csv", ("Sentence #", "Word"), []).missing_column("Sentence")
     assert str(error).endswith("Did you mean 'Sentence #'? Put it in quotes: in YAML ' #' begins a comment.")
-
-
-def test_require_names_the_first_column_that_is_missing() -> None:
-    table = Table("train.csv", ("text", "lost_card"), [])
-    with pytest.raises(DataError, match=r"no column 'label'"):
-        table.require(["text", "label"])
-    assert table.require(["lost_card"]) is None
