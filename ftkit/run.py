@@ -182,6 +182,7 @@ def execute(config: RunConfig) -> RunResult:
 
 
 def _carry_out(config: RunConfig, run: CheckedRun, interruption: Interruption) -> RunResult:
+    """Goes through the phases of a run; one that is finished already is left as it is."""
     directory = run.directory
     if directory.is_finished:
         directory.check_same_data(run.fingerprints)

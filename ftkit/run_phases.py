@@ -33,11 +33,23 @@ from ftkit.tuners.counts import count_parameters
 
 
 class RunPhases:
-    """A checked run while it is carried out: its phases in their order, each takes up what those before have left.
+    """A checked run while it is carried out: its phases, in their order. Each phase reads what earlier ones have set.
 
     Attributes:
-        found: after `score`: what `all_results.json` is to hold.
-        example: after `publish`: one row of the last evaluated split with its prediction.
+        arguments, adapter, warnings: set by `encode`: transformers' arguments, the task adapter, what the user should
+            know.
+        rows: set by `encode`: the rows to train on; `train` adds what an untrained model says of them.
+        to_score: set by `encode`: name of every other split -> its rows.
+        encoded: set by `encode`: name of every split -> the rows that results tell of.
+        model, size, stream, speedups: set by `build`: the model with its tuner, the size of a micro-batch, the stream
+            that is trained on if there is one, and what computes the same faster.
+        resume_from: set by `build`: the checkpoint that training goes on from.
+        trackers: set by `start`.
+        trained, choice, course: set by `train`: the model with its numbers, the precision, and warnings of losses.
+        limits: set by `train`: bounds of a batch that is predicted.
+        evaluated: set by `score`: name of a split -> its scores and predictions.
+        found: set by `score`: what `all_results.json` holds; `publish` adds the proof.
+        example: set by `publish`: one row of the last evaluated split with its prediction.
     """
 
     def __init__(self, config: RunConfig, run: CheckedRun, interruption: Interruption) -> None:
@@ -46,7 +58,11 @@ class RunPhases:
         self.example: Mapping[str, Any] | None = None
 
     def encode(self) -> None:
-        """Lets the preprocessor turn examples into rows; of a stream those that were read to check it."""
+        """Turns examples into rows; of a stream, those that were read to check it.
+
+        Raises:
+            UserError: the checkpoint cannot learn from some examples, or optimizer steps would hold other rows.
+        """
         run = self.run
         memory.keep_freed_memory()
         self.arguments, self.adapter = steps.start(run)
@@ -58,7 +74,11 @@ class RunPhases:
         self.encoded = {"train": self.rows, **{name: split.told for name, split in self.to_score.items()}}
 
     def build(self) -> None:
-        """Loads the checkpoint, with the head that the task needs; the tuner freezes what is to stay."""
+        """Loads the checkpoint with the head that the task needs; the tuner freezes the weights that are to stay.
+
+        Raises:
+            UserError: weights cannot be read, the tuner finds no layers, or the first rows of a stream are wrong.
+        """
         config, run, arguments, adapter = self.config, self.run, self.arguments, self.adapter
         self.speedups = Speedups(
             config.train, config.tuner, arguments, adapter, self.rows, streams=config.data.streaming
@@ -111,7 +131,12 @@ class RunPhases:
         startup.wake_collector()
 
     def train(self) -> None:
-        """Trains, and leaves the best weights in the model."""
+        """Trains; the best weights are in the model then.
+
+        Raises:
+            RunError: training could not be finished; its checkpoints are sound.
+            Interrupted: a signal asked the run to end; its step is saved.
+        """
         config, run, arguments, adapter, model = self.config, self.run, self.arguments, self.adapter, self.model
         self.limits = evaluation.prediction_limits(config.train, adapter.objective, device_type=arguments.device.type)
         self.untrained = steps.untrained_scores(run, model, adapter, self.to_score, self.limits, arguments.device)
@@ -200,7 +225,11 @@ class RunPhases:
         self.warnings += [*self.course, *told]
 
     def publish(self) -> None:
-        """Saves, loads again from disk and compares, and reports; only then is it a finished run."""
+        """Saves the model, proves that it loads and predicts the same, and reports; only then is the run finished.
+
+        Raises:
+            RunError: the saved model predicts something else, or the disk is full; nothing was published.
+        """
         run, adapter, directory, found = self.run, self.adapter, self.directory, self.found
         directory.check_is_there()
         staging, tuner = directory.staging, self.config.tuner

@@ -40,8 +40,8 @@ def encode(preprocessor: Preprocessor, examples: Sequence[Any], *, targets: bool
     """Returns `preprocessor.encode(examples)`; of examples that lie on disk, the rows do so too."""
     if not _are_kept(preprocessor, examples):
         return preprocessor.encode(examples, targets=targets)
-    what = _What(preprocessor, examples, "targets" if targets else "inputs")
-    return what.encoded()["inputs"]
+    job = _Job(preprocessor, examples, "targets" if targets else "inputs")
+    return job.encoded()["inputs"]
 
 
 def encode_to_train(preprocessor: Preprocessor, examples: Sequence[Any]) -> Encoded:
@@ -55,7 +55,7 @@ def encode_to_score(
     """Returns `preprocessor.encode_to_score(examples)`; of examples that lie on disk, the rows do so too."""
     if not _are_kept(preprocessor, examples):
         return preprocessor.encode_to_score(examples, all_predicted=all_predicted)
-    found = _What(preprocessor, examples, "to score").encoded()
+    found = _Job(preprocessor, examples, "to score").encoded()
     return EncodedToScore(found["inputs"], found.get("targets"))
 
 
@@ -68,8 +68,8 @@ def _are_kept(preprocessor: Preprocessor, examples: Sequence[Any]) -> bool:
 
 
 @dataclass(frozen=True)
-class _What:
-    """What is to be encoded.
+class _Job:
+    """Examples to encode, by one preprocessor in one mode.
 
     Attributes:
         mode: `inputs`, `targets` (both together) or `to score` (one and the other).
@@ -187,20 +187,19 @@ def _opened(folder: Path, key: str) -> Encoded:
 # --- several processes --------------------------------------------------------------------------------------------
 
 
-def _in_order(what: _What) -> Iterator[tuple[int, dict[str, _Part]]]:
+def _in_order(job: _Job) -> Iterator[tuple[int, dict[str, _Part]]]:
     """Yields the number of examples of each part and the part, in their order."""
     bounds = [
-        (start, min(start + TASK_EXAMPLES, len(what.examples)))
-        for start in range(0, len(what.examples), TASK_EXAMPLES)
+        (start, min(start + TASK_EXAMPLES, len(job.examples))) for start in range(0, len(job.examples), TASK_EXAMPLES)
     ]
     num_processes = min(_num_cpus(), MOST_PROCESSES, len(bounds))
     # Elsewhere a process begins with importing everything anew, and what is forked there may not work.
     if num_processes == 1 or not sys.platform.startswith("linux"):
         for start, stop in bounds:
-            yield stop - start, {name: _packed(part) for name, part in what.of(start, stop).items()}
+            yield stop - start, {name: _packed(part) for name, part in job.of(start, stop).items()}
         return
     context = multiprocessing.get_context("fork")
-    with concurrent.futures.ProcessPoolExecutor(num_processes, context, _begin, (what,)) as pool:
+    with concurrent.futures.ProcessPoolExecutor(num_processes, context, _begin, (job,)) as pool:
         yield from _handed_out(pool, bounds, most_waiting=4 * num_processes)
 
 
@@ -220,21 +219,21 @@ def _handed_out(
         yield number, part.result()
 
 
-_what: _What | None = None
+_job: _Job | None = None
 
 
-def _begin(what: _What) -> None:
+def _begin(job: _Job) -> None:
     """Prepares a process: it stops when its parent wants it to, and does not use threads of its own."""
-    global _what
+    global _job
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    _what = what
+    _job = job
 
 
 def _encoded_part(start: int, stop: int) -> dict[str, _Part]:
-    assert _what is not None
-    return {name: _packed(part) for name, part in _what.of(start, stop).items()}
+    assert _job is not None
+    return {name: _packed(part) for name, part in _job.of(start, stop).items()}
 
 
 def _num_cpus() -> int:

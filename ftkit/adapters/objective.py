@@ -29,23 +29,23 @@ class Objective(Protocol):
     It is made as `Objective(preprocessor, auto_class, **options)`.
 
     Attributes:
-        options: names of the options that it takes.
+        options: names of the options that the objective takes.
         one_pass: whether predicting is one forward pass of the model; else it is a search of many.
         settles: whether something that predictions depend on, such as a threshold, is settled on validation.
         most_rows: rows that are predicted at once, at most; None where only their costs count.
         window: examples whose arrays are finished before the next are predicted, where they are large; None: as many
             as the number of labels allows.
-        formats: in which a run's predictions are written; see ftkit.data.writers.
+        formats: the formats of a run's predictions; see ftkit.data.writers.
         is_measured: whether a model is judged by what adds up over rows, such as losses and hits of tokens, and not
             by predictions; see `measure`.
-        talks: whether it answers conversations; see `stream`.
+        talks: whether the objective answers conversations; see `stream`.
         remembers: names of what is measured of every row before the model is trained, and stands in its column
             `reference` from then on, as numbers in this order; none where the loss compares with nothing of the kind.
         proven: names of what a saved model has to measure as the trained one does, of a model judged by measures.
         compares: among which rows the loss compares; None: the loss of a row depends on it alone. Of a step, see
             `vectors` and `step_losses`.
-        draws: whether what it predicts of an image can be drawn into it; see `drawn`.
-        embeds: whether what it predicts of a text is a vector; see `embeddings`.
+        draws: whether a prediction of an image can be drawn into the image; see `drawn`.
+        embeds: whether a prediction is a vector; see `embeddings`.
         starts_trained: whether a checkpoint predicts before it is trained; its score then stands beside the run's.
     """
 
@@ -95,7 +95,7 @@ class Objective(Protocol):
         ...
 
     def count_items(self, encoded: Encoded) -> int:
-        """Returns how many terms the loss over these rows has: rows, words, tokens of targets ..."""
+        """Returns the number of terms in the loss over these rows: rows, words, tokens of targets ..."""
         ...
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
@@ -103,7 +103,7 @@ class Objective(Protocol):
         ...
 
     def read_positions(self, batch: Batch) -> torch.Tensor | None:
-        """Returns of which positions `loss` and `measure` read the vocabulary's logits, (R, T) bool; None: of all.
+        """Returns the positions whose vocabulary logits `loss` and `measure` read, (R, T) bool; None: all of them.
 
         R are the rows of the inputs, T their positions behind the body. A batch that is predicted has no labels.
         """
@@ -131,10 +131,9 @@ class Objective(Protocol):
         ...
 
     def measure(self, outputs: Any, batch: Batch) -> Tensors:
-        """Returns what of each row adds up over rows: its `loss`, and more where a model is judged by that, (B,) each.
+        """Returns numbers of each row that add up over rows, (B,) each: its `loss`, and more of what `is_measured`.
 
-        Of what `is_measured` it holds `items`, the number of terms of the loss, and what the scorer of the kind's
-        metric group wants to know.
+        The latter are `items`, the number of terms of the loss, and what the scorer of the kind's metric group reads.
         """
         ...
 
@@ -154,7 +153,7 @@ class Objective(Protocol):
         ...
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors | None:
-        """Predicts a batch and keeps what is needed of each row and never more, rows on the first axis.
+        """Predicts a batch; returns only what is needed of each row, rows on the first axis.
 
         With labels in the batch the result also holds each row's `loss` (B,). None: nothing is predicted.
         """
@@ -172,11 +171,11 @@ class Objective(Protocol):
         ...
 
     def decode(self, arrays: Arrays, examples: Sequence[Any]) -> Sequence[Prediction]:
-        """Turns finished arrays into what people read, one object an example."""
+        """Turns finished arrays into objects that people read, one for each example."""
         ...
 
     def embeddings(self, arrays: Arrays) -> np.ndarray:
-        """Returns the vectors in finished arrays of one text each, (N, D), as users get them."""
+        """Returns the vectors in finished arrays, (N, D) float32, as users get them."""
         ...
 
     def for_embedding(self) -> Objective:
@@ -233,81 +232,81 @@ class ObjectiveBase:
 
     @property
     def starts_trained(self) -> bool:
-        """Predicts nothing of use before it is trained."""
+        """False: the model predicts nothing useful before it is trained."""
         return False
 
     @property
     def settles(self) -> bool:
-        """Nothing is settled on validation."""
+        """False: nothing is settled on validation."""
         return False
 
     @property
     def resolved_options(self) -> Mapping[str, Any]:
-        """Nothing."""
+        """No option follows from validation."""
         return {}
 
     @property
     def talks(self) -> bool:
-        """Answers no conversations."""
+        """False: the objective answers no conversations."""
         return False
 
     def embeddings(self, arrays: Arrays) -> np.ndarray:
-        """Is not asked of what does not embed."""
+        """Raises NotImplementedError: only objectives that embed are asked."""
         raise NotImplementedError
 
     def for_embedding(self) -> Any:
-        """Returns itself."""
+        """Returns the objective itself."""
         return self
 
     def read_positions(self, batch: Batch) -> torch.Tensor | None:
-        """Reads all logits."""
+        """Returns None: the loss reads all logits."""
         return None
 
     def vectors(self, outputs: Any, batch: Batch) -> Tensors:
-        """Is not asked of what compares no rows of a step."""
+        """Raises NotImplementedError: only objectives that compare the rows of a step are asked."""
         raise NotImplementedError
 
     def step_losses(self, model: Any, vectors: Tensors, share: float) -> torch.Tensor:
-        """Is not asked of what compares no rows of a step."""
+        """Raises NotImplementedError: only objectives that compare the rows of a step are asked."""
         raise NotImplementedError
 
     def constrain(self, model: Any) -> None:
-        """Weights have no bounds."""
+        """Changes nothing: weights have no bounds."""
 
     def begin_predicting(self, model: PreTrainedModel) -> None:
-        """Computes nothing beforehand."""
+        """Computes nothing: rows are predicted from the model alone."""
 
     def stream(self, model: PreTrainedModel, batch: Batch, on_text: Callable[[str], None]) -> Prediction:
-        """Is not asked of what does not talk."""
+        """Raises NotImplementedError: only objectives that talk are asked."""
         raise NotImplementedError
 
     @classmethod
     def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
-        """Refuses nothing."""
+        """Refuses nothing: the auto class has a model for every checkpoint."""
 
     @property
     def is_measured(self) -> bool:
-        """Judged by predictions."""
+        """False: a model is judged by its predictions."""
         return False
 
     def measure(self, outputs: Any, batch: Batch) -> Tensors:
-        """Returns the loss alone."""
+        """Returns the `loss` of each row, (B,), and nothing else."""
         return {"loss": self.loss(outputs, batch)}  # type: ignore[attr-defined]
 
     def facts(self, model: PreTrainedModel) -> Mapping[str, Any]:
-        """Returns nothing."""
+        """Returns nothing: the results need not say how the model predicts."""
         return {}
 
     def warnings(self, loaded: LoadedModel) -> list[str]:
-        """Returns nothing: that a head is new is what is to be expected."""
+        """Returns nothing: a new head is expected."""
         return []
 
     def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float | None:
-        """Returns None: it is not known."""
+        """Returns None: the loss is not known."""
         return None
 
     def drawn(self, example: Any, prediction: Prediction) -> Image.Image:
-        """Is not asked of what cannot be drawn."""
+        """Raises NotImplementedError: only objectives that draw are asked."""
         raise NotImplementedError
 
     def no_prediction(self, example: Any = None) -> Prediction:
@@ -315,7 +314,7 @@ class ObjectiveBase:
         return {"prediction": None}
 
     def for_validation(self) -> Any:
-        """Returns itself."""
+        """Returns the objective itself."""
         return self
 
     def settle(self, arrays: Arrays, references: np.ndarray) -> None:

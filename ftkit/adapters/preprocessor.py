@@ -151,7 +151,7 @@ class Preprocessor(Protocol):
         ...
 
     def use_processor(self, processor: Any) -> None:
-        """Takes an equal processor for its own, so that many adapters keep one in memory."""
+        """Replaces the processor by an equal one, so that many adapters keep one in memory."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -184,41 +184,41 @@ class PreprocessorBase:
 
     @property
     def resolved_options(self) -> Mapping[str, Any]:
-        """Nothing."""
+        """No option follows from the data."""
         return {}
 
     def fit(self, examples: Sequence[Any]) -> None:
-        """Reads nothing off the training examples."""
+        """Does nothing: no option follows from the training examples."""
 
     def check(self, splits: Mapping[str, Split], problems: Problems) -> None:
-        """Reports nothing."""
+        """Reports nothing: the checkpoint can learn from every example."""
 
     def to_train(self, encoded: Encoded, examples: Sequence[Any]) -> Encoded:
         """Returns encoded examples as they are."""
         return encoded
 
     def shown(self, example: Any, rng: np.random.Generator | None) -> Shown:
-        """Is not asked of what changes nothing."""
+        """Raises NotImplementedError: only preprocessors that change examples are asked."""
         raise NotImplementedError
 
     def encode_to_score(self, examples: Sequence[Any], *, all_predicted: bool = True) -> EncodedToScore:
-        """Returns the training rows: nothing of a target can be seen in what the model reads."""
+        """Returns the training rows: the model reads nothing of a target in them."""
         return EncodedToScore(self.encode(examples, targets=True))  # type: ignore[attr-defined]
 
     def counted(self, encoded: Encoded) -> str | None:
-        """Returns nothing: the number of examples says all."""
+        """Returns None: the number of examples says all."""
         return None
 
     def pieces(self, row: Mapping[str, Any]) -> Sequence[Piece] | None:
-        """Returns nothing: what is read are no texts."""
+        """Returns None: rows hold no texts."""
         return None
 
     def for_embedding(self) -> Any:
-        """Returns itself."""
+        """Returns the preprocessor itself."""
         return self
 
     def use_processor(self, processor: Any) -> None:
-        """Takes an equal processor for its own."""
+        """Replaces the processor by an equal one."""
         self.processor = processor
 
     def save(self, folder: Path) -> None:
@@ -226,5 +226,5 @@ class PreprocessorBase:
         self.processor.save_pretrained(folder)
 
     def recipe(self) -> Mapping[str, Any]:
-        """Nothing that is not usual."""
+        """Returns nothing: a program without ftkit encodes in the usual way."""
         return {}

@@ -23,8 +23,8 @@ class Packs(NamedTuple):
     """Rows that hold several examples each.
 
     Attributes:
-        examples: of each row, (R,) of indices.
-        num_examples: N; some may have no row.
+        examples: indices of the examples in each row, (R,) of sequences.
+        num_examples: N, the number of all examples; some may have no row.
     """
 
     examples: Sequence[Sequence[int]]
@@ -39,9 +39,9 @@ class Source(NamedTuple):
     """What a training row was made from, and may be made from anew, changed.
 
     Attributes:
-        example: that the row holds something of.
-        place: the row's place among those of the example.
-        most: positions that it may take.
+        example: the example that the row was made from.
+        place: the row's place among the rows of the example, from 0.
+        most: the most positions that the row may take.
     """
 
     example: Any
@@ -50,7 +50,7 @@ class Source(NamedTuple):
 
 
 class LazyRows:
-    """Rows that are made when a batch asks for them: of files, so that a million of them fit into memory."""
+    """Rows that are made when a batch asks for them: they name files, so that a million of them fit into memory."""
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -162,7 +162,7 @@ class Batch:
             is nothing to pad or to leave out.
         extras: what the objective reads beside the model's outputs, such as the positions of words.
         row_indices: which training rows these are; None in evaluation and prediction.
-        epoch: in which they are trained on, from 0; None in evaluation and prediction.
+        epoch: the epoch in which the rows are trained on, from 0; None in evaluation and prediction.
         num_positions: positions that the rows take in the body, padding included.
         row_counts: where a row of the data takes several rows of `inputs`, such as the candidates of a query, how many
             each of the B takes, (B,); labels and extras have B rows all the same. None: one each.
@@ -225,7 +225,7 @@ def _taken(value: Any, rows: list[int]) -> Any:
 
 
 def _changed(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    """Changes the tensors of a batch, also of targets that are lists of dicts, as those of detection are."""
+    """Changes the tensors of a batch, also those in lists of dicts, as the targets of detection are."""
     if isinstance(value, Mapping):
         return {name: _changed(part, change) for name, part in value.items()}
     if isinstance(value, (list, tuple)):

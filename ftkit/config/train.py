@@ -1,4 +1,4 @@
-"""The `train` section of a config: TrainingArguments' own names, passed through, and few of ftkit's own.
+"""The `train` section of a config: TrainingArguments' own names, passed through, and a few of ftkit's own.
 
 The names, types and help texts are read from the source of the installed transformers, without importing it:
 importing TrainingArguments takes seconds, and a misspelt key should be told at once.

@@ -240,6 +240,11 @@ class FtkitTrainer(CheckpointingTrainer):
             self._end(model)
 
     def _end(self, model: torch.nn.Module) -> None:
+        """Saves the step that was taken, unless it is saved, and ends the training.
+
+        Raises:
+            Interrupted: always; it says who asked.
+        """
         step = self.state.global_step
         if self.last_saved_step != step:
             self._save_checkpoint(model, None)

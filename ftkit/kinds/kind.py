@@ -28,8 +28,8 @@ class Role:
 
     Attributes:
         description: for messages.
-        column: what the column is called unless task or config say otherwise; None: it is read only where they do.
-        several: whether it may be spread over a list of columns, one for each label.
+        column: the column's name unless task or config give another; None: the role is read only where they do.
+        several: whether the role may be spread over a list of columns, one for each label.
     """
 
     description: str
@@ -155,22 +155,24 @@ class Kind:
 
     Attributes:
         name: the Hub's pipeline tag, or a name of one's own.
-        pipeline_tag: the Hub's word for what its models do, where that is not the name: it has none for ways to train.
-        reads: what its checkpoints read.
+        pipeline_tag: the Hub's word for what the kind's models do, where that is not the name: the Hub has no words
+            for ways to train.
+        reads: what the kind's checkpoints read.
         roles: role of a column -> what it is; see `Role`.
-        data: the `data` section of its configs: DataSpec with the kind's own keys, refused in every other kind.
-        settings: what of the config outside of `data` it takes.
+        data: the `data` section of the kind's configs: DataSpec with keys of the kind's own, which every other kind
+            refuses.
+        settings: the settings outside of `data` that the kind takes.
         generation: keys of `generation` -> the kind's own defaults.
-        found_in_files: task, data section -> the latter with what train's columns tell where nobody says it, such as
-            what its rows hold; metrics and columns follow from it.
+        found_in_files: task, data section -> the data section with what the columns of train tell and nobody states,
+            such as the form of its rows; metrics and columns follow from it.
         read: rows of a table -> examples.
-        names_of: an example as it was read -> the names of its labels, or of the entity types in it: when examples are
-            held out of train, train keeps one of every name.
-        normalize: brings examples into the form that is learnt, where that takes all splits, such as the tag scheme;
-            the data section tells what it found.
+        names_of: an example as it was read -> the names of its labels, or of its entity types. When examples are held
+            out of train, train keeps an example of every name.
+        normalize: normalizes examples using all splits, e.g. detects the tag scheme; returns the splits, and the data
+            section with what it found.
         checks_on: whether `check` can say what else is wrong where `normalize` has reported rows, as of kinds that
             open files: rows keep what they say, whatever is wrong with their files. Else what is reported ends it.
-        labels: train split -> labels in output order; None for kinds without.
+        labels: train split -> labels in output order; None for kinds without labels.
         saved_labels: the same from the `config.json` of a saved run.
         check: reports everything that is wrong with the examples of a run, by file and row.
         check_scores: reports rows to be scored that a chosen metric cannot score.
@@ -179,22 +181,22 @@ class Kind:
         sheet: examples -> a Pillow image that shows what is to be learnt of them, which `ftkit check --show N` writes;
             None where rows are shown token by token.
         describe: what `ftkit check` shows of a split beside its rows, such as hours of recordings, in lines.
-        input_example: an input of `Predictor.predict` as an example; its first argument is its position.
-        typed: a text that was typed at a command -> the input of `Predictor.predict` that it is, where a text itself
-            would be taken for something else, such as the path of an image.
+        input_example: position, input of `Predictor.predict` -> an example.
+        typed: a text that was typed at a command -> an input of `Predictor.predict`. A kind names it where `predict`
+            takes a text for something else, such as the path of an image.
         optional_inputs: roles that a run reads of all its examples or of none, such as the second text of a pair.
-        probe: a made-up example, to try and to time a model with; with what is to be found where predicting is a
-            search. Examples differ in length.
-        lengthened: an example so often repeated that it has so many positions.
+        probe: number -> a made-up example that a model is tried and timed with. Examples differ in length. The example
+            has its target where predicting is a search.
+        lengthened: example, number of positions -> the example, repeated until it takes that many.
         adapter_options: train split, labels, data section, settings -> what the task adapter is made with: plain
             values that are saved with the run.
         chooses_freely: whether a trained model chooses among any labels, which the user may name in each call.
-        reopened: data section with what the user says in a call, adapter options of a finished run -> both as they
-            are to predict with.
+        reopened: data section with what the user says in a call, adapter options of a finished run -> both as
+            prediction uses them.
         marked_by: files beside a config.json that only checkpoints for this kind have, where the class that was saved
             tells nothing.
-        of_plain_checkpoint: labels in a config.json, checkpoint, data section, file -> what of a checkpoint that ftkit
-            did not make is known besides.
+        of_plain_checkpoint: labels in a config.json, checkpoint, data section, file -> what is known of a checkpoint
+            that ftkit did not make.
         task_adapters: family -> preprocessor and objective.
         metrics: which metrics suit, and what computes them: a row of ftkit.metrics.groups, or task and data section ->
             such a row.
