@@ -13,7 +13,7 @@ from ftkit.config.files import CONFIG_FILE
 from ftkit.config.run_config import RunConfig
 from ftkit.console import note, warn
 from ftkit.data.files import atomic_write_text
-from ftkit.engine import evaluation, precision, training
+from ftkit.engine import evaluation, precision, predicting, training
 from ftkit.engine.freed_memory import release_memory
 from ftkit.engine.interruption import Interruption
 from ftkit.engine.trackers import TrackerCallback, Trackers
@@ -138,7 +138,7 @@ class RunPhases:
             Interrupted: a signal asked the run to end; its step is saved.
         """
         config, run, arguments, adapter, model = self.config, self.run, self.arguments, self.adapter, self.model
-        self.limits = evaluation.prediction_limits(config.train, adapter.objective, device_type=arguments.device.type)
+        self.limits = predicting.prediction_limits(config.train, adapter.objective, device_type=arguments.device.type)
         self.untrained = steps.untrained_scores(run, model, adapter, self.to_score, self.limits, arguments.device)
         self.choice = precision.choose_precision(
             config.train,

@@ -28,8 +28,8 @@ from ftkit.data.files import atomic_write_json
 from ftkit.engine.arguments import is_sharded
 from ftkit.engine.batching import StepSize
 from ftkit.engine.current_batch import computing
-from ftkit.engine.evaluation import evaluating
 from ftkit.engine.pass_state import PassState
+from ftkit.engine.predicting import evaluating
 from ftkit.engine.step_plan import RowOfEpoch, plan_steps
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
 from ftkit.errors import ConfigError

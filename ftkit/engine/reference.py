@@ -19,7 +19,8 @@ from ftkit.adapters.rows import REFERENCE, Encoded
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.data.files import atomic_write_json
 from ftkit.engine.batching import BatchLimits
-from ftkit.engine.evaluation import is_shared, row_measures
+from ftkit.engine.evaluation import row_measures
+from ftkit.engine.shared_work import is_shared
 from ftkit.json_file import read_json_object
 
 if TYPE_CHECKING:

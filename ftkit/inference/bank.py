@@ -165,7 +165,7 @@ class AdapterBank:
             UserError: a request is no such pair, or names no adapter of the bank.
             DataError: an input is not what its adapter's task takes, and `on_bad_row` is error.
         """
-        from ftkit.engine.evaluation import WINDOW
+        from ftkit.engine.predicting import WINDOW
 
         check_on_bad_row(on_bad_row)
         with self._lock:
@@ -352,7 +352,7 @@ def _computed(jobs: Sequence[Job]) -> dict[str, Arrays]:
 
 def _alone(job: Job) -> Arrays:
     """Predicts with an adapter that runs by itself."""
-    from ftkit.engine.evaluation import predict_all
+    from ftkit.engine.predicting import predict_all
 
     member = job.member
     return predict_all(member.model, member.adapter, job.encoded, member.limits)

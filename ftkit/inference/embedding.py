@@ -19,7 +19,7 @@ def encode(
     model: Any, adapter: TaskAdapter, kind: Kind, limits: Any, texts: Sequence[Any], *, role: str
 ) -> np.ndarray:
     """Returns a vector for each text or image, (N, D); see `Predictor.encode`."""
-    from ftkit.engine.evaluation import predict_windows
+    from ftkit.engine.predicting import predict_windows
 
     objective = adapter.objective
     if not objective.embeds:

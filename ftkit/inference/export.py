@@ -24,7 +24,7 @@ from ftkit.data.problems import Problems
 from ftkit.data.row_cells import check_cells
 from ftkit.data.spec import Source
 from ftkit.engine.batching import BatchLimits
-from ftkit.engine.evaluation import predict_all
+from ftkit.engine.predicting import predict_all
 from ftkit.errors import CheckpointError, DataError, RunError, UserError, did_you_mean, name_list
 from ftkit.inference.onnx_model import MODEL_FILE, OUTPUT, OnnxModel, require_packages
 from ftkit.inference.opening_options import OpeningOptions

@@ -13,8 +13,8 @@ from torch.nn import functional
 from ftkit.adapters.rows import Arrays, Batch, Tensors
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.engine.batching import BatchLimits
-from ftkit.engine.evaluation import cost_batches, join
 from ftkit.engine.out_of_memory import computed_in_memory
+from ftkit.engine.predicting import cost_batches, join
 from ftkit.inference.base_weights import BaseWeights
 from ftkit.inference.shared_body import POOLER, Part, SharedBody, body_of
 from ftkit.models.attention_kernels import attention_of_any_shape

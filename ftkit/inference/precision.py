@@ -18,7 +18,8 @@ from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.config.run_config import RunConfig
 from ftkit.console import note
 from ftkit.engine.batching import BatchLimits
-from ftkit.engine.evaluation import mean_loss, predict_windows
+from ftkit.engine.evaluation import mean_loss
+from ftkit.engine.predicting import predict_windows
 from ftkit.errors import UserError, did_you_mean, name_list
 from ftkit.inference.int8_linear import Int8Linear
 from ftkit.kinds.kind import Kind

@@ -339,7 +339,7 @@ class Predictor:
         return batch_limits(self.config, self.adapter, self.model.device)
 
     def _predict_examples(self, examples: Iterable[Any], source: str, on_bad_row: OnBadRow) -> Iterator[Prediction]:
-        from ftkit.engine.evaluation import WINDOW
+        from ftkit.engine.predicting import WINDOW
 
         rows = InputRows(self.kind, self.adapter, source, on_bad_row)
         coming = (rows.window(part) for part in windows(examples, most_rows=WINDOW))
@@ -354,7 +354,8 @@ class Predictor:
         rows.tell()
 
     def _predict_window(self, window: Window) -> list[Prediction]:
-        from ftkit.engine.evaluation import is_shared, predict_windows
+        from ftkit.engine.predicting import predict_windows
+        from ftkit.engine.shared_work import is_shared
 
         if window.encoded is None:
             return []

@@ -11,7 +11,7 @@ from ftkit.console import note
 from ftkit.data.prediction_file import PredictionFile
 from ftkit.data.readers import fingerprint
 from ftkit.data.spec import Source
-from ftkit.engine.evaluation import agreed
+from ftkit.engine.shared_work import agreed
 from ftkit.errors import DataError
 from ftkit.inference.predictor import Input, Predictor
 from ftkit.kinds.kind import Kind

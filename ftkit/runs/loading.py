@@ -118,7 +118,7 @@ def check_saved_weights(folder: Path, config: RunConfig) -> None:
 
 def batch_limits(config: RunConfig, adapter: TaskAdapter, device: torch.device) -> BatchLimits:
     """Returns the bounds of a batch to predict."""
-    from ftkit.engine.evaluation import prediction_limits
+    from ftkit.engine.predicting import prediction_limits
 
     return prediction_limits(config.train, adapter.objective, device_type=device.type)
 

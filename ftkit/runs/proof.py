@@ -112,7 +112,7 @@ def _reproduced(model: PreTrainedModel, adapter: TaskAdapter, folder: Path, spli
     Raises:
         RunError: they are others.
     """
-    from ftkit.engine.evaluation import WINDOW
+    from ftkit.engine.predicting import WINDOW
 
     if adapter.objective.is_measured:
         return 0  # it has no predictions
@@ -147,7 +147,7 @@ def _predictions(
     model: PreTrainedModel, adapter: TaskAdapter, examples: Sequence[Any], limits: BatchLimits
 ) -> Sequence[dict[str, Any]]:
     """Returns what a model predicts."""
-    from ftkit.engine.evaluation import predict_all
+    from ftkit.engine.predicting import predict_all
 
     encoded = adapter.preprocessor.encode_to_score(examples)
     arrays = predict_all(model, adapter, encoded.inputs, limits)
@@ -190,7 +190,8 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def _outputs(model: PreTrainedModel, adapter: TaskAdapter, sample: Split, limits: BatchLimits) -> Arrays:
-    from ftkit.engine.evaluation import mean_loss, predict_all, row_measures
+    from ftkit.engine.evaluation import mean_loss, row_measures
+    from ftkit.engine.predicting import predict_all
 
     encoded = adapter.preprocessor.encode_to_score(sample.examples, all_predicted=False)
     measured = adapter.objective.is_measured

@@ -19,7 +19,7 @@ from ftkit.config.train import stated_trackers
 from ftkit.console import is_main_process, note
 from ftkit.data.problems import Problems
 from ftkit.data.writers import open_writer
-from ftkit.engine import evaluation, global_batch, training
+from ftkit.engine import evaluation, global_batch, predicting, training
 from ftkit.engine.arguments import is_sharded
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.evaluation import Evaluation
@@ -302,7 +302,7 @@ def settle(
     run: CheckedRun, model: PreTrainedModel, adapter: TaskAdapter, encoded: EncodedToScore, limits: BatchLimits
 ) -> None:
     """Settles on validation, with the best weights, what predictions depend on; all processes call it together."""
-    arrays = evaluation.predict_all(model, adapter, encoded.inputs, limits, shared=True)
+    arrays = predicting.predict_all(model, adapter, encoded.inputs, limits, shared=True)
     references = adapter.objective.references(run.splits["validation"].examples)
     adapter.objective.settle(arrays, references)
 

@@ -25,9 +25,9 @@ from ftkit.config.train import TrainSpec
 from ftkit.engine.arguments import is_sharded, num_epochs, num_micro_batches
 from ftkit.engine.batching import num_steps
 from ftkit.engine.current_batch import computing, current_batch
-from ftkit.engine.evaluation import evaluating
 from ftkit.engine.out_of_memory import computed_in_memory
 from ftkit.engine.pass_state import PassState, running_statistics
+from ftkit.engine.predicting import evaluating
 from ftkit.engine.step_plan import plan_steps
 from ftkit.speedups.first_epoch import FirstEpoch
 from ftkit.speedups.kept_states import KeptStates, find_room, memory_limit

@@ -27,7 +27,7 @@ from ftkit.adapters.rows import Batch
 from ftkit.config.train import TrainSpec, compiles
 from ftkit.engine.arguments import is_sharded
 from ftkit.engine.current_batch import computing
-from ftkit.engine.evaluation import evaluating
+from ftkit.engine.predicting import evaluating
 from ftkit.errors import ConfigError, name_list
 from ftkit.models.loading import small_model_like
 from ftkit.models.spec import CheckpointSpec

@@ -24,7 +24,7 @@ import torch
 from ftkit.config.train import compiles
 from ftkit.engine.arguments import is_sharded
 from ftkit.engine.current_batch import computing, current_batch
-from ftkit.engine.evaluation import evaluating
+from ftkit.engine.predicting import evaluating
 from ftkit.speedups.speedup import Applied, Speedup, Workload
 
 if TYPE_CHECKING:

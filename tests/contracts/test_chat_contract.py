@@ -12,7 +12,7 @@ import torch
 import tiny
 from chats import TALKS, make_talk, make_talker
 from ftkit.engine.batching import BatchLimits
-from ftkit.engine.evaluation import predict_windows
+from ftkit.engine.predicting import predict_windows
 
 ONE_TURN = [make_talk(*talk, line=line) for line, talk in enumerate(TALKS, 1)]
 ANSWERS = [answer for _, answer in TALKS]

@@ -15,7 +15,7 @@ import torch
 import fresh
 import tiny
 from ftkit.engine.batching import BatchLimits
-from ftkit.engine.evaluation import predict_windows
+from ftkit.engine.predicting import predict_windows
 from pairs import make_pairs, make_sources, make_translator
 
 SOURCES = [text for text, _ in tiny.EXAMPLES[:8]]

@@ -13,7 +13,7 @@ import torch
 import tiny_image_text
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.engine.batching import BatchLimits
-from ftkit.engine.evaluation import predict_windows
+from ftkit.engine.predicting import predict_windows
 from tiny import batch_of
 
 LIMITS = BatchLimits(64, 100_000)

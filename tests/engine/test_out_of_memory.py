@@ -16,9 +16,10 @@ from transformers import TrainerCallback
 import tiny
 from ftkit.adapters.rows import Batch
 from ftkit.engine.batching import BatchLimits, StepSize
-from ftkit.engine.evaluation import mean_loss, predict_windows
+from ftkit.engine.evaluation import mean_loss
 from ftkit.engine.out_of_memory import FittingSteps, computed_in_memory, obstacle
 from ftkit.engine.pass_state import PassState, running_statistics
+from ftkit.engine.predicting import predict_windows
 from ftkit.engine.training_rows import PartsCollator
 from ftkit.errors import OutOfMemory, RunError
 from ftkit.types import LabelSpace

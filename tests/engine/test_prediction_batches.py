@@ -14,7 +14,7 @@ from ftkit.adapters.objectives.generation import GenerationObjective
 from ftkit.adapters.objectives.labels import LabelObjective
 from ftkit.config.run_config import load_config
 from ftkit.engine.batching import BatchLimits, cut, padding_share
-from ftkit.engine.evaluation import CPU_BATCH_COST, CPU_COST, cost_batches, prediction_limits
+from ftkit.engine.predicting import CPU_BATCH_COST, CPU_COST, cost_batches, prediction_limits
 
 CONFIG: dict[str, Any] = {
     "task": "text-classification",

@@ -16,7 +16,7 @@ import pytest
 import ftkit
 import tiny_audio
 import tiny_images
-from ftkit.engine import evaluation
+from ftkit.engine import predicting
 from ftkit.errors import DataError, UserError
 from ftkit.inference.predictor import Predictor
 from plain import NAMES, saved, saved_medium
@@ -132,8 +132,8 @@ def test_bad_rows_are_marked_in_their_place(
 ) -> None:
     made = case(kind)
     nothing = made.predictor.adapter.objective.no_prediction()
-    for window in (evaluation.WINDOW, 1, 3):
-        monkeypatch.setattr(evaluation, "WINDOW", window)
+    for window in (predicting.WINDOW, 1, 3):
+        monkeypatch.setattr(predicting, "WINDOW", window)
         rows = list(made.predictor.predict_source(str(made.file)))
         assert [row["id"] for row in rows] == ["r0", "r1", "r2", "r3"]
         for row, reason in zip(rows[1::2], made.reasons, strict=True):

@@ -14,7 +14,7 @@ import torch
 import ftkit
 import tiny
 from ftkit.engine.batching import BatchLimits
-from ftkit.engine.evaluation import predict_windows
+from ftkit.engine.predicting import predict_windows
 from ftkit.errors import UserError
 from ftkit.inference import precision as module
 from ftkit.inference.int8_linear import Int8Linear

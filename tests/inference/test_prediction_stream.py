@@ -12,7 +12,7 @@ import pytest
 
 import ftkit
 from ftkit.data.spec import HubSource
-from ftkit.engine import evaluation
+from ftkit.engine import predicting
 from ftkit.types import Row
 from runs import TEXTS, run_config, tagging_config, translation_config
 
@@ -34,7 +34,7 @@ def test_windows_change_nothing(run: Path, tmp_path: Path, monkeypatch: pytest.M
     texts = write_texts(tmp_path / "texts.csv", 50)
     predictor = ftkit.load(run)
     alone = [predictor.predict([text])[0] for text in texts]
-    monkeypatch.setattr(evaluation, "WINDOW", 7)
+    monkeypatch.setattr(predicting, "WINDOW", 7)
     found = list(predictor.predict_source(str(tmp_path / "texts.csv")))
     assert [row["id"] for row in found] == list(range(50))
     assert [row["label"] for row in found] == [row["label"] for row in alone]
@@ -53,7 +53,7 @@ def test_rows_are_read_at_most_two_windows_ahead(run: Path, tmp_path: Path, monk
         return Row(values, line)
 
     monkeypatch.setattr(cells, "Row", counted)
-    monkeypatch.setattr(evaluation, "WINDOW", 10)
+    monkeypatch.setattr(predicting, "WINDOW", 10)
     ahead = []
     for done, _ in enumerate(ftkit.load(run).predict_source(str(tmp_path / "texts.csv")), start=1):
         ahead.append(num_read - done)
@@ -63,7 +63,7 @@ def test_rows_are_read_at_most_two_windows_ahead(run: Path, tmp_path: Path, monk
 
 def test_a_hub_split_is_read_in_the_same_way(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = write_texts(tmp_path / "train.csv", 30)
-    monkeypatch.setattr(evaluation, "WINDOW", 8)
+    monkeypatch.setattr(predicting, "WINDOW", 8)
     found = list(ftkit.load(run).predict_source(HubSource(hub=str(tmp_path), split="train")))
     expected = ftkit.load(run).predict(texts)
     assert [row["label"] for row in found] == [row["label"] for row in expected]
@@ -75,7 +75,7 @@ def test_a_bad_row_far_down_is_told_and_what_came_before_was_predicted(
     write_texts(tmp_path / "texts.csv", 20)
     with (tmp_path / "texts.csv").open("a") as file:
         file.write('" "\n')
-    monkeypatch.setattr(evaluation, "WINDOW", 10)
+    monkeypatch.setattr(predicting, "WINDOW", 10)
     stream = ftkit.load(run).predict_source(str(tmp_path / "texts.csv"), on_bad_row="error")
     seen: list[Any] = []
     with pytest.raises(ftkit.DataError, match=r"texts.csv, line 22"):
@@ -108,7 +108,7 @@ def test_other_kinds_in_many_windows(
     settings = config(tmp_path, checkpoint(model), **{"train.num_train_epochs": 1})
     predictor = ftkit.load(ftkit.train(settings).output_dir)
     whole = list(predictor.predict_source(settings["data"]["test"]))
-    monkeypatch.setattr(evaluation, "WINDOW", 2)
+    monkeypatch.setattr(predicting, "WINDOW", 2)
     assert list(_without_scores(predictor.predict_source(settings["data"]["test"]))) == list(_without_scores(whole))
 
 

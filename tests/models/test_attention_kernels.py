@@ -11,7 +11,7 @@ from transformers import TrainerCallback
 
 import tiny
 from ftkit.engine.batching import BatchLimits
-from ftkit.engine.evaluation import predict_all
+from ftkit.engine.predicting import predict_all
 from ftkit.models.attention_kernels import attention_of_any_shape
 from tiny_training import TinyRuns
 

@@ -16,7 +16,7 @@ import tiny
 from ftkit.adapters.objectives.labels import LabelObjective
 from ftkit.adapters.rows import Batch
 from ftkit.adapters.task_adapter import TaskAdapter
-from ftkit.engine.evaluation import window_size
+from ftkit.engine.predicting import window_size
 from ftkit.errors import CheckpointError
 from ftkit.types import Label, LabelSpace, ProblemType
 

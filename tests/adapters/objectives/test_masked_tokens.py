@@ -12,7 +12,7 @@ import torch
 
 import tiny
 from ftkit.engine.batching import BatchLimits
-from ftkit.engine.evaluation import predict_windows
+from ftkit.engine.predicting import predict_windows
 from ftkit.errors import CheckpointError
 from ftkit.kinds.fill_mask import KIND
 from ftkit.models.checkpoint import inspect_checkpoint

@@ -16,7 +16,8 @@ from ftkit.adapters.preprocessors.ctc import CtcPreprocessor, frames_needed
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.data.problems import Problems
 from ftkit.engine.batching import BatchLimits
-from ftkit.engine.evaluation import mean_loss, predict_windows
+from ftkit.engine.evaluation import mean_loss
+from ftkit.engine.predicting import predict_windows
 from ftkit.errors import CheckpointError, ConfigError, DataError
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.ctc_vocabulary import ctc_tokenizer

@@ -18,7 +18,7 @@ from ftkit.adapters.preprocessors.speech_to_text import SpeechToTextPreprocessor
 from ftkit.adapters.task_adapter import TaskAdapter
 from ftkit.data.problems import Problems
 from ftkit.engine.batching import BatchLimits
-from ftkit.engine.evaluation import predict_windows
+from ftkit.engine.predicting import predict_windows
 from ftkit.errors import ConfigError, DataError
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.spec import ModelSpec
