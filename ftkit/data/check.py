@@ -11,12 +11,12 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from ftkit.data.cells import shown
 from ftkit.data.columns import at, column, contradicting_places, find, shared_places
+from ftkit.data.counted_rows import Rows
 from ftkit.data.lookalikes import alike, appearance, differ_visibly, warn_of_lookalikes
 from ftkit.data.problems import MAX_PLACES, MAX_PROBLEMS, Problems
 from ftkit.data.sample_check import check_labels_of_sample
@@ -259,40 +259,6 @@ def _labels_of(label: Label | None) -> tuple[str, ...]:
     if label is None or label == "":
         return ()
     return label if isinstance(label, tuple) else (str(label),)
-
-
-@dataclass
-class Rows:
-    """How many rows there are of a sort, and the first of them.
-
-    Attributes:
-        places: where these stand among the examples, at most `MAX_PLACES`.
-    """
-
-    count: int = 0
-    places: list[int] = field(default_factory=list)
-
-    def add(self, place: int) -> None:
-        """Counts a row."""
-        self.count += 1
-        if len(self.places) < MAX_PLACES:
-            self.places.append(place)
-
-    def first(self, split: Split) -> Any:
-        """Returns the first of these rows as an example."""
-        return split.examples[self.places[0]]
-
-    def told(self) -> Iterator[tuple[int, int]]:
-        """Yields the first places, each with the number of rows to count there: the last counts for all others."""
-        for number, place in enumerate(self.places, 1):
-            yield (1 if number < len(self.places) else self.count - number + 1), place
-
-    @classmethod
-    def joined(cls, parts: Iterable[Rows]) -> Rows:
-        """Returns rows of several sorts as those of one."""
-        parts = list(parts)
-        places = sorted(place for part in parts for place in part.places)
-        return cls(sum(part.count for part in parts), places[:MAX_PLACES])
 
 
 def _rows_by_label(split: Split) -> dict[str, Rows]:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ftkit.data.cells import WrongCell, describe, list_of, plain, text_of
+from ftkit.data.problems import Problems
 from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
 from ftkit.errors import DataError, name_list
-from ftkit.types import CellError
+from ftkit.types import CellError, Split
 
 SimilarityForm = Literal["scored-pairs", "pairs", "triplets"]
 """What a row says: how alike two texts are; that two belong together; and, beside these, what does not."""
@@ -244,3 +245,28 @@ def normalized(example: SimilarityExample, low: float, high: float) -> Similarit
     if example.score is None:
         return example
     return dataclasses.replace(example, score=(example.score - low) / (high - low))
+
+
+def found_range(scores: list[float]) -> tuple[float, float]:
+    """Returns the range that scores seem to have: 0 to 1, -1 to 1, or else whole numbers around them.
+
+    Example: scores from 0.2 to 4.8 give 0 and 5; from 1 to 5, as annotators give them, 1 and 5.
+    """
+    low, high = min(scores), max(scores)
+    if low >= 0 and high <= 1:
+        return 0.0, 1.0
+    if low >= -1 and high <= 1:
+        return -1.0, 1.0
+    return (float(low // 1) if low < 0 or low >= 1 else 0.0), float(math.ceil(high))
+
+
+def check_range(split: Split, low: float, high: float, problems: Problems) -> None:
+    """Reports scores outside of the range."""
+    for example in split.examples:
+        if example.score is not None and not low <= example.score <= high:
+            problems.error(
+                f"{split.name}: the score {example.score:g} lies outside of data.score_range, {low:g} to {high:g}",
+                where=split.where(example),
+                remedy="correct the score, or the range",
+                kind=f"{split.name}: score outside of the range",
+            )

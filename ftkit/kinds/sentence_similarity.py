@@ -23,7 +23,9 @@ from ftkit.data.similarity import (
     SimilarityColumns,
     SimilarityExample,
     SimilarityForm,
+    check_range,
     find_columns,
+    found_range,
     negatives_of,
     normalized,
     score_of,
@@ -228,14 +230,14 @@ def normalize(
     scores = [score for split in splits.values() for score in column(split.examples, "score") if score is not None]
     if not scores:
         return splits, data
-    low, high = data.score_range or _found_range(scores)
+    low, high = data.score_range or found_range(scores)
     if data.score_range is None:
         found = f"scores run from {min(scores):g} to {max(scores):g}; data.score_range is taken to be"
         note(f"{found} [{low:g}, {high:g}]")
     if not low < high:
         raise ConfigError(f"data.score_range: got [{low:g}, {high:g}]; expected the lowest and the highest score.")
     for split in splits.values():
-        _check_range(split, low, high, problems)
+        check_range(split, low, high, problems)
     changed = {
         name: dataclasses.replace(
             split, examples=collected(split.examples, (normalized(one, low, high) for one in split.examples))
@@ -243,30 +245,6 @@ def normalize(
         for name, split in splits.items()
     }
     return changed, data.model_copy(update={"score_range": (low, high)})
-
-
-def _found_range(scores: list[float]) -> tuple[float, float]:
-    """Returns the range that scores seem to have: 0 to 1, -1 to 1, or else whole numbers around them.
-
-    Example: scores from 0.2 to 4.8 give 0 and 5; from 1 to 5, as annotators give them, 1 and 5.
-    """
-    low, high = min(scores), max(scores)
-    if low >= 0 and high <= 1:
-        return 0.0, 1.0
-    if low >= -1 and high <= 1:
-        return -1.0, 1.0
-    return (float(low // 1) if low < 0 or low >= 1 else 0.0), float(ceil(high))
-
-
-def _check_range(split: Split, low: float, high: float, problems: Problems) -> None:
-    for example in split.examples:
-        if example.score is not None and not low <= example.score <= high:
-            problems.error(
-                f"{split.name}: the score {example.score:g} lies outside of data.score_range, {low:g} to {high:g}",
-                where=split.where(example),
-                remedy="correct the score, or the range",
-                kind=f"{split.name}: score outside of the range",
-            )
 
 
 # --- checks -------------------------------------------------------------------------------------------------
