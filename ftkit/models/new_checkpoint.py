@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,16 @@ class Recipe:
     deviation: str | None
 
 
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draws weights from a seed; the random numbers of others go on as if nothing had been drawn."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
 def make_checkpoint(
     folder: Path,
     architecture: str,
@@ -63,7 +74,6 @@ def make_checkpoint(
     Returns:
         `vocab_size` and `num_parameters`.
     """
-    import torch
     import transformers
 
     recipe = RECIPES[architecture]
@@ -79,8 +89,7 @@ def make_checkpoint(
         **dict.fromkeys(recipe.dropouts, dropout),
         **_special_ids(architecture, tokenizer),
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = getattr(transformers, recipe.model_class)(config)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

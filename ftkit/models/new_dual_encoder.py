@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.models.new_checkpoint import VOCAB_SIZES, Size
+from ftkit.models.new_checkpoint import VOCAB_SIZES, Size, seeded
 from ftkit.models.new_image_checkpoint import checked_side
 
 if TYPE_CHECKING:
@@ -82,7 +82,6 @@ def make_dual_encoder(
     Raises:
         UserError: the image tower cannot see images of that size.
     """
-    import torch
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPProcessor
 
     sizes = _TOWERS[size]
@@ -102,8 +101,7 @@ def make_dual_encoder(
         },
         vision_config={**sizes["vision_config"], **dropped, "image_size": side},
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model: Any = CLIPModel(config)
     model.save_pretrained(folder)
     square = {"height": side, "width": side}

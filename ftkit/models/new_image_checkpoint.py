@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.errors import UserError
-from ftkit.models.new_checkpoint import Size
+from ftkit.models.new_checkpoint import Size, seeded
 
 IMAGE_SIZES: Mapping[Size, int] = {"tiny": 64, "small": 224}
 """Pixels of a side of what the model sees, unless it is told another number."""
@@ -67,7 +67,6 @@ def make_image_checkpoint(
     Raises:
         UserError: the architecture cannot see images of that size, or has no dropout to set.
     """
-    import torch
     import transformers
 
     recipe = IMAGE_RECIPES[architecture]
@@ -80,8 +79,7 @@ def make_image_checkpoint(
     stated = {"image_size": sides} if recipe.states_image_size else {}
     sizes = {**recipe.sizes[size], **recipe.config, **dropouts, **stated}
     config = transformers.AutoConfig.for_model(architecture, **sizes)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = getattr(transformers, recipe.model_class)(config)
     model.save_pretrained(folder)
     processor = getattr(transformers, recipe.processor)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.data.images import EXTENSIONS
-from ftkit.models.new_checkpoint import END, PAD, UNKNOWN, VOCAB_SIZES, Size, train_byte_pairs
+from ftkit.models.new_checkpoint import END, PAD, UNKNOWN, VOCAB_SIZES, Size, seeded, train_byte_pairs
 from ftkit.models.new_image_checkpoint import checked_side
 
 MAX_POSITIONS = 1024
@@ -96,7 +96,6 @@ def make_image_text_checkpoint(
     Raises:
         UserError: the model cannot see images of that size.
     """
-    import torch
     from transformers import Idefics3ForConditionalGeneration, Idefics3Processor
 
     sizes = _SIZES[size]
@@ -105,8 +104,7 @@ def make_image_text_checkpoint(
     # In the tables that it learns from stand the images' paths, too.
     texts = (text for text in texts if not text.lower().endswith(EXTENSIONS))
     tokenizer = _tokenizer(texts, vocab_size or VOCAB_SIZES[size])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = Idefics3ForConditionalGeneration(_config(sizes, side, tokenizer, dropout))
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
