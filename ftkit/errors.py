@@ -80,7 +80,11 @@ class RowError(DataError):
 
 @contextlib.contextmanager
 def source_told(source: str) -> Iterator[None]:
-    """Says of a row that cannot be encoded in which file it stands: `chats.jsonl, line 7 (id 6): ...`."""
+    """Says of a row that cannot be encoded in which file it stands: `chats.jsonl, line 7 (id 6): ...`.
+
+    Raises:
+        DataError: a row cannot be encoded.
+    """
     try:
         yield
     except RowError as error:

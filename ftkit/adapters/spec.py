@@ -95,6 +95,7 @@ class TaskAdapterSpec:
 
 
 def _check_exist(options: Iterable[str], known: Sequence[str]) -> None:
+    """Raises ConfigError for the first option that neither preprocessor nor objective has."""
     for name in options:
         if name not in known:
             raise ConfigError(

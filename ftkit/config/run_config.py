@@ -203,7 +203,11 @@ def _owners() -> dict[str, list[str]]:
 
 
 def parse_overrides(arguments: list[str]) -> dict[str, Any]:
-    """Returns `{key: value}` of command-line `key=value` arguments, values read as YAML."""
+    """Returns `{key: value}` of command-line `key=value` arguments, values read as YAML.
+
+    Raises:
+        ConfigError: an argument is no such pair, or its value is no YAML.
+    """
     overrides: dict[str, Any] = {}
     for argument in arguments:
         key, equals, text = argument.partition("=")
@@ -242,6 +246,11 @@ def json_copy(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> str:
+    """Returns the text of a config.
+
+    Raises:
+        ConfigError: there is no such file, or it is a run, a folder, or no text in UTF-8.
+    """
     path = user_path(path)
     if path.is_dir() and (path / CONFIG_FILE).is_file():
         raise ConfigError(f"{path} is a run, not a config. To start it again: ftkit train {path / CONFIG_FILE}")
@@ -266,7 +275,11 @@ def _read(path: Path) -> str:
 
 
 def _set(raw: dict[str, Any], key: str, value: Any) -> None:
-    """Sets a dotted key, making sections on the way."""
+    """Sets a dotted key, making sections on the way.
+
+    Raises:
+        ConfigError: the key is none, or leads through a value that holds no keys.
+    """
     *sections, last = key.split(".")
     if len(sections) > strict_yaml.MAX_DEPTH or not all((*sections, last)):
         raise ConfigError(f"Expected an override such as train.learning_rate=1e-4, got the key {key[:60]!r}.")

@@ -34,6 +34,7 @@ def check_streaming(config: RunConfig, kind: Kind) -> None:
 
 
 def _check_splits(data: Any) -> None:
+    """Raises ConfigError where rows are to be held out of a stream."""
     for key in ("validation", "test"):
         if isinstance(getattr(data, key), float):
             raise ConfigError(
@@ -43,6 +44,7 @@ def _check_splits(data: Any) -> None:
 
 
 def _check_training(config: RunConfig) -> None:
+    """Raises ConfigError where a run counts epochs, or asks for what needs rows that are kept."""
     train: Any = config.train
     if train.max_steps is None or train.max_steps <= 0:
         raise ConfigError(

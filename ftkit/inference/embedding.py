@@ -18,7 +18,11 @@ from ftkit.types import Split
 def encode(
     model: Any, adapter: TaskAdapter, kind: Kind, limits: Any, texts: Sequence[Any], *, role: str
 ) -> np.ndarray:
-    """Returns a vector for each text or image, (N, D); see `Predictor.encode`."""
+    """Returns a vector for each text or image, (N, D) float32; see `Predictor.encode`.
+
+    Raises:
+        UserError: the model does not embed what is given.
+    """
     from ftkit.engine.predicting import predict_windows
 
     objective = adapter.objective

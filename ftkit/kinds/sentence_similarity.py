@@ -224,7 +224,11 @@ def _is_text(value: Any) -> bool:
 def normalize(
     splits: Splits, task: Task, data: SentenceSimilarityData, problems: Problems
 ) -> tuple[Splits, SentenceSimilarityData]:
-    """Returns examples with scores from 0 to 1; the data section says which range they had."""
+    """Returns examples with scores from 0 to 1; the data section says which range they had.
+
+    Raises:
+        ConfigError: the range that the config names is none.
+    """
     if data.format not in ("scored-pairs", None):
         return splits, data
     scores = [score for split in splits.values() for score in column(split.examples, "score") if score is not None]

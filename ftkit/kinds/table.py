@@ -115,6 +115,11 @@ def _entry_points() -> Mapping[str, Any]:
 
 
 def _import_task(name: str) -> Task:
+    """Returns the task that `file.py:NAME` or `package.module:NAME` names.
+
+    Raises:
+        ConfigError: the code cannot be imported, or has no task of this name.
+    """
     place, _, attribute = name.rpartition(":")
     module = load_code(place, key="task")
     if not hasattr(module, attribute):
@@ -125,6 +130,11 @@ def _import_task(name: str) -> Task:
 
 
 def _checked(found: object, name: str) -> Task:
+    """Returns what a name stands for as a task.
+
+    Raises:
+        ConfigError: it is neither a task nor a kind.
+    """
     if isinstance(found, Kind):
         return found.task
     if not isinstance(found, Task):

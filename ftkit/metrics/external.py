@@ -80,6 +80,9 @@ class ExternalMetric:
 
         Args:
             inputs: input name -> rows, as the metric group describes them; more than the metric reads may be there.
+
+        Raises:
+            TypeError: the metric returns no dict.
         """
         read = {key: self._formed(key, inputs[key]) for key in self._loaded.inputs}
         values = self._loaded.compute(**read)

@@ -218,7 +218,11 @@ def is_finite(weight: torch.Tensor) -> bool:
 
 @contextlib.contextmanager
 def loading_errors(spec: CheckpointSpec) -> Iterator[None]:
-    """Turns what goes wrong while weights load into one message."""
+    """Turns what goes wrong while weights load into one message.
+
+    Raises:
+        CheckpointError: weights cannot be loaded; it says why.
+    """
     from safetensors import SafetensorError
 
     try:

@@ -39,6 +39,9 @@ def table_from_records(
         options: whether the first record names the columns, and what is done about rows with other numbers of cells.
         too_many_fix: what to do about a row with more cells than there are columns.
         delimiter: what separates the cells, where they are text between something.
+
+    Raises:
+        DataError: the file is empty, or names no columns.
     """
     header, first = options.header, next(records(), None)
     if first is None:
@@ -95,7 +98,11 @@ class _Layout:
     is_named: bool = False
 
     def without_index(self, path: Path, line: int, cells: Sequence[Any]) -> Sequence[Any]:
-        """Returns the cells of a record that belong to columns."""
+        """Returns the cells of a record that belong to columns.
+
+        Raises:
+            DataError: the first cell is no index.
+        """
         if not str(cells[0]).strip().isdecimal():
             raise DataError(
                 f"{path}, line {line}: the first column has no name in the header, and {str(cells[0])[:60]!r} does "

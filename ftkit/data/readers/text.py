@@ -92,7 +92,11 @@ class LineEnds:
 
 
 def read_any_lines(path: Path, options: ReadOptions) -> Generator[str, None, None]:
-    r"""Yields lines as `read_lines` does, whatever they end in: a cell of csv may hold a `\r`."""
+    r"""Yields lines as `read_lines` does, whatever they end in: a cell of csv may hold a `\r`.
+
+    Raises:
+        DataError: as `read_lines`.
+    """
     codec = _codec(path, options.encoding)
     windows = WINDOWS.get(codec)
     with io.TextIOWrapper(open_binary(path), encoding=codec, errors="strict", newline="") as file:
