@@ -101,7 +101,7 @@ def open_mask(source: ImageSource, name: str = "the mask", *, as_colors: bool = 
 
 
 def read_mask(source: ImageSource, name: str, *, as_colors: bool = False) -> tuple[np.ndarray, bool]:
-    """Returns the values of `open_mask`, (H, W), and whether the file is RGB with colours: then these are packed anyway.
+    """Returns the values of `open_mask`, (H, W), and whether the file is RGB with colours, which are packed anyway.
 
     Raises:
         DataError: there is no mask, or the file is none that keeps values.
