@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ftkit.data.media_files import media_size, media_stamp, open_media
 from ftkit.errors import DataError, UserError
 from ftkit.types import CellError, Label
 
@@ -292,10 +293,9 @@ def _stamp(source: str | bytes) -> Hashable:
     if isinstance(source, bytes):
         return None
     try:
-        status = Path(source).stat()
+        return media_stamp(source)
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size
 
 
 def _info(file: Any) -> AudioInfo:
@@ -328,7 +328,7 @@ def _opened(source: str | bytes) -> Iterator[Any]:
         if isinstance(source, bytes):
             raw: Any = io.BytesIO(source)
         else:
-            raw = open(source, "rb")  # noqa: SIM115  # closed below, and also where libsndfile refuses it
+            raw = open_media(source)  # closed below, and also where libsndfile refuses it
     except OSError as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         raise AudioError(reason) from None
@@ -343,7 +343,7 @@ def _opened(source: str | bytes) -> Iterator[Any]:
 
 def _why_not_audio(source: str | bytes) -> str:
     """Returns what is wrong with a file that libsndfile does not open."""
-    size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
+    size = len(source) if isinstance(source, bytes) else media_size(source)
     if size == 0:
         return "is empty: it has 0 bytes"
     suffix = "" if isinstance(source, bytes) else Path(source).suffix.lower()

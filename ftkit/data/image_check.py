@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.console import console
 from ftkit.data.check import Wording
 from ftkit.data.images import open_image, pixel_digest
+from ftkit.data.media_files import is_media_file
 from ftkit.data.problems import Problems
 from ftkit.errors import DataError
 from ftkit.types import Split
@@ -98,7 +99,7 @@ def check_given(split: Split[Any], problems: Problems) -> None:
     for example in split.examples:
         if example.image is None:
             _report_none(example, split, problems)
-        elif isinstance(example.image, str) and not os.path.isfile(example.image):
+        elif isinstance(example.image, str) and not is_media_file(example.image):
             problems.error(
                 f"{split.name}: there is no such file as {example.image}",
                 where=split.where(example),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from ftkit.data.columns import find
 from ftkit.data.image_check import Looked, look_at_images
 from ftkit.data.image_text import GIST, ImageTextExample, usual
 from ftkit.data.images import open_image, pixel_digest
+from ftkit.data.media_files import is_media_file
 from ftkit.data.problems import Problems
 from ftkit.types import Split
 
@@ -130,7 +130,7 @@ def check_images_given(split: Split[ImageTextExample], problems: Problems) -> No
                 remedy="fill in the path of the image, or delete the row",
             )
         for source in example.images:
-            if isinstance(source, str) and not os.path.isfile(source):
+            if isinstance(source, str) and not is_media_file(source):
                 problems.error(
                     f"{split.name}: there is no such file as {source}",
                     where=split.where(example),

@@ -6,15 +6,17 @@ black where 16 bits were read as 8. So all of ftkit opens images by `open_image`
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import struct
 import zlib
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ftkit.data.media_files import open_media
 from ftkit.errors import DataError
 from ftkit.types import CellError, Label
 
@@ -202,21 +204,25 @@ def pixel_digest(image: Image.Image) -> str:
     return digest.hexdigest()
 
 
-def _opened(source: str | bytes, name: str) -> Image.Image:
+@contextlib.contextmanager
+def _opened(source: str | bytes, name: str) -> Iterator[Image.Image]:
     from PIL import Image, UnidentifiedImageError
 
     Image.init()
     formats = [name for name in _FORMATS if name in Image.OPEN]  # a build of Pillow may lack the newer ones
-    try:
-        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
-    except UnidentifiedImageError:
-        raise DataError(f"{name} is no image that can be read{_what_it_is(source)}.") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(f"{name} has more than {MAX_PIXELS:,} pixels. Make it smaller.") from None
-    except FileNotFoundError:
-        raise DataError(f"{name}: no such file (looked at {Path(str(source)).absolute()}).") from None
-    except _DAMAGED as error:
-        raise DataError(f"{name} cannot be opened: {_reason(error)}.") from None
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(io.BytesIO(source) if isinstance(source, bytes) else open_media(source))
+            image = stack.enter_context(Image.open(file, formats=formats))
+        except UnidentifiedImageError:
+            raise DataError(f"{name} is no image that can be read{_what_it_is(source)}.") from None
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise DataError(f"{name} has more than {MAX_PIXELS:,} pixels. Make it smaller.") from None
+        except FileNotFoundError:
+            raise DataError(f"{name}: no such file (looked at {Path(str(source)).absolute()}).") from None
+        except _DAMAGED as error:
+            raise DataError(f"{name} cannot be opened: {_reason(error)}.") from None
+        yield image
 
 
 def _decoded(image: Image.Image, name: str) -> Image.Image:
@@ -256,7 +262,7 @@ def _what_it_is(source: str | bytes) -> str:
 
 
 def _first_bytes(path: str) -> bytes:
-    with open(path, "rb") as file:
+    with open_media(path) as file:
         return file.read(16)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ftkit.data.media_files import is_in_archive, media_size, open_media
 from ftkit.data.readers.compression import format_suffix, is_compressed, unpacking
 from ftkit.data.readers.conversions import no_reader
 from ftkit.data.readers.layouts import fingerprint as layout_fingerprint
@@ -91,6 +92,8 @@ def open_table(source: Source, options: ReadOptions | None = None) -> Table:
     path = resolve(source)
     if options.media is not None and _folder_reader().is_file_of(path, options.media):
         return _folder_reader().read_file(path, options)
+    if is_in_archive(str(path)):
+        raise DataError(f"{source}: of an archive all texts are read, and no single one. Fix: name the archive.")
     table = _reader(path, options)(path, options)
     return replace(table, folder=path.parent)
 
@@ -117,7 +120,7 @@ def fingerprint(source: Source) -> str:
     if (found := layout_fingerprint(path_of(source))) is not None:
         return found
     digest = hashlib.sha256()
-    with open(resolve(source), "rb") as file:
+    with open_media(str(resolve(source))) as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
@@ -134,7 +137,7 @@ def num_bytes(source: Source) -> int:
     path = path_of(source)
     if path.is_dir():
         return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
-    return path.stat().st_size * (_UNPACKED if is_compressed(path) or path.suffix in COMPRESSED_WITHIN else 1)
+    return media_size(str(path)) * (_UNPACKED if is_compressed(path) or path.suffix in COMPRESSED_WITHIN else 1)
 
 
 _UNPACKED = 4  # times as large are texts that were compressed, about
@@ -148,10 +151,10 @@ def resolve(source: str) -> Path:
             f"{source} is a folder; expected a file{_files_inside(path)}. "
             "For a folder that `datasets.load_dataset` can load, write {hub: FOLDER, split: train}."
         )
-    if not path.exists():
+    if not path.exists() and not is_in_archive(str(path)):
         raise _missing_file(source, path)
     try:
-        with open(path, "rb") as file:
+        with open_media(str(path)) as file:
             empty = not file.read(1)
     except OSError as error:
         raise DataError(f"{source} cannot be read: {error.strerror} ({path.absolute()}).") from None

@@ -2,6 +2,7 @@
 
     0001.txt  0001.cls  0002.txt  0002.cls      two rows, of the columns `__key__`, `txt` and `cls`
     0001.json 0002.json                         two rows, of the columns `__key__` and the fields of each object
+    0001.jpg  0001.cls  0002.jpg  0002.cls      two rows, of the columns `__key__`, `image` and `cls`
 
 Source: https://github.com/webdataset/webdataset
 """
@@ -11,11 +12,13 @@ from __future__ import annotations
 import itertools
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ftkit.data.readers.compression import open_binary
+from ftkit.data.media_files import member_name
+from ftkit.data.readers.compression import is_compressed, open_binary, unpacking
+from ftkit.data.readers.folder import is_file_of
 from ftkit.data.readers.json_values import RefusedJson, decode_value
 from ftkit.data.readers.table import ReadOptions, RowStream, Table, first_row
 from ftkit.errors import DataError
@@ -25,49 +28,60 @@ KEY = "__key__"
 TEXTS = frozenset({"txt", "text", "transcript", "cls", "cls2", "index"})
 """Last parts of the names of members that are read as text; those that are neither these nor JSON are left out."""
 
+_HINT = (
+    "Columns are the endings of an archive's members, and the fields of its JSON. Fix: say in data.columns which is "
+    "which"
+)
+
 
 def read(path: Path, options: ReadOptions) -> Table:
     """Reads an archive from its beginning to its end, a sample at a time; nothing of it is unpacked on disk.
 
     The columns are those of the first sample; other samples may have more or fewer. A text ends before its last line
-    end, as a line of a file does.
+    end, as a line of a file does. Where rows are images or sounds, the column of their name holds the path of the
+    sample's, which is opened where it lies, and rows are named by it.
+
+    Example: of `photos/a.tar` with `cat/1.jpg` and `cat/1.cls`, a row `{"__key__": "cat/1", "image":
+    "a.tar/cat/1.jpg", "cls": "0"}`.
 
     Raises:
-        DataError: the archive is damaged, holds no text, or a member is not what its name says; or rows are images or
-            sounds, which are read from folders.
+        DataError: the archive is damaged, holds nothing that is read, or a member is not what its name says; or it is
+            compressed and holds images or sounds, which have no place of their own in it then.
     """
-    if options.media is not None:
+    if options.media is not None and is_compressed(path):
         raise DataError(
-            f"{path}: archives of {options.media}s are not read.\nFix: unpack it, and name the folder: "
-            f"mkdir FOLDER && tar -xf {path.name} -C FOLDER"
+            f"{path}: {options.media} files are read where they lie in an archive, and it is compressed.\nFix: unpack "
+            f"the archive, not what is in it: {unpacking(path)}"
         )
 
     def rows() -> Iterator[Row]:
-        for number, (key, members) in enumerate(_samples(path), 1):
+        for number, (key, members) in enumerate(_samples(path, options.media), 1):
             try:
                 values = _values(path, key, members, options)
             except DataError as error:
                 options.refuse(error)
             else:
-                yield Row({KEY: key, **values}, number)
+                yield Row({KEY: key, **values}, number if options.media is None else 0)
 
     table = Table(str(path), (), RowStream(rows))
     first = first_row(table.source, table.rows, empty="it holds no files")
     if len(first.values) == 1:
+        is_text = "text: one that ends in .txt, .cls or .json"
         raise DataError(
-            f"{path}: sample {first.values[KEY]!r} has no member that is read as text: one that ends in .txt, .cls or "
-            ".json."
+            f"{path}: sample {first.values[KEY]!r} has no member that is read"
+            + (f" as {is_text}." if options.media is None else f", neither of {options.media} nor of {is_text}.")
         )
-    return Table(table.source, tuple(first.values), table.rows)
+    return Table(table.source, tuple(first.values), table.rows, hint=_HINT)
 
 
-def _samples(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Yields name and text members of each sample, extension -> content."""
+def _samples(path: Path, media: str | None) -> Iterator[tuple[str, dict[str, tuple[str, bytes]]]]:
+    """Yields each sample's name and its members: extension -> name, and content of those that are text."""
     with open_binary(path) as file:
         try:
-            with tarfile.open(fileobj=file, mode="r|") as archive:
+            # Of images and sounds all bytes but the headers are passed over.
+            with tarfile.open(fileobj=file, mode="r|" if media is None else "r:") as archive:
                 for key, members in itertools.groupby(_files(archive), key=lambda member: _parts(member.name)[0]):
-                    yield key, {_parts(member.name)[1]: _content(archive, member) for member in members}
+                    yield key, {_parts(it.name)[1]: (it.name, _content(archive, it)) for it in members}
         except tarfile.TarError as error:
             raise DataError(
                 f"{path} is no tar archive, or damaged: {error}.\n"
@@ -92,19 +106,34 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return b"" if file is None else file.read()
 
 
-def _values(path: Path, key: str, members: dict[str, bytes], options: ReadOptions) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for extension, content in members.items():
+def _values(path: Path, key: str, members: dict[str, tuple[str, bytes]], options: ReadOptions) -> dict[str, Any]:
+    values: dict[str, Any] = _media(path, members, options.media)
+    for extension, (_, content) in members.items():
         last = extension.rpartition(".")[2]
         if last != "json" and last not in TEXTS:
             continue
         where = f"{path}, {key}.{extension}"
         text = _text(where, content, options)
         found = _fields(where, extension, text) if last == "json" else {extension: text}
+        if options.media in found and options.media not in values:
+            raise DataError(f"{where}: {options.media!r} is the name of the sample's {options.media}, a member.")
         if twice := values.keys() & found:
             raise DataError(f"{where}: a second value for the column {min(twice)!r} of sample {key!r}.")
         values |= found
     return values
+
+
+def _media(path: Path, members: Mapping[str, tuple[str, bytes]], media: str | None) -> dict[str, Any]:
+    """Returns the paths of a sample's files of the medium, the one with the shortest extension under its name.
+
+    Example: of `1.jpg` and `1.mask.png` in `a.tar`, `{"image": "a.tar/1.jpg", "mask.png": "a.tar/1.mask.png"}`.
+    """
+    found = {
+        extension: f"{path.name}/{member_name(name)}"
+        for extension, (name, _) in sorted(members.items(), key=lambda item: item[0].count("."))
+        if media is not None and is_file_of(Path(name), media)
+    }
+    return {str(media) if place == 0 else extension: name for place, (extension, name) in enumerate(found.items())}
 
 
 def _text(where: str, content: bytes, options: ReadOptions) -> str:

@@ -7,6 +7,7 @@ import os
 from typing import ClassVar, Literal
 
 from ftkit.data.image_text import ImageTextExample
+from ftkit.data.media_files import is_in_archive
 from ftkit.report.escape import literal, shell_word
 from ftkit.report.recipe import AutoClass, Recipe
 from ftkit.report.saved import Card
@@ -43,6 +44,8 @@ class LookRecipe(Recipe):
 
 def _inputs(example: ImageTextExample) -> tuple[str, ...]:
     """Returns the first image's path from where the run was started, or its name, and the question."""
+    if is_in_archive(example.image):  # where the code shown would not find it
+        return (PLACEHOLDER, example.question)
     is_relative = isinstance(example.image, str) and not os.path.isabs(example.image)
     return (str(example.image) if is_relative else example.name, example.question)
 

@@ -6,6 +6,7 @@ import os
 from typing import Literal
 
 from ftkit.data.images import ImageExample
+from ftkit.data.media_files import is_in_archive
 from ftkit.report.escape import literal, shell_word
 from ftkit.report.recipe import AutoClass, Recipe
 from ftkit.report.saved import Card
@@ -20,6 +21,8 @@ PROCESSOR = Processor(
     imports=("from transformers.image_utils import load_image",),
 )
 
+PLACEHOLDER = "photo.jpg"
+
 
 class SeeRecipe(Recipe):
     """How images are labelled."""
@@ -29,14 +32,19 @@ class SeeRecipe(Recipe):
 
 
 def image_inputs(example: ImageExample) -> tuple[str, ...]:
-    """Returns the path from where the run was started; where that would show a place of the machine, the name."""
+    """Returns the path from where the run was started; where that would show a place of the machine, the name.
+
+    An image in an archive is not named: the code shown would not find it.
+    """
+    if is_in_archive(example.image):
+        return (PLACEHOLDER,)
     is_relative = isinstance(example.image, str) and not os.path.isabs(example.image)
     return (str(example.image) if is_relative else example.name,)
 
 
 def photo(card: Card) -> str:
     """Returns the path of the card's example, else of any photo."""
-    return card.example.inputs[0] if card.example is not None and card.example.inputs else "photo.jpg"
+    return card.example.inputs[0] if card.example is not None and card.example.inputs else PLACEHOLDER
 
 
 def _code(card: Card, name: str, is_folder: bool) -> list[str]:

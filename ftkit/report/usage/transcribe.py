@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ftkit.data.media_files import is_in_archive
 from ftkit.report.escape import literal, shell_word
 from ftkit.report.recipe import Recipe
 from ftkit.report.saved import Card
@@ -69,7 +70,7 @@ def _note(card: Card) -> str:
 
 USAGE = Usage(
     recipe=TranscribeRecipe,
-    inputs=lambda example: (example.name,),
+    inputs=lambda example: (PLACEHOLDER if is_in_archive(example.path) else example.name,),
     code=_code,
     arguments=lambda card: f"--input {shell_word(_recording(card))}",
     files=("recordings.csv", "predictions.jsonl"),
