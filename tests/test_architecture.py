@@ -78,6 +78,26 @@ def test_floors() -> None:
     assert 2 < len(layers) <= 9
 
 
+MOST_LINES = 60
+
+
+def test_functions_are_short() -> None:
+    """A function that takes more lines, its docstring left out, does more than one thing."""
+    long = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in sorted(ROOT.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _num_lines(node) > MOST_LINES
+    ]
+    assert not long
+
+
+def _num_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first, total = function.body[0], (function.end_lineno or function.lineno) - function.lineno + 1
+    has_docstring = ast.get_docstring(function) is not None
+    return total - ((first.end_lineno or first.lineno) - first.lineno + 1 if has_docstring else 0)
+
+
 TESTS = Path(__file__).resolve().parent
 OF_ALL = ("contracts", "faults", "fresh", "hub", "local_hub")  # what is asked of every kind, run or machine
 
