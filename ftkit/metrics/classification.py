@@ -3,6 +3,8 @@
 All take label indices (N,) for one label a row, or {0,1} indicators (N, L) for several, and count every label
 of the label space, also those that the data do not hold. The values are scikit-learn's, with
 `zero_division=0` and `labels=range(L)`; what it would refuse or warn about is sorted out before it is called.
+Precision, recall and F1 are its formulas over counts that are made once for all labels and averages: its own function
+checks and counts all rows again at each call.
 """
 
 from __future__ import annotations
@@ -18,7 +20,6 @@ from sklearn.metrics import (
     accuracy_score,
     hamming_loss,
     matthews_corrcoef,
-    precision_recall_fscore_support,
     roc_auc_score,
 )
 
@@ -111,8 +112,8 @@ class _PerLabelMetric(_LabelMetric):
         return super()._compute(predictions, references, num_labels)
 
     def _scores(self, predictions: Array, references: Array, num_labels: int) -> dict[str, float]:
-        by_label = label_scores(predictions, references, num_labels)
-        pooled = label_scores(predictions, references, num_labels, average="micro")
+        counts = _label_counts(predictions, references, num_labels)
+        by_label, pooled = _ratios(*counts), _ratios(*(count.sum() for count in counts))
         values, support = by_label[self.key], by_label["support"]
         is_binary = references.ndim == 1 and num_labels == 2
         return {
@@ -187,26 +188,43 @@ def _matthews(predictions: Array, references: Array, num_labels: int) -> float:
     return covariance / math.sqrt(math.prod(variances))
 
 
-def label_scores(
-    predictions: Array, references: Array, num_labels: int, *, average: str | None = None
-) -> dict[str, Any]:
-    """Returns `precision`, `recall`, `f1` and `support` of each label, or one average over all labels.
+def label_scores(predictions: Array, references: Array, num_labels: int) -> dict[str, Any]:
+    """Returns `precision`, `recall`, `f1` and `support` of each label, arrays (L,).
 
     Example: references `[0, 0, 1]`, predictions `[0, 1, 1]`: precision `[1.0, 0.5]`, recall `[0.5, 1.0]`, F1
     `[0.67, 0.67]`, support `[2, 1]`.
 
     Args:
-        predictions: label indices (N,), or indicators (N, L), that `label_arrays` has checked; one row or more.
+        predictions: label indices (N,), or indicators (N, L), that `label_arrays` has checked.
         references: the same shape.
         num_labels: L.
-        average: None for arrays (L,), or an average of scikit-learn's; `support` is None with an average.
     """
-    # Of a single column of indicators the label 1 counts, which means "has it".
-    labels = [1] if references.shape[1:] == (1,) else range(num_labels)
-    columns = precision_recall_fscore_support(
-        _targets(references), _targets(predictions), labels=labels, average=average, zero_division=0
-    )
-    return dict(zip(("precision", "recall", "f1", "support"), columns, strict=True))
+    return _ratios(*_label_counts(predictions, references, num_labels))
+
+
+def _label_counts(predictions: Array, references: Array, num_labels: int) -> tuple[Array, ...]:
+    """Returns of each label the rows where it is right, is predicted, is expected: three arrays (L,).
+
+    Example: references `[0, 0, 1]`, predictions `[0, 1, 1]`: right `[1, 1]`, predicted `[1, 2]`, expected `[2, 1]`.
+    """
+    if references.ndim == 2:
+        return tuple(labels.sum(axis=0) for labels in (predictions & references, predictions, references))
+    right = references[predictions == references]
+    return tuple(np.bincount(labels, minlength=num_labels) for labels in (right, predictions, references))
+
+
+def _ratios(right: Any, predicted: Any, expected: Any) -> dict[str, Any]:
+    """Returns precision, recall, F1 and support for counts of rows; what has nothing to divide by is 0."""
+
+    def ratio(numerator: Any, denominator: Any) -> Any:
+        return numerator / np.maximum(denominator, 1)  # a count of 0 is divided: of no rows, none are right
+
+    return {
+        "precision": ratio(right, predicted),
+        "recall": ratio(right, expected),
+        "f1": ratio(2 * right, predicted + expected),
+        "support": expected,
+    }
 
 
 def _targets(labels: Array) -> Any:

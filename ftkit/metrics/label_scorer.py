@@ -72,14 +72,8 @@ class _LabelScorer(LabelledScorer):
         # Here and not above: it imports scikit-learn, which only computing needs.
         from ftkit.metrics.classification import label_scores
 
-        num_labels = len(self.labels)
-        if inputs["references"].size:
-            scores = label_scores(inputs["predictions"], inputs["references"], num_labels)
-            scores["support"] = scores["support"].astype(int)  # scikit-learn's are floats if no row is right
-            columns = {key: values.tolist() for key, values in scores.items()}
-        else:
-            columns = {key: [0.0] * num_labels for key in ("precision", "recall", "f1")}
-            columns["support"] = [0] * num_labels
+        scores = label_scores(inputs["predictions"], inputs["references"], len(self.labels))
+        columns = {key: values.tolist() for key, values in scores.items()}
         rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
         return {"per_label": dict(zip(self.labels.names, rows, strict=True))}
 
