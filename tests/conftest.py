@@ -8,9 +8,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
+
+import sketches
 
 # Libraries read these when they are imported, so they are set before any test module is.
 os.environ.update(
@@ -59,41 +60,18 @@ def pytest_unconfigure() -> None:
         sys.modules["fresh"].stop()
 
 
-SKETCH = '<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt"><g id="figure_1"/></svg>'
-
-
-class Sketch:
-    """Stands for a figure and for all that is in it: takes what is drawn, and draws nothing."""
-
-    def __init__(self, **_: object) -> None: ...
-
-    def __getattr__(self, name: str) -> Sketch:
-        return self
-
-    def __call__(self, *_: object, **__: object) -> Sketch:
-        return self
-
-    def __getitem__(self, _: object) -> Sketch:
-        return self
-
-    def __iter__(self) -> Iterator[Sketch]:
-        return iter((self, self))
-
-    def savefig(self, file: IO[str], **_: object) -> None:
-        file.write(SKETCH)
-
-
 @pytest.fixture(autouse=True, scope="module")
 def plots_are_sketches(request: pytest.FixtureRequest) -> Iterator[None]:
     """Spares runs what takes half of a tiny one: the drawing of their plots.
 
-    The report's own tests draw, and so do the runs of every kind that ranks carry out in processes of their own.
+    The report's own tests draw, and so do the runs of every kind that ranks carry out in processes of their own. Other
+    processes that tests start call `sketches.draw_sketches`.
     """
     if "report" in request.path.parts and request.path.name != "test_card_code.py":
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matplotlib.figure.Figure", Sketch)
+        patch.setattr("matplotlib.figure.Figure", sketches.Sketch)
         yield
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import fresh
 from ftkit.cli import main
 from local_hub import LocalHub
 
@@ -20,7 +21,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # It runs this very suite; `.ci/run` is checked to call it.
 NOT_RUN_HERE = "bash scripts/test.sh"
 TOKEN = "hf_local_writer"
-SHORTER = {"num_train_epochs: 4": "num_train_epochs: 1"}
+SHORTER = {"num_train_epochs: 4": "num_train_epochs: 1", "num_train_epochs: 2": "num_train_epochs: 1"}
 
 TICKETS = "subject,body,team\n" + "".join(
     f"{subject} {number},{body},{team}\n"
@@ -84,7 +85,7 @@ def shell(command: str, place: Path) -> str:
 
 
 def _ftkit(command: str, place: Path) -> tuple[int, str, str]:
-    """Calls what the `ftkit` script calls, in this process."""
+    """Calls what the `ftkit` script calls, in this process; ranks that it launches are forked."""
     out, err = io.StringIO(), io.StringIO()
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -94,6 +95,9 @@ def _ftkit(command: str, place: Path) -> tuple[int, str, str]:
     ):
         patch.chdir(place)
         patch.setattr(sys, "argv", shlex.split(command))
+        if "--num-processes" in command:
+            for name, value in fresh.environment(fresh.ENVIRONMENT).items():
+                patch.setenv(name, value)
         main()
     return int(stopped.value.code or 0), out.getvalue(), err.getvalue()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import fresh
+import sketches
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "scripts" / "bench"))
 RANK = int(os.environ.get("RANK", "0"))
@@ -142,6 +143,8 @@ def interrupt(run: Path) -> None:
 
 
 def main(job: str, folder: str, *arguments: str) -> None:
+    if job != "every_kind":
+        sketches.draw_sketches()
     found = globals()[job](Path(folder), *arguments)
     (Path(folder) / f"found-{RANK}.json").write_text(json.dumps(found))
 

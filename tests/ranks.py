@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import fresh
+import sketches
 from ftkit.config import yaml as strict_yaml
 
 IMPORTED = (
@@ -58,6 +59,7 @@ def run_on_ranks(folder: Path, jobs: Sequence[tuple[int, Sequence[Mapping[str, A
 def _main(jobs_file: str) -> int:
     for name in IMPORTED:
         importlib.import_module(name)
+    sketches.draw_sketches()
     from torch.distributed import TCPStore
 
     for job in json.loads(Path(jobs_file).read_text()):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import demo_data
+import fresh
 import ftkit
 import slices
 from ftkit.errors import RunError, UserError
@@ -173,14 +174,21 @@ def test_missing_data_is_named(tmp_path):
 # --- whole runs ---
 
 
+# As `python run.py ...`, but that what it starts is forked, too.
+FORKING_RUN = f"""
+import runpy, sys
+sys.executable = {str(fresh.CLIENT)!r}
+sys.path.insert(0, {str(BENCH)!r})
+runpy.run_path({str(BENCH / "run.py")!r}, run_name="__main__")
+"""
+
+
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory) -> Path:
     """What the command leaves behind; its data serve the other sides."""
     output = tmp_path_factory.mktemp("bench")
-    command = [sys.executable, BENCH / "run.py", "classification", "--quick", "--rows", "40"]
-    done = subprocess.run(
-        [*command, "--variants", "ftkit", "plain", "--output", output], capture_output=True, text=True
-    )
+    flags = ["classification", "--quick", "--rows", "40", "--variants", "ftkit", "plain", "--output", output]
+    done = fresh.python("-c", FORKING_RUN, *flags)
     assert done.returncode == 0, done.stderr
     return output
 

@@ -1,11 +1,10 @@
 """`accelerate launch -m ftkit train` on two processes is the same run."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+import fresh
 import ftkit
 from ftkit.config import yaml as strict_yaml
 from runs import TEXTS, run_config, write_csv
@@ -22,18 +21,8 @@ def test_two_processes_score_what_one_scores(checkpoint, tmp_path):
         config["train"] |= {"per_device_train_batch_size": 6, "include_num_input_tokens_seen": "non_padding"}
         config["data"]["train"] = str(write_csv(tmp_path / folder / "train.csv", texts))
     (tmp_path / "run.yaml").write_text(strict_yaml.dump(two))
-    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
-    command = [
-        sys.executable,
-        *launcher,
-        "--main_process_port",
-        "0",
-        "-m",
-        "ftkit",
-        "train",
-        str(tmp_path / "run.yaml"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    launcher = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --main_process_port 0"
+    done = fresh.python(*launcher.split(), "-m", "ftkit", "train", tmp_path / "run.yaml", timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads((tmp_path / "two" / "run" / "all_results.json").read_text())
     expected = ftkit.train(one).metrics

@@ -183,11 +183,22 @@ class RunDirectory:
             kept = f" Not of ftkit, and kept: {name_list(foreign)}." if foreign else ""
             note(f"The run in {self.path} stays as it is until the new one has been proven ({self.work}).{kept}")
         self.checkpoints.mkdir(parents=True, exist_ok=True)
+        self._remove_half_written()
         atomic_write_json(self.checkpoints / DATA_FILE, dict(fingerprints))
         if weights:
             atomic_write_json(self.checkpoints / CHECKPOINT_FILE, dict(weights))
         self._write_config(config)
         self.is_started = True
+
+    def _remove_half_written(self) -> None:
+        """Removes what a start that was killed was writing; no other process writes here, as the lock is taken."""
+        names = (
+            self.work / CONFIG_FILE,
+            *(self.checkpoints / name for name in (DATA_FILE, CHECKPOINT_FILE, GIVEN_FILE)),
+        )
+        for path in names:
+            for half in path.parent.glob(f".{path.name}.????????.tmp"):
+                half.unlink(missing_ok=True)
 
     def _write_config(self, config: RunConfig) -> None:
         atomic_write_text(self.checkpoints / GIVEN_FILE, config.to_yaml())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -40,6 +41,7 @@ def versions() -> dict[str, str]:
     return {name: version for name in PACKAGES if (version := _version(name)) is not None}
 
 
+@functools.cache  # a package's whole metadata are parsed for it
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)

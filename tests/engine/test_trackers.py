@@ -3,12 +3,12 @@
 import importlib.util
 import json
 import math
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import fresh
 import ftkit
 from ftkit.config import yaml as strict_yaml
 from ftkit.config.train import TRACKERS
@@ -322,8 +322,9 @@ def test_nothing_is_imported_for_a_run_without_trackers():
         "print([name for name in ('wandb', 'mlflow', 'tensorboard', 'ftkit.engine.tracker_backends') "
         "if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    # It has imported transformers, and all that it imports.
+    done = fresh.python("-c", program, env=fresh.ENVIRONMENT)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
 @pytest.mark.parametrize("verb", ["train", "check"])

@@ -65,6 +65,17 @@ def test_a_second_start_is_refused_with_who_and_since_when(
     assert sorted(os.listdir(tmp_path / "run")) == ["checkpoints"]
 
 
+def test_what_a_killed_start_was_writing_is_removed_by_the_next(tmp_path: Path) -> None:
+    names = (".ftkit.yaml.0a1b2c3d.tmp", "checkpoints/.config.yaml.0a1b2c3d.tmp")
+    halves = [tmp_path / "run" / name for name in names]
+    halves[1].parent.mkdir(parents=True)
+    for half in halves:
+        half.write_text("task: te")
+    RunDirectory(config_of(tmp_path / "run")).start(config_of(tmp_path / "run"), {})
+    assert not [half for half in halves if half.exists()]
+    assert (tmp_path / "run" / "ftkit.yaml").is_file()
+
+
 def test_a_process_that_comes_between_check_and_start_is_noticed(
     tmp_path: Path, holder: multiprocessing.Process
 ) -> None:

@@ -25,7 +25,8 @@ from fresh.client import ADDRESS
 CLIENT = Path(__file__).resolve().parent / "client.py"
 CAN_FORK = hasattr(os, "pidfd_open")  # elsewhere than on Linux, processes are started as ever
 
-_ENVIRONMENT = dict(os.environ)  # before a test changes it
+ENVIRONMENT = dict(os.environ)
+"""The variables as they were before a test changed them."""
 _READ_ON_IMPORT = ("HF_", "TRANSFORMERS_", "MPL")
 
 
@@ -56,8 +57,8 @@ def environment(env: Mapping[str, str] = os.environ) -> dict[str, str]:
     """
     if not CAN_FORK:
         return dict(env)
-    for name in {*env, *_ENVIRONMENT}:
-        if name.startswith(_READ_ON_IMPORT) and env.get(name) != _ENVIRONMENT.get(name):
+    for name in {*env, *ENVIRONMENT}:
+        if name.startswith(_READ_ON_IMPORT) and env.get(name) != ENVIRONMENT.get(name):
             raise ValueError(f"{name} differs, which is read on import: this takes a new interpreter")
     return {**env, ADDRESS: _server().address, "PYTHON_EXEC": str(CLIENT)}
 
@@ -75,7 +76,7 @@ class _Server:
                 [sys.executable, str(CLIENT.with_name("server.py")), str(listener.fileno())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                env=_ENVIRONMENT,
+                env=ENVIRONMENT,
                 pass_fds=[listener.fileno()],
             )
 

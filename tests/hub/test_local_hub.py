@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import signal
 import subprocess
 import sys
@@ -476,50 +475,33 @@ def test_a_hub_that_was_stopped_is_unreachable_and_comes_back_with_its_content(t
             assert Path(hf_hub_download("me/x", "a.txt")).read_text() == "a"
 
 
-LOAD = """
-import sys
-import torch
-from huggingface_hub import HfApi
-from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoConfig, AutoModel, AutoTokenizer
-
-local, adapter = sys.argv[1:]
-text = "the rain will stop today"
-inputs = AutoTokenizer.from_pretrained("me/bert")(text, return_tensors="pt")
-assert inputs["input_ids"].tolist() == [AutoTokenizer.from_pretrained(local)(text)["input_ids"]]
-assert AutoConfig.from_pretrained("me/bert").model_type == "bert"
-
-
-def output(model):
-    with torch.no_grad():
-        return model.eval()(**inputs).last_hidden_state
-
-
-assert torch.equal(output(AutoModel.from_pretrained("me/bert")), output(AutoModel.from_pretrained(local)))
-tuned = get_peft_model(AutoModel.from_pretrained("me/bert"), LoraConfig(init_lora_weights=False))
-expected = output(tuned)
-tuned.save_pretrained(adapter)
-HfApi().create_repo("me/adapter")
-HfApi().upload_folder(repo_id="me/adapter", folder_path=adapter, ignore_patterns=["README.md"])
-loaded = PeftModel.from_pretrained(AutoModel.from_pretrained("me/bert"), "me/adapter")
-assert torch.equal(output(loaded), expected)
-print("loaded")
-"""
-
-
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers, by peft
+@pytest.mark.filterwarnings("ignore:Could not find a config file")  # by peft, which was imported offline
 def test_transformers_and_peft_load_by_id(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    import torch
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
     local = checkpoint("bert")
-    with LocalHub() as hub:
+    with LocalHub() as hub, hub.in_this_process(token="hf_local_writer", cache=tmp_path / "cache"):
         hub.add_repo("me/bert", {path.name: path.read_bytes() for path in local.iterdir()}, private=True)
-        own = {"HF_TOKEN": "hf_local_writer", "HF_HOME": str(tmp_path / "home")}
-        done = subprocess.run(
-            [sys.executable, "-c", LOAD, str(local), str(tmp_path / "adapter")],
-            env=os.environ | hub.environment | own,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert (done.returncode, done.stdout) == (0, "loaded\n"), done.stderr
+        text = "the rain will stop today"
+        inputs = AutoTokenizer.from_pretrained("me/bert")(text, return_tensors="pt")
+        assert inputs["input_ids"].tolist() == [AutoTokenizer.from_pretrained(local)(text)["input_ids"]]
+        assert AutoConfig.from_pretrained("me/bert").model_type == "bert"
+
+        @torch.no_grad()
+        def output(model: torch.nn.Module) -> torch.Tensor:
+            return model.eval()(**inputs).last_hidden_state
+
+        assert torch.equal(output(AutoModel.from_pretrained("me/bert")), output(AutoModel.from_pretrained(local)))
+        tuned = get_peft_model(AutoModel.from_pretrained("me/bert"), LoraConfig(init_lora_weights=False))
+        expected = output(tuned)
+        tuned.save_pretrained(tmp_path / "adapter")
+        HfApi().create_repo("me/adapter")
+        HfApi().upload_folder(repo_id="me/adapter", folder_path=tmp_path / "adapter", ignore_patterns=["README.md"])
+        loaded = PeftModel.from_pretrained(AutoModel.from_pretrained("me/bert"), "me/adapter")
+        assert torch.equal(output(loaded), expected)
         assert hub.files("me/adapter")["adapter_config.json"].startswith(b"{")
         assert sent(hub, "GET", "/me/bert/resolve/")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Callable
@@ -62,10 +63,33 @@ def run(shallow: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def exported(run: Path) -> Path:
-    out = run.parent / "exported"
-    export_run(run, out)
-    return out
+def traced(run: Path) -> Any:
+    """The graph that torch makes of the run, which is exported beside it."""
+    import torch
+
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        export = torch.onnx.export
+        patch.setattr(torch.onnx, "export", lambda *args, **options: found.append(export(*args, **options)))
+        export_run(run, run.parent / "exported")
+    (program,) = found
+    return program
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path, traced: Any) -> Path:
+    return run.parent / "exported"
+
+
+@pytest.fixture
+def is_traced(traced: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares exports of the run the seconds in which torch makes the same graph again: it is only written."""
+    import torch
+
+    def written(model: Any, args: Any, path: Path, *, external_data: bool, **_: Any) -> None:
+        traced.save(path, external_data=external_data)
+
+    monkeypatch.setattr(torch.onnx, "export", written)
 
 
 # --- graphs ---
@@ -142,6 +166,7 @@ def test_it_predicts_and_is_scored_like_the_run(run: Path, exported: Path, tmp_p
     assert scored["loss"] == pytest.approx(again["loss"], abs=1e-4)
 
 
+@pytest.mark.usefixtures("is_traced")
 def test_int8_is_smaller_and_tells_its_difference(run: Path, exported: Path, tmp_path: Path) -> None:
     report = export_run(run, tmp_path / "int8", quantize="int8")
     assert report["precision"] == "int8"
@@ -153,6 +178,7 @@ def test_int8_is_smaller_and_tells_its_difference(run: Path, exported: Path, tmp
     assert {row["label"] for row in predictor.predict([text for text, _ in TEXTS])} <= set(predictor.labels.names)
 
 
+@pytest.mark.usefixtures("is_traced")
 @pytest.mark.parametrize("quantize", [None, "int8"])
 def test_weights_too_large_for_one_file_lie_beside_it(
     quantize: str | None, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -212,6 +238,7 @@ def test_kinds_that_write_are_refused(shallow: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("is_traced")
 def test_without_data_to_compare_on_a_file_is_asked_for(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
@@ -227,15 +254,15 @@ def test_without_data_to_compare_on_a_file_is_asked_for(run: Path, tmp_path: Pat
     assert report["rows"] == 2
 
 
-def test_a_difference_stops_an_export(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_difference_stops_an_export(run: Path, traced: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    def wrong(model: Any, *args: Any, **options: Any) -> Any:
-        with torch.no_grad():
-            next(iter(model.parameters())).mul_(-1)
-        return export(model, *args, **options)
+    def wrong(model: Any, args: Any, path: Path, **_: Any) -> None:
+        changed = copy.deepcopy(traced.model_proto)
+        weight = next(weight for weight in changed.graph.initializer if weight.name.endswith("classifier.weight"))
+        weight.raw_data = (-np.frombuffer(weight.raw_data, np.float32)).tobytes()
+        path.write_bytes(changed.SerializeToString())
 
-    export = torch.onnx.export
     monkeypatch.setattr(torch.onnx, "export", wrong)
     with pytest.raises(RunError, match="differ from the run's by"):
         export_run(run, tmp_path / "out")

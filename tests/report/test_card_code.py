@@ -197,7 +197,12 @@ def _make_tight_t5(folder: Path) -> None:
 
 def _trained(name: str, place: Path) -> Path:
     make, model_type, overrides = CASES[name]
-    overrides = {"train.num_train_epochs": 2, **overrides, "output_dir": str(place / f"run-{name}")}
+    overrides = {
+        "train.num_train_epochs": 1,
+        "train.eval_strategy": "no",
+        **overrides,
+        "output_dir": str(place / f"run-{name}"),
+    }
     return ftkit.train(make(place / f"data-{name}", place / model_type, **overrides)).output_dir
 
 
