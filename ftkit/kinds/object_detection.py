@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -41,7 +42,9 @@ class ObjectDetectionData(DataSpec):
     """The `data` section of object detection."""
 
     labels: tuple[str, ...] | None = Field(
-        None, description="All label names, in output order. Default: those of train, sorted naturally."
+        None,
+        description="All label names, in output order; files that number labels from 0 mean places in it. Default: "
+        "those of train, sorted naturally.",
     )
     box_format: BoxFormat | None = Field(
         None,
@@ -100,16 +103,29 @@ def read_examples(
         for role in ("image", "objects") if with_labels else ("image",):
             if columns[role] not in table.columns:
                 raise table.missing_column(columns[role], role=role)
+    names = data.labels if data.labels is not None else task.labels
     for position, row in enumerate(table.rows):
         cells = RowCells(task.prepared(row.values), columns)
         objects = cells.get("objects") if with_labels else None
+        boxes = cells.read("objects", boxes_of, _NO_BOXES) if with_labels else None
         yield DetectionExample(
             **pictures.fields_of(cells, table, position, row.line),
-            boxes=cells.read("objects", boxes_of, _NO_BOXES) if with_labels else None,
+            boxes=boxes if names is None or boxes is None else tuple(_named(box, names) for box in boxes),
             box_format=format_of(objects),
             stated_size=stated_size_of(objects),
             cell_errors=cells.errors,
         )
+
+
+def _named(box: Box, names: Sequence[str]) -> Box:
+    """Returns a box with a label's name; a number that is none of the names is a place among them.
+
+    Example: the category 2 with `labels: [Platelets, RBC, WBC]` is WBC.
+    """
+    place = box.category
+    if box.label in names or not isinstance(place, int) or not 0 <= place < len(names):
+        return box
+    return replace(box, label=names[place])
 
 
 # --- checks -------------------------------------------------------------------------------------------------

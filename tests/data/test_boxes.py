@@ -16,7 +16,9 @@ from ftkit.data.box_check import look_at_boxes
 from ftkit.data.boxes import FORMATS, Box, BoxFormat, DetectionExample, corners, turned
 from ftkit.data.cells import WrongCell
 from ftkit.data.problems import Problems
-from ftkit.types import Split
+from ftkit.data.readers import Table
+from ftkit.kinds.object_detection import KIND, ObjectDetectionData
+from ftkit.types import Row, Split
 
 SAME: dict[BoxFormat, list[float]] = {
     "voc": [91, 41, 110, 60],
@@ -187,3 +189,11 @@ def test_images_without_boxes_are_kept(tmp_path):
 
 def test_a_tiny_set_is_what_it_should_be():
     assert [len(tiny_boxes.drawn(number)) for number in range(5)] == [1, 2, 1, 2, 0]
+
+
+def test_numbers_are_places_among_the_labels_that_are_named() -> None:
+    table = Table("rows", ("image", "objects"), [Row({"image": "a.png", "objects": {"bbox": [[1, 2, 3, 4]] * 3,
+                                                       "category": [2, 0, 7]}}, 1)])  # fmt: skip
+    columns = KIND.columns_of(KIND.task, data := ObjectDetectionData(train="x", labels=("cat", "dog", "7")))
+    (example,) = KIND.read(table, KIND.task, columns, data, with_labels=True)
+    assert [(box.label, box.category) for box in example.boxes] == [("7", 2), ("cat", 0), ("7", 7)]

@@ -14,7 +14,7 @@ UNLABELLED = -1
 
 
 def class_label_decoders(features: Mapping[str, Any]) -> dict[str, Decoder]:
-    """Returns a decoder for each column that holds class labels, or lists of them.
+    """Returns a decoder for each column that holds class labels, lists of them, or objects with them.
 
     Args:
         features: the JSON form of `datasets.Features`, which parquet files carry in their schema too, such
@@ -38,7 +38,7 @@ def _decoder(feature: Any) -> Decoder | None:
         return _name_decoder(feature["names"])
     if feature.get("_type") in ("List", "LargeList", "Sequence"):
         return _list_decoder(feature.get("feature"))
-    return None
+    return None if "_type" in feature else _struct_decoder(feature)
 
 
 def _name_decoder(names: Sequence[str]) -> Decoder:
@@ -63,4 +63,21 @@ def _list_decoder(feature: Any) -> Decoder | None:
     decode_item = _decoder(feature)
     if decode_item is None:
         return None
-    return lambda items: None if items is None else [decode_item(item) for item in items]
+    if isinstance(feature, Mapping) and "_type" not in feature:
+        # What older versions of `datasets` call a sequence of objects, they keep as an object of lists.
+        columns = _struct_decoder({name: {"_type": "List", "feature": one} for name, one in feature.items()})
+        assert columns is not None
+        return lambda items: columns(items) if isinstance(items, Mapping) else _each(decode_item, items)
+    return lambda items: _each(decode_item, items)
+
+
+def _each(decode: Decoder, items: Sequence[Any] | None) -> list[Any] | None:
+    return None if items is None else [decode(item) for item in items]
+
+
+def _struct_decoder(fields: Mapping[str, Any]) -> Decoder | None:
+    """Returns a decoder for objects, such as the boxes of an image with their categories."""
+    decoders = class_label_decoders(fields)
+    if not decoders:
+        return None
+    return lambda value: None if value is None else decoded(value, decoders)

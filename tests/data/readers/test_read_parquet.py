@@ -32,13 +32,18 @@ def test_class_labels_become_names(path: Path) -> None:
         "label": label,
         "tags": {"feature": label, "_type": "List"},
         "older": [label],
-        "nested": {"inside": label},
+        "objects": {"bbox": [[{"dtype": "float32", "_type": "Value"}]], "category": [label]},
+        "listed": {"feature": {"category": label}, "_type": "List"},
+        "sequence": {"feature": {"category": label}, "_type": "Sequence"},
     }
     columns = {
         "text": ["a", "b", "c"],
         "label": [1, -1, None],
         "tags": [[0, 1], [], None],
         "older": [[1]] * 3,
+        "objects": [{"bbox": [[1.0, 2.0]], "category": [1]}, {"bbox": [], "category": []}, None],
+        "listed": [[{"category": 0}], [], None],
+        "sequence": [{"category": [1, 0]}, {"category": []}, None],  # how older versions keep a list of objects
     }
     schema = pa.table(columns).schema.with_metadata({b"huggingface": json.dumps({"info": {"features": features}})})
     pq.write_table(pa.table(columns, schema=schema), path)
@@ -46,6 +51,10 @@ def test_class_labels_become_names(path: Path) -> None:
     assert [row["label"] for row in rows] == ["pos", None, None]
     assert [row["tags"] for row in rows] == [["neg", "pos"], [], None]
     assert rows[0]["older"] == ["pos"]
+    boxes = [{"bbox": [[1.0, 2.0]], "category": ["pos"]}, {"bbox": [], "category": []}, None]
+    assert [row["objects"] for row in rows] == boxes
+    assert [row["listed"] for row in rows] == [[{"category": "neg"}], [], None]
+    assert [row["sequence"] for row in rows] == [{"category": ["pos", "neg"]}, {"category": []}, None]
 
 
 def test_classes_that_the_file_does_not_name_are_no_values(path: Path) -> None:
