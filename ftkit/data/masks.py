@@ -9,11 +9,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from ftkit.data.images import ImageSource, open_image, opened_image, pixel_digest, upright
+from ftkit.data.outlined_masks import OutlinedMask
 from ftkit.errors import DataError
 from ftkit.types import CellError
 
@@ -48,7 +49,7 @@ class MaskedImageExample:
     id: str | int
     image: ImageSource
     name: str
-    mask: ImageSource = None
+    mask: MaskSource = None
     mask_name: str = ""
     line: int = 0
     digest: str = ""
@@ -72,7 +73,11 @@ class MaskedImageExample:
         return self.name
 
 
-def open_mask(source: ImageSource, name: str = "the mask", *, as_colors: bool = False) -> np.ndarray:
+MaskSource: TypeAlias = "ImageSource | OutlinedMask"
+"""An image, or regions that are drawn."""
+
+
+def open_mask(source: MaskSource, name: str = "the mask", *, as_colors: bool = False) -> np.ndarray:
     """Decodes a mask to the values of its pixels.
 
     | the file | a pixel's value |
@@ -100,7 +105,7 @@ def open_mask(source: ImageSource, name: str = "the mask", *, as_colors: bool = 
     return read_mask(source, name, as_colors=as_colors)[0]
 
 
-def read_mask(source: ImageSource, name: str, *, as_colors: bool = False) -> tuple[np.ndarray, bool]:
+def read_mask(source: MaskSource, name: str, *, as_colors: bool = False) -> tuple[np.ndarray, bool]:
     """Returns the values of `open_mask`, (H, W), and whether the file is RGB with colours, which are packed anyway.
 
     Raises:
@@ -108,6 +113,8 @@ def read_mask(source: ImageSource, name: str, *, as_colors: bool = False) -> tup
     """
     if source is None:
         raise DataError(f"{name}: there is no mask.")
+    if isinstance(source, OutlinedMask):
+        return source.values(), False
     image = opened_image(source, name)
     if image.format == "JPEG":
         raise DataError(
@@ -200,7 +207,7 @@ class MaskClasses:
             raise DataError(f"{name} holds {shown_value(int(values_HW[unknown][0]), self.are_colors)}, no class's.")
         return index[found]
 
-    def open(self, source: ImageSource, name: str) -> np.ndarray:
+    def open(self, source: MaskSource, name: str) -> np.ndarray:
         """Returns the class index of each pixel of a mask's file; see `indices`."""
         return self.indices(open_mask(source, name, as_colors=self.are_colors), name)
 
@@ -287,7 +294,7 @@ class ClassMask:
 class MaskFile:
     """Class indices of one image, read from its file whenever they are asked for."""
 
-    source: ImageSource
+    source: MaskSource
     name: str
     classes: MaskClasses
 

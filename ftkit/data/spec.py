@@ -160,6 +160,11 @@ class DataSpec(BaseModel):
         return False
 
     @property
+    def outlined(self) -> bool:
+        """Whether rows are images with masks, which a file may hold as outlines, such as COCO's JSON."""
+        return False
+
+    @property
     def paired_folders(self) -> Mapping[str, tuple[str, ...]]:
         """Column -> names of the folder that holds its files, where a row is a pair of files; else nothing."""
         return {}

@@ -15,14 +15,16 @@ from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.check import Problems, check_leaks, check_size
 from ftkit.data.image_check import IMAGES, check_given
 from ftkit.data.mask_check import check_values, look_at_masks, mask_values, with_class_counts
-from ftkit.data.masks import MaskedImageExample, OneClass, open_mask
-from ftkit.data.readers import Table
+from ftkit.data.masks import MaskedImageExample, MaskSource, OneClass, open_mask
+from ftkit.data.outlined_masks import OutlinedMask, check_can_draw
+from ftkit.data.readers import Table, coco, coco_masks, path_of
 from ftkit.data.row_cells import RowCells
-from ftkit.errors import DataError
+from ftkit.errors import ConfigError, DataError
 from ftkit.kinds import pictures
 from ftkit.kinds.kind import Kind, Plain, Role, Settings
 from ftkit.kinds.label_settings import check_smoothing, given_weights, saved_labels
 from ftkit.kinds.mask_classes import classes_of, found_classes, names_of_values, values_told
+from ftkit.kinds.reading import read_options
 from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.segmentation_data import ImageSegmentationData
 from ftkit.kinds.task import Task
@@ -47,16 +49,38 @@ def read_examples(
         for role, column in columns.items():
             if (with_labels or role == "image") and column not in table.columns:
                 raise table.missing_column(column, role=role)
-    read_mask = functools.partial(pictures.image_of, folder=table.folder)
     for position, row in enumerate(table.rows):
         cells = RowCells(task.prepared(row.values), columns)
         fields = pictures.fields_of(cells, table, position, row.line)
         yield MaskedImageExample(
             **fields,
-            mask=cells.read("mask", read_mask, None) if with_labels else None,
+            mask=cells.read("mask", functools.partial(_mask_of, folder=table.folder), None) if with_labels else None,
             mask_name=_mask_name(cells.get("mask"), fields["name"]),
             cell_errors=cells.errors,
         )
+
+
+def _mask_of(cell: Any, folder: Path | None) -> MaskSource:
+    return cell if isinstance(cell, OutlinedMask) else pictures.image_of(cell, folder)
+
+
+def found_in_files(task: Task, data: ImageSegmentationData) -> ImageSegmentationData:
+    """Returns the data section with the classes that COCO's file of train names, unless somebody says them.
+
+    Raises:
+        ConfigError: classes are told by colours, which outlines have not; or outlines cannot be drawn.
+        DataError: the file cannot be read.
+    """
+    if not isinstance(data.train, str) or not coco.recognises(path_of(data.train)):
+        return data
+    check_can_draw()
+    if data.colors is not None:
+        raise ConfigError("data.colors: the masks of a COCO file are outlines, and have no colours. Leave it out.")
+    classes, left_out = coco_masks.classes_of(path_of(data.train), read_options(data))
+    update: dict[str, Any] = {} if data.classes is not None or task.labels is not None else {"classes": classes}
+    if data.ignore_index is None:
+        update["ignore_index"] = left_out
+    return data.model_copy(update=update)
 
 
 def _mask_name(cell: Any, name: str) -> str:
@@ -212,6 +236,7 @@ KIND = Kind(
     },
     data=ImageSegmentationData,
     settings=frozenset({"class_weights", "label_smoothing"}),
+    found_in_files=found_in_files,
     read=read_examples,
     names_of=value_names,
     normalize=normalize,

@@ -15,5 +15,6 @@ def read_options(data: DataSpec) -> ReadOptions:
         text_extensions=data.text_extensions,
         media=data.media,
         annotated=data.annotated,
+        outlined=data.outlined,
         paired_folders=data.paired_folders,
     )

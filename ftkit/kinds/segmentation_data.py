@@ -52,6 +52,11 @@ class ImageSegmentationData(DataSpec):
         return "image"
 
     @property
+    def outlined(self) -> bool:
+        """Masks may be outlines."""
+        return True
+
+    @property
     def paired_folders(self) -> Mapping[str, tuple[str, ...]]:
         """Folders of images, and of masks."""
         return {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.data.media_files import is_in_archive, media_size, open_media
+from ftkit.data.readers import coco, coco_masks
 from ftkit.data.readers.compression import format_suffix, is_compressed, unpacking
 from ftkit.data.readers.conversions import no_reader
 from ftkit.data.readers.layouts import fingerprint as layout_fingerprint
@@ -86,6 +87,8 @@ def open_table(source: Source, options: ReadOptions | None = None) -> Table:
         return read_saved(path_of(source))
     if options.annotated and (layout := layout_of(path_of(source))) is not None:
         return layout.read(path_of(source), options)
+    if options.outlined and coco.recognises(path_of(source)):
+        return coco_masks.read(path_of(source), options)
     if options.media is not None and is_folder(source):
         reader = _paired_reader() if options.paired_folders else _folder_reader()
         return reader.read(path_of(source), options)

@@ -41,7 +41,7 @@ def read(path: Path, options: ReadOptions) -> Table:
     Raises:
         DataError: it is no such JSON, names images that are nowhere, or its numbers do not fit together.
     """
-    images, annotations, names = _parts_of(path, read_text(path, options))
+    images, annotations, names = parts_of(path, read_text(path, options), ("image_id", "category_id", "bbox"))
     boxes: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in images}
     for annotation in annotations:
         boxes[annotation["image_id"]].append(annotation)
@@ -61,10 +61,20 @@ def read(path: Path, options: ReadOptions) -> Table:
                 objects["size"] = [image["width"], image["height"]]
             yield Row({"image": image["file_name"], "objects": objects, "id": image["id"]}, number)
 
-    return Table(str(path), ("image", "objects", "id"), RowStream(rows), folder=_folder(path, images[0]["file_name"]))
+    return Table(
+        str(path), ("image", "objects", "id"), RowStream(rows), folder=folder_of(path, images[0]["file_name"])
+    )
 
 
-def _parts_of(path: Path, text: str) -> tuple[list[Any], list[Any], dict[Any, str]]:
+def parts_of(path: Path, text: str, keys: tuple[str, ...]) -> tuple[list[Any], list[Any], dict[Any, str]]:
+    """Returns images, annotations and the names of categories by their numbers.
+
+    Args:
+        keys: what each annotation has to have.
+
+    Raises:
+        DataError: the text is no such JSON, or its numbers do not fit together.
+    """
     try:
         document = json.loads(text)
     except ValueError as error:
@@ -74,7 +84,7 @@ def _parts_of(path: Path, text: str) -> tuple[list[Any], list[Any], dict[Any, st
             raise DataError(f"{path}: expected COCO's lists {name_list(_KEYS)}, and {key!r} is none.")
     images, annotations, categories = (document[key] for key in _KEYS)
     _check(path, "images", images, ("id", "file_name"))
-    _check(path, "annotations", annotations, ("image_id", "category_id", "bbox"))
+    _check(path, "annotations", annotations, keys)
     _check(path, "categories", categories, ("id", "name"))
     if not images:
         raise DataError(f"{path} is empty: it names no images.")
@@ -99,8 +109,12 @@ def _check(path: Path, part: str, items: list[Any], keys: tuple[str, ...]) -> No
             raise DataError(f"{path}, {part}[{place}]: there is no {missing[0]!r}. Add it, or remove the entry.")
 
 
-def _folder(path: Path, first: str) -> Path:
-    """Returns the folder that the names of images begin in."""
+def folder_of(path: Path, first: str) -> Path:
+    """Returns the folder that the names of images begin in.
+
+    Raises:
+        DataError: the first of them is nowhere.
+    """
     above = path.parent.parent
     places = [path.parent, path.parent / "images", above, above / "images"]
     places += sorted(folder for place in (above, above / "images") if place.is_dir() for folder in place.iterdir())

@@ -21,6 +21,7 @@ class ReadOptions:
         text_extensions: extensions of files with one text a line beside `.txt`, such as `.de`.
         media: what the rows' files hold, `image` or `audio`, where rows are files: then a folder of them is read too.
         annotated: whether boxes are read, too: then folders and lists may be those of a layout; see `layouts`.
+        outlined: whether rows are images with masks, which COCO's JSON may hold as outlines; see `coco_masks`.
         on_unreadable: is told of rows that cannot be read, which are then left out, where a format lets its reader go
             on behind them; None: they are errors.
         paired_folders: column -> names that a folder of such files may have beside another one, where a row is a pair
@@ -33,6 +34,7 @@ class ReadOptions:
     text_extensions: tuple[str, ...] = ()
     media: str | None = None
     annotated: bool = False
+    outlined: bool = False
     paired_folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_unreadable: Callable[[DataError], None] | None = None
 

@@ -1,0 +1,72 @@
+"""Reads COCO's outlines as masks: the JSON file of `coco`, with `segmentation` in its annotations.
+
+A row has `image`, a path, `mask`, and `id`. A pixel has the number of its category, and 0 where there is none; where a
+category is number 0, all are one higher. Crowds are left out, where no single thing lies in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ftkit.data.outlined_masks import NOTHING, OutlinedMask, Region, wrong_outline
+from ftkit.data.readers.coco import folder_of, parts_of
+from ftkit.data.readers.table import ReadOptions, RowStream, Table
+from ftkit.data.readers.text import read_text
+from ftkit.errors import DataError
+from ftkit.types import Row
+
+_KEYS = ("image_id", "category_id", "segmentation")
+
+
+def read(path: Path, options: ReadOptions) -> Table:
+    """Reads a file.
+
+    Raises:
+        DataError: it is no such JSON, names images that are nowhere or have no size, or an outline is none.
+    """
+    images, annotations, names = parts_of(path, read_text(path, options), _KEYS)
+    values, left_out = _values(names), left_out_value(names)
+    regions: dict[Any, list[tuple[bool, Region]]] = {image["id"]: [] for image in images}
+    for place, one in enumerate(annotations):
+        if wrong := wrong_outline(one["segmentation"]):
+            raise DataError(f"{path}, annotations[{place}]: {wrong}. Draw it anew, or remove the annotation.")
+        is_crowd = bool(one.get("iscrowd", 0))
+        value = left_out if is_crowd else values[one["category_id"]]
+        regions[one["image_id"]].append((is_crowd, Region(value, one["segmentation"])))
+    for place, image in enumerate(images):
+        if not image.get("width") or not image.get("height"):
+            raise DataError(f"{path}, images[{place}]: there is no width or height, in which outlines are drawn.")
+
+    def rows() -> Iterator[Row]:
+        for number, image in enumerate(images, 1):
+            found = regions[image["id"]]
+            ordered = [region for is_crowd in (True, False) for crowd, region in found if crowd == is_crowd]
+            num_below = sum(is_crowd for is_crowd, _ in found)
+            mask = OutlinedMask(int(image["width"]), int(image["height"]), tuple(ordered), num_below)
+            yield Row({"image": image["file_name"], "mask": mask, "id": image["id"]}, number)
+
+    return Table(str(path), ("image", "mask", "id"), RowStream(rows), folder=folder_of(path, images[0]["file_name"]))
+
+
+def classes_of(path: Path, options: ReadOptions) -> tuple[dict[int, str], int]:
+    """Returns value -> name of each class, and the value of what is left out.
+
+    Raises:
+        DataError: as of `read`.
+    """
+    _, _, names = parts_of(path, read_text(path, options), _KEYS)
+    values = _values(names)
+    nothing = "background" if "background" not in names.values() else "nothing"
+    return {NOTHING: nothing, **{values[number]: name for number, name in names.items()}}, left_out_value(names)
+
+
+def left_out_value(numbers: Iterable[Any]) -> int:
+    """Returns the value of crowds: 255, unless categories are numbered so far."""
+    return 255 if max(numbers, default=0) < 254 else 65535
+
+
+def _values(names: dict[Any, str]) -> dict[Any, int]:
+    step = 1 if NOTHING in names else 0
+    return {number: int(number) + step for number in sorted(names)}
