@@ -92,4 +92,4 @@ def _drawn(outline: Any, height: int, width: int) -> np.ndarray:
         runs = mask.merge(mask.frPyObjects([list(map(float, polygon)) for polygon in outline], height, width))
     elif isinstance(outline["counts"], list):
         runs = mask.frPyObjects(outline, height, width)
-    return mask.decode(runs).astype(bool)  # type: ignore[no-any-return]
+    return mask.decode(runs).astype(bool)
