@@ -160,7 +160,9 @@ def test_other_kinds_learn_the_same_from_streams(tmp_path: Path, kind: str) -> N
     assert_same_weights(tmp_path / "in-memory", tmp_path / "run")
 
 
-@pytest.mark.parametrize("kind", ["image-classification", "preference-tuning", "sentence-similarity"])
+@pytest.mark.parametrize(
+    "kind", ["object-detection", "image-segmentation", "preference-tuning", "sentence-similarity"]
+)
 def test_kinds_that_need_all_rows_or_none_of_them_refuse_streams(tmp_path: Path, kind: str) -> None:
     from ftkit.run import check
 

@@ -24,11 +24,8 @@ def check_streaming(config: RunConfig, kind: Kind) -> None:
         if given is not None:
             raise ConfigError(f"data.{given}: it is for streams. Set data.streaming: true, or leave it out.")
         return
-    if kind.reads != "text" or data.media is not None:
-        raise ConfigError(
-            f"data.streaming: {kind.name} reads files, which stay on disk and are opened batch by batch anyway; a "
-            "stream is of texts. Leave it out."
-        )
+    if kind.not_streamed is not None:
+        raise ConfigError(f"data.streaming: {kind.name} {kind.not_streamed}. Leave it out.")
     _check_splits(data)
     _check_training(config)
 

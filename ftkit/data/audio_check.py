@@ -88,7 +88,7 @@ def _each(read: Callable[[AudioExample], T], split: Split[AudioExample], problem
 
 def _shown(items: Iterator[T], split: Split[AudioExample]) -> Iterator[T]:
     """Yields items, with a progress bar on a terminal."""
-    if not console().is_terminal:
+    if not console().is_terminal or split.is_sample:  # beside a training that has a bar of its own
         yield from items
         return
     from rich.progress import track

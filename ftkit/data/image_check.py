@@ -89,6 +89,9 @@ def look_at_images(
         The splits, the `digest` of each image filled in.
     """
     total = sum(len(split) for split in splits.values())
+    # Blocks of a stream are looked at beside a training, which has a bar of its own.
+    if any(split.is_sample for split in splits.values()):
+        total = 0
     with _Bar(total) as bar, ThreadPoolExecutor(os.cpu_count() or 1) as threads:
         look = functools.partial(_look, look_further)
         return {name: _looked_at(split, look, threads, bar, problems, filled) for name, split in splits.items()}

@@ -239,6 +239,7 @@ KIND = Kind(
     found_in_files=found_in_files,
     read=read_examples,
     names_of=value_names,
+    not_streamed="looks at all masks before it begins, for their classes",
     normalize=normalize,
     checks_on=True,
     labels=labels_of,

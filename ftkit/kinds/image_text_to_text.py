@@ -197,11 +197,11 @@ def found_in_files(task: Task, data: ImageTextData) -> ImageTextData:
     """Returns the data section with what is written, where nobody says it: answers where train has questions."""
     if data.target is not None:
         return data
-    from ftkit.data.readers import open_table
-    from ftkit.kinds.reading import read_options
+    from ftkit.kinds.reading import first_of_train
 
-    source = data.train[0] if isinstance(data.train, (list, tuple)) else data.train
-    columns = open_table(source, read_options(data)).columns if task.prepare is None else ()
+    if isinstance(data.train, (list, tuple)) and not data.streaming:  # told where files are read
+        return data
+    columns = first_of_train(data).columns if task.prepare is None else ()
     asks = data.columns.get("question") or next((name for name in QUESTION_COLUMNS if name in columns), None)
     return data.model_copy(update={"target": "answer" if asks else "caption"})
 

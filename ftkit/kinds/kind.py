@@ -165,6 +165,8 @@ class Kind:
         generation: keys of `generation` -> the kind's own defaults.
         found_in_files: task, data section -> the data section with what the columns of train tell and nobody states,
             such as the form of its rows; metrics and columns follow from it.
+        not_streamed: why the kind's rows cannot be a stream, such as `looks at all masks before it begins`; None: they
+            can.
         read: rows of a table -> examples.
         names_of: an example as it was read -> the names of its labels, or of its entity types. When examples are held
             out of train, train keeps an example of every name.
@@ -220,6 +222,7 @@ class Kind:
     settings: frozenset[Setting] = frozenset()
     generation: Mapping[str, Any] = field(default_factory=dict)
     found_in_files: Callable[[Task, Any], Any] = as_it_is
+    not_streamed: str | None = None
     read: Read
     names_of: Callable[[Any], Iterable[str]] = label_names
     normalize: Callable[[Splits, Task, Any, Problems], tuple[Splits, Any]] = unchanged

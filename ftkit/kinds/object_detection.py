@@ -317,6 +317,7 @@ KIND = Kind(
     data=ObjectDetectionData,
     read=read_examples,
     names_of=label_names_of,
+    not_streamed="looks at the boxes of all rows before it begins, for how they are written",
     normalize=normalize,
     checks_on=True,
     labels=labels_of,

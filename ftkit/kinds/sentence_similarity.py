@@ -97,13 +97,7 @@ def found_in_files(task: Task, data: SentenceSimilarityData) -> SentenceSimilari
 
     Raises:
         DataError: train cannot be read, or its columns are none that are known.
-        ConfigError: it is a stream.
     """
-    if data.streaming:
-        raise ConfigError(
-            "data.streaming: sentence-similarity looks at all rows before it begins: for the range of their scores,"
-            " and for texts that are the same. Leave it out."
-        )
     if isinstance(data.train, tuple):  # several files, which only a stream reads: told where files are read
         return data
     if task.prepare is not None:
@@ -402,6 +396,7 @@ KIND = Kind(
     data=SentenceSimilarityData,
     found_in_files=found_in_files,
     read=read_examples,
+    not_streamed="looks at all rows before it begins: for the range of their scores, and for texts that are the same",
     normalize=normalize,
     check=check,
     check_inputs=check_inputs,

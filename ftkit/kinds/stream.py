@@ -34,19 +34,24 @@ CHECK_ROWS = 1_000
 MOST_TOLD = 5  # rows that were left out, of which a line tells
 
 
+def _place_of(example: Any) -> tuple[int, Hashable]:
+    """Returns line and key of an example; of a file its name, which is known before it is opened."""
+    return (example.line, example.key()) if example.line else (0, example.id)
+
+
 @dataclass(frozen=True)
 class StreamedSplit(Split[Any]):
     """Some rows of a stream, of which each may come from another file.
 
     Attributes:
-        sources: line and key of an example -> the shard that it comes from.
+        sources: line and key of an example, or 0 and the name of a file -> the shard that it comes from.
     """
 
     sources: Mapping[tuple[int, Hashable], str] = field(default_factory=dict)
 
     def where(self, example: Any) -> str:
         """Returns `shard, line N` for a message."""
-        source = self.sources.get((example.line, example.key()), self.source)
+        source = self.sources.get(_place_of(example), self.source)
         return Split(self.name, source, (example,)).where(example)
 
 
@@ -199,7 +204,7 @@ class ExampleStream:
     def _split(self, found: Sequence[tuple[str, Any]]) -> StreamedSplit:
         sources: dict[tuple[int, Hashable], str] = {}
         for source, example in found:
-            sources.setdefault((example.line, example.key()), source)
+            sources.setdefault(_place_of(example), source)
         examples = [example for _, example in found]
         return StreamedSplit("train", self.title, examples, self.fingerprint, is_sample=True, sources=sources)
 

@@ -32,14 +32,14 @@ from ftkit.data.image_pairs import (
     image_column,
 )
 from ftkit.data.label_cells import LabelCells
-from ftkit.data.readers import Table, open_table
+from ftkit.data.readers import Table
 from ftkit.data.row_cells import RowCells
 from ftkit.data.spec import DataSpec
 from ftkit.errors import ConfigError, DataError, name_list
 from ftkit.kinds import labelled, pictures
 from ftkit.kinds.kind import Kind, Plain, Role, Settings, Splits
 from ftkit.kinds.label_settings import check_name_lengths
-from ftkit.kinds.reading import read_options
+from ftkit.kinds.reading import first_of_train
 from ftkit.kinds.refusals import no_virtual_tokens
 from ftkit.kinds.task import Task
 from ftkit.metrics.groups import GROUPS
@@ -102,12 +102,12 @@ def found_in_files(task: Task, data: ZeroShotImageData) -> ZeroShotImageData:
         ConfigError: a prompt has no place for the label, or labels are named where rows have captions.
     """
     check_prompts(data)
-    if isinstance(data.train, tuple):  # several files, which only a stream reads: told where files are read
+    if isinstance(data.train, tuple) and not data.streaming:  # told where files are read
         return data
     if task.prepare is not None:
         form: ImagePairForm = data.format or ("captions" if "text" in task.columns else "labels")
         return _with_form(data, form)
-    table = open_table(data.train, read_options(data))
+    table = first_of_train(data)
     found = find_columns(table, {**task.columns, **data.columns}, data.format)
     if data.format is None:
         note(f"{table.source} holds {found.told()}")

@@ -1,14 +1,18 @@
 """Examples of a stream: blocks, epochs, where they are gone on with, and rows that cannot be trained on."""
 
 import dataclasses
+import io
 import itertools
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from ftkit.errors import DataError
+from ftkit.kinds import image_classification
 from ftkit.kinds.stream import ExampleStream, Place
 from ftkit.kinds.text_classification import KIND, TextClassificationData
 from ftkit.types import LabelSpace
@@ -106,3 +110,30 @@ def test_a_stream_without_a_row_to_train_on_ends(tmp_path: Path) -> None:
     write(tmp_path / "x.jsonl", row(" "), row(" "))
     with pytest.raises(DataError, match="no row of a whole epoch"):
         next(stream_of(tmp_path, on_bad_row="skip").blocks(LABELS, Place()))
+
+
+def test_images_are_streamed_from_archives_and_one_that_is_none_is_named(tmp_path: Path) -> None:
+    for shard in range(2):
+        with tarfile.open(tmp_path / f"{shard}.tar", "w") as archive:
+            for number in range(3):
+                content = io.BytesIO()
+                Image.new("RGB", (40, 40), (60 * number, 99 * shard, 0)).save(content, "PNG")
+                is_broken = (shard, number) == (1, 2)
+                for name, held in (("png", b"no picture" if is_broken else content.getvalue()), ("cls", b"ab"[:1])):
+                    member = tarfile.TarInfo(f"{number}.{name}")
+                    member.size = len(held)
+                    archive.addfile(member, io.BytesIO(held))
+    kind = image_classification.KIND
+    given: dict[str, Any] = {"streaming": True, "shuffle_buffer": 4, "on_bad_row": "skip"}
+    columns = {**kind.own_columns, "label": "cls"}
+
+    def stream(**data: Any) -> ExampleStream:
+        options = image_classification.ImageClassificationData(train=str(tmp_path / "*.tar"), **{**given, **data})
+        return ExampleStream(kind, kind.task, columns, options, seed=1)
+
+    found = list(itertools.islice(stream().blocks(LABELS, Place()), 2))
+    names = sorted(example.id for block in found for example in block.split.examples)
+    assert names == ["0.tar/0.png", "0.tar/1.png", "0.tar/2.png", "1.tar/0.png", "1.tar/1.png"]
+    assert found[-1].end.left_out == 1
+    with pytest.raises(DataError, match=r"(?s)1\.tar/2\.png is no image that can be read.*1\.tar, 1\.tar/2\.png"):
+        list(itertools.islice(stream(on_bad_row="error").blocks(LABELS, Place()), 2))
