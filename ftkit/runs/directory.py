@@ -201,8 +201,9 @@ class RunDirectory:
                 half.unlink(missing_ok=True)
 
     def _write_config(self, config: RunConfig) -> None:
-        atomic_write_text(self.checkpoints / GIVEN_FILE, config.to_yaml())
-        atomic_write_text(self.work / CONFIG_FILE, config.to_yaml())  # last: what makes the folder a run
+        text = config.to_yaml()
+        atomic_write_text(self.checkpoints / GIVEN_FILE, text)
+        atomic_write_text(self.work / CONFIG_FILE, text)  # last: what makes the folder a run
 
     def check_is_there(self) -> None:
         """Makes sure that what has been started here is still here, and not the run of another process.
