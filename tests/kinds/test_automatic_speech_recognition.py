@@ -194,7 +194,7 @@ def test_a_ctc_model_is_trained_and_loads_with_plain_transformers(
     again = ftkit.load(run).predict(list(map(str, sorted_recordings(speech))))
     assert [row["prediction"] for row in again] == heard
     assert all(0 < row["confidence"] <= 1 for row in again)
-    if tuner["method"] != "full":
+    if name != "wav2vec2":  # the graph of one stands for all: it takes longer than all the rest
         return
     exported = export_run(run, tmp_path / "exported")
     assert exported["equal_predictions"] == 1.0
