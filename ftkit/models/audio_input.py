@@ -115,7 +115,16 @@ def audio_input(spec: CheckpointSpec, extractor: Any) -> AudioInput:
 
 
 def _waveform(extractor: Any, config: PretrainedConfig) -> AudioInput:
-    """Samples themselves, of any length: wav2vec2, HuBERT, WavLM, data2vec ..."""
+    """Samples themselves, of any length: wav2vec2, HuBERT, WavLM, data2vec ...
+
+    Raises:
+        CheckpointError: how many samples become a position is not said, as by Moonshine.
+    """
+    if not hasattr(config, "conv_kernel"):
+        raise CheckpointError(
+            f"model.checkpoint: of checkpoints of type {config.model_type!r} ftkit does not know how many samples become "
+            "one position: config.json has no conv_kernel.\nFix: start from wav2vec2, HuBERT, WavLM or Whisper."
+        )
     masked = getattr(config, "apply_spec_augment", False) and getattr(config, "mask_time_prob", 0.0) > 0
     return AudioInput(
         rate=extractor.sampling_rate,

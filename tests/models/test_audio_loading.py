@@ -11,7 +11,7 @@ import pytest
 
 import tiny_audio
 from ftkit.errors import CheckpointError
-from ftkit.models.audio_input import load_feature_extractor
+from ftkit.models.audio_input import audio_input, load_feature_extractor
 from ftkit.models.checkpoint import inspect_checkpoint
 from ftkit.models.loading import LoadedModel, load_with_head
 from ftkit.models.spec import ModelSpec
@@ -84,3 +84,13 @@ def test_without_a_feature_extractor_the_message_names_the_file(tmp_path: Path) 
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(CheckpointError, match=r"needs preprocessor_config.json beside config.json"):
         load_feature_extractor(inspect_checkpoint(ModelSpec(checkpoint=str(folder))))
+
+
+def test_samples_that_become_positions_in_another_way_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "moonshine"}))
+    (tmp_path / "model.safetensors").touch()
+    extractor = {"feature_extractor_type": "Wav2Vec2FeatureExtractor"}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(extractor))
+    spec = inspect_checkpoint(ModelSpec(checkpoint=str(tmp_path)))
+    with pytest.raises(CheckpointError, match="of type 'moonshine' .*no conv_kernel.\nFix: start from wav2vec2"):
+        audio_input(spec, load_feature_extractor(spec))
