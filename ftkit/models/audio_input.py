@@ -122,8 +122,8 @@ def _waveform(extractor: Any, config: PretrainedConfig) -> AudioInput:
     """
     if not hasattr(config, "conv_kernel"):
         raise CheckpointError(
-            f"model.checkpoint: of checkpoints of type {config.model_type!r} ftkit does not know how many samples become "
-            "one position: config.json has no conv_kernel.\nFix: start from wav2vec2, HuBERT, WavLM or Whisper."
+            f"model.checkpoint: of checkpoints of type {config.model_type!r} ftkit does not know how many samples "
+            "become one position: config.json has no conv_kernel.\nFix: start from wav2vec2, HuBERT, WavLM or Whisper."
         )
     masked = getattr(config, "apply_spec_augment", False) and getattr(config, "mask_time_prob", 0.0) > 0
     return AudioInput(
