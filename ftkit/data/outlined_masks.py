@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 NOTHING = 0
 """The value of pixels that no region covers."""
@@ -50,6 +51,8 @@ class OutlinedMask:
         Example: in an image of 4 x 2 pixels, value 7 with the polygon (0, 0), (2, 0), (2, 2), (0, 2) is
         `[[7, 7, 0, 0], [7, 7, 0, 0]]`.
         """
+        import numpy as np
+
         drawn = [(region.value, _drawn(region.outline, self.height, self.width)) for region in self.regions]
         below, others = drawn[: self.num_below], drawn[self.num_below :]
         values_HW = np.full((self.height, self.width), NOTHING, np.int32)

@@ -192,10 +192,12 @@ def _named_backbone(path: str, revision: str) -> str | None:
     from transformers import PretrainedConfig
 
     try:
-        config, _ = PretrainedConfig.get_config_dict(path, revision=revision)
-    except (OSError, ValueError):
+        config: Any = PretrainedConfig.get_config_dict(path, revision=revision)[0]
+    except Exception:  # whatever else is wrong with the file has been told
         return None
-    return None if config.get("backbone_config") else config.get("backbone")
+    if not isinstance(config, dict) or config.get("backbone_config"):
+        return None
+    return config.get("backbone")
 
 
 def timm_needed(name: str, backbone: str = "", instead: str = "a checkpoint with another backbone") -> CheckpointError:

@@ -279,7 +279,7 @@ def test_metric_classes_work_with_evaluate() -> None:
     assert lenient["conlleval_recall"] == 1.0
     assert results["accuracy"] == {"accuracy": 2 / 3}
     for name, result in results.items():
-        assert tuple(result) == entries[name].keys[GROUP.name]
+        assert tuple(result) == entries[name].keys
 
 
 def test_the_table_lists_exactly_the_keys_that_are_computed() -> None:
