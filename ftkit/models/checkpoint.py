@@ -192,8 +192,9 @@ def _named_backbone(path: str, revision: str) -> str | None:
     from transformers import PretrainedConfig
 
     try:
-        config: Any = PretrainedConfig.get_config_dict(path, revision=revision)[0]
-    except Exception:  # whatever else is wrong with the file has been told
+        # The file has just been asked for: where it could not be fetched, it is not asked for again.
+        config: Any = PretrainedConfig.get_config_dict(path, revision=revision, local_files_only=True)[0]
+    except Exception:  # whatever else is wrong with the file is told by the caller
         return None
     if not isinstance(config, dict) or config.get("backbone_config"):
         return None

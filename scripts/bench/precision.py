@@ -135,28 +135,32 @@ def make_translator(folder: Path, width: int, arguments: argparse.Namespace) -> 
 # --- what is trained ---
 
 
+def training_section(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Returns how many texts are in a step."""
+    padding = {"unpad": False} if arguments.padded else {}
+    return {"per_device_train_batch_size": BATCH_SIZE, "seed": 1, **padding}
+
+
 def text_sections(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Returns task and data of a classification."""
+    """Returns task, data and training of a classification."""
     columns = {"text": arguments.text_column, "label": arguments.label_column}
-    return {"task": "text-classification", "data": {"train": str(arguments.texts / "train.csv"), "columns": columns}}
+    data = {"train": str(arguments.texts / "train.csv"), "columns": columns}
+    return {"task": "text-classification", "data": data, "train": training_section(arguments)}
 
 
 def pair_sections(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Returns task and data of a translation."""
+    """Returns task, data and training of a translation."""
     files = {name: str(arguments.pairs / file) for name, file in {"source": "train.en", "target": "train.de"}.items()}
-    return {"task": "translation", "data": {"train": files, "source_lang": "en", "target_lang": "de"}}
+    data = {"train": files, "source_lang": "en", "target_lang": "de"}
+    return {"task": "translation", "data": data, "train": training_section(arguments)}
 
 
 def prepare(
     checkpoint: str, sections: dict[str, Any], arguments: argparse.Namespace
 ) -> tuple[torch.nn.Module, TaskAdapter, Iterator[Step]]:
     """Returns a model, its task adapter and the batches of its training, as a run of ftkit has them."""
-    train: dict[str, Any] = {"per_device_train_batch_size": BATCH_SIZE, "seed": 1}
-    train |= {"unpad": False} if arguments.padded else {}
-    output_dir = arguments.output / "run"
-    run = check(
-        load_config({**sections, "model": {"checkpoint": checkpoint}, "train": train, "output_dir": str(output_dir)})
-    )
+    output_dir = str(arguments.output / "run")
+    run = check(load_config({**sections, "model": {"checkpoint": checkpoint}, "output_dir": output_dir}))
     engine = training.start_engine(
         run.config.train,
         run.directory.checkpoints,

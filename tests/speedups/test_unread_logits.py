@@ -17,6 +17,7 @@ from ftkit.config.train import TrainSpec
 from ftkit.engine.current_batch import computing
 from ftkit.speedups import unread_logits
 from ftkit.speedups.speedup import Workload
+from ftkit.speedups.table import Speedups
 from ftkit.tuners.apply import apply_tuner
 from ftkit.tuners.spec import TunerSpec
 
@@ -72,6 +73,14 @@ def test_losses_and_gradients_are_those_of_all_logits(kind: str, name: str, made
     assert logits.shape == (1, int(read.sum()), everywhere.shape[2])
     torch.testing.assert_close(losses, expected, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(gradients, expected_gradients, rtol=1e-4, atol=1e-6)
+
+
+def test_a_run_s_table_attaches_it(made: Callable[..., Made]) -> None:
+    workload, batch = made("fill-mask", "bert")
+    given = (workload.train, workload.tuner, workload.arguments, workload.adapter, workload.rows)
+    Speedups(*given).attach("tuned", workload.model)
+    logits, _, _ = computed(workload, batch)
+    assert logits.shape[0] == 1 < len(batch)
 
 
 def test_a_head_with_an_adapter_of_its_own(made: Callable[..., Made]) -> None:
