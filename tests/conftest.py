@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Files that take longest: begun first, no process works on one while the others have ended.
 LONGEST = (
+    "test_static_types.py",
     "test_export.py",
     "test_ranks.py",
     "test_docs.py",

@@ -3,7 +3,8 @@
 A new interpreter imports torch, transformers and the like for eight seconds before it does what a test asks of it. So
 one process for each process of pytest imports them, and does nothing else (`server.py`). It forks for whoever asks
 (`client.py`, in the place of the interpreter). The fork takes over the client's environment, folder and streams, and
-is an interpreter that has just begun: it runs code, a module or a script as `__main__`. ftkit is not yet imported.
+is an interpreter that has just begun: it runs code, a module or a script as `__main__`. ftkit is imported, too, but
+for `-c CODE`.
 
 Tests of what is imported, and of what libraries do while they are, start an interpreter of their own.
 """

@@ -8,6 +8,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import selectors
 import signal
@@ -36,7 +37,7 @@ IMPORTED = (
 def main(descriptor: int) -> None:
     """Serves until standard input ends; in a fork, does what was asked."""
     end = End()
-    for name in IMPORTED:
+    for name in (*IMPORTED, *of_ftkit()):
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
@@ -45,6 +46,15 @@ def main(descriptor: int) -> None:
     if asked is not None:
         with end.of_fork():
             run(*asked["arguments"])
+
+
+def of_ftkit() -> Iterator[str]:
+    """Names the modules of ftkit, whose import takes a second."""
+    import ftkit
+
+    for module in pkgutil.walk_packages(ftkit.__path__, "ftkit."):
+        if not module.name.endswith("__main__"):
+            yield module.name
 
 
 class End:
@@ -175,7 +185,9 @@ def run(*arguments: str) -> None:
         sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]
         arguments = arguments[1:]
     first, *others = arguments
-    if first == "-c":
+    if first == "-c":  # code of others, which may ask whether ftkit is imported
+        for name in [name for name in sys.modules if name.partition(".")[0] == "ftkit"]:
+            del sys.modules[name]
         code, *others = others
         sys.argv, sys.path[0] = ["-c", *others], ""
         module = sys.modules["__main__"] = types.ModuleType("__main__")
