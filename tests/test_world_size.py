@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import ftkit
+import tiny
 from ftkit.errors import ConfigError
 from ftkit.runs.files import GIVEN_FILE
 from ranks import run_on_ranks
@@ -80,15 +81,28 @@ KINDS: dict[str, tuple[Callable[[Path, Path], Config], str]] = {
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, checkpoint: Callable[[str], Path]) -> Path:
-    """A folder of finished runs, `KIND/FACTORISATION/run`; of `resumed`, one rank has taken the first two steps."""
+    """A folder of finished runs, `KIND/FACTORISATION/run`; of `resumed`, one rank has taken the first two steps.
+
+    `layerdrop` and `recomputed` are of two ranks.
+    """
     folder = tmp_path_factory.mktemp("runs")
     for name in KINDS:
         ftkit.train(config_of(folder, name, "1x4", checkpoint))
     resumed = config_of(folder, "classification", "2x2", checkpoint) | {"output_dir": str(folder / "resumed" / "run")}
     interrupted_copy(folder / "classification" / "1x4" / "run", folder / "resumed" / "run", after_step=2)
     four_ranks = [config_of(folder, name, "4x1", checkpoint) for name in KINDS]
-    run_on_ranks(folder, [(2, [resumed]), (4, four_ranks)])
+    run_on_ranks(folder, [(2, [resumed, *layers_left_out(folder)]), (4, four_ranks)])
     return folder
+
+
+def layers_left_out(folder: Path) -> list[Config]:
+    """Returns configs of a BART whose encoder leaves out each layer every other time, so that it has no gradient."""
+    checkpoint = tiny.make_checkpoint("bart", folder / "bart", sizes={"encoder_layerdrop": 0.5})
+    recomputed = {"train.activation_checkpointing": True}
+    return [
+        run_config(folder / name, checkpoint, **SETTINGS, **SAVED_STEPS, **more)
+        for name, more in {"layerdrop": {}, "recomputed": recomputed}.items()
+    ]
 
 
 def config_of(folder: Path, name: str, factorisation: str, checkpoint: Callable[[str], Path]) -> Config:
@@ -155,6 +169,12 @@ def test_four_ranks_train_what_one_rank_accumulates(runs: Path, name: str) -> No
 
 def test_two_ranks_go_on_with_what_one_began(runs: Path) -> None:
     assert_same_run(runs / "resumed" / "run", runs / "classification" / "1x4" / "run")
+
+
+def test_layers_without_a_gradient_are_not_waited_for_whether_or_not_activations_are_computed_again(
+    runs: Path,
+) -> None:
+    assert_same_run(runs / "recomputed" / "run", runs / "layerdrop" / "run")
 
 
 def test_one_rank_goes_on_with_what_four_began(

@@ -87,7 +87,7 @@ class Recipe:
 
 
 def make_checkpoint(
-    model_type: str, folder: Path, *, dropout: float = 0.0, seed: int = 0, sizes: Mapping[str, int] | None = None
+    model_type: str, folder: Path, *, dropout: float = 0.0, seed: int = 0, sizes: Mapping[str, float] | None = None
 ) -> Path:
     """Writes a checkpoint (config.json, model.safetensors, tokenizer files) and returns its folder.
 

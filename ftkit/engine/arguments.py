@@ -11,6 +11,7 @@ from accelerate import PartialState
 from accelerate.utils import DistributedType, parse_flag_from_env
 
 from ftkit.config.train import TrainSpec, stated_precision, training_arguments_kwargs
+from ftkit.engine.unused_weights import can_be_looked_for
 from ftkit.errors import ConfigError
 from ftkit.metrics.checks import greater_is_better
 
@@ -83,6 +84,8 @@ def _defaults(
     strategy = kwargs.get("eval_strategy", "epoch" if has_validation else "no")
     save_strategy = strategy if strategy != "no" else "epoch"
     defaults: dict[str, Any] = {"eval_strategy": strategy, "save_strategy": save_strategy}
+    # transformers does not look where activations are computed again, nor tell: the second step would fail.
+    defaults["ddp_find_unused_parameters"] = can_be_looked_for(kwargs.get("activation_checkpointing_kwargs"))
     if computes_on_cpu(None):
         # Without this word, processes that were launched together on CPUs would not find one another.
         defaults["use_cpu"] = True

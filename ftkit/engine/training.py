@@ -28,6 +28,7 @@ from ftkit.engine.totals import Totals
 from ftkit.engine.trainer import FtkitTrainer
 from ftkit.engine.trainer_options import TrainerOptions
 from ftkit.engine.training_data import TrainingData
+from ftkit.engine.unused_weights import unused_weights_told
 from ftkit.models.attention_kernels import attention_of_any_shape
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ def train(
         resume_from: a whole checkpoint.
 
     Raises:
-        RunError: the loss or a weight stopped being a number, or the best checkpoint was damaged.
+        RunError: the loss or a weight stopped being a number, or the best checkpoint was damaged; or ranks were told
+            not to look for weights without a gradient, and there are some.
         OutOfMemory: memory is too small for one row.
         Interrupted: the run was asked to end, and has been saved.
     """
@@ -147,7 +149,12 @@ def train(
     if resume_from is not None:
         totals = Totals.load(resume_from)
         trainer.add_callback(AtTrainBegin(lambda: trainer.restore_totals(totals, resume_from)))
-    with options.interruption.noted(), attention_of_any_shape(), contextlib.closing(data):
+    with (
+        options.interruption.noted(),
+        unused_weights_told(model, arguments),
+        attention_of_any_shape(),
+        contextlib.closing(data),
+    ):
         metrics = trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from)).metrics
     check_weights_are_finite(model, trainer.state.global_step)
     return Trained(
