@@ -50,6 +50,54 @@ def make_whisper(folder: Path, *, languages: bool = False, **config: Any) -> Pat
     return folder
 
 
+def make_moonshine(folder: Path, **config: Any) -> Path:
+    """Writes a Moonshine, which hears samples of any length and is told a start alone, and returns its folder."""
+    from transformers import LlamaTokenizer
+
+    tokenizer = LlamaTokenizer(**tiny._byte_fallback_pairs(["<unk>", "<s>", "</s>"]), pad_token="</s>")
+    sizes = {
+        **{"hidden_size": 32, "intermediate_size": 64, "encoder_num_hidden_layers": 2, "decoder_num_hidden_layers": 2},
+        **{"encoder_num_attention_heads": 2, "decoder_num_attention_heads": 2, "max_position_embeddings": 32},
+        **{"decoder_start_token_id": 1, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2},
+    }
+    return _make_writer(
+        folder, "Moonshine", "Wav2Vec2", tokenizer, {**sizes, **config}, do_normalize=False, return_attention_mask=True
+    )
+
+
+def make_speech2text(folder: Path, **config: Any) -> Path:
+    """Writes a Speech2Text, which hears spectrograms of any length, and returns its folder.
+
+    Its tokenizer is of a class of no checkpoint's own: Speech2Text's needs the package sentencepiece.
+    """
+    from transformers import XLMRobertaTokenizer
+
+    tokenizer = XLMRobertaTokenizer(vocab=tiny._unigrams(["<s>", "<pad>", "</s>", "<unk>"], ["<mask>"]))
+    sizes = {
+        **{"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2},
+        **{"decoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "conv_channels": 32},
+        **{"input_feat_per_channel": 16, "max_source_positions": 600, "max_target_positions": 32},
+        **{"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2},
+    }
+    return _make_writer(folder, "Speech2Text", "Speech2Text", tokenizer, {**sizes, **config}, num_mel_bins=16)
+
+
+def _make_writer(
+    folder: Path, name: str, reader: str, tokenizer: Any, config: dict[str, Any], **extracts: Any
+) -> Path:
+    import torch
+    import transformers
+
+    config = getattr(transformers, f"{name}Config")(vocab_size=len(tokenizer), **config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        getattr(transformers, f"{name}ForConditionalGeneration")(config).save_pretrained(folder)
+    extractor = getattr(transformers, f"{reader}FeatureExtractor")(**extracts)
+    processor = getattr(transformers, f"{reader}Processor")
+    processor(feature_extractor=extractor, tokenizer=tokenizer).save_pretrained(folder)
+    return folder
+
+
 def make_ctc(folder: Path, name: str = "wav2vec2", *, characters: str = "LOWRAINTHEMDGSUP") -> Path:
     """Writes a checkpoint that was trained by CTC to write capital letters, with its processor; returns its folder.
 
@@ -77,6 +125,8 @@ def make_ctc(folder: Path, name: str = "wav2vec2", *, characters: str = "LOWRAIN
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "whisper": make_whisper,
     "whisper-languages": lambda folder: make_whisper(folder, languages=True),
+    "moonshine": make_moonshine,
+    "speech2text": make_speech2text,
     "ctc": make_ctc,
     **{name: partial(tiny_audio.make_checkpoint, name) for name in ("wav2vec2", "wav2vec2-layer", "hubert", "wavlm")},
 }

@@ -32,8 +32,8 @@ def _column(values: Sequence[Any], filling: float | None, left: bool) -> torch.T
     if filling is None:
         return _tensor(np.asarray(values))
     width = max(len(value) for value in values)
-    longest = next(value for value in values if len(value) == width)
-    filled = np.full((len(values), width), filling, np.asarray(longest).dtype if width else np.int64)
+    longest = np.asarray(next(value for value in values if len(value) == width))
+    filled = np.full((len(values), *longest.shape), filling, longest.dtype if width else np.int64)
     for target, value in zip(filled, values, strict=True):
         target[slice(width - len(value), None) if left else slice(len(value))] = value
     return _tensor(filled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,24 +21,38 @@ class AudioInput:
         rate: samples a second.
         limit: samples that are read at once, what is shorter being filled up to it; None where any length is read.
         positions: positions that the body makes of an input of fixed length.
-        strides: `(kernel, stride)` of each convolution over the waveform; empty where the length is fixed.
+        strides: `(kernel, stride)` of each step from samples to positions: frames of a spectrogram, convolutions;
+            empty where the length is fixed.
+        num_frame_steps: steps of them that the feature extractor takes; 0 where the body is given samples.
         frame: the fewest samples that the feature extractor can work with.
-        has_mask: whether the body is told where a recording ends. Otherwise padding changes what it hears.
+        has_mask: whether the body is told where a recording ends.
+        hears_padding: whether what fills up a batch changes what is heard of a recording, mask or not.
         mask_positions: the shortest input that the model's own SpecAugment can mask in training, in positions; 0
             without.
         time_axis: of a spectrogram of two axes.
         masks_itself: whether the checkpoint's config has the model mask what it hears in training.
+        can_mask: whether the model can do so at all.
+        levels_loudness: whether the feature extractor makes recordings equally loud.
     """
 
     rate: int
     limit: int | None
     positions: int = 0
     strides: tuple[tuple[int, int], ...] = ()
+    num_frame_steps: int = 0
     frame: int = 1
     has_mask: bool = False
+    hears_padding: bool = False
     mask_positions: int = 0
     time_axis: int = 0
     masks_itself: bool = False
+    can_mask: bool = True
+    levels_loudness: bool = False
+
+    @property
+    def reads_samples(self) -> bool:
+        """Whether the body is given samples, and no spectrogram."""
+        return self.limit is None and not self.num_frame_steps
 
     def num_positions(self, num_samples: int) -> int:
         """Returns the positions that an input takes in the body.
@@ -46,11 +60,15 @@ class AudioInput:
         Example: wav2vec2's convolutions (kernels 10 3 3 3 3 2 2, strides 5 2 2 2 2 2 2) make 49 positions of one
         second at 16,000 samples, each from 400 of them and 320 after the last.
         """
-        if not self.strides:
-            return self.positions
-        for kernel, stride in self.strides:
-            num_samples = (num_samples - kernel) // stride + 1
-        return max(num_samples, 0)
+        return _steps(num_samples, self.strides) if self.strides else self.positions
+
+    def num_columns(self, num_samples: int) -> int:
+        """Returns how many samples, or frames of a spectrogram, the body is given of a recording of any length.
+
+        Example: Speech2Text's frames (400 samples long, 160 apart) make 98 of one second at 16,000 samples, and 25
+        positions.
+        """
+        return _steps(num_samples, self.strides[: self.num_frame_steps])
 
     def num_samples(self, positions: int) -> int:
         """Returns the fewest samples that make so many positions; 0 where the length is fixed."""
@@ -63,12 +81,18 @@ class AudioInput:
     @property
     def shortest(self) -> int:
         """Returns the fewest samples that are read; what is shorter is filled up with silence."""
-        return self.num_samples(1)
+        return max(self.num_samples(1), self.frame)
 
     @property
     def shortest_in_training(self) -> int:
         """Returns the fewest samples that are trained on: SpecAugment refuses inputs shorter than its masks."""
-        return self.num_samples(max(1, self.mask_positions))
+        return max(self.num_samples(max(1, self.mask_positions)), self.frame)
+
+
+def _steps(number: int, strides: Sequence[tuple[int, int]]) -> int:
+    for kernel, stride in strides:
+        number = (number - kernel) // stride + 1
+    return max(number, 0)
 
 
 def load_feature_extractor(spec: CheckpointSpec) -> Any:
@@ -114,26 +138,57 @@ def audio_input(spec: CheckpointSpec, extractor: Any) -> AudioInput:
     return _READERS[type(extractor).__name__](extractor, config)
 
 
+# Of models whose convolutions stand in their code, and not in their configs: `(kernel, stride)` of each.
+_CONVOLUTIONS = {"moonshine": ((127, 64), (7, 3), (3, 2))}
+
+
 def _waveform(extractor: Any, config: PretrainedConfig) -> AudioInput:
-    """Samples themselves, of any length: wav2vec2, HuBERT, WavLM, data2vec ...
+    """Samples themselves, of any length: wav2vec2, HuBERT, WavLM, data2vec, Moonshine ...
 
     Raises:
-        CheckpointError: how many samples become a position is not said, as by Moonshine.
+        CheckpointError: how many samples become a position is not said.
     """
-    if not hasattr(config, "conv_kernel"):
+    of_config = zip(getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ()), strict=True)
+    strides = _CONVOLUTIONS.get(config.model_type) or tuple(of_config)
+    if not strides:
         raise CheckpointError(
             f"model.checkpoint: of checkpoints of type {config.model_type!r} ftkit does not know how many samples "
-            "become one position: config.json has no conv_kernel.\nFix: start from wav2vec2, HuBERT, WavLM or Whisper."
+            "become one position: config.json has no conv_kernel.\nFix: start from wav2vec2, HuBERT, WavLM, Moonshine "
+            "or Whisper."
         )
     masked = getattr(config, "apply_spec_augment", False) and getattr(config, "mask_time_prob", 0.0) > 0
+    # A group norm runs over all of a batch's width. wav2vec2's was never trained with a mask, whatever the extractor
+    # offers; Moonshine's was, and its mask counts positions by the strides alone, without the kernels.
+    has_norm_over_time = getattr(config, "feat_extract_norm", "layer") == "group"
     return AudioInput(
         rate=extractor.sampling_rate,
         limit=None,
-        strides=tuple(zip(config.conv_kernel, config.conv_stride, strict=True)),
-        # A group norm over time was never trained with a mask, whatever the extractor offers.
-        has_mask=bool(extractor.return_attention_mask) and getattr(config, "feat_extract_norm", "layer") != "group",
+        strides=strides,
+        has_mask=bool(extractor.return_attention_mask) and not has_norm_over_time,
+        hears_padding=not extractor.return_attention_mask or has_norm_over_time or config.model_type in _CONVOLUTIONS,
         mask_positions=config.mask_time_length if masked else 0,
         masks_itself=bool(getattr(config, "apply_spec_augment", False)),
+        can_mask=hasattr(config, "apply_spec_augment"),
+        levels_loudness=extractor.do_normalize,
+    )
+
+
+def _spectrogram_of_any_length(extractor: Any, config: PretrainedConfig) -> AudioInput:
+    """Frames of a spectrogram, as many as there are: Speech2Text, whose frames are 25 ms long and 10 ms apart.
+
+    Its convolutions have biases, so that behind the end of a recording silence is no silence any more; a recording of
+    a single frame would be divided by its deviation, 0.
+    """
+    frame, step = round(0.025 * extractor.sampling_rate), round(0.010 * extractor.sampling_rate)
+    return AudioInput(
+        rate=extractor.sampling_rate,
+        limit=None,
+        strides=((frame, step), *(((1, 2),) * config.num_conv_layers)),  # its kernels reach over both ends
+        num_frame_steps=1,
+        frame=frame + step,
+        has_mask=True,
+        hears_padding=True,
+        levels_loudness=bool(extractor.do_ceptral_normalize and extractor.normalize_means),
     )
 
 
@@ -162,5 +217,6 @@ _READERS: dict[str, Callable[[Any, PretrainedConfig], AudioInput]] = {
     "Wav2Vec2FeatureExtractor": _waveform,
     "ASTFeatureExtractor": _spectrogram_patches,
     "WhisperFeatureExtractor": _spectrogram_frames,
+    "Speech2TextFeatureExtractor": _spectrogram_of_any_length,
 }
 """transformers' feature extractor -> how a checkpoint that has it reads."""

@@ -36,6 +36,11 @@ def load_tokenizer(spec: CheckpointSpec) -> PreTrainedTokenizerBase:
                 "Python code, which was not run.\n"
                 f"Fix: read that code; if you trust its authors, say {spec.trust_key}."
             ) from None
+        if isinstance(error, ImportError) and "SentencePiece" in reason:
+            raise CheckpointError(
+                f"model.checkpoint: the tokenizer of {spec.name!r} is read by a package that is not installed here.\n"
+                "Fix: pip install sentencepiece"
+            ) from None
         raise CheckpointError(
             f"model.checkpoint: cannot load the tokenizer of {spec.name!r}: {reason} "
             "A checkpoint needs tokenizer.json (or its vocabulary files) beside config.json."

@@ -87,10 +87,12 @@ def test_without_a_feature_extractor_the_message_names_the_file(tmp_path: Path) 
 
 
 def test_samples_that_become_positions_in_another_way_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "moonshine"}))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "moonshine_streaming"}))
     (tmp_path / "model.safetensors").touch()
     extractor = {"feature_extractor_type": "Wav2Vec2FeatureExtractor"}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(extractor))
     spec = inspect_checkpoint(ModelSpec(checkpoint=str(tmp_path)))
-    with pytest.raises(CheckpointError, match="of type 'moonshine' .*no conv_kernel.\nFix: start from wav2vec2"):
+    with pytest.raises(
+        CheckpointError, match="of type 'moonshine_streaming' .*no conv_kernel.\nFix: start from wav2vec2"
+    ):
         audio_input(spec, load_feature_extractor(spec))

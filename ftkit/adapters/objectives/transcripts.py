@@ -10,14 +10,16 @@ import numpy as np
 
 from ftkit.adapters.constant_loss import constant_cross_entropy
 from ftkit.adapters.objective import Prediction
+from ftkit.adapters.objectives.equal_lengths import parts_of_equal_lengths
 from ftkit.adapters.objectives.generation import GenerationObjective
 from ftkit.adapters.objectives.joined_transcripts import joined_transcript
 from ftkit.adapters.preprocessors.speech_to_text import SpeechToTextPreprocessor
-from ftkit.adapters.rows import Arrays, Encoded, Tensors
+from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.models.loading import LoadedModel
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
 
 class TranscriptGeneration(GenerationObjective):
@@ -72,6 +74,16 @@ class TranscriptGeneration(GenerationObjective):
         tokens = np.concatenate([np.asarray(ids, np.int64) for ids in _written(encoded)])
         counts = np.bincount(tokens, minlength=len(self.preprocessor.target_tokenizer))
         return constant_cross_entropy(counts, label_smoothing=self.label_smoothing)
+
+    def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
+        """Writes the transcripts of a batch, recordings of different lengths one after another where that matters."""
+        import torch
+
+        places, parts = [], []
+        for rows, part in parts_of_equal_lengths(batch):
+            places.append(rows)
+            parts.append(super().predict(model, part))
+        return self._joined(parts, torch.cat(places).argsort())
 
     def _written(self, model: Any, inputs: Tensors, config: Any, *, streamer: Any = None) -> Tensors:
         """Writes transcripts; Whisper's `generate` leaves out what it was told, and the end of the longest."""

@@ -125,10 +125,15 @@ class AudioPreprocessor(PreprocessorBase):
             ConfigError: a change would have no effect.
         """
         masks = self.augment.spec_augment
-        if masks is not None and self.input.limit is None:
+        if masks is not None and not self.input.can_mask:
+            raise ConfigError(
+                f"data.augment.spec_augment: {self.spec.name!r} reads samples, and its model has no code that masks "
+                "what it makes of them, so that nothing would be masked. Leave it out."
+            )
+        if masks is not None and self.input.reads_samples:
             length = masks.mask_time_length if masks.mask_time_prob else 0
             self.input = dataclasses.replace(self.input, mask_positions=length)
-        if self.augment.gain is not None and self.input.limit is None and self.extractor.do_normalize:
+        if self.augment.gain is not None and self.input.levels_loudness:
             raise ConfigError(
                 f"data.augment.gain: {self.spec.name!r} reads all recordings at one loudness, so that louder and "
                 "softer ones are the same to it. Leave it out."
@@ -137,7 +142,7 @@ class AudioPreprocessor(PreprocessorBase):
     @property
     def _feature_masks(self) -> SpecAugment | None:
         """Masks over spectrograms; a model that reads samples draws its own."""
-        return None if self.input.limit is None else self.augment.spec_augment
+        return None if self.input.reads_samples else self.augment.spec_augment
 
     @property
     def augments(self) -> bool:
@@ -150,7 +155,7 @@ class AudioPreprocessor(PreprocessorBase):
         masks = self.augment.spec_augment
         if masks is None:
             return {}
-        if self.input.limit is None:
+        if self.input.reads_samples:
             return masks.config
         return {"apply_spec_augment": False} if self.input.masks_itself else {}
 
@@ -311,12 +316,13 @@ class AudioPreprocessor(PreprocessorBase):
         extras = {}
         if self.input.limit is None:
             values = tensors[name]
-            tensors[name] = pad(values, (0, max(0, shortest - values.shape[1])), value=self.extractor.padding_value)
-            lengths_B = torch.tensor(lengths)
+            missing = max(0, self.input.num_columns(shortest) - values.shape[1])
+            tensors[name] = pad(values, (0, missing), value=self.extractor.padding_value) if missing else values
+            columns_B = torch.tensor([self.input.num_columns(length) for length in lengths])
             if self.input.has_mask:
-                tensors["attention_mask"] = (torch.arange(tensors[name].shape[1]) < lengths_B[:, None]).long()
-            else:
-                extras["num_samples"] = lengths_B
+                tensors["attention_mask"] = (torch.arange(tensors[name].shape[1]) < columns_B[:, None]).long()
+            if self.input.hears_padding:
+                extras["num_columns"] = columns_B
         positions = self.input.num_positions(max(*lengths, shortest))
         return Batch(inputs=tensors, labels=labels, extras=extras, num_positions=len(lengths) * positions)
 
@@ -341,12 +347,15 @@ class AudioPreprocessor(PreprocessorBase):
         """
         wave = wave[: self.input.limit] if self.input.limit else wave
         wave = np.pad(wave, (0, max(0, self.input.frame - len(wave))))
-        extracted = self.extractor(wave, sampling_rate=self.rate, return_tensors="np")[self._name][0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            extracted = self.extractor(wave, sampling_rate=self.rate, return_tensors="np")[self._name][0]
+        if self.input.num_frame_steps:  # digital silence has no deviation to be divided by
+            extracted = np.nan_to_num(extracted, nan=0.0, posinf=0.0, neginf=0.0)
         if rng is not None and self._feature_masks is not None:
             axis, limit = self.input.time_axis, self.input.limit or len(wave)
             num_frames = math.ceil(extracted.shape[axis] * len(wave) / limit)
             return self._feature_masks.masked(extracted, time_axis=axis, num_frames=num_frames, rng=rng)
-        filling = length - len(wave) if self.input.strides else 0
+        filling = length - len(wave) if self.input.reads_samples else 0
         return np.pad(extracted, (0, filling), constant_values=self.extractor.padding_value) if filling else extracted
 
 

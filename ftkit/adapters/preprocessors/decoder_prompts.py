@@ -4,7 +4,8 @@
 |---|---|---|
 | Whisper, English only | `<|startoftranscript|><|notimestamps|>` | ` Seven<|endoftext|>` |
 | Whisper, multilingual | `<|startoftranscript|><|de|><|transcribe|><|notimestamps|>` | ` Sieben<|endoftext|>` |
-| Speech2Text, joined checkpoints | its start token | `seven</s>` |
+| Speech2Text, multilingual | `</s><lang:de>` | `sieben</s>` |
+| Speech2Text, Moonshine, joined checkpoints | its start token | `seven</s>` |
 
 The same tokens are read in training and in prediction: they are made of `generation_config.json`, as `generate` makes
 them, and never of `forced_decoder_ids`. What is told bears no loss.
@@ -12,7 +13,7 @@ them, and never of `forced_decoder_ids`. What is told bears no loss.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,7 +44,12 @@ class DecoderPrompt:
 
 
 def decoder_prompt(
-    spec: CheckpointSpec, stated: Any, *, language: str | None, task: SpeechTask | None
+    spec: CheckpointSpec,
+    stated: Any,
+    *,
+    language: str | None,
+    task: SpeechTask | None,
+    codes: Mapping[str, int] | None = None,
 ) -> DecoderPrompt:
     """Returns what the decoder of a checkpoint is told.
 
@@ -51,6 +57,7 @@ def decoder_prompt(
         stated: the checkpoint's own `transformers.GenerationConfig`; Whisper's has attributes that others lack.
         language: as the user wrote it: `de`, `german` or `<|de|>`.
         task: what is to be written: what is said, or its English translation; None: what is said.
+        codes: tokens of languages that the tokenizer has by itself: a multilingual Speech2Text writes in one of them.
 
     Raises:
         ConfigError: a language that is missing, unknown, or of no use.
@@ -63,6 +70,11 @@ def decoder_prompt(
             f"model.checkpoint: {spec.name!r} does not say what its decoder reads first. "
             "Set decoder_start_token_id in its generation_config.json."
         )
+    if codes and spec.model_type == "speech_to_text":
+        _refuse_language(spec, None, task, "is told a language, and no task")
+        code_id = int(codes[_language_code(spec, tuple(codes), language)])
+        ids = (int(start), code_id)
+        return DecoderPrompt(ids, {"decoder_start_token_id": int(start), "forced_bos_token_id": code_id})
     if spec.model_type != "whisper":
         _refuse_language(spec, language, task, "is told no language")
         return DecoderPrompt((int(start),), {"decoder_start_token_id": int(start)})
@@ -72,7 +84,7 @@ def decoder_prompt(
     if not getattr(stated, "lang_to_id", None) or getattr(stated, "is_multilingual", True) is False:
         _refuse_language(spec, language, task, "hears English alone")
         return DecoderPrompt((int(start), *without_times), told, before=" ", is_returned=False)
-    code = _language_code(spec, stated, language)
+    code = _language_code(spec, [token.removeprefix("<|").removesuffix("|>") for token in stated.lang_to_id], language)
     task = task or "transcribe"
     ids = (int(start), stated.lang_to_id[f"<|{code}|>"], stated.task_to_id[task], *without_times)
     before = "" if code in _UNSPACED and task == "transcribe" else " "
@@ -85,18 +97,17 @@ def _refuse_language(spec: CheckpointSpec, language: str | None, task: str | Non
             raise ConfigError(f"data.{key}: {spec.name!r} {why}, got {value!r}. Leave the key out.")
 
 
-def _language_code(spec: CheckpointSpec, stated: Any, language: str | None) -> str:
-    """Returns Whisper's code of a language.
+def _language_code(spec: CheckpointSpec, known: Sequence[str], language: str | None) -> str:
+    """Returns the code of a language, one of those that the checkpoint knows.
 
     Raises:
         ConfigError: none is named, or one that the checkpoint does not know.
     """
     from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
 
-    known = [token.removeprefix("<|").removesuffix("|>") for token in stated.lang_to_id]
     if language is None:
         raise ConfigError(
-            f"data.language: {spec.name!r} hears {len(known)} languages; say which one the recordings are in: "
+            f"data.language: {spec.name!r} is told one of {len(known)} languages; say which: "
             f"{name_list(known, limit=12)}."
         )
     wanted = language.lower().removeprefix("<|").removesuffix("|>")

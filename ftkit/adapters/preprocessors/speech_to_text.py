@@ -76,7 +76,10 @@ class SpeechToTextPreprocessor(SpeechPreprocessor):
             )
         super().__init__(spec, labels, max_seconds=max_seconds, overlap_seconds=overlap_seconds, augment=augment)
         self.target_form = target_form or "as-written"
-        self.prompt = decoder_prompt(spec, stated_generation(spec), language=language, task=speech_task)
+        codes = getattr(self.target_tokenizer, "lang_code_to_id", None)
+        self.prompt = decoder_prompt(
+            spec, stated_generation(spec), language=language, task=speech_task, codes=codes or None
+        )
         self.end_id = end_of_text(self.target_tokenizer, self.spec, or_sep=True)
         wanted = max_new_tokens or GenerationSpec(**(generation or {})).max_new_tokens
         self.max_new_tokens = min(filter(None, (wanted, self.longest_target or LONGEST_TRANSCRIPT)))

@@ -120,7 +120,7 @@ def test_shapes(make: Make) -> None:
 def test_group_norms_get_no_mask(make: Make) -> None:
     found = batch(make("wav2vec2"), recording(0.5), recording(0.3))
     assert set(found.inputs) == {"input_values"}
-    assert found.extras["num_samples"].tolist() == [8_000, 4_800]
+    assert found.extras["num_columns"].tolist() == [8_000, 4_800]
 
 
 @pytest.mark.parametrize("name", tiny_audio.RECIPES)
@@ -165,7 +165,7 @@ def test_recordings_shorter_than_the_model_reads_are_filled_up(make: Make, name:
 
 def test_any_rate_is_resampled(make: Make) -> None:
     found = batch(make("wav2vec2"), recording(0.5, rate=8_000), recording(0.5, rate=44_100))
-    assert found.extras["num_samples"].tolist() == [8_000, 8_000]
+    assert found.extras["num_columns"].tolist() == [8_000, 8_000]
 
 
 def test_several_labels_and_numbers(make: Make) -> None:

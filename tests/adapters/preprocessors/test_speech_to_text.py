@@ -10,17 +10,21 @@ import numpy as np
 import pytest
 import torch
 
+import tiny_audio
 import tiny_speech
 from ftkit.adapters.objectives.joined_transcripts import joined_transcript
 from ftkit.adapters.objectives.transcripts import TranscriptGeneration
+from ftkit.adapters.preprocessors.decoder_prompts import decoder_prompt
 from ftkit.adapters.preprocessors.speech import chunk_offsets
 from ftkit.adapters.preprocessors.speech_to_text import SpeechToTextPreprocessor
 from ftkit.adapters.task_adapter import TaskAdapter
+from ftkit.data.audio import wav_bytes
 from ftkit.data.problems import Problems
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.predicting import predict_windows
 from ftkit.errors import ConfigError, DataError
 from ftkit.models.checkpoint import inspect_checkpoint
+from ftkit.models.generator_loading import stated_generation
 from ftkit.models.spec import ModelSpec
 from ftkit.types import Split
 
@@ -78,7 +82,7 @@ def test_a_language_and_a_task_stand_where_generate_puts_them(make: Make) -> Non
 
 
 def test_a_language_that_is_missing_unknown_or_of_no_use(make: Make) -> None:
-    with pytest.raises(ConfigError, match=r"data.language: .* hears 2 languages; say which one .*: 'de', 'en'\."):
+    with pytest.raises(ConfigError, match=r"data.language: .* is told one of 2 languages; say which: 'de', 'en'\."):
         make("whisper-languages")
     with pytest.raises(ConfigError, match=r"knows no language 'germn'. Did you mean 'german'\?"):
         make("whisper-languages", language="germn")
@@ -86,6 +90,85 @@ def test_a_language_that_is_missing_unknown_or_of_no_use(make: Make) -> None:
         make(language="de")
     with pytest.raises(ConfigError, match=r"data.speech_task: .* hears English alone, got 'translate'."):
         make(speech_task="translate")
+
+
+def test_a_speech2text_of_several_languages_is_told_one_by_a_token_of_its_tokenizer(make: Make) -> None:
+    reads = make("speech2text")
+    told: dict[str, Any] = {"task": None, "codes": {"de": 7, "fr": 8}}
+    prompt = decoder_prompt(reads.spec, stated_generation(reads.spec), language="german", **told)
+    assert prompt.ids == (2, 7)
+    assert prompt.generation == {"decoder_start_token_id": 2, "forced_bos_token_id": 7}
+    with pytest.raises(ConfigError, match=r"is told one of 2 languages; say which: 'de', 'fr'"):
+        decoder_prompt(reads.spec, stated_generation(reads.spec), language=None, **told)
+    with pytest.raises(ConfigError, match="data.language: .* is told no language, got 'de'"):
+        make("speech2text", language="de")
+
+
+# --- recordings of any length, for models that write ---
+
+
+@pytest.mark.parametrize("name", ["moonshine", "speech2text"])
+def test_costs_are_what_the_encoder_makes(make: Make, name: str) -> None:
+    reads = make(name)
+    encoder = TranscriptGeneration(reads, "AutoModelForSpeechSeq2Seq").build().model.eval().get_encoder()
+    examples = [tiny_speech.speech("sun", samples / 16_000) for samples in (300, 895, 1_278, 1_279, 8_000, 8_001)]
+    encoded = reads.encode(examples, targets=True)
+    for row, cost in zip(encoded.rows.__getitems__(list(range(len(examples)))), encoded.costs, strict=True):
+        batch = reads.collate([row], training=False)
+        values = batch.inputs[encoder.main_input_name]
+        assert encoder(values).last_hidden_state.shape[1] == cost == batch.num_positions
+
+
+@pytest.mark.parametrize("name", ["moonshine", "speech2text"])
+def test_a_batch_holds_what_the_checkpoint_s_own_processor_makes_of_it(make: Make, name: str) -> None:
+    reads = make(name)
+    examples = [tiny_speech.speech("sun", seconds) for seconds in (0.5, 0.3)]
+    rows = reads.encode(examples, targets=True).rows.__getitems__([0, 1])
+    inputs = reads.collate(rows, training=True).inputs
+    waves = [tiny_audio.tone("low", seconds) for seconds in (0.5, 0.3)]
+    own = reads.extractor(waves, sampling_rate=16_000, padding=True, return_tensors="pt")
+    assert set(inputs) == {*own, "decoder_input_ids"}
+    torch.testing.assert_close(inputs["attention_mask"], own["attention_mask"].long())
+    torch.testing.assert_close(inputs[reads._name], own[reads._name], atol=2e-3, rtol=1e-3)  # 16 bits of the file
+
+
+@pytest.mark.parametrize("name", ["moonshine", "speech2text"])
+def test_a_transcript_does_not_depend_on_what_fills_up_the_batch(make: Make, name: str) -> None:
+    reads = make(name)
+    objective = TranscriptGeneration(
+        reads, "AutoModelForSpeechSeq2Seq", generation={"num_beams": 1, "max_new_tokens": 3}
+    )
+    given: list[torch.Tensor] = []
+    model = objective.build().model.eval()
+    model.get_encoder().register_forward_hook(lambda module, args, out: given.append(out.last_hidden_state))
+    rows = reads.encode([tiny_speech.speech(None, seconds) for seconds in (0.5, 0.3, 0.5)], targets=False).rows
+    objective.predict(model, reads.collate(rows.__getitems__([0, 1, 2]), training=False))
+    together = given[:]
+    given.clear()
+    for position in (1, 0):
+        objective.predict(model, reads.collate(rows.__getitems__([position]), training=False))
+    assert [len(states) for states in together] == [1, 2]
+    for states, alone in zip(together, given, strict=True):
+        torch.testing.assert_close(states[:1], alone)
+
+
+def test_what_would_change_nothing_is_refused_and_masks_lie_on_spectrograms(make: Make) -> None:
+    masks = {"spec_augment": {"mask_time_prob": 0.5, "mask_time_length": 2}}
+    with pytest.raises(ConfigError, match=r"spec_augment: .* has no code that masks"):
+        make("moonshine", augment=masks)
+    with pytest.raises(ConfigError, match=r"augment.gain: .* at one loudness"):
+        make("speech2text", augment={"gain": {}})
+    reads = make("speech2text", augment=masks)
+    assert reads.model_masks == {}
+    rows = reads.encode([tiny_speech.speech("sun", 0.5)], targets=True).rows.__getitems__([0])
+    masked = reads.collate(rows, training=True, rngs=[np.random.default_rng(0)]).inputs["input_features"]
+    assert 0.2 < float((masked == 0).all(dim=2).float().mean()) < 0.6
+
+
+def test_digital_silence_is_heard_as_nothing_rather_than_as_no_number(make: Make) -> None:
+    silence = tiny_speech.speech("sun", 0.5, content=wav_bytes(np.zeros(8_000, np.float32), 16_000))
+    rows = make("speech2text").encode([silence], targets=False).rows.__getitems__([0])
+    assert not make("speech2text").collate(rows, training=False).inputs["input_features"].any()
 
 
 # --- what is learnt, and what is heard ---
