@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageColor
+from safetensors.torch import load_file
 
 import ftkit
 import tiny_boxes
 from ftkit.data.drawn_boxes import PREDICTED
+from ftkit.engine import checkpoints
 from ftkit.errors import UserError
 from ftkit.inference.export import export_run
 from ftkit.metrics.detection import evaluated_by_coco
@@ -66,6 +68,28 @@ def test_the_score_is_that_of_the_predictions_as_they_were_written(tmp_path, voc
     printed = [json.loads(line[line.index("[") :]) for line in capsys.readouterr().out.splitlines()]
     expected = sorted(list(one["box"].values()) for one in rows[0]["objects"])
     np.testing.assert_allclose(sorted(printed), expected, rtol=1e-3, atol=1e-2)
+
+
+def test_a_killed_run_draws_the_same_noise_again(tmp_path, voc, monkeypatch):
+    """RT-DETR makes queries of the boxes themselves in training, with noise that torch draws on the way."""
+    steps = {"num_train_epochs": 2, "save_strategy": "steps", "save_steps": 1, "eval_strategy": "no"}
+    parts = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
+    sections = {"train": {**steps, **parts, "learning_rate": 1e-3, "use_cpu": True}}
+    whole = ftkit.train(config(tmp_path / "whole", voc, "rt_detr", **sections))
+    rotate = checkpoints.rotate
+
+    def interrupted(folder: Path, **options: Any) -> None:
+        rotate(folder, **options)
+        if (folder / "checkpoint-3").is_dir():
+            raise KeyboardInterrupt
+
+    again = config(tmp_path / "killed", voc, "rt_detr", **sections)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(checkpoints, "rotate", interrupted)
+        ftkit.train(again)
+    resumed = ftkit.train(again, {"resume": True})
+    one, other = (load_file(run.output_dir / "model.safetensors") for run in (whole, resumed))
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
 def test_a_trained_adapter_finds_what_it_found(tmp_path, voc):

@@ -335,6 +335,6 @@ KIND = Kind(
     task_adapters={"encoder": _ADAPTER, "encoder-decoder": _ADAPTER},
     metrics=GROUPS["object-detection"],
     reading=lambda group: "boxes" if group == "object-detection" else "any",
-    blocks=lambda group: ("box-errors",) if group == "object-detection" else (),
+    blocks=lambda group: ("precision-recall", "box-errors") if group == "object-detection" else (),
     sheet=sheet,
 )

@@ -77,20 +77,48 @@ def _mean(values: np.ndarray) -> float | None:
 
 def evaluated_by_coco(predictions: Rows, references: Rows, num_labels: int) -> Any:
     """Returns pycocotools' `COCOeval` of predictions, accumulated and summed up."""
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    truth, found = coco_of(predictions, references, num_labels)
     with contextlib.redirect_stdout(io.StringIO()):  # it prints as it goes
-        known = COCO()
-        known.dataset = truth
-        known.createIndex()
-        evaluated = COCOeval(known, known.loadRes(found) if found else COCO(), "bbox")
-        evaluated.params.imgIds, evaluated.params.catIds = list(range(len(references))), list(range(num_labels))
+        evaluated = _to_evaluate(predictions, references, num_labels)
         evaluated.evaluate()
         evaluated.accumulate()
         evaluated.summarize()
     return evaluated
+
+
+def _to_evaluate(predictions: Rows, references: Rows, num_labels: int) -> Any:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth, found = coco_of(predictions, references, num_labels)
+    known = COCO()
+    known.dataset = truth
+    known.createIndex()
+    evaluated = COCOeval(known, known.loadRes(found) if found else COCO(), "bbox")
+    evaluated.params.imgIds, evaluated.params.catIds = list(range(len(references))), list(range(num_labels))
+    return evaluated
+
+
+def precision_at_recalls(
+    predictions: Rows, references: Rows, num_labels: int, *, overlaps: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns 101 recalls from 0 to 1, and the precision at each, as pycocotools interpolates it.
+
+    It is the best precision at this recall or a higher one, and 0 where the predictions do not reach it.
+
+    Args:
+        overlaps: a prediction is right where it overlaps a box by so much, intersection over union.
+
+    Returns:
+        recalls (R,), and precisions (overlaps, R, labels), NaN for labels without a box to be found.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluated = _to_evaluate(predictions, references, num_labels)
+        evaluated.params.iouThrs = np.asarray(overlaps)
+        evaluated.params.areaRng, evaluated.params.areaRngLbl = evaluated.params.areaRng[:1], ["all"]
+        evaluated.evaluate()
+        evaluated.accumulate()
+    precision_TRL = evaluated.eval["precision"][:, :, :, 0, -1]
+    return evaluated.params.recThrs, np.where(precision_TRL < 0, np.nan, precision_TRL)
 
 
 def coco_of(predictions: Rows, references: Rows, num_labels: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:

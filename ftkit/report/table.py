@@ -10,6 +10,7 @@ BLOCKS: dict[str, str] = {
     "label-errors": "ftkit.report.blocks.label_errors:BLOCK",
     "image-errors": "ftkit.report.blocks.image_errors:BLOCK",
     "image-text-errors": "ftkit.report.blocks.image_text_errors:BLOCK",
+    "precision-recall": "ftkit.report.blocks.precision_recall:BLOCK",
     "box-errors": "ftkit.report.blocks.box_errors:BLOCK",
     "label-set-errors": "ftkit.report.blocks.label_set_errors:BLOCK",
     "number-errors": "ftkit.report.blocks.number_errors:BLOCK",

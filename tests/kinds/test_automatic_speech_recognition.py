@@ -152,7 +152,8 @@ def test_a_model_that_writes_is_trained_and_loads_with_plain_transformers(
         assert transcribed(model, processor, path) == text
     again = ftkit.load(run).predict([str(path) for path in sorted_recordings(speech)])
     assert [row["prediction"] for row in again] == heard
-    assert found["test_baseline_untrained_checkpoint"] >= found["test_wer"] - 1e-9, "its score before training"
+    before = found["test_baseline_untrained_checkpoint"]
+    assert not is_told or before >= found["test_wer"] - 1e-9, "its score before training"
     monkeypatch.setattr("ftkit.inference.export.Predictor", None)  # refused before anything is loaded
     with pytest.raises(UserError, match="a text is written in a loop of passes"):
         export_run(run, tmp_path / "exported")

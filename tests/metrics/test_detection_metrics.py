@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ftkit.errors import ConfigError
-from ftkit.metrics.detection import KEYS, coco_of
+from ftkit.metrics.detection import KEYS, coco_of, precision_at_recalls
 from ftkit.metrics.groups import GROUPS
 from ftkit.metrics.scorer import Scorer, make_scorer
 from ftkit.types import LabelSpace
@@ -79,6 +79,17 @@ def test_what_does_not_exist_has_no_score():
     values = one.compute([np.empty((0, 6))], [np.empty((0, 7))])
     assert (values["ap"], one.notes["ap"]) == (None, "there is no box to be found")
     assert one.compute([np.empty((0, 6))], [np.array([[0, 0, 0, 0, 10, 10, 100]])])["ap"] == 0.0
+
+
+def test_the_area_under_precision_over_recall_is_the_average_precision():
+    truth = [references(seed, 6) for seed in range(8)]
+    found = [predictions(seed, rows) for seed, rows in enumerate(truth)]
+    values = scorer().compute(found, truth)
+    recalls, precisions = precision_at_recalls(found, truth, 3, overlaps=(0.5, 0.75))
+    assert precisions.shape == (2, len(recalls), 3)
+    assert precisions[0, :, :2].mean() == pytest.approx(values["ap50"])
+    assert precisions[1, :, :2].mean() == pytest.approx(values["ap75"])
+    assert np.isnan(precisions[:, :, 2]).all(), "no box of the third label is there to be found"
 
 
 def test_what_is_ignored_is_neither_right_nor_wrong():

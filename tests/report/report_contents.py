@@ -419,7 +419,7 @@ def detection_content() -> ReportContent:
         kind="object-detection",
         task_name="object-detection",
         reading="boxes",
-        blocks=("box-errors",),
+        blocks=("precision-recall", "box-errors"),
         recipe=DetectRecipe(),
         input_name="image",
     )
