@@ -47,6 +47,7 @@ class ImageTextExample:
         digests: of the decoded pixels, where they have been looked at already.
         sizes: width and height of each image in pixels, upright, where they have been looked at already.
         gist: the first image's colours in a grid of `GIST` x `GIST`, where it has been looked at already.
+        is_text: it is a conversation that is about no image, and marks none.
         line: where the row begins in its file, for messages; 0 where an image is a file of a folder.
         group: what the row shares with others that must stay on one side of a split.
         cell_errors: what of the row could not be read.
@@ -61,6 +62,7 @@ class ImageTextExample:
     digests: tuple[str, ...] = ()
     sizes: tuple[tuple[int, int], ...] = ()
     gist: bytes = b""
+    is_text: bool = False
     line: int = 0
     group: str | None = None
     cell_errors: tuple[CellError, ...] = ()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data.check import Wording, check_leaks, check_size
-from ftkit.data.columns import find
+from ftkit.data.columns import column, find, taken
 from ftkit.data.image_check import Looked, look_at_images
 from ftkit.data.image_text import GIST, ImageTextExample, usual
 from ftkit.data.images import open_image, pixel_digest
@@ -44,6 +44,30 @@ def _look_further(example: ImageTextExample, image: Image.Image) -> Mapping[str,
 def _filled(example: ImageTextExample, looked: Looked) -> ImageTextExample:
     found = looked.found or {"digests": (f"none: {looked.problem}",)}  # nothing opens these files again
     return dataclasses.replace(example, **found)
+
+
+def without_texts_alone(splits: Splits, problems: Problems) -> Splits:
+    """Returns the splits without conversations about no image, which files such as LLaVA's hold among others.
+
+    Where a split has nothing else, they stay, and are reported as rows whose images are missing.
+    """
+    import numpy as np
+
+    found: dict[str, Split[ImageTextExample]] = {}
+    for name, split in splits.items():
+        is_text = np.fromiter(column(split.examples, "is_text"), bool, len(split))
+        found[name] = split
+        if is_text.all() or not is_text.any():
+            continue
+        problems.warn(
+            f"{name}: {is_text.sum():,} of {len(split):,} rows are conversations without an image; they are "
+            f"{'not trained on' if name == 'train' else 'not scored'}",
+            where=split.where(split.examples[int(is_text.argmax())]),
+            remedy="nothing, or fine-tune on them by task: text-generation; a row that should have an image names it "
+            "under image",
+        )
+        found[name] = dataclasses.replace(split, examples=taken(split.examples, np.flatnonzero(~is_text)))
+    return found
 
 
 def one_target_each(splits: Splits, *, all_of_them: bool, problems: Problems) -> Splits:

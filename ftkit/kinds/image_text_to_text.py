@@ -16,6 +16,7 @@ from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.cells import WrongCell, printed_value
 from ftkit.data.check import Problems
 from ftkit.data.image_text import (
+    IMAGE_PART,
     ImageTextExample,
     images_of,
     messages_of,
@@ -30,6 +31,7 @@ from ftkit.data.image_text_check import (
     described,
     looked_at,
     one_target_each,
+    without_texts_alone,
 )
 from ftkit.data.images import image_size
 from ftkit.data.readers import Table
@@ -179,7 +181,7 @@ def _spoken(
 ) -> dict[str, Any]:
     """Returns what an example holds of a conversation: what is said before the last answer, and that answer."""
     messages, sources = cells.read("messages", messages_of, NO_MESSAGES)
-    target = None
+    is_text, target = not images and not any(IMAGE_PART in message["content"] for message in messages), None
     try:
         if sources:  # named where they are said
             images, names = images_of(list(sources), folder, position)
@@ -190,7 +192,7 @@ def _spoken(
             messages = messages[:-1]
     except WrongCell as wrong:
         cells.refuse([cells.columns["messages"]], wrong)
-    return {"images": images, "names": names, "messages": tuple(messages), "target": target}
+    return {"images": images, "names": names, "messages": tuple(messages), "target": target, "is_text": is_text}
 
 
 def found_in_files(task: Task, data: ImageTextData) -> ImageTextData:
@@ -248,7 +250,8 @@ def _inputs(position: int, images: Any) -> dict[str, Any]:
 def normalize(
     splits: Mapping[str, Split], task: Task, data: ImageTextData, problems: Problems
 ) -> tuple[Mapping[str, Split], ImageTextData]:
-    """Looks at every image once, and leaves one text in each training row."""
+    """Looks at every image once, leaves out conversations about none, and leaves one text in each training row."""
+    splits = without_texts_alone(splits, problems)
     splits = one_target_each(splits, all_of_them=data.target != "answer", problems=problems)
     return looked_at(splits, problems), data
 

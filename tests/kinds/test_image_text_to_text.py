@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import ftkit
 import tiny_image_text
 from ftkit.config.run_config import load_config
 from ftkit.data.image_text import ImageTextExample, user_message
+from ftkit.data.problems import Problems
 from ftkit.data.readers import ReadOptions, open_table
 from ftkit.data.row_cells import check_cells
 from ftkit.errors import CheckpointError, ConfigError, DataError
@@ -121,6 +123,34 @@ def test_llava_s_conversations(tmp_path: Path) -> None:
     assert row.turns == [("what is it?", "a cat"), ("which colour?", "black")]
 
 
+def test_conversations_about_no_image_are_left_out_of_a_mixed_file_and_told(tmp_path: Path) -> None:
+    said = [{"from": "human", "value": "hello?"}, {"from": "gpt", "value": "hello"}]
+    marked = [{"from": "human", "value": "<image>red?"}, {"from": "gpt", "value": "no"}]
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    rows = read(
+        write(
+            tmp_path,
+            "rows.json",
+            {"image": "a.png", "conversations": marked},
+            {"conversations": said},
+            {"conversations": marked},
+        )
+    )
+
+    def looked(*examples: Any) -> tuple[int, list[str], list[str]]:
+        problems = Problems()
+        split = Split("train", "rows.json", list(examples))
+        found, _ = KIND.normalize({"train": split}, KIND.task, ImageTextData(train="x", target="answer"), problems)
+        return len(found["train"]), problems.errors, problems.warnings
+
+    kept, errors, (told,) = looked(*rows[:2])
+    assert (kept, errors) == (1, [])
+    assert "1 of 2 rows are conversations without an image; they are not trained on; at rows.json, line 2" in told
+    _, (missing,), _ = looked(rows[0], rows[2])
+    assert "there is no image" in missing, "what marks one should have one"
+    assert looked(rows[1])[1], "a file of texts alone is of another task"
+
+
 def test_messages_with_parts_that_name_their_images(tmp_path: Path) -> None:
     content = base64.b64decode("iVBORw0KGgo=")
     said = [
@@ -164,8 +194,6 @@ def test_messages_with_parts_that_name_their_images(tmp_path: Path) -> None:
     ],
 )
 def test_cells_that_cannot_be(cells: dict[str, Any], message: str, tmp_path: Path) -> None:
-    from ftkit.data.problems import Problems
-
     problems = Problems()
     check_cells(Split("train", "rows.jsonl", read(write(tmp_path, "rows.jsonl", cells))), problems)
     found = "\n".join(problems.errors)
