@@ -48,7 +48,7 @@ def _values(content: ReportContent, split: EvaluatedSplit) -> dict[str, Any] | N
     """Returns the curves of a split; None where there is no box to be found."""
     names = tuple(content.label_names)
     recalls_R, precisions_TRL = precision_at_recalls(
-        split.predictions, split.references, len(names), overlaps=OVERLAPS
+        list(split.predictions), list(split.references), len(names), overlaps=OVERLAPS
     )
     if np.isnan(precisions_TRL[0, 0]).all():
         return None
