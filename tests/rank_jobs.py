@@ -24,7 +24,7 @@ RANK = int(os.environ.get("RANK", "0"))
 
 
 def launch(
-    job: str, folder: Path, *arguments: object, ranks: int = 2, restarts: int = 0, timeout: float = 240
+    job: str, folder: Path, *arguments: object, ranks: int = 2, restarts: int = 0, timeout: float = 900
 ) -> subprocess.CompletedProcess[str]:
     """Runs a job on several processes of this machine, by torchrun."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]

@@ -105,7 +105,8 @@ def test_predictions_survive_another_order(name: str, finetuned: Callable[..., t
     assert told is not None
     assert "knows 3 of 3 labels" in told
     expected = logits(plain, kind)[..., [NAMES.index(label) for label in labels]]
-    torch.testing.assert_close(logits(loaded.model, kind), expected, rtol=0, atol=0)
+    # Some processors sum in an order that hangs on where weights lie in memory.
+    torch.testing.assert_close(logits(loaded.model, kind), expected, rtol=1e-5, atol=1e-6)
     assert loaded.model.config.id2label == dict(enumerate(labels))
 
 
