@@ -96,12 +96,13 @@ def check_sees(spec: CheckpointSpec, auto_class: str, shape: tuple[int, ...]) ->
     """
     import torch
 
-    with torch.device("meta"), torch.no_grad():
+    with torch.device("meta"):
         model = model_without_weights(auto_class_of(spec, auto_class), spec)
-        if model is None:
-            return
+    if model is None:
+        return
+    with torch.no_grad():  # and not where "meta" is the default, as in `image_processors.check_fits`
         try:
-            model.eval().get_image_features(pixel_values=torch.empty(1, *shape))
+            model.eval().get_image_features(pixel_values=torch.empty(1, *shape, device="meta"))
         except (ValueError, RuntimeError, NotImplementedError) as error:
             raise_unfit(spec, shape, error)
 

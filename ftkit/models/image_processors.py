@@ -91,9 +91,11 @@ def check_fits(spec: CheckpointSpec, auto_class: str, shape: tuple[int, int, int
 
     config = transformers.AutoConfig.from_pretrained(spec.path, **spec.loading_arguments)
     try:
-        with torch.device("meta"), torch.no_grad():
+        with torch.device("meta"):
             model = getattr(transformers, auto_class).from_config(config, trust_remote_code=spec.trust_remote_code)
-            model.eval()(**{PIXELS: torch.empty(1, *shape)})
+        # Not where "meta" is the default: BEiT keeps what it makes of a size first, and values with it.
+        with torch.no_grad():
+            model.eval()(**{PIXELS: torch.empty(1, *shape, device="meta")})
     except (ValueError, RuntimeError, NotImplementedError) as error:
         raise_unfit(spec, shape, error)
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 import tiny_images
 from ftkit.errors import CheckpointError
 from ftkit.models.checkpoint import inspect_checkpoint
+from ftkit.models.image_processors import check_fits
 from ftkit.models.loading import load_with_head
 from ftkit.models.spec import ModelSpec
 
@@ -56,3 +57,18 @@ def test_a_checkpoint_with_more_layers_than_its_config_says(name, fewer, tmp_pat
     (folder / "config.json").write_text(json.dumps({**config, **fewer}))
     with pytest.raises(CheckpointError, match="parameters of layers that its config.json does not have"):
         load(folder)
+
+
+def test_a_look_at_sizes_leaves_nothing_behind(tmp_path):
+    """BEiT keeps the places of its first image's patches for all later ones: on "meta" they have no values."""
+    import torch
+    from transformers import BeitConfig, BeitForImageClassification, BeitImageProcessorPil
+    from transformers.models.beit.modeling_beit import BeitRelativePositionBias
+
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    config = BeitConfig(image_size=12, patch_size=4, use_relative_position_bias=True, **sizes)
+    BeitForImageClassification(config).save_pretrained(tmp_path)
+    BeitImageProcessorPil(size={"height": 12, "width": 12}).save_pretrained(tmp_path)
+    check_fits(inspect_checkpoint(ModelSpec(checkpoint=str(tmp_path))), "AutoModelForImageClassification", (3, 12, 12))
+    index = BeitRelativePositionBias.generate_relative_position_index((3, 3))
+    assert torch.equal(index[0], torch.tensor([27] + [25] * 9))
