@@ -49,10 +49,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
-@pytest.fixture(autouse=True, scope="module")
+_frozen_modules = 0
+
+
+@pytest.fixture(autouse=True)
 def libraries_are_no_garbage() -> None:
     """Spares Python's collector, which Accelerate calls twice a run, the 760,000 objects of imported libraries."""
-    gc.freeze()
+    global _frozen_modules
+    if len(sys.modules) > _frozen_modules:
+        gc.freeze()
+        _frozen_modules = len(sys.modules)
 
 
 def pytest_unconfigure() -> None:
