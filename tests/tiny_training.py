@@ -33,8 +33,10 @@ class Killed(BaseException):
 class TinyRuns:
     """Trains a tiny bert whose validation scores are scripted: accuracies, or accuracies and losses, in order."""
 
-    def __init__(self, checkpoint: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self.monkeypatch = folder, monkeypatch
+    def __init__(
+        self, checkpoint: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, *, size: StepSize = SIZE
+    ) -> None:
+        self.folder, self.monkeypatch, self.size = folder, monkeypatch, size
         self.adapter = tiny.make_adapter(checkpoint, LabelSpace(tuple(sorted(set(LABELS)))))
         self.rows = self.adapter.preprocessor.encode(tiny.make_split(TEXTS, LABELS).examples, targets=True)
 
@@ -83,7 +85,7 @@ class TinyRuns:
             return training.train(
                 self.adapter.objective.build().model,
                 self.adapter,
-                IndexedData(self.rows, self.adapter, SIZE, arguments),
+                IndexedData(self.rows, self.adapter, self.size, arguments),
                 arguments,
                 TrainerOptions(
                     save_total_limit=settings.get("save_total_limit", 9),

@@ -94,8 +94,8 @@ class Objective(Protocol):
         """Returns what a user should know of a model that is to be trained, such as an unexpected new head."""
         ...
 
-    def count_items(self, encoded: Encoded) -> int:
-        """Returns the number of terms in the loss over these rows: rows, words, tokens of targets ..."""
+    def items(self, encoded: Encoded) -> np.ndarray:
+        """Returns the number of terms that each row has in the loss, (R,): itself, words, tokens of targets ..."""
         ...
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ftkit.adapters.objective import Objective
 from ftkit.adapters.preprocessor import Preprocessor
+from ftkit.adapters.rows import Encoded
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace
 
@@ -39,6 +40,10 @@ class TaskAdapter:
     def for_embedding(self) -> TaskAdapter:
         """Returns the adapter that predicts vectors."""
         return TaskAdapter(self.preprocessor.for_embedding(), self.objective.for_embedding())
+
+    def count_items(self, encoded: Encoded) -> int:
+        """Returns the number of terms in the loss over these rows, 1 at least, so that all rows have a mean."""
+        return max(1, int(self.objective.items(encoded).sum()))
 
     @property
     def resolved_options(self) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def mean_loss(
     """
     measured = _measured(model, adapter, encoded, limits, shared, autocast)
     total = sum(float(arrays["loss"].sum()) for _, arrays in measured)
-    return total / adapter.objective.count_items(encoded)
+    return total / adapter.count_items(encoded)
 
 
 def row_measures(
@@ -158,7 +158,7 @@ def evaluate(
         loss = mean_loss(model, adapter, encoded.targets, limits, shared=True, autocast=autocast)
         metrics = {"loss": loss, **metrics}
     elif "loss" in found:
-        metrics = {"loss": float(found["loss"].sum() / objective.count_items(rows)), **metrics}
+        metrics = {"loss": float(found["loss"].sum() / adapter.count_items(rows)), **metrics}
     if "cut_off" in found:
         metrics["cut_off_share"] = float(found["cut_off"].mean())
     return Evaluation(metrics, found["predictions"], references, found.get("confidences"))

@@ -115,6 +115,7 @@ class _Planned:
         self.steps = self.plan.steps(place.block)
         self.collator = PartsCollator(adapter.preprocessor, found.encoded.costs, size, seed=self.plan.seed)
         self.rows = TrainingRows(found.encoded)
+        self.item_counts = adapter.objective.items(found.encoded)
 
     @property
     def next_place(self) -> StreamPlace:
@@ -164,7 +165,7 @@ class StreamedData:
         self._block = self._planned(found, place)
         self._before: _Planned | None = None  # a step of it may still be looked at
         if begin is None:
-            count = adapter.objective.count_items(found.encoded) / len(self._block.steps)
+            count = adapter.count_items(found.encoded) / len(self._block.steps)
             self._block.place = dataclasses.replace(place, items_per_step=count)
         self.items_per_step = self._block.place.items_per_step
 
@@ -201,6 +202,11 @@ class StreamedData:
         """Returns the positions of the longest of some rows."""
         block = self._block_of(int(rows[0])) or self._block
         return int(block.found.encoded.costs[rows - block.place.first_row].max())
+
+    def num_items(self, rows: np.ndarray) -> int:
+        """Returns the terms of the loss of some rows."""
+        block = self._block_of(int(rows[0])) or self._block
+        return int(block.item_counts[rows - block.place.first_row].sum())
 
     def names(self, rows: Sequence[int]) -> list[str]:
         """Returns where rows stand."""

@@ -18,6 +18,8 @@ class Totals:
     Attributes:
         logged_loss: sum of the losses of the steps up to the last logged one, averaged over ranks.
         unlogged_losses: sum of the losses of those after it, of each rank.
+        unlogged_items: terms of the loss in those steps, of all ranks; None where an earlier release has made the
+            checkpoint.
         last_logged_step: the step up to which losses have been logged.
         skipped_steps: steps that were left out since their loss or gradient was not finite.
         evaluation_is_due: whether the run was interrupted in the middle of an evaluation.
@@ -27,6 +29,7 @@ class Totals:
 
     logged_loss: float = 0.0
     unlogged_losses: tuple[float, ...] = (0.0,)
+    unlogged_items: int | None = None
     last_logged_step: int = 0
     skipped_steps: int = 0
     evaluation_is_due: bool = False
@@ -34,7 +37,8 @@ class Totals:
 
     def save(self, folder: Path) -> None:
         """Writes them into a checkpoint."""
-        atomic_write_json(folder / TOTALS_FILE, asdict(self))
+        known = {name: value for name, value in asdict(self).items() if value is not None}
+        atomic_write_json(folder / TOTALS_FILE, known)
 
     @classmethod
     def load(cls, folder: Path) -> Totals | None:

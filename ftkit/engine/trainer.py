@@ -21,6 +21,7 @@ from ftkit.engine.compared_steps import ComparedSteps
 from ftkit.engine.current_batch import computing
 from ftkit.engine.guards import FiniteGuard
 from ftkit.engine.interruption import Agreement
+from ftkit.engine.logged_loss import LoggedLoss
 from ftkit.engine.out_of_memory import FittingSteps, obstacle
 from ftkit.engine.pass_state import seed_draws
 from ftkit.engine.resuming import BestCheckpoint, Ending, SaveAfterEvaluation, ends_epoch
@@ -106,6 +107,7 @@ class FtkitTrainer(CheckpointingTrainer):
         self.num_rows_of_rank = 0
         self.micro_batches: list[dict[str, Any]] = []
         self.counts_all_losses = True
+        self.logged_loss = LoggedLoss(train.items_per_step, self.accelerator)
 
     def _check_sharding(self, model: torch.nn.Module) -> None:
         """Has FSDP share out the model layer by layer, if it is to.
@@ -207,6 +209,7 @@ class FtkitTrainer(CheckpointingTrainer):
                 self._begin_compared(self.compared, model)
         if inputs[COUNTS]:
             self.num_rows_of_rank += sum(map(len, inputs[PARTS]))
+            self.logged_loss.count(sum(self.data.num_items(part.row_indices) for part in inputs[PARTS]))
         return self.steps.loss(inputs[PARTS], compute, step=step)
 
     def _compute_part(
@@ -311,6 +314,8 @@ class FtkitTrainer(CheckpointingTrainer):
                 "train_runtime": round(seconds, 4),
                 "train_steps_per_second": round(num_steps / seconds, 3),
             }
+        if "loss" in logs:
+            logs["loss"] = self.logged_loss.per_item(logs["loss"], self.state.global_step)
         if "train_loss" in logs and self.counts_all_losses:
             # transformers divides by the steps since the run was resumed, and forgets the losses before; of those
             # after the last log it takes this rank's alone.
@@ -327,6 +332,7 @@ class FtkitTrainer(CheckpointingTrainer):
             logged_loss=self._total_loss_scalar,
             unlogged_losses=self._unlogged_losses(),
             last_logged_step=self._globalstep_last_logged,
+            unlogged_items=self.logged_loss.num_items(),
             skipped_steps=self.guard.num_skipped,
             max_positions_at_once=self.steps.limit or 0,
             evaluation_is_due=self.evaluation_is_due,
@@ -351,6 +357,7 @@ class FtkitTrainer(CheckpointingTrainer):
         if totals is None:
             return
         self._total_loss_scalar, self._globalstep_last_logged = totals.logged_loss, totals.last_logged_step
+        self.logged_loss.restore(totals.last_logged_step, totals.unlogged_items)
         losses, ranks = totals.unlogged_losses, self.args.world_size
         self._tr_loss.fill_(losses[self.args.process_index] if len(losses) == ranks else sum(losses) / len(losses))
         self.guard.num_skipped = totals.skipped_steps

@@ -57,6 +57,10 @@ class TrainingData(Protocol):
         """Returns the positions of the longest of some rows of a batch, which are given by its `row_indices`."""
         ...
 
+    def num_items(self, rows: np.ndarray) -> int:
+        """Returns the terms of the loss of some rows of a batch, which are given by its `row_indices`."""
+        ...
+
     def names(self, rows: Sequence[int]) -> Sequence[str]:
         """Returns where rows stand, for messages."""
         ...
@@ -102,7 +106,8 @@ class IndexedData:
         self.plan = plan_steps(encoded.costs, size, arguments)
         self.sampler = MicroBatchSampler(self.plan, rank=arguments.process_index)
         self.collator = PartsCollator(adapter.preprocessor, encoded.costs, size, seed=self.plan.seed)
-        self.items_per_step = adapter.objective.count_items(encoded) / self.plan.num_steps
+        self.item_counts = adapter.objective.items(encoded)
+        self.items_per_step = max(1, int(self.item_counts.sum())) / self.plan.num_steps
 
     def loading(self) -> Loading:
         """Returns rows by their numbers."""
@@ -115,6 +120,10 @@ class IndexedData:
     def longest(self, rows: np.ndarray) -> int:
         """Returns the positions of the longest of some rows."""
         return int(self.encoded.costs[rows].max())
+
+    def num_items(self, rows: np.ndarray) -> int:
+        """Returns the terms of the loss of some rows."""
+        return int(self.item_counts[rows].sum())
 
     def facts(self, num_steps: int) -> dict[str, Any]:
         """Returns the padding, and how unequal ranks are."""

@@ -86,5 +86,5 @@ def test_words_and_tokens_are_counted(name: str, checkpoint: Callable[[str], Pat
     real = batch.labels[batch.labels >= 0]
     logits_V = torch.bincount(real, minlength=size).double().log().clamp_min(-1e6)
     outputs = SimpleNamespace(logits=logits_V.expand(*batch.labels.shape, size))
-    loss = adapter.objective.loss(outputs, batch).sum() / adapter.objective.count_items(encoded)
+    loss = adapter.objective.loss(outputs, batch).sum() / adapter.count_items(encoded)
     assert adapter.objective.constant_loss(examples, encoded) == pytest.approx(float(loss), rel=1e-5)

@@ -51,7 +51,7 @@ def learn_by_heart(adapter: Any) -> tuple[Any, Any]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
     batch = tiny.batch_of(adapter, encoded)
     for step in range(MAX_STEPS):
-        loss = adapter.objective.loss(model(**batch.inputs), batch).sum() / adapter.objective.count_items(encoded)
+        loss = adapter.objective.loss(model(**batch.inputs), batch).sum() / adapter.count_items(encoded)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -78,7 +78,7 @@ def test_measures_are_those_of_the_answers(name: str, trained: Any) -> None:
     with torch.inference_mode():
         found = adapter.objective.measure(model(**batch.inputs), batch)
     assert found["items"].tolist() == [(row != -100).sum() for row in batch.labels]
-    assert int(found["items"].sum()) == adapter.objective.count_items(encoded)
+    assert int(found["items"].sum()) == adapter.count_items(encoded)
     assert found["num_first"].tolist() == found["items"].tolist(), "learnt by heart"
 
 

@@ -87,7 +87,7 @@ def test_the_loss_of_all_is_that_of_transformers(model_type, training, made):
     """Of all images at once both divide by the same; transformers' would be another in parts."""
     adapter, model, encoded = made(model_type)
     model.train(training)
-    ours = losses(made(model_type), list(range(5))).sum() / adapter.objective.count_items(encoded)
+    ours = losses(made(model_type), list(range(5))).sum() / adapter.count_items(encoded)
     own = model._loss_function
     batch = adapter.preprocessor.collate(encoded.rows.__getitems__(list(range(5))), training=False, rngs=None)
     del model._loss_function
@@ -108,7 +108,7 @@ def test_an_image_s_loss_does_not_depend_on_those_beside_it(model_type, made):
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
     assert together[4] > 0, "an image without boxes teaches what is nothing"
     adapter, _, encoded = made(model_type)
-    assert adapter.objective.count_items(encoded) == 6
+    assert adapter.count_items(encoded) == 6
 
 
 @every_model_type

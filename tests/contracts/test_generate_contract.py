@@ -102,7 +102,7 @@ def learn_by_heart(adapter: Any) -> Trained:
     batch = tiny.batch_of(adapter, encoded)
     quick = adapter.for_validation()
     for step in range(MAX_STEPS):
-        loss = adapter.objective.loss(model(**batch.inputs), batch).sum() / adapter.objective.count_items(encoded)
+        loss = adapter.objective.loss(model(**batch.inputs), batch).sum() / adapter.count_items(encoded)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

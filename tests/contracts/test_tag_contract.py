@@ -194,7 +194,7 @@ def test_long_texts_keep_every_word(case: str, max_length: int, trained: Callabl
     assert len(encoded) == 2
     assert len(encoded.rows) > 4
     assert encoded.cut == {"input": 0}
-    assert short.objective.count_items(encoded) == sum(len(text.split()) for text in texts)
+    assert short.count_items(encoded) == sum(len(text.split()) for text in texts)
     with torch.inference_mode():
         results = short.objective.predict(model, tiny.batch_of(short, encoded))
     arrays = {name: tensor.numpy() for name, tensor in results.items()}

@@ -108,9 +108,9 @@ class ContrastObjective(ObjectiveBase):
         self._most = max(math.exp(MAX_LOG_SCALE), float(scale.detach()))
         return loaded
 
-    def count_items(self, encoded: Encoded) -> int:
+    def items(self, encoded: Encoded) -> np.ndarray:
         """One loss term a row."""
-        return encoded.num_rows
+        return np.ones(encoded.num_rows, np.int64)
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Returns each row's loss among the rows of the batch alone, (B,)."""

@@ -126,9 +126,9 @@ class CtcObjective(ObjectiveBase):
 
     # --- outputs -> losses and predictions ---
 
-    def count_items(self, encoded: Encoded) -> int:
-        """Returns the number of characters that are learnt."""
-        return sum(len(encoded.rows.labels[owner]) for owner in encoded.rows.owners)
+    def items(self, encoded: Encoded) -> np.ndarray:
+        """Returns the number of characters that are learnt of each row."""
+        return np.array([len(encoded.rows.labels[owner]) for owner in encoded.rows.owners], np.int64)
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Returns each recording's negative log-likelihood, over all ways to read its transcript off the frames: (B,).

@@ -93,10 +93,10 @@ class DetectionObjective(LabelledObjective):
         loaded.model.loss_function = LOSSES[spec.model_type](self.preprocessor.boxes_per_image or 1.0)
         return loaded
 
-    def count_items(self, encoded: Encoded) -> int:
-        """Returns the number of boxes; 1 where there is none, so that images without boxes have a mean, too."""
+    def items(self, encoded: Encoded) -> np.ndarray:
+        """Returns the number of boxes in each image."""
         examples: Sequence[DetectionExample] = encoded.rows.examples
-        return max(1, sum(len(example.learnt) for example in examples))
+        return np.array([len(example.learnt) for example in examples], np.int64)
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Returns each image's loss, summed over its boxes: (B,)."""

@@ -12,7 +12,7 @@ from ftkit.adapters.constant_loss import constant_cross_entropy
 from ftkit.adapters.objective import ObjectiveBase, Prediction
 from ftkit.adapters.objectives.read_logits import ReadLogits, read_logits
 from ftkit.adapters.preprocessors.text_to_text import TextToTextPreprocessor
-from ftkit.adapters.preprocessors.tokens import NO_LOSS, count_labels
+from ftkit.adapters.preprocessors.tokens import NO_LOSS, label_counts
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.models.encoder_decoder import sides
 from ftkit.models.generation import KEPT_SETTINGS, GenerationSpec
@@ -107,9 +107,9 @@ class GenerationObjective(ObjectiveBase):
 
     # --- outputs -> losses and predictions ---
 
-    def count_items(self, encoded: Encoded) -> int:
-        """Returns the number of target tokens."""
-        return count_labels(encoded)
+    def items(self, encoded: Encoded) -> np.ndarray:
+        """Returns the number of target tokens in each row."""
+        return label_counts(encoded)
 
     def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float:
         """Returns the loss of the tokens' shares among all targets, whatever the source and the words before."""

@@ -41,13 +41,13 @@ class ImageTextGeneration(DecoderGeneration):
         """Returns what a user should know of the chat template."""
         return [*super().warnings(loaded), *self.preprocessor.prompts.warnings]
 
-    def count_items(self, encoded: Encoded) -> int:
-        """Returns the number of tokens that are learnt to be written."""
-        return len(_written(encoded))
+    def items(self, encoded: Encoded) -> np.ndarray:
+        """Returns the number of tokens that are learnt to be written in each row."""
+        return np.array([len(learnt) for learnt in _written(encoded)], np.int64)
 
     def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float:
         """Returns the loss of the tokens' shares among all that is written, whatever is seen or asked."""
-        counts = np.bincount(_written(encoded), minlength=len(self.preprocessor.target_tokenizer))
+        counts = np.bincount(np.concatenate(_written(encoded)), minlength=len(self.preprocessor.target_tokenizer))
         return constant_cross_entropy(counts, label_smoothing=self.label_smoothing)
 
     def predict(self, model: PreTrainedModel, batch: Batch) -> Tensors:
@@ -93,7 +93,7 @@ class ImageTextGeneration(DecoderGeneration):
         return [{"prediction": text, "cut_off": cut_off} for text, cut_off in pairs]
 
 
-def _written(encoded: Encoded) -> np.ndarray:
-    """Returns the tokens that bear loss, of all rows."""
-    labels = np.concatenate([np.asarray(tokens.labels, np.int64) for tokens in encoded.rows.tokens])
-    return labels[labels != NO_LOSS]
+def _written(encoded: Encoded) -> list[np.ndarray]:
+    """Returns the tokens that bear loss, of each row."""
+    rows = (np.asarray(tokens.labels, np.int64) for tokens in encoded.rows.tokens)
+    return [labels[labels != NO_LOSS] for labels in rows]

@@ -38,9 +38,9 @@ class ImageToTextGeneration(GenerationObjective):
     def _num_given(self, inputs: Tensors) -> int:
         return 1  # the start token
 
-    def count_items(self, encoded: Encoded) -> int:
-        """Returns the number of tokens that are learnt to be written."""
-        return sum(map(len, encoded.rows.labels))
+    def items(self, encoded: Encoded) -> np.ndarray:
+        """Returns the number of tokens that are learnt to be written of each row."""
+        return np.array([len(labels) for labels in encoded.rows.labels], np.int64)
 
     def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float:
         """Returns the loss of the tokens' shares among all that is written, whatever is seen."""

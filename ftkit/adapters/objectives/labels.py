@@ -72,9 +72,9 @@ class LabelObjective(LabelledObjective):
         """What the model's config is to say beside the labels: nothing."""
         return {}
 
-    def count_items(self, encoded: Encoded) -> int:
+    def items(self, encoded: Encoded) -> np.ndarray:
         """One loss term a row."""
-        return encoded.num_rows
+        return np.ones(encoded.num_rows, np.int64)
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Returns each row's loss, (B,): cross-entropy, mean binary cross-entropy, or squared error."""

@@ -11,7 +11,7 @@ import numpy as np
 from ftkit.adapters.objective import ObjectiveBase, Prediction
 from ftkit.adapters.objectives.read_logits import read_logits
 from ftkit.adapters.preprocessors.masked_text import NOT_CHOSEN, SPELLINGS, MaskedTextPreprocessor, num_chosen
-from ftkit.adapters.preprocessors.tokens import NO_LOSS
+from ftkit.adapters.preprocessors.tokens import NO_LOSS, label_counts
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.errors import CheckpointError
 from ftkit.models.loading import LoadedModel, body_prefixes, has_auto_model, load_with_head
@@ -70,12 +70,10 @@ class MaskedTokenObjective(ObjectiveBase):
 
     # --- outputs -> losses and hits ---
 
-    def count_items(self, encoded: Encoded) -> int:
-        """Returns the number of tokens that are hidden in an epoch; a few less where words are hidden as a whole."""
-        column = encoded.rows.with_format("arrow")[:]["words"].combine_chunks()
-        may_be = np.concatenate([[0], np.cumsum(column.flatten().to_numpy() != NOT_CHOSEN)])
-        counts = np.diff(may_be[column.offsets.to_numpy() - column.offsets[0].as_py()])
-        return sum(num_chosen(count, self.preprocessor.mlm_probability) for count in counts.tolist() if count)
+    def items(self, encoded: Encoded) -> np.ndarray:
+        """Returns the number of tokens of each row that an epoch hides; a few less where whole words are hidden."""
+        counts, share = label_counts(encoded, "words", NOT_CHOSEN), self.preprocessor.mlm_probability
+        return np.array([num_chosen(count, share) if count else 0 for count in counts.tolist()], np.int64)
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Returns each row's cross-entropy, summed over its hidden tokens: (B,)."""

@@ -76,9 +76,9 @@ class PixelLabelObjective(LabelledObjective):
             **stated,
         )
 
-    def count_items(self, encoded: Encoded) -> int:
-        """Returns the number of pixels of a class, as the model sees them: each bears one term of the loss."""
-        return max(encoded.rows.num_pixels, 1)
+    def items(self, encoded: Encoded) -> np.ndarray:
+        """Returns the number of each mask's pixels of a class, as the model sees them: each bears one loss term."""
+        return encoded.rows.num_pixels
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Returns each row's cross-entropy, summed over its pixels: (B,).

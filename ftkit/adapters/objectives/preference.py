@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import numpy as np
+
 from ftkit.adapters.objectives.next_token import NextTokenObjective
 from ftkit.adapters.preprocessors.answer_pairs import AnswerPairPreprocessor
 from ftkit.adapters.rows import REFERENCE, Batch, Encoded, Tensors
@@ -62,9 +64,9 @@ class PreferenceObjective(NextTokenObjective):
         super().__init__(preprocessor, auto_class, label_smoothing=label_smoothing, generation=generation)
         self.loss_type, self.beta, self.sft_weight = loss_type, beta, sft_weight
 
-    def count_items(self, encoded: Encoded) -> int:
-        """Returns the number of pairs."""
-        return encoded.num_rows
+    def items(self, encoded: Encoded) -> np.ndarray:
+        """One loss term a pair."""
+        return np.ones(encoded.num_rows, np.int64)
 
     def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float | None:  # type: ignore[override]
         """Returns the loss of a model that is its own reference; None where the answers' own loss is added to it."""

@@ -142,9 +142,9 @@ class SimilarityObjective(ObjectiveBase):
             "prompts": dict(self.preprocessor.prompts),
         }
 
-    def count_items(self, encoded: Encoded) -> int:
+    def items(self, encoded: Encoded) -> np.ndarray:
         """One loss term a row."""
-        return encoded.num_rows
+        return np.ones(encoded.num_rows, np.int64)
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Returns each row's loss, (B,); it depends on the other rows, unless single scores are learnt."""

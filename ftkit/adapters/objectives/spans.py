@@ -11,7 +11,7 @@ import numpy as np
 
 from ftkit.adapters.objective import ObjectiveBase, Prediction
 from ftkit.adapters.preprocessors.question_context import PLACES, QuestionContextPreprocessor
-from ftkit.adapters.preprocessors.tokens import NO_LOSS
+from ftkit.adapters.preprocessors.tokens import NO_LOSS, label_counts
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.data.questions import QuestionExample
 from ftkit.errors import CheckpointError
@@ -128,10 +128,9 @@ class SpanObjective(ObjectiveBase):
 
     # --- loss and search ---
 
-    def count_items(self, encoded: Encoded) -> int:
-        """Returns the number of windows that bear loss: all but those of answers that fit into none."""
-        labels = encoded.rows.with_format("arrow")[:]["labels"].combine_chunks()
-        return max(int((labels.flatten().to_numpy() != NO_LOSS).sum()) // 2, 1)
+    def items(self, encoded: Encoded) -> np.ndarray:
+        """Returns 1 for each window that bears loss, and 0 for those of answers that fit into none."""
+        return label_counts(encoded) // 2
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Returns each row's mean cross-entropy of start and end, (B,).

@@ -13,7 +13,7 @@ from ftkit.adapters.objective import Prediction
 from ftkit.adapters.objectives.labelled import LabelledObjective
 from ftkit.adapters.objectives.legal_paths import LegalPaths
 from ftkit.adapters.preprocessor import Preprocessor
-from ftkit.adapters.preprocessors.tokens import count_labels
+from ftkit.adapters.preprocessors.tokens import label_counts
 from ftkit.adapters.rows import Arrays, Batch, Encoded, Tensors
 from ftkit.errors import CheckpointError
 from ftkit.models.loading import LoadedModel, has_auto_model, load_with_head
@@ -90,9 +90,9 @@ class TagObjective(LabelledObjective):
         check_looks_ahead(loaded.model, spec)
         return loaded
 
-    def count_items(self, encoded: Encoded) -> int:
-        """Returns the number of words: each bears one term of the loss."""
-        return count_labels(encoded)
+    def items(self, encoded: Encoded) -> np.ndarray:
+        """Returns the number of words in each row: each bears one term of the loss."""
+        return label_counts(encoded)
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Returns each row's cross-entropy, summed over its words: (B,)."""

@@ -65,9 +65,9 @@ class TranscriptGeneration(GenerationObjective):
     def _special_generation_ids(self) -> Mapping[str, Any]:
         return self.preprocessor.prompt.generation
 
-    def count_items(self, encoded: Encoded) -> int:
-        """Returns the number of tokens that are learnt to be written."""
-        return sum(len(ids) for ids in _written(encoded))
+    def items(self, encoded: Encoded) -> np.ndarray:
+        """Returns the number of tokens that are learnt to be written of each row."""
+        return np.array([len(ids) for ids in _written(encoded)], np.int64)
 
     def constant_loss(self, examples: Sequence[Any], encoded: Encoded) -> float:
         """Returns the loss of the tokens' shares among all transcripts, whatever is heard."""

@@ -50,12 +50,12 @@ class ImageMaskRows(LazyRows):
         return {**row, "mask": example.mask, "mask_name": example.mask_name}
 
     @functools.cached_property
-    def num_pixels(self) -> int:
-        """Pixels of all masks, as the model sees them, that are of a class; masks are read where some are left out."""
+    def num_pixels(self) -> np.ndarray:
+        """Pixels of each mask, as the model sees it, that are of a class; masks are read where some are left out."""
         height, width = self.shape
         if self.classes is None or self.classes.ignored is None:
-            return len(self) * height * width
-        return sum(map(self._pixels_of_classes, self.examples))
+            return np.full(len(self), height * width, np.int64)
+        return np.array([self._pixels_of_classes(example) for example in self.examples], np.int64)
 
     def _pixels_of_classes(self, example: MaskedImageExample) -> int:
         assert self.classes is not None

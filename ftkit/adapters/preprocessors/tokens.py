@@ -157,14 +157,18 @@ def id_column(rows: Sequence[Sequence[int]]) -> pa.Array:
     return pa.array(rows, pa.list_(pa.int32()))
 
 
-def count_labels(encoded: Encoded) -> int:
-    """Returns how many positions of all rows bear a loss.
+def label_counts(encoded: Encoded, column: str = "labels", left_out: int = NO_LOSS) -> np.ndarray:
+    """Returns how many positions of each row bear a loss, (R,).
 
-    Example: `labels` [[-100, 5, 7], [-100, 6]] are 3.
+    Example: `labels` [[-100, 5, 7], [-100, 6]] are 2 and 1.
 
     Args:
-        encoded: with a column `labels` of lists of numbers.
+        encoded: with a column of lists of numbers, of which `left_out` bears no loss.
     """
     batches = encoded.rows.with_format("arrow").iter(batch_size=COUNT_CHUNK)
-    columns = (part for batch in batches for part in batch["labels"].chunks)
-    return sum(int((part.flatten().to_numpy() != NO_LOSS).sum()) for part in columns)
+    counts = [np.zeros(0, np.int64)]
+    for part in (part for batch in batches for part in batch[column].chunks):
+        before = np.concatenate([[0], np.cumsum(part.flatten().to_numpy() != left_out)])
+        offsets = part.offsets.to_numpy()
+        counts.append(np.diff(before[offsets - offsets[0]]))
+    return np.concatenate(counts)

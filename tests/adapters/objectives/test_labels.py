@@ -48,7 +48,7 @@ def test_one_item_and_one_reference_a_row(
     split = tiny.make_split(["rain", "sun"], labels)
     adapter = make_adapter(problem_type)
     encoded = adapter.preprocessor.encode(split.examples, targets=True)
-    assert adapter.objective.count_items(encoded) == 2
+    assert adapter.count_items(encoded) == 2
     np.testing.assert_array_equal(adapter.objective.references(split.examples), expected)
 
 

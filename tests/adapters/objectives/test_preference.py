@@ -104,7 +104,7 @@ def test_a_model_that_is_its_own_reference_has_the_constant_loss(checkpoint: Cal
 def test_pairs_are_counted_and_never_tokens(checkpoint: Callable[[str], Path]) -> None:
     adapter = make_preferrer(checkpoint("llama"))
     encoded = adapter.preprocessor.encode(make_pairs(), targets=True)
-    assert adapter.objective.count_items(encoded) == 6
+    assert adapter.count_items(encoded) == 6
     batch = tiny.batch_of(adapter, encoded)
     assert len(batch) == 6
     part = batch.take(torch.tensor([4, 1]).numpy())

@@ -109,7 +109,7 @@ def test_the_loss_is_the_mean_of_start_and_end_among_text_and_no_answer(checkpoi
             for outputs_, label in zip((outputs.start_logits, outputs.end_logits), labels, strict=True)
         ]
         torch.testing.assert_close(found[row], (terms[0] + terms[1]) / 2)
-    assert answerer.objective.count_items(answerer.preprocessor.encode(make_questions(ROWS), targets=True)) == 2
+    assert answerer.count_items(answerer.preprocessor.encode(make_questions(ROWS), targets=True)) == 2
 
 
 def test_what_is_nan_is_no_answer(checkpoint: Checkpoint) -> None:

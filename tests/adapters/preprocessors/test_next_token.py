@@ -214,7 +214,7 @@ def test_packed_rows_have_the_loss_of_rows_that_are_not_packed(checkpoint: Check
     assert packs.num_rows < rows.num_rows == len(packs) == 6
     assert sorted(index for row in range(packs.num_rows) for index in packs.examples_of(row)) == list(range(6))
     assert packs.costs.sum() == rows.costs.sum()
-    assert apart.objective.count_items(rows) == together.objective.count_items(packs)
+    assert apart.count_items(rows) == together.count_items(packs)
     losses = []
     for adapter, encoded in ((apart, rows), (together, packs)):
         batch = tiny.batch_of(adapter, encoded)

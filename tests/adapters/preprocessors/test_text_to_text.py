@@ -160,7 +160,7 @@ def test_a_row_is_as_long_as_its_longer_side(checkpoint: Callable[[str], Path]) 
     }
     assert batch.labels.shape == (2, 4)
     assert (batch.labels[0, 2:] == -100).all()
-    assert adapter.objective.count_items(encoded) == 6
+    assert adapter.count_items(encoded) == 6
 
 
 def test_a_decoder_continues_prompts_that_end_together(checkpoint: Callable[[str], Path]) -> None:

@@ -20,7 +20,7 @@ def test_a_word_longer_than_the_model_keeps_its_place_and_is_counted(
     word = "abcdefghijkl"
     encoded = tagger.preprocessor.encode(make_sentences([f"rain {word} sun"], ["O B-x O"]), targets=True)
     assert encoded.cut == {"input": 1}
-    assert tagger.objective.count_items(encoded) == 3
+    assert tagger.count_items(encoded) == 3
     whole = list(tagger.preprocessor.words.pieces(word))
     kept = whole[:6] if piece == "first" else whole[-6:]
     middle = next(row for row in encoded.rows.to_list() if TAGS.index("B-x") in row["labels"])
