@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,10 @@ from ftkit.data.image_text import ImageTextExample, user_message
 
 SIDE, PATCH = 32, 8
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>", "<fake_token_around_image>", "<end_of_utterance>")
+QWEN_SPECIAL = (
+    *("<pad>", "<s>", "</s>", "<unk>", "<|im_start|>", "<|im_end|>"),
+    *("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
+)
 COLOURS = {"sun": (230, 200, 40), "rain": (40, 60, 200), "card": (200, 40, 40), "team": (40, 180, 60)}
 """What a picture shows, and its colour."""
 
@@ -32,6 +36,14 @@ IDEFICS_TEMPLATE = (
     "{% for part in message.content %}{% if part.type == 'image' %}{{ '<image>' }}"
     "{% else %}{{ ' ' + part.text }}{% endif %}{% endfor %}{{ '<end_of_utterance>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+
+QWEN_TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' }}"
+    "{% for part in message.content %}"
+    "{% if part.type == 'image' %}{{ '<|vision_start|><|image_pad|><|vision_end|>' }}"
+    "{% else %}{{ part.text }}{% endif %}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
 VISION = {
@@ -61,18 +73,18 @@ def make_checkpoint(name: str, folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def _tokenizer() -> Any:
+def _tokenizer(special: Sequence[str] = SPECIAL) -> Any:
     """Returns bytes and known words, with the tokens that models of images have."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    trained = Tokenizer(models.BPE(**tiny._byte_pairs(list(SPECIAL), [])))
+    trained = Tokenizer(models.BPE(**tiny._byte_pairs(list(special), [])))
     trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trained.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(
         tokenizer_object=trained,
         **{"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
-        additional_special_tokens=list(SPECIAL[4:]),
+        additional_special_tokens=list(special[4:]),
     )
 
 
@@ -187,6 +199,63 @@ def _idefics2() -> tuple[Any, Any]:
     return transformers.Idefics2ForConditionalGeneration(config), processor
 
 
+def _qwen(name: str, text: str, **vision: Any) -> Callable[[], tuple[Any, Any]]:
+    """Returns what makes a Qwen: images in their own sizes, patch after patch, and positions of three dimensions."""
+
+    def make() -> tuple[Any, Any]:
+        import transformers
+
+        tokenizer = _tokenizer(QWEN_SPECIAL)
+        images = transformers.Qwen2VLImageProcessorPil(
+            size={"shortest_edge": 256, "longest_edge": 1024}, patch_size=PATCH, merge_size=2, temporal_patch_size=2
+        )
+        rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
+        config = getattr(transformers, f"{name}Config")(
+            text_config={**_text(tokenizer), "model_type": text, "rope_parameters": rope, "head_dim": 16},
+            vision_config={
+                **{"depth": 2, "num_heads": 2, "patch_size": PATCH, "spatial_merge_size": 2},
+                **{"temporal_patch_size": 2, **vision},
+            },
+            **{
+                f"{key}_token_id": tokenizer.convert_tokens_to_ids(f"<|{token}|>")
+                for key, token in (
+                    *(("image", "image_pad"), ("video", "video_pad")),
+                    *(("vision_start", "vision_start"), ("vision_end", "vision_end")),
+                )
+            },
+        )
+        model = getattr(transformers, f"{name}ForConditionalGeneration")(config)
+        return model, _without_videos(f"{name}Processor", images, tokenizer, QWEN_TEMPLATE)
+
+    return make
+
+
+def _without_videos(name: str, images: Any, tokenizer: Any, template: str, **settings: Any) -> Any:
+    import transformers
+
+    from ftkit.models.image_text_processors import without_videos
+
+    made = without_videos(getattr(transformers, name), {"video_processor_type": "OfVideos", "fps": 2.0})
+    return made(images, tokenizer, None, chat_template=template, **settings)
+
+
+def _smolvlm() -> tuple[Any, Any]:
+    import transformers
+
+    tokenizer = _tokenizer()
+    longest = {"longest_edge": SIDE}
+    images = transformers.SmolVLMImageProcessorPil(size=longest, max_image_size=longest, do_image_splitting=False)
+    config = transformers.SmolVLMConfig(
+        vision_config=VISION,
+        text_config=_text(tokenizer),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        scale_factor=2,
+        pad_token_id=0,
+    )
+    processor = _without_videos("SmolVLMProcessor", images, tokenizer, IDEFICS_TEMPLATE, image_seq_len=4)
+    return transformers.SmolVLMForConditionalGeneration(config), processor
+
+
 def _blip() -> tuple[Any, Any]:
     import transformers
 
@@ -237,6 +306,20 @@ class _Parts:
 MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "idefics3": _idefics3,
     "idefics2": _idefics2,
+    "smolvlm": _smolvlm,
+    "qwen2_vl": _qwen("Qwen2VL", "qwen2_vl_text", embed_dim=32, hidden_size=32, mlp_ratio=2),
+    "qwen2_5_vl": _qwen(
+        "Qwen2_5_VL",
+        "qwen2_5_vl_text",
+        **{"hidden_size": 32, "intermediate_size": 64, "out_hidden_size": 32, "window_size": 2 * PATCH},
+        fullatt_block_indexes=[1],
+    ),
+    "qwen3_vl": _qwen(
+        "Qwen3VL",
+        "qwen3_vl_text",
+        **{"hidden_size": 32, "intermediate_size": 64, "out_hidden_size": 32, "num_position_embeddings": 16},
+        deepstack_visual_indexes=[0],
+    ),
     "llava": _llava,
     "llava_next": _llava_next,
     "git": _git,

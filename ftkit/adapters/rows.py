@@ -166,6 +166,8 @@ class Batch:
         num_positions: positions that the rows take in the body, padding included.
         row_counts: where a row of the data takes several rows of `inputs`, such as the candidates of a query, how many
             each of the B takes, (B,); labels and extras have B rows all the same. None: one each.
+        pieces: names of inputs whose first axis holds the pieces of all rows one after another, such as patches of
+            images -> how many each row has, (B,).
     """
 
     inputs: Tensors
@@ -176,6 +178,7 @@ class Batch:
     epoch: int | None = None
     num_positions: int = 0
     row_counts: Sequence[int] | None = None
+    pieces: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """B, the number of rows."""
@@ -196,27 +199,33 @@ class Batch:
             rows: their indices in the batch.
         """
         chosen = rows.tolist()
-        of_inputs = self._rows_of_inputs(chosen)
+        of_inputs = _places(self.row_counts, chosen)
         return dataclasses.replace(
             self,
-            inputs={name: _taken(part, of_inputs) for name, part in self.inputs.items()},
+            inputs={
+                name: _taken(part, _places(self.pieces[name], chosen) if name in self.pieces else of_inputs)
+                for name, part in self.inputs.items()
+            },
             extras={name: tensor[chosen] for name, tensor in self.extras.items()},
             labels=_taken(self.labels, chosen),
             lengths=None if self.lengths is None else [self.lengths[row] for row in of_inputs],
             row_indices=None if self.row_indices is None else self.row_indices[rows],
             num_positions=self.num_positions * len(of_inputs) // len(next(iter(self.inputs.values()))),
             row_counts=None if self.row_counts is None else [self.row_counts[row] for row in chosen],
+            pieces={name: [counts[row] for row in chosen] for name, counts in self.pieces.items()},
         )
-
-    def _rows_of_inputs(self, chosen: list[int]) -> list[int]:
-        if self.row_counts is None:
-            return chosen
-        starts = np.cumsum([0, *self.row_counts]).tolist()
-        return [place for row in chosen for place in range(starts[row], starts[row + 1])]
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
         inputs, extras, labels = (_changed(part, change) for part in (self.inputs, self.extras, self.labels))
         return dataclasses.replace(self, inputs=inputs, extras=extras, labels=labels)
+
+
+def _places(counts: Sequence[int] | None, chosen: list[int]) -> list[int]:
+    """Returns where the chosen rows stand, where each has so many places; None: one."""
+    if counts is None:
+        return chosen
+    starts = np.cumsum([0, *counts]).tolist()
+    return [place for row in chosen for place in range(starts[row], starts[row + 1])]
 
 
 def _taken(value: Any, rows: list[int]) -> Any:

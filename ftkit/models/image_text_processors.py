@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ftkit.errors import CheckpointError
+from ftkit.json_file import read_json_object
 from ftkit.models.encoder_decoder import SEEING_MODEL_TYPE
 from ftkit.models.spec import CheckpointSpec
 from ftkit.models.tokenizers import ensure_pad_token, load_tokenizer
 
 SIDES = (48, 32)
 """Pixels of the image that processors are tried on."""
+
+READ_WITH_TEXTS = (
+    "idefics3 or smolvlm (SmolVLM), qwen2_vl, qwen2_5_vl, qwen3_vl, idefics2, llava, llava_next, git, blip or "
+    "vision-encoder-decoder"
+)
+"""Types that are known to work, for messages; others do where `ImageTextPreprocessor` understands their processor."""
+
+_VIDEOS = "video_processor"
 
 
 def load_image_text_processor(spec: CheckpointSpec) -> Any:
@@ -19,14 +30,10 @@ def load_image_text_processor(spec: CheckpointSpec) -> Any:
     Raises:
         CheckpointError: it has none, or one that needs torchvision or reads videos as well.
     """
-    from transformers import AutoProcessor
-
     place = spec.processor_path or spec.path
     loading = {} if spec.processor_path is not None else spec.loading_arguments
     try:
-        processor: Any = (
-            None if _is_joined_now(spec) else AutoProcessor.from_pretrained(place, backend="pil", **loading)
-        )
+        processor: Any = None if _is_joined_now(spec) else _load(spec, place, loading)
     except Exception as error:  # transformers checks values by errors of many kinds
         raise _not_loaded(spec, error) from None
     if spec.model_type == SEEING_MODEL_TYPE and not hasattr(processor, "image_processor"):
@@ -42,6 +49,56 @@ def load_image_text_processor(spec: CheckpointSpec) -> Any:
     ensure_pad_token(processor.tokenizer, spec)
     processor.tokenizer.padding_side = "right"
     return processor
+
+
+def _load(spec: CheckpointSpec, place: str, loading: dict[str, Any]) -> Any:
+    from transformers import PROCESSOR_MAPPING, AutoConfig, AutoProcessor
+
+    # The class of the config says which it is; a processor of the checkpoint's own code is in no table.
+    config = AutoConfig.from_pretrained(spec.path, **spec.loading_arguments)
+    known: Any = PROCESSOR_MAPPING.get(type(config), None)
+    if known is None or _VIDEOS not in known.get_attributes():
+        return AutoProcessor.from_pretrained(place, backend="pil", **loading)
+    settings = _video_settings(known, place, loading)
+    return without_videos(known, settings).from_pretrained(place, backend="pil", video_processor=None, **loading)
+
+
+def without_videos(processor_class: Any, settings: Mapping[str, Any] | None = None) -> Any:
+    """Returns a processor class that reads images and texts as another does, and no videos, which take torchvision.
+
+    What it saves is the other's: with torchvision, a run reads videos as its checkpoint does.
+
+    Args:
+        settings: of the checkpoint's video processor, to be saved.
+    """
+
+    class WithoutVideos(processor_class):
+        is_without_videos = True
+
+        @classmethod
+        def get_attributes(cls) -> list[str]:
+            return [name for name in super().get_attributes() if name != _VIDEOS]
+
+        def to_dict(self) -> dict[str, Any]:
+            return {**super().to_dict(), **({_VIDEOS: dict(settings)} if settings else {})}
+
+    WithoutVideos.__name__ = WithoutVideos.__qualname__ = processor_class.__name__
+    return WithoutVideos
+
+
+def _video_settings(known: Any, place: str, loading: dict[str, Any]) -> dict[str, Any] | None:
+    """Returns the settings of a checkpoint's video processor, from where transformers looks for them, in its order."""
+    from transformers.utils import cached_file
+
+    stated, _ = known.get_processor_dict(place, **loading)
+    if isinstance(stated.get(_VIDEOS), dict):
+        return dict(stated[_VIDEOS])
+    for name in ("video_preprocessor_config.json", "preprocessor_config.json"):
+        file = cached_file(place, name, _raise_exceptions_for_missing_entries=False, **loading)
+        if file is not None:
+            found = read_json_object(Path(file))
+            return {key: value for key, value in found.items() if key not in ("image_processor_type", "auto_map")}
+    return None
 
 
 def _of_parts(spec: CheckpointSpec, loading: dict[str, Any]) -> Any:
@@ -73,11 +130,15 @@ def _not_loaded(spec: CheckpointSpec, error: Exception) -> CheckpointError:
             f"model.checkpoint: the processor of {spec.name!r} (auto_map) asks for the checkpoint's own Python code, "
             f"which was not run.\nFix: read that code; if you trust its authors, say {spec.trust_key}."
         )
-    if "orchvision" in reason or "video" in reason.lower() or "num2words" in reason:
+    if "num2words" in reason:
         return CheckpointError(
-            f"model.checkpoint: the processor of {spec.name!r}, of type {spec.model_type!r}, needs torchvision, or "
-            "reads videos by it, and ftkit reads images by Pillow alone: start from a checkpoint of type idefics3 "
-            "(SmolVLM 256M, 500M and Instruct), idefics2, llava, llava_next, git, blip or vision-encoder-decoder."
+            f"model.checkpoint: the processor of {spec.name!r}, of type {spec.model_type!r}, asks for the package "
+            "num2words.\nFix: pip install 'ftkit[smolvlm]', or num2words alone."
+        )
+    if "orchvision" in reason or "pil backend" in reason:
+        return CheckpointError(
+            f"model.checkpoint: {spec.name!r}, of type {spec.model_type!r}, has an image processor that needs "
+            f"torchvision, and ftkit reads images by Pillow alone: start from a checkpoint of type {READ_WITH_TEXTS}."
         )
     return CheckpointError(
         f"model.checkpoint: cannot load the processor of {spec.name!r}: {reason} A checkpoint that reads images and "

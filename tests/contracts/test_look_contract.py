@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,20 @@ import torch
 
 import tiny_image_text
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
+from ftkit.data.image_text import user_message
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.predicting import predict_windows
+from ftkit.models.image_text_processors import without_videos
 from tiny import batch_of
 
 LIMITS = BatchLimits(64, 100_000)
 LEARNT = {
     "idefics3": "Ġcard <end_of_utterance>",
     "idefics2": "Ġcard <end_of_utterance>",
+    "smolvlm": "Ġcard <end_of_utterance>",
+    "qwen2_vl": "c a r d <|im_end|>",
+    "qwen2_5_vl": "c a r d <|im_end|>",
+    "qwen3_vl": "c a r d <|im_end|>",
     "llava": "Ġcard </s>",
     "llava_next": "Ġcard </s>",
     "git": "card [SEP]",
@@ -129,14 +136,17 @@ def test_plain_transformers_reads_and_writes_the_same(
     name: str, checkpoint: Any, pictures: Any, tmp_path: Path
 ) -> None:
     from PIL import Image
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import PROCESSOR_MAPPING, AutoModelForImageTextToText, AutoProcessor
 
     adapter = tiny_image_text.make_adapter(checkpoint(name), max_new_tokens=4)
     model = adapter.objective.build().model.eval()
     model.save_pretrained(tmp_path / "saved")
     adapter.preprocessor.save(tmp_path / "saved")
     theirs = AutoModelForImageTextToText.from_pretrained(tmp_path / "saved").eval()
-    processor = AutoProcessor.from_pretrained(tmp_path / "saved", backend="pil")
+    # transformers opens a processor of videos, too, by torchvision alone.
+    has_videos = GIVEN[name] is _without_videos
+    opened = without_videos(PROCESSOR_MAPPING[type(theirs.config)]) if has_videos else AutoProcessor
+    processor = opened.from_pretrained(tmp_path / "saved", backend="pil")
     texts = []
     for example in pictures[:3]:
         image = Image.open(example.image)
@@ -146,6 +156,29 @@ def test_plain_transformers_reads_and_writes_the_same(
             out = out[:, inputs["input_ids"].shape[1] - (name == "blip") :]
         texts.append(processor.batch_decode(out, skip_special_tokens=True)[0].strip())
     assert texts == written(adapter, model, pictures[:3])
+
+
+@pytest.mark.parametrize("name", ["idefics3", "qwen2_vl"])
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_rows_of_several_images_do_not_depend_on_their_neighbours(
+    name: str, num_beams: int, checkpoint: Any, pictures: Any
+) -> None:
+    adapter = tiny_image_text.make_adapter(checkpoint(name), max_new_tokens=4, generation={"num_beams": num_beams})
+    model = adapter.objective.build().model.eval()
+    for parameter in model.parameters():
+        parameter.data.mul_(4 if parameter.dim() > 1 else 1)
+    one, two = pictures[1], pictures[2]
+    both = dataclasses.replace(
+        one, images=one.images + two.images, names=one.names + two.names, messages=(user_message("who", 2),)
+    )
+    rows = [two, both, one]
+    assert written(adapter, model, rows) == [written(adapter, model, [row])[0] for row in rows]
+    batch = batch_of(adapter, adapter.preprocessor.encode(rows, targets=True))
+    with torch.inference_mode():
+        losses_B = adapter.objective.loss(model(**batch.inputs), batch)
+        of_two = batch.take(np.array([2, 1]))
+        assert of_two.inputs["input_ids"].shape[0] == 2
+        torch.testing.assert_close(adapter.objective.loss(model(**of_two.inputs), of_two), losses_B[[2, 1]])
 
 
 @every_case
@@ -174,6 +207,12 @@ def _by_chat_template(processor: Any, image: Any, question: str) -> Any:
     )
 
 
+def _without_videos(processor: Any, image: Any, question: str) -> Any:
+    said = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}]
+    text = processor.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+    return processor(text=text, images=[image], return_tensors="pt")
+
+
 def _by_ids(processor: Any, image: Any, question: str) -> Any:
     ids = processor.tokenizer(question, add_special_tokens=False).input_ids
     pixels = processor.image_processor([image], return_tensors="pt").pixel_values
@@ -193,6 +232,10 @@ def _alone(processor: Any, image: Any, question: str) -> Any:
 GIVEN: dict[str, Callable[[Any, Any, str], Any]] = {
     "idefics3": _by_chat_template,
     "idefics2": _by_chat_template,
+    "smolvlm": _without_videos,
+    "qwen2_vl": _without_videos,
+    "qwen2_5_vl": _without_videos,
+    "qwen3_vl": _without_videos,
     "llava": _by_chat_template,
     "llava_next": _by_chat_template,
     "git": _by_ids,

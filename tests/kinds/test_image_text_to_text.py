@@ -314,12 +314,12 @@ def test_a_blip_that_is_saved_to_answer(checkpoint: Callable[[str], Path], tmp_p
 def test_a_processor_that_needs_torchvision(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
     import shutil
 
-    folder = tmp_path / "smolvlm2"
+    folder = tmp_path / "lfm2"
     shutil.copytree(checkpoint("idefics3"), folder)
-    for name in ("config.json", "processor_config.json"):
-        text = (folder / name).read_text().replace("idefics3", "smolvlm").replace("Idefics3", "SmolVLM")
-        (folder / name).write_text(text)
-    with pytest.raises(CheckpointError, match="needs torchvision, or reads videos by it"):
+    (folder / "config.json").write_text('{"model_type": "lfm2_vl"}')
+    kinds = {"processor_class": "Lfm2VlProcessor", "image_processor": {"image_processor_type": "Lfm2VlImageProcessor"}}
+    (folder / "processor_config.json").write_text(json.dumps(kinds))
+    with pytest.raises(CheckpointError, match="'lfm2_vl', has an image processor that needs torchvision"):
         checked_adapter(tiny_image_text.run_config(tmp_path, folder))
 
 
@@ -327,11 +327,18 @@ def test_a_processor_that_needs_torchvision(checkpoint: Callable[[str], Path], t
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers, by peft
-@pytest.mark.parametrize("tuner", [{"method": "full"}, {"method": "lora", "rank": 4}], ids=["full", "lora"])
+@pytest.mark.parametrize(
+    ("name", "tuner"),
+    [("idefics3", {"method": "full"}), ("qwen2_vl", {"method": "lora", "rank": 4})],
+    ids=["idefics3-full", "qwen2_vl-lora"],
+)
 def test_a_run_from_questions_to_a_card(
-    tuner: dict[str, Any], checkpoint: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str,
+    tuner: dict[str, Any],
+    checkpoint: Callable[[str], Path],
+    tmp_path: Path,
 ) -> None:
-    settings = tiny_image_text.run_config(tmp_path, checkpoint("idefics3")) | {"tuner": tuner}
+    settings = tiny_image_text.run_config(tmp_path, checkpoint(name)) | {"tuner": tuner}
     result = ftkit.train(settings)
     run, found = result.output_dir, result.metrics
     assert found["proof"]["same_predictions"]
@@ -344,6 +351,7 @@ def test_a_run_from_questions_to_a_card(
     assert 0 <= found["test_blank_images_exact_match"] <= 1
     report = (run / "report.html").read_text()
     assert "with blank images" in report
+    assert ("pip install torchvision" in (run / "README.md").read_text()) == (name == "qwen2_vl")
     assert "data:image/jpeg;base64," in report
     assert tiny_image_text.QUESTION in report
     items = [{"image": str(tmp_path / "test" / f"{n}.png"), "question": tiny_image_text.QUESTION} for n in range(6)]

@@ -157,9 +157,8 @@ class GenerationObjective(ObjectiveBase):
         for limit in limits_B.unique().tolist():
             rows = (limits_B == limit).nonzero().squeeze(1)
             config.max_new_tokens = limit
-            inputs = {name: tensor[rows.to(tensor.device)] for name, tensor in batch.inputs.items()}
             places.append(rows)
-            parts.append(self._written(model, inputs, config))
+            parts.append(self._written(model, batch.take(rows.numpy()).inputs, config))
         return self._joined(parts, torch.cat(places).argsort())
 
     def _written(self, model: Any, inputs: Tensors, config: Any, *, streamer: Any = None) -> Tensors:

@@ -18,7 +18,7 @@ from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.data.conversations import ConversationExample, Message
 from ftkit.data.image_text import ImageTextExample, said_in
 from ftkit.errors import CheckpointError, DataError
-from ftkit.models.image_text_processors import SIDES
+from ftkit.models.image_text_processors import READ_WITH_TEXTS, SIDES
 from ftkit.models.spec import CheckpointSpec
 
 Ids = list[int]
@@ -88,8 +88,8 @@ def image_prompts(processor: Any, spec: CheckpointSpec, chat_template: str | Non
     if getattr(processor, "image_token", None) is None:
         raise CheckpointError(
             f"model.checkpoint: the processor of {spec.name!r}, of type {spec.model_type!r}, has no token that stands "
-            "for an image, so ftkit does not know where its images belong. Start from a checkpoint of type idefics3, "
-            "idefics2, llava, llava_next, git, blip or vision-encoder-decoder."
+            "for an image, so ftkit does not know where its images belong. Start from a checkpoint of type "
+            f"{READ_WITH_TEXTS}."
         )
     return TemplatePrompts(processor, spec, chat_template)
 

@@ -15,15 +15,17 @@ from ftkit.adapters.preprocessors.chat_templates import template_text
 from ftkit.adapters.preprocessors.image_prompts import ImagePrompts, Size, Tokens, image_prompts, sample_image
 from ftkit.adapters.preprocessors.image_text_base import ROW, SLACK, ImageTextBase
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
-from ftkit.adapters.rows import Batch, Encoded, LazyRows
+from ftkit.adapters.rows import Batch, Encoded, LazyRows, Tensors
 from ftkit.data.image_text import ImageTextExample
 from ftkit.data.images import image_size
 from ftkit.data.problems import Problems
 from ftkit.errors import CheckpointError, DataError
+from ftkit.models.image_text_processors import READ_WITH_TEXTS
 from ftkit.types import Split
 
 QUESTION = "{question}"
-_TEXTS = ("input_ids", "attention_mask", "token_type_ids")
+_TYPES = ("mm_token_type_ids", "token_type_ids")
+_TEXTS = ("input_ids", "attention_mask", *_TYPES)
 _IMAGES_APART = "image"  # what a piece of a row is called that stands for an image
 
 
@@ -62,6 +64,8 @@ class ImageTextPreprocessor(ImageTextBase):
         before: what a question is read after.
         after: what follows it.
         image_inputs: what the processor makes of images, by the names that the model has for it.
+        has_pieces: whether that is patch after patch, or image after image, of all rows, as Qwen's models have it.
+        type_inputs: inputs that tell the tokens of images, 1, from others, 0.
     """
 
     version: ClassVar[int] = 1
@@ -75,7 +79,7 @@ class ImageTextPreprocessor(ImageTextBase):
         """
         self.before, _, self.after = (prompt_template or "").partition(QUESTION)
         self.prompts = image_prompts(self.processor, self.spec, template_text(chat_template))
-        self.image_inputs = self._tried()
+        self.image_inputs, self.has_pieces, self.type_inputs = self._tried()
 
     # --- processor ---
 
@@ -89,8 +93,8 @@ class ImageTextPreprocessor(ImageTextBase):
         """All tokens that end it."""
         return self.prompts.end_ids
 
-    def _tried(self) -> tuple[str, ...]:
-        """Returns what the processor makes of images, after what is made here has been compared with what it makes.
+    def _tried(self) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
+        """Returns `image_inputs`, `has_pieces` and `type_inputs`, once what is made here is what the processor makes.
 
         Raises:
             CheckpointError: the two differ, or a batch of images cannot be parted into rows.
@@ -100,21 +104,31 @@ class ImageTextPreprocessor(ImageTextBase):
         ids = self.prompts.expanded(tokens, [example.image.size]).ids  # type: ignore[union-attr]
         images = [[example.image], [example.image]]
         inputs = dict(self.processor.image_processor(images=images, return_tensors="pt"))
+        alone = dict(self.processor.image_processor(images=images[:1], return_tensors="pt"))
         whole = self.processor(text=[self._text_of(example)] * 2, images=images, return_tensors="pt")
         names = tuple(name for name in whole if name not in _TEXTS)
         reads_as_it_does = self._text_of(example) == "" or whole["input_ids"][0].tolist() == ids
-        if not reads_as_it_does or any(name not in inputs or len(inputs[name]) != 2 for name in names):
+        in_rows, in_pieces = (
+            all(name in inputs and len(inputs[name]) == 2 * (1 if rows else len(alone[name])) for name in names)
+            for rows in (True, False)
+        )
+        if not reads_as_it_does or not (in_rows or in_pieces):
             raise CheckpointError(
                 f"model.checkpoint: the processor of {self.spec.name!r}, of type {self.spec.model_type!r}, puts "
                 "images and texts together in a way that ftkit does not know. Start from a checkpoint of type "
-                "idefics3 (SmolVLM), idefics2, llava, llava_next or git."
+                f"{READ_WITH_TEXTS}."
             )
-        return names
+        marks = [int(id_ == getattr(self.prompts, "image_id", None)) for id_ in ids]
+        types = tuple(name for name in _TYPES if any(marks) and name in whole and whole[name][0].tolist() == marks)
+        return names, not in_rows, types
 
     def _text_of(self, example: ImageTextExample) -> str:
         """Returns the text that a program without ftkit gives to the processor; empty where it gives token ids."""
-        return (
-            self.processor.apply_chat_template(_listed(example), add_generation_prompt=True) if self._is_chat else ""
+        if not self._is_chat:
+            return ""
+        # By the tokenizer: SmolVLM's processor asks its video processor even where there is no video.
+        return str(
+            self.target_tokenizer.apply_chat_template(_listed(example), tokenize=False, add_generation_prompt=True)
         )
 
     @property
@@ -239,8 +253,7 @@ class ImageTextPreprocessor(ImageTextBase):
         [[0, 5, 7, 7, 6], [5, 7, 7, 8, 6]], `attention_mask` [[0, 1, 1, 1, 1], [1, 1, 1, 1, 1]], `pixel_values`
         (2, 1, 3, 64, 64) and `pixel_attention_mask` (2, 1, 64, 64).
         """
-        images = self._images(rows, training=training, rngs=rngs)
-        made = self.processor.image_processor(images=images, return_tensors="pt")
+        made, pieces = self._made_of(self._images(rows, training=training, rngs=rngs))
         left = "labels" not in rows[0]
         columns = pad_columns(
             [{name: row[name] for name in row if name in self.padding} for row in rows], self.padding, left=left
@@ -251,16 +264,30 @@ class ImageTextPreprocessor(ImageTextBase):
             inputs={
                 "attention_mask": attention_mask(lengths, left=left),
                 **columns,
-                **{name: made[name] for name in self.image_inputs},
+                **{name: (columns["input_ids"] == self.prompts.image_id).long() for name in self.type_inputs},  # type: ignore[attr-defined]
+                **made,
             },
             labels=labels,
             lengths=None,  # what is padding follows from the images, too
             num_positions=len(rows) * max(lengths),
+            pieces=pieces,
         )
+
+    def _made_of(self, images: list[list[Any]]) -> tuple[Tensors, dict[str, list[int]]]:
+        """Returns the inputs that images of rows become, and of those in pieces how many each row has."""
+        import torch
+
+        if not self.has_pieces:
+            made = self.processor.image_processor(images=images, return_tensors="pt")
+            return {name: made[name] for name in self.image_inputs}, {}
+        of_rows = [self.processor.image_processor(images=[row], return_tensors="pt") for row in images]
+        inputs = {name: torch.cat([row[name] for row in of_rows]) for name in self.image_inputs}
+        return inputs, {name: [len(row[name]) for row in of_rows] for name in self.image_inputs}
 
     def recipe(self) -> dict[str, Any]:
         """Returns what stands around a question, and how the model is given it."""
-        return {"before": self.before, "after": self.after, "form": self.prompts.form}
+        has_videos = getattr(self.processor, "is_without_videos", False)
+        return {"before": self.before, "after": self.after, "form": self.prompts.form, "has_videos": has_videos}
 
 
 _TRIED = ({"role": "user", "content": ({"type": "image"}, {"type": "text", "text": "What is it?"})},)

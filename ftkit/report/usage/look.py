@@ -31,6 +31,7 @@ class LookRecipe(Recipe):
         after: what follows it.
         form: how the model is given a question: by a chat template; as token ids behind a start token that stands
             for the image (ids) or for the beginning of what is written (start); or not at all.
+        has_videos: whether the checkpoint's processor reads videos as well, which transformers opens by torchvision.
     """
 
     joined_class: ClassVar[str] = "VisionEncoderDecoderModel"
@@ -40,6 +41,7 @@ class LookRecipe(Recipe):
     before: str = ""
     after: str = ""
     form: Literal["chat", "ids", "start", "none"] = "none"
+    has_videos: bool = False
 
 
 def _inputs(example: ImageTextExample) -> tuple[str, ...]:
@@ -62,6 +64,7 @@ def _code(card: Card, name: str, is_folder: bool) -> list[str]:
     assert isinstance(recipe, LookRecipe)
     image, question = _given(card)
     lines = [
+        *(["# pip install torchvision: the processor reads videos, too."] if recipe.has_videos else []),
         *load_lines(card, name, is_folder, processor=PROCESSOR, generates=True),
         "",
         f"image = load_image({literal(image)})",
