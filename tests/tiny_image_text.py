@@ -73,7 +73,7 @@ def make_checkpoint(name: str, folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def _tokenizer(special: Sequence[str] = SPECIAL) -> Any:
+def _tokenizer(special: Sequence[str] = SPECIAL, **named: Any) -> Any:
     """Returns bytes and known words, with the tokens that models of images have."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -84,7 +84,7 @@ def _tokenizer(special: Sequence[str] = SPECIAL) -> Any:
     return PreTrainedTokenizerFast(
         tokenizer_object=trained,
         **{"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
-        additional_special_tokens=list(special[4:]),
+        **(named or {"additional_special_tokens": list(special[4:])}),
     )
 
 
@@ -239,6 +239,26 @@ def _without_videos(name: str, images: Any, tokenizer: Any, template: str, **set
     return made(images, tokenizer, None, chat_template=template, **settings)
 
 
+def _internvl() -> tuple[Any, Any]:
+    import transformers
+
+    named = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
+    named |= {"video_token": "<video>", "turn_token": "<|im_start|>", "turn_end_token": "<|im_end|>"}
+    tokenizer = _tokenizer((*SPECIAL[:4], *named.values()), extra_special_tokens=named)
+    size = {"height": SIDE, "width": SIDE}
+    images = transformers.GotOcr2ImageProcessorPil(size=size, min_patches=1, max_patches=3)
+    config = transformers.InternVLConfig(
+        vision_config={**VISION, "image_size": [SIDE, SIDE], "patch_size": [PATCH, PATCH]},
+        text_config={**_text(tokenizer), "model_type": "qwen2"},
+        image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
+        image_seq_length=4,
+        downsample_ratio=0.5,
+    )
+    template = QWEN_TEMPLATE.replace("<|vision_start|><|image_pad|><|vision_end|>", "<IMG_CONTEXT>")
+    processor = _without_videos("InternVLProcessor", images, tokenizer, template, image_seq_length=4)
+    return transformers.InternVLForConditionalGeneration(config), processor
+
+
 def _smolvlm() -> tuple[Any, Any]:
     import transformers
 
@@ -320,6 +340,7 @@ MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
         **{"hidden_size": 32, "intermediate_size": 64, "out_hidden_size": 32, "num_position_embeddings": 16},
         deepstack_visual_indexes=[0],
     ),
+    "internvl": _internvl,
     "llava": _llava,
     "llava_next": _llava_next,
     "git": _git,

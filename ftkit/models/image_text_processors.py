@@ -16,8 +16,8 @@ SIDES = (48, 32)
 """Pixels of the image that processors are tried on."""
 
 READ_WITH_TEXTS = (
-    "idefics3 or smolvlm (SmolVLM), qwen2_vl, qwen2_5_vl, qwen3_vl, idefics2, llava, llava_next, git, blip or "
-    "vision-encoder-decoder"
+    "idefics3 or smolvlm (SmolVLM), qwen2_vl, qwen2_5_vl, qwen3_vl, internvl, idefics2, llava, llava_next, "
+    "llava_onevision, git, blip or vision-encoder-decoder"
 )
 """Types that are known to work, for messages; others do where `ImageTextPreprocessor` understands their processor."""
 

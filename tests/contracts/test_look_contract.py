@@ -23,6 +23,7 @@ LIMITS = BatchLimits(64, 100_000)
 LEARNT = {
     "idefics3": "Ġcard <end_of_utterance>",
     "idefics2": "Ġcard <end_of_utterance>",
+    "internvl": "c a r d <|im_end|>",
     "smolvlm": "Ġcard <end_of_utterance>",
     "qwen2_vl": "c a r d <|im_end|>",
     "qwen2_5_vl": "c a r d <|im_end|>",
@@ -158,7 +159,7 @@ def test_plain_transformers_reads_and_writes_the_same(
     assert texts == written(adapter, model, pictures[:3])
 
 
-@pytest.mark.parametrize("name", ["idefics3", "qwen2_vl"])
+@pytest.mark.parametrize("name", ["idefics3", "qwen2_vl", "llava", "llava_next"])
 @pytest.mark.parametrize("num_beams", [1, 3])
 def test_rows_of_several_images_do_not_depend_on_their_neighbours(
     name: str, num_beams: int, checkpoint: Any, pictures: Any
@@ -232,6 +233,7 @@ def _alone(processor: Any, image: Any, question: str) -> Any:
 GIVEN: dict[str, Callable[[Any, Any, str], Any]] = {
     "idefics3": _by_chat_template,
     "idefics2": _by_chat_template,
+    "internvl": _without_videos,
     "smolvlm": _without_videos,
     "qwen2_vl": _without_videos,
     "qwen2_5_vl": _without_videos,

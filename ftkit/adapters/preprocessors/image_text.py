@@ -103,8 +103,7 @@ class ImageTextPreprocessor(ImageTextBase):
         [tokens] = self._asked([example])
         ids = self.prompts.expanded(tokens, [example.image.size]).ids  # type: ignore[union-attr]
         images = [[example.image], [example.image]]
-        inputs = dict(self.processor.image_processor(images=images, return_tensors="pt"))
-        alone = dict(self.processor.image_processor(images=images[:1], return_tensors="pt"))
+        inputs, alone = (self._processed(rows) for rows in (images, images[:1]))
         whole = self.processor(text=[self._text_of(example)] * 2, images=images, return_tensors="pt")
         names = tuple(name for name in whole if name not in _TEXTS)
         reads_as_it_does = self._text_of(example) == "" or whole["input_ids"][0].tolist() == ids
@@ -275,14 +274,20 @@ class ImageTextPreprocessor(ImageTextBase):
 
     def _made_of(self, images: list[list[Any]]) -> tuple[Tensors, dict[str, list[int]]]:
         """Returns the inputs that images of rows become, and of those in pieces how many each row has."""
-        import torch
-
-        if not self.has_pieces:
-            made = self.processor.image_processor(images=images, return_tensors="pt")
+        made = None if self.has_pieces else self._processed(images)
+        # LLaVA has one piece for each image: rows that hold several of them are in pieces, too.
+        if made is not None and all(len(made[name]) == len(images) for name in self.image_inputs):
             return {name: made[name] for name in self.image_inputs}, {}
-        of_rows = [self.processor.image_processor(images=[row], return_tensors="pt") for row in images]
-        inputs = {name: torch.cat([row[name] for row in of_rows]) for name in self.image_inputs}
+        of_rows = [self._processed([row]) for row in images]
+        inputs = {name: _joined([row[name] for row in of_rows]) for name in self.image_inputs}
         return inputs, {name: [len(row[name]) for row in of_rows] for name in self.image_inputs}
+
+    def _processed(self, images: list[list[Any]]) -> Any:
+        """Returns what the processor makes of images: its image processor alone may make other things."""
+        if not self._is_chat:
+            return self.processor.image_processor(images=images, return_tensors="pt")
+        texts = [self.processor.image_token * len(row) for row in images]
+        return self.processor(text=texts, images=images, return_tensors="pt", padding=True)
 
     def recipe(self) -> dict[str, Any]:
         """Returns what stands around a question, and how the model is given it."""
@@ -291,6 +296,20 @@ class ImageTextPreprocessor(ImageTextBase):
 
 
 _TRIED = ({"role": "user", "content": ({"type": "image"}, {"type": "text", "text": "What is it?"})},)
+
+
+def _joined(tensors: Sequence[Any]) -> Any:
+    """Returns the pieces of all rows; where some are of more parts than others, as LLaVA-NeXT's, zeros follow."""
+    import torch
+    from torch.nn.functional import pad
+
+    shape = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
+
+    def padded(tensor: Any) -> Any:
+        missing = [most - own for most, own in zip(shape, tensor.shape[1:], strict=True)]
+        return pad(tensor, [side for count in reversed(missing) for side in (0, count)])
+
+    return torch.cat([padded(tensor) for tensor in tensors])
 
 
 def _listed(example: ImageTextExample) -> list[dict[str, Any]]:
