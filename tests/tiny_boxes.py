@@ -135,6 +135,20 @@ RECIPES: dict[str, Recipe] = {
         "DeformableDetrImageProcessorPil",
         {**_SIZES, "d_model": 32, "num_feature_levels": 1, "encoder_n_points": 2, "decoder_n_points": 2},
     ),
+    "lw_detr": Recipe(
+        "LwDetrModel",
+        "DeformableDetrImageProcessorPil",
+        {
+            "backbone_config": {
+                **{"model_type": "lw_detr_vit", "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2},
+                **{"image_size": SIDE, "pretrain_image_size": SIDE, "patch_size": 8, "mlp_ratio": 2},
+                **{"num_windows": 4, "window_block_indices": [0], "out_indices": [1, 2]},
+            },
+            **{"projector_scale_factors": [1.0], "d_model": 16, "num_queries": 5, "group_detr": 3, "dropout": 0.0},
+            **{"decoder_layers": 2, "decoder_ffn_dim": 32, "decoder_n_points": 2, "num_feature_levels": 1},
+            **{"decoder_self_attention_heads": 2, "decoder_cross_attention_heads": 2, "c2f_num_blocks": 1},
+        },
+    ),
     "rt_detr": Recipe("RTDetrModel", "RTDetrImageProcessorPil", _REAL_TIME),
     # With its head: fresh from transformers, of which it would say that it is damaged.
     "rt_detr_v2": Recipe("RTDetrV2ForObjectDetection", "RTDetrImageProcessorPil", _REAL_TIME),

@@ -5,7 +5,8 @@ several, on several ranks, an image among few boxes would count more than one am
 over its boxes, in transformers' own terms, and whoever trains divides once, by the boxes of a whole step.
 
 Matching and terms are transformers' own: DETR (arXiv 2005.12872), Deformable DETR (arXiv 2010.04159), RT-DETR (arXiv
-2304.08069). A model calls its `loss_function` with all that it needs: intermediate layers, denoising queries.
+2304.08069), LW-DETR (arXiv 2406.03459). A model calls its `loss_function` with all that it needs: intermediate layers,
+denoising queries.
 """
 
 from __future__ import annotations
@@ -155,11 +156,46 @@ def varifocal_losses(boxes_per_image: float) -> LossFunction:
     return losses
 
 
+def grouped_losses(boxes_per_image: float) -> LossFunction:
+    """Returns the loss of LW-DETR, as `LwDetrForObjectDetectionLoss` but for the division.
+
+    In training, several groups of queries find the boxes, each all of them (arXiv 2207.13085), and their mean counts.
+    """
+    from transformers.loss.loss_lw_detr import LwDetrHungarianMatcher, LwDetrImageLoss
+
+    def losses(
+        logits: torch.Tensor,
+        labels: Targets,
+        device: torch.device,
+        pred_boxes: torch.Tensor,
+        config: Any,
+        outputs_class: Any,
+        outputs_coord: Any,
+        enc_outputs_class: torch.Tensor,
+        enc_outputs_coord: torch.Tensor,
+        **_: Any,
+    ) -> tuple[torch.Tensor, dict[str, Any], Any]:
+        num_groups = logits.shape[1] // config.num_queries  # 1 in evaluation, where transformers counts as many
+        matcher = LwDetrHungarianMatcher(config.class_cost, config.bbox_cost, config.giou_cost)
+        criterion = LwDetrImageLoss(matcher, config.num_labels, config.focal_alpha, ["labels", "boxes"], num_groups)
+
+        def of_image(layer: Layer, targets: Targets, matches: Matches) -> torch.Tensor:
+            of_labels = config.class_loss_coefficient * criterion.loss_labels(layer, targets, matches, 1)["loss_ce"]
+            return (of_labels + _of_boxes(criterion, layer, targets, matches, config)) / num_groups
+
+        proposed = {"logits": enc_outputs_class.float(), "pred_boxes": enc_outputs_coord.float()}
+        layers = [*_layers(logits, pred_boxes, config, outputs_class, outputs_coord), proposed]
+        return _summed(layers, labels, lambda layer, found: matcher(layer, found, num_groups), of_image), {}, None
+
+    return losses
+
+
 LOSSES: Mapping[str, Callable[[float], LossFunction]] = {
     "yolos": softmax_losses,
     "detr": softmax_losses,
     "conditional_detr": focal_losses,
     "deformable_detr": focal_losses,
+    "lw_detr": grouped_losses,
     "rt_detr": varifocal_losses,
     "rt_detr_v2": varifocal_losses,
 }
