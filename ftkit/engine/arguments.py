@@ -170,6 +170,7 @@ def _check(kwargs: dict[str, Any], patience: int | None, has_validation: bool) -
     if evaluates != "no" and not has_validation:
         raise ConfigError("train.eval_strategy: there is nothing to evaluate on. Give data.validation, or say no.")
     _check_workers(kwargs)
+    _check_look(kwargs)
     keeps_best = bool(kwargs.get("load_best_model_at_end"))
     needs_best = {
         "load_best_model_at_end: true": keeps_best and (evaluates == "no" or saves not in (evaluates, "best")),
@@ -206,6 +207,16 @@ def _check_workers(kwargs: dict[str, Any]) -> None:
                 f"train.{key}: it is for processes that make batches, and there are none. Say "
                 f"train.dataloader_num_workers: 1 or more, or leave train.{key} out."
             )
+
+
+def _check_look(kwargs: dict[str, Any]) -> None:
+    """Refuses to look for weights without a gradient where DDP would meet the same weight twice."""
+    checkpointing = kwargs.get("activation_checkpointing_kwargs")
+    if kwargs["ddp_find_unused_parameters"] and not can_be_looked_for(checkpointing):
+        raise ConfigError(
+            "train.ddp_find_unused_parameters: true does not go with activation_checkpointing_kwargs: "
+            f"{checkpointing}: the processes would meet a weight twice. Leave use_reentrant out."
+        )
 
 
 def _check_multiple(save_steps: float, eval_steps: float) -> None:

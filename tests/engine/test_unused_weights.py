@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import distributed
 
+from ftkit.config.train import TrainSpec
+from ftkit.engine.arguments import training_arguments
 from ftkit.engine.unused_weights import unused_weights_told
-from ftkit.errors import RunError
+from ftkit.errors import ConfigError, RunError
 
 
 class Heads(torch.nn.Module):
@@ -54,3 +57,14 @@ def test_the_key_that_makes_ranks_wait_is_told_and_one_of_the_weights(
 def test_other_errors_are_left_as_they_are() -> None:
     with pytest.raises(RuntimeError, match="^something else$"), unused_weights_told(Heads(), None):  # type: ignore[arg-type]
         raise RuntimeError("something else")
+
+
+def test_looking_for_them_while_layers_are_computed_again_inside_a_backward_pass_is_refused(tmp_path: Path) -> None:
+    train = {"ddp_find_unused_parameters": True, "activation_checkpointing_kwargs": {"use_reentrant": True}}
+    keys: Any = {"learning_rate": None, "primary_metric": "accuracy", "has_validation": False}
+    with pytest.raises(
+        ConfigError, match="ddp_find_unused_parameters: true does not go with .* Leave use_reentrant out"
+    ):
+        training_arguments(TrainSpec.model_validate(train), tmp_path, **keys)
+    del train["ddp_find_unused_parameters"]
+    assert training_arguments(TrainSpec.model_validate(train), tmp_path, **keys).ddp_find_unused_parameters is False
