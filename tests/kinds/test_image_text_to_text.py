@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -289,6 +290,20 @@ def test_a_model_without_a_chat_template_and_one_that_reads_no_texts(
     seeing = tiny_images.make_checkpoint("vit", tmp_path / "vit")
     with pytest.raises(ConfigError, match="does not work with .*vit.*, a checkpoint of family encoder"):
         check(tiny_image_text.run_config(tmp_path, seeing))
+
+
+def test_several_images_for_a_model_that_sees_one(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    settings = tiny_image_text.run_config(tmp_path, checkpoint("git"))
+    rows = [{"image": ["0.png", "1.png"], "question": "who", "answer": answer} for answer in ("sun", "rain")]
+    settings["data"]["train"] = str(tmp_path / "train" / "two.jsonl")
+    Path(settings["data"]["train"]).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=r"train: there are several images, and .*git' sees one at a time \(2 times\)"):
+        ftkit.train(settings)
+    adapter = tiny_image_text.make_adapter(checkpoint("git"))
+    one, two = tiny_image_text.examples(tmp_path / "pictures", 2)
+    both = dataclasses.replace(one, images=one.images + two.images, names=one.names + two.names)
+    with pytest.raises(DataError, match=r"0\.png: 2 images, and .*git' sees one at a time"):
+        adapter.preprocessor.encode([both], targets=False)
 
 
 def test_questions_for_a_model_that_is_asked_nothing(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:

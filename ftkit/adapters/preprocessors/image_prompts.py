@@ -47,12 +47,14 @@ class ImagePrompts(Protocol):
         form: what a program without ftkit gives to the model: see `ftkit.report.usage.look`.
         counts_positions: whether positions are counted from the first token of a row, padding or not, so that rows of
             a batch have to be equally long where they are gone on with.
+        sees_several: whether a row may have several images.
     """
 
     end_ids: tuple[int, ...]
     appended: tuple[int, ...]
     form: Form
     counts_positions: bool
+    sees_several: bool
 
     @property
     def warnings(self) -> Sequence[str]: ...  # noqa: D102
@@ -114,6 +116,7 @@ class TemplatePrompts:
     appended: tuple[int, ...] = ()
     form: Form = "chat"
     counts_positions = False
+    sees_several = True
 
     def __init__(self, processor: Any, spec: CheckpointSpec, chat_template: str | None) -> None:
         self.processor, self.tokenizer, self.spec = processor, processor.tokenizer, spec
@@ -211,6 +214,7 @@ class GitPrompts:
     appended: tuple[int, ...] = ()
     form: Form = "ids"
     counts_positions = True
+    sees_several = False
 
     def __init__(self, tokenizer: Any, spec: CheckpointSpec) -> None:
         if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:

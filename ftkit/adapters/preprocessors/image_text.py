@@ -157,7 +157,7 @@ class ImageTextPreprocessor(ImageTextBase):
         costs = [self.prompts.num_positions(one.ids, size) for one, size in zip(tokens, sizes, strict=True)]
         if not targets:
             for example, cost in zip(examples, costs, strict=True):
-                self._check_room(example, cost)
+                self._check_asked(example, cost)
         kept = [place for place, cost in enumerate(costs) if self._is_read(cost)]
         rows = ImageTextRows(
             self.prompts,
@@ -182,8 +182,15 @@ class ImageTextPreprocessor(ImageTextBase):
     def _is_read(self, cost: int) -> bool:
         return self.max_length is None or cost <= self.max_length
 
-    def _check_room(self, example: ImageTextExample, cost: int) -> None:
-        """Refuses a row to be predicted for whose answer no room is left."""
+    def _sees_all(self, example: ImageTextExample) -> bool:
+        return len(example.images) == 1 or self.prompts.sees_several
+
+    def _check_asked(self, example: ImageTextExample, cost: int) -> None:
+        """Refuses a row to be predicted with more images than the model sees, or for whose answer no room is left."""
+        if not self._sees_all(example):
+            raise DataError(
+                f"{example.name}: {len(example.images)} images, and {self.spec.name!r} sees one at a time."
+            )
         if not self._is_read(cost + (self.max_new_tokens or 1)):
             raise DataError(f"{example.name}: {self._too_long(cost)}.")
 
@@ -197,12 +204,18 @@ class ImageTextPreprocessor(ImageTextBase):
 
     def check(self, splits: Mapping[str, Split[ImageTextExample]], problems: Problems) -> None:
         """Reports rows whose images and texts do not fit into what the model reads, by file and row."""
-        if self.max_length is None:
-            return
         for split in splits.values():
-            self._check_split(split, problems)
+            for example in split.examples:
+                if not self._sees_all(example):
+                    problems.error(
+                        f"{split.name}: there are several images, and {self.spec.name!r} sees one at a time",
+                        where=f"{split.where(example)}: {len(example.images)} images",
+                        remedy="start from a checkpoint with a chat template, such as SmolVLM, or give each row one",
+                    )
+            if self.max_length is not None:
+                self._check_lengths(split, problems)
 
-    def _check_split(self, split: Split[ImageTextExample], problems: Problems) -> None:
+    def _check_lengths(self, split: Split[ImageTextExample], problems: Problems) -> None:
         room = self.max_new_tokens or self._bounded(math.ceil(self._longest_target(split.examples) * SLACK)) or 1
         examples = [self._as_asked(example) for example in split.examples]
         learnt = self.prompts.learnt(examples)
