@@ -94,10 +94,12 @@ def _video_settings(known: Any, place: str, loading: dict[str, Any]) -> dict[str
     if isinstance(stated.get(_VIDEOS), dict):
         return dict(stated[_VIDEOS])
     for name in ("video_preprocessor_config.json", "preprocessor_config.json"):
-        file = cached_file(place, name, _raise_exceptions_for_missing_entries=False, **loading)
-        if file is not None:
-            found = read_json_object(Path(file))
-            return {key: value for key, value in found.items() if key not in ("image_processor_type", "auto_map")}
+        try:
+            file = cached_file(place, name, revision=loading.get("revision"))
+        except OSError:  # there is none
+            continue
+        found = read_json_object(Path(str(file)))
+        return {key: value for key, value in found.items() if key not in ("image_processor_type", "auto_map")}
     return None
 
 
