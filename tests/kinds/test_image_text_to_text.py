@@ -338,6 +338,16 @@ def test_a_processor_that_needs_torchvision(checkpoint: Callable[[str], Path], t
         checked_adapter(tiny_image_text.run_config(tmp_path, folder))
 
 
+def test_a_processor_that_tells_tokens_apart_in_another_way(
+    checkpoint: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = checkpoint("qwen2_vl")
+    other = lambda self, rows: [[2] * len(row) for row in rows]  # noqa: E731
+    monkeypatch.setattr("transformers.ProcessorMixin.create_mm_token_type_ids", other)
+    with pytest.raises(CheckpointError, match="puts images and texts together in a way that ftkit does not know"):
+        checked_adapter(tiny_image_text.run_config(tmp_path, folder))
+
+
 # --- runs ---
 
 

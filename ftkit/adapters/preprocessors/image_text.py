@@ -111,15 +111,16 @@ class ImageTextPreprocessor(ImageTextBase):
             all(name in inputs and len(inputs[name]) == 2 * (1 if rows else len(alone[name])) for name in names)
             for rows in (True, False)
         )
-        if not reads_as_it_does or not (in_rows or in_pieces):
+        marks = [int(id_ == getattr(self.prompts, "image_id", None)) for id_ in ids]
+        types = [name for name in _TYPES if name in whole and whole[name].any()]
+        knows_types = all(whole[name][0].tolist() == marks for name in types)
+        if not (reads_as_it_does and knows_types and (in_rows or in_pieces)):
             raise CheckpointError(
                 f"model.checkpoint: the processor of {self.spec.name!r}, of type {self.spec.model_type!r}, puts "
                 "images and texts together in a way that ftkit does not know. Start from a checkpoint of type "
                 f"{READ_WITH_TEXTS}."
             )
-        marks = [int(id_ == getattr(self.prompts, "image_id", None)) for id_ in ids]
-        types = tuple(name for name in _TYPES if any(marks) and name in whole and whole[name][0].tolist() == marks)
-        return names, not in_rows, types
+        return names, not in_rows, tuple(types)
 
     def _text_of(self, example: ImageTextExample) -> str:
         """Returns the text that a program without ftkit gives to the processor; empty where it gives token ids."""
