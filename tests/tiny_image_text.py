@@ -92,21 +92,31 @@ def _text(tokenizer: Any) -> dict[str, Any]:
     return {**TEXT, "vocab_size": len(tokenizer) + 3, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 
 
-def _idefics3() -> tuple[Any, Any]:
-    import transformers
+def _smol(name: str) -> Callable[[], tuple[Any, Any]]:
+    """Returns what makes an Idefics3, or a SmolVLM, which is one that sees videos, too."""
 
-    tokenizer = _tokenizer()
-    longest = {"longest_edge": SIDE}
-    images = transformers.Idefics3ImageProcessorPil(size=longest, max_image_size=longest, do_image_splitting=False)
-    processor = transformers.Idefics3Processor(images, tokenizer, image_seq_len=4, chat_template=IDEFICS_TEMPLATE)
-    config = transformers.Idefics3Config(
-        vision_config=VISION,
-        text_config=_text(tokenizer),
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
-        scale_factor=2,
-        pad_token_id=0,
-    )
-    return transformers.Idefics3ForConditionalGeneration(config), processor
+    def make() -> tuple[Any, Any]:
+        import transformers
+
+        tokenizer = _tokenizer()
+        longest = {"longest_edge": SIDE}
+        images = getattr(transformers, f"{name}ImageProcessorPil")(
+            size=longest, max_image_size=longest, do_image_splitting=False
+        )
+        config = getattr(transformers, f"{name}Config")(
+            vision_config=VISION,
+            text_config=_text(tokenizer),
+            image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+            scale_factor=2,
+            pad_token_id=0,
+        )
+        model = getattr(transformers, f"{name}ForConditionalGeneration")(config)
+        settings: dict[str, Any] = {"chat_template": IDEFICS_TEMPLATE, "image_seq_len": 4}
+        if name == "Idefics3":
+            return model, transformers.Idefics3Processor(images, tokenizer, **settings)
+        return model, _without_videos(f"{name}Processor", images, tokenizer, **settings)
+
+    return make
 
 
 def _llava() -> tuple[Any, Any]:
@@ -225,18 +235,18 @@ def _qwen(name: str, text: str, **vision: Any) -> Callable[[], tuple[Any, Any]]:
             },
         )
         model = getattr(transformers, f"{name}ForConditionalGeneration")(config)
-        return model, _without_videos(f"{name}Processor", images, tokenizer, QWEN_TEMPLATE)
+        return model, _without_videos(f"{name}Processor", images, tokenizer, chat_template=QWEN_TEMPLATE)
 
     return make
 
 
-def _without_videos(name: str, images: Any, tokenizer: Any, template: str, **settings: Any) -> Any:
+def _without_videos(name: str, images: Any, tokenizer: Any, **settings: Any) -> Any:
     import transformers
 
     from ftkit.models.image_text_processors import without_videos
 
     made = without_videos(getattr(transformers, name), {"video_processor_type": "OfVideos", "fps": 2.0})
-    return made(images, tokenizer, None, chat_template=template, **settings)
+    return made(images, tokenizer, None, **settings)
 
 
 def _internvl() -> tuple[Any, Any]:
@@ -255,25 +265,32 @@ def _internvl() -> tuple[Any, Any]:
         downsample_ratio=0.5,
     )
     template = QWEN_TEMPLATE.replace("<|vision_start|><|image_pad|><|vision_end|>", "<IMG_CONTEXT>")
-    processor = _without_videos("InternVLProcessor", images, tokenizer, template, image_seq_length=4)
-    return transformers.InternVLForConditionalGeneration(config), processor
+    settings: dict[str, Any] = {"chat_template": template, "image_seq_length": 4}
+    return transformers.InternVLForConditionalGeneration(config), _without_videos(
+        "InternVLProcessor", images, tokenizer, **settings
+    )
 
 
-def _smolvlm() -> tuple[Any, Any]:
+def _onevision() -> tuple[Any, Any]:
     import transformers
 
-    tokenizer = _tokenizer()
-    longest = {"longest_edge": SIDE}
-    images = transformers.SmolVLMImageProcessorPil(size=longest, max_image_size=longest, do_image_splitting=False)
-    config = transformers.SmolVLMConfig(
-        vision_config=VISION,
-        text_config=_text(tokenizer),
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
-        scale_factor=2,
-        pad_token_id=0,
+    tokenizer = _tokenizer((*SPECIAL, "<video>"))
+    shapes = {"image_grid_pinpoints": [[SIDE, SIDE], [SIDE, 2 * SIDE], [2 * SIDE, SIDE]]}
+    images = transformers.LlavaOnevisionImageProcessorPil(size={"height": SIDE, "width": SIDE}, **shapes)
+    seen = {"vision_feature_select_strategy": "full"}
+    config = transformers.LlavaOnevisionConfig(
+        vision_config={**VISION, "model_type": "siglip_vision_model", "vision_use_head": False},
+        text_config={**_text(tokenizer), "model_type": "qwen2"},
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        video_token_index=tokenizer.convert_tokens_to_ids("<video>"),
+        vision_feature_layer=-1,
+        **shapes,
+        **seen,
     )
-    processor = _without_videos("SmolVLMProcessor", images, tokenizer, IDEFICS_TEMPLATE, image_seq_len=4)
-    return transformers.SmolVLMForConditionalGeneration(config), processor
+    name, settings = "LlavaOnevisionProcessor", {"chat_template": LLAVA_TEMPLATE, "num_image_tokens": 16, **seen}
+    return transformers.LlavaOnevisionForConditionalGeneration(config), _without_videos(
+        name, images, tokenizer, **settings
+    )
 
 
 def _blip() -> tuple[Any, Any]:
@@ -324,9 +341,9 @@ class _Parts:
 
 
 MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
-    "idefics3": _idefics3,
+    "idefics3": _smol("Idefics3"),
     "idefics2": _idefics2,
-    "smolvlm": _smolvlm,
+    "smolvlm": _smol("SmolVLM"),
     "qwen2_vl": _qwen("Qwen2VL", "qwen2_vl_text", embed_dim=32, hidden_size=32, mlp_ratio=2),
     "qwen2_5_vl": _qwen(
         "Qwen2_5_VL",
@@ -341,6 +358,7 @@ MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
         deepstack_visual_indexes=[0],
     ),
     "internvl": _internvl,
+    "llava_onevision": _onevision,
     "llava": _llava,
     "llava_next": _llava_next,
     "git": _git,

@@ -66,7 +66,7 @@ def _load(spec: CheckpointSpec, place: str, loading: dict[str, Any]) -> Any:
 def without_videos(processor_class: Any, settings: Mapping[str, Any] | None = None) -> Any:
     """Returns a processor class that reads images and texts as another does, and no videos, which take torchvision.
 
-    What it saves is the other's: with torchvision, a run reads videos as its checkpoint does.
+    It is saved by the other's name, with the settings of its videos.
 
     Args:
         settings: of the checkpoint's video processor, to be saved.

@@ -30,6 +30,7 @@ LEARNT = {
     "qwen3_vl": "c a r d <|im_end|>",
     "llava": "Ġcard </s>",
     "llava_next": "Ġcard </s>",
+    "llava_onevision": "Ġcard </s>",
     "git": "card [SEP]",
     "blip": "card [SEP]",
     "vit-gpt2": "c a r d <|endoftext|>",
@@ -37,6 +38,7 @@ LEARNT = {
 """Family -> the tokens that bear loss where "card" is to be written."""
 
 SEE_ALONE = ("vit-gpt2",)
+SEE_ONE = (*SEE_ALONE, "git", "blip", "llava_onevision")
 every_case = pytest.mark.parametrize("name", LEARNT)
 
 
@@ -155,16 +157,18 @@ def test_plain_transformers_reads_and_writes_the_same(
         out = theirs.generate(**inputs, generation_config=theirs.generation_config)
         if "input_ids" in inputs:
             out = out[:, inputs["input_ids"].shape[1] - (name == "blip") :]
-        texts.append(processor.batch_decode(out, skip_special_tokens=True)[0].strip())
+        text = processor.batch_decode(out, skip_special_tokens=True)[0]
+        texts.append(" ".join(text.splitlines()).strip())
     assert texts == written(adapter, model, pictures[:3])
 
 
-@pytest.mark.parametrize("name", ["idefics3", "qwen2_vl", "llava", "llava_next"])
+@pytest.mark.parametrize("name", [name for name in LEARNT if name not in SEE_ONE])
 @pytest.mark.parametrize("num_beams", [1, 3])
 def test_rows_of_several_images_do_not_depend_on_their_neighbours(
     name: str, num_beams: int, checkpoint: Any, pictures: Any
 ) -> None:
     adapter = tiny_image_text.make_adapter(checkpoint(name), max_new_tokens=4, generation={"num_beams": num_beams})
+    assert adapter.preprocessor.prompts.sees_several
     model = adapter.objective.build().model.eval()
     for parameter in model.parameters():
         parameter.data.mul_(4 if parameter.dim() > 1 else 1)
@@ -234,6 +238,7 @@ GIVEN: dict[str, Callable[[Any, Any, str], Any]] = {
     "idefics3": _by_chat_template,
     "idefics2": _by_chat_template,
     "internvl": _without_videos,
+    "llava_onevision": _without_videos,
     "smolvlm": _without_videos,
     "qwen2_vl": _without_videos,
     "qwen2_5_vl": _without_videos,

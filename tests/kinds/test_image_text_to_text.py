@@ -292,17 +292,21 @@ def test_a_model_without_a_chat_template_and_one_that_reads_no_texts(
         check(tiny_image_text.run_config(tmp_path, seeing))
 
 
-def test_several_images_for_a_model_that_sees_one(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
-    settings = tiny_image_text.run_config(tmp_path, checkpoint("git"))
+@pytest.mark.parametrize("name", ["git", "llava_onevision"])
+def test_several_images_for_a_model_that_sees_one(
+    name: str, checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    settings = tiny_image_text.run_config(tmp_path, checkpoint(name))
     rows = [{"image": ["0.png", "1.png"], "question": "who", "answer": answer} for answer in ("sun", "rain")]
     settings["data"]["train"] = str(tmp_path / "train" / "two.jsonl")
     Path(settings["data"]["train"]).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(DataError, match=r"train: there are several images, and .*git' sees one at a time \(2 times\)"):
+    with pytest.raises(DataError, match=r"train: there are several images, and .*' sees one at a time \(2 times\)"):
         ftkit.train(settings)
-    adapter = tiny_image_text.make_adapter(checkpoint("git"))
+    adapter = tiny_image_text.make_adapter(checkpoint(name))
     one, two = tiny_image_text.examples(tmp_path / "pictures", 2)
-    both = dataclasses.replace(one, images=one.images + two.images, names=one.names + two.names)
-    with pytest.raises(DataError, match=r"0\.png: 2 images, and .*git' sees one at a time"):
+    asked = (user_message("who", 2),)
+    both = dataclasses.replace(one, images=one.images + two.images, names=one.names + two.names, messages=asked)
+    with pytest.raises(DataError, match=r"0\.png: 2 images, and .*' sees one at a time"):
         adapter.preprocessor.encode([both], targets=False)
 
 

@@ -54,8 +54,9 @@ class ImagePrompts(Protocol):
     appended: tuple[int, ...]
     form: Form
     counts_positions: bool
-    sees_several: bool
 
+    @property
+    def sees_several(self) -> bool: ...  # noqa: D102
     @property
     def warnings(self) -> Sequence[str]: ...  # noqa: D102
 
@@ -116,7 +117,6 @@ class TemplatePrompts:
     appended: tuple[int, ...] = ()
     form: Form = "chat"
     counts_positions = False
-    sees_several = True
 
     def __init__(self, processor: Any, spec: CheckpointSpec, chat_template: str | None) -> None:
         self.processor, self.tokenizer, self.spec = processor, processor.tokenizer, spec
@@ -190,6 +190,14 @@ class TemplatePrompts:
     def num_positions(self, ids: Ids, sizes: Sequence[Size]) -> int:
         """Returns the number of tokens, those of the images included."""
         return len(ids) + sum(len(self._image_ids(size)) - 1 for size in sizes)
+
+    @functools.cached_property
+    def sees_several(self) -> bool:
+        """Whether an image beside others is as many tokens as alone; LLaVA-OneVision cuts only the latter into tiles."""
+        image, token = sample_image(), self.processor.image_token
+        text, between = f"{token}a{token}", self.tokenizer("a", add_special_tokens=False)["input_ids"]
+        made = self.processor(text=[text], images=[[image, image]], add_special_tokens=False)["input_ids"][0]
+        return len(made) == 2 * len(self._image_ids(image.size)) + len(between)
 
     @functools.cached_property
     def _image_ids(self) -> Any:
