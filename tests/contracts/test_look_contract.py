@@ -14,6 +14,7 @@ import torch
 import tiny_image_text
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.data.image_text import user_message
+from ftkit.data.images import open_image
 from ftkit.engine.batching import BatchLimits
 from ftkit.engine.predicting import predict_windows
 from ftkit.models.image_text_processors import without_videos
@@ -176,6 +177,16 @@ def test_rows_of_several_images_do_not_depend_on_their_neighbours(
     both = dataclasses.replace(
         one, images=one.images + two.images, names=one.names + two.names, messages=(user_message("who", 2),)
     )
+    encoded = adapter.preprocessor.encode([both], targets=False)
+    opened = [open_image(source, source) for source in both.images]
+    processor = adapter.preprocessor.processor
+    said = [{**message, "content": list(message["content"])} for message in both.messages]
+    text = processor.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+    theirs = processor(text=[text], images=[opened], add_special_tokens=not text.startswith("<s>"))["input_ids"][0]
+    assert encoded.rows[0]["input_ids"] == list(theirs), (
+        "images that follow one another are read as the processor says"
+    )
+    assert encoded.costs.tolist() == [len(theirs)]
     rows = [two, both, one]
     assert written(adapter, model, rows) == [written(adapter, model, [row])[0] for row in rows]
     batch = batch_of(adapter, adapter.preprocessor.encode(rows, targets=True))

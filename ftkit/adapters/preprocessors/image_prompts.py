@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -181,19 +182,32 @@ class TemplatePrompts:
         ids: Ids = []
         labels: Ids = []
         images = iter(sizes)
-        for id_, label in zip(tokens.ids, tokens.labels, strict=True):
+        for place, (id_, label) in enumerate(zip(tokens.ids, tokens.labels, strict=True)):
             inserted = self._image_ids(next(images)) if id_ == self.image_id else None
+            if inserted is not None and place and tokens.ids[place - 1] == self.image_id:
+                inserted = inserted[self._num_shared :]
             ids += [id_] if inserted is None else inserted
             labels += [label] if inserted is None else [NO_LOSS] * len(inserted)
         return Tokens(ids, labels)
 
     def num_positions(self, ids: Ids, sizes: Sequence[Size]) -> int:
         """Returns the number of tokens, those of the images included."""
-        return len(ids) + sum(len(self._image_ids(size)) - 1 for size in sizes)
+        num_pairs = sum(one == other == self.image_id for one, other in itertools.pairwise(ids))
+        return len(ids) + sum(len(self._image_ids(size)) - 1 for size in sizes) - num_pairs * self._num_shared
+
+    @functools.cached_property
+    def _num_shared(self) -> int:
+        """How many tokens an image shares with another right before it: of Idefics2's, the mark between them."""
+        image = sample_image()
+        made = self.processor(
+            text=[2 * self.processor.image_token], images=[[image, image]], add_special_tokens=False
+        )["input_ids"][0]
+        alone = self._image_ids(image.size)
+        return next((count for count in (0, 1) if [*alone, *alone[count:]] == [int(id_) for id_ in made]), 0)
 
     @functools.cached_property
     def sees_several(self) -> bool:
-        """Whether an image beside others is as many tokens as alone; LLaVA-OneVision cuts only the latter into tiles."""
+        """Whether an image beside others is as many tokens as alone: LLaVA-OneVision cuts the latter into tiles."""
         image, token = sample_image(), self.processor.image_token
         text, between = f"{token}a{token}", self.tokenizer("a", add_special_tokens=False)["input_ids"]
         made = self.processor(text=[text], images=[[image, image]], add_special_tokens=False)["input_ids"][0]
