@@ -43,6 +43,23 @@ class Row:
     line: int
 
 
+class ShardLine(int):
+    """The line of a row whose split comes from several files, which knows its own.
+
+    Attributes:
+        source: the name of the file that messages show.
+    """
+
+    source: str
+
+    @classmethod
+    def of(cls, line: int, source: str) -> ShardLine:
+        """Returns a line of a file."""
+        made = cls(line)
+        made.source = source
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class CellError:
     """A cell of a row that does not hold what its column is for; the row cannot be used.
@@ -296,11 +313,12 @@ class Split(Generic[ExampleT]):
     def where(self, example: ExampleT) -> str:
         """Returns `file, line N` for a message; of a row without a line `file, id`, or `folder, name` of a file."""
         line: int = example.line  # type: ignore[attr-defined]
+        source = line.source if isinstance(line, ShardLine) else self.source
         if line:
-            return f"{self.source}, line {line}"
+            return f"{source}, line {line}"
         if isinstance(example.id, str):  # type: ignore[attr-defined]
-            return f"{self.source}, {example.id}"  # type: ignore[attr-defined]
-        return f"{self.source}, {example.summary() or f'id {example.id!r}'}"  # type: ignore[attr-defined]
+            return f"{source}, {example.id}"  # type: ignore[attr-defined]
+        return f"{source}, {example.summary() or f'id {example.id!r}'}"  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)

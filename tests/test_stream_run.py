@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 import ftkit
+import tiny_boxes
+import tiny_masks
 from every_kind import EVERY_KIND
 from ftkit.config.run_config import load_config
 from ftkit.errors import ConfigError, DataError, RunError
@@ -59,6 +61,37 @@ def with_checkpoints(config: Config) -> Config:
     return {**config, "train": {**config["train"], "save_steps": 2, "save_total_limit": 99, "logging_steps": 1}}
 
 
+def boxes(folder: Path) -> Config:
+    """Returns a config for a run on two shards of images with boxes, of which 5 are shuffled together."""
+    for shard, numbers in enumerate((range(7), range(7, 12))):
+        tiny_boxes.make_table(folder / f"boxes-{shard}.jsonl", numbers)
+    model = tiny_boxes.make_checkpoint("yolos", folder / "yolos")
+    return {"task": "object-detection", **pictures_of(folder, model, train=str(folder / "boxes-*.jsonl"))}
+
+
+def masks(folder: Path) -> Config:
+    """Returns a config for a run on two archives of images with masks, of which 5 are shuffled together."""
+    for shard in range(2):
+        cells = tiny_masks.make_cells(folder / f"cells-{shard}", count=6, seed=shard)
+        tiny_masks.make_tar(folder / f"masks-{shard}.tar", cells)
+    model = tiny_masks.make_segformer(folder / "segformer")
+    return {"task": "image-segmentation", **pictures_of(folder, model, train=str(folder / "masks-*.tar"))}
+
+
+def pictures_of(folder: Path, model: Path, **data: Any) -> Config:
+    """Returns the rest: an image a micro-batch, on any number of ranks, as batch normalization sees all of one."""
+    steps = {"max_steps": 7, "per_device_train_batch_size": 1, "gradient_accumulation_steps": 2}
+    return {
+        "model": {"checkpoint": str(model)},
+        "data": {"streaming": True, "shuffle_buffer": 5, **data},
+        "train": {**steps, "learning_rate": 1e-3, "use_cpu": True},
+        "output_dir": str(folder / "run"),
+    }
+
+
+PICTURES = {"boxes": boxes, "masks": masks}
+
+
 def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_file(run / "model.safetensors")
 
@@ -85,6 +118,15 @@ def test_a_stream_that_is_one_block_takes_the_steps_of_the_rows_in_memory(
     assert_same_weights(tmp_path / "in-memory", tmp_path / "streamed")
 
 
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Config]:
+    """Configs of uninterrupted runs on streams of images, with a checkpoint every other step."""
+    configs = {name: with_checkpoints(make(tmp_path_factory.mktemp(name))) for name, make in PICTURES.items()}
+    for config in configs.values():
+        ftkit.train(config)
+    return configs
+
+
 def test_results_tell_what_was_trained_on(whole: Path) -> None:
     results = json.loads((whole / "run" / "all_results.json").read_text())
     # Blocks of 40, 40 and 16 rows are 5, 5 and 2 steps of 8; another epoch and a half a block follow.
@@ -104,18 +146,41 @@ def test_a_run_that_was_interrupted_ends_with_the_same_weights(
     assert_same_weights(whole / "run", whole / name)
 
 
-def test_ranks_take_the_same_steps_and_go_on_with_those_of_one(whole: Path, checkpoint: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_run_on_images_that_was_interrupted_ends_with_the_same_weights(
+    pictures: dict[str, Config], name: str
+) -> None:
+    """Step 4 is in the second block, of the other shard; step 6 in the last one of the epoch."""
+    whole = Path(pictures[name]["output_dir"])
+    results = json.loads((whole / "all_results.json").read_text())
+    # Blocks of 5, 5 and 2 images are 3, 3 and 1 steps of 2.
+    assert (results["num_rows_streamed"], results["proof"]["same_predictions"]) == (12, True)
+    for step in (4, 6):
+        resumed = interrupted_copy(whole, whole.with_name(f"resumed-{step}"), after_step=step)
+        ftkit.train({**pictures[name], "output_dir": str(resumed)})
+        assert_same_weights(whole, resumed)
+
+
+def test_ranks_take_the_same_steps_and_go_on_with_those_of_one(
+    whole: Path, pictures: dict[str, Config], checkpoint: Callable[[str], Path]
+) -> None:
     configs = [with_checkpoints(streamed(whole, checkpoint("bert"), name)) for name in ("two-ranks", "then-two")]
     for config in configs:
         config["train"]["per_device_train_batch_size"] = 4
     assert len(history(whole / "run")) == NUM_STEPS
     interrupted_copy(whole / "run", whole / "then-two", after_step=6)
+    runs = {whole / name: whole / "run" for name in ("two-ranks", "then-two")}
+    for config in pictures.values():
+        one_rank = Path(config["output_dir"])
+        runs[one_rank.with_name("two-ranks")] = one_rank
+        of_two = {**config["train"], "gradient_accumulation_steps": 1}
+        configs.append({**config, "train": of_two, "output_dir": str(one_rank.with_name("two-ranks"))})
     run_on_ranks(whole, [(2, configs)])
-    for name in ("two-ranks", "then-two"):
+    for run, of_one_rank in runs.items():
         for key in ("loss", "grad_norm"):
-            found, wanted = ([entry[key] for entry in history(whole / run) if key in entry] for run in (name, "run"))
-            assert found == pytest.approx(wanted, rel=1e-4), (name, key)
-        results = json.loads((whole / name / "all_results.json").read_text())
+            found, wanted = ([entry[key] for entry in history(path) if key in entry] for path in (run, of_one_rank))
+            assert found == pytest.approx(wanted, rel=1e-4), (run, key)
+        results = json.loads((run / "all_results.json").read_text())
         assert results["num_processes"] == 2
     assert json.loads((whole / "two-ranks" / "all_results.json").read_text())["num_rows_streamed"] == 18 * 8
 
@@ -148,6 +213,18 @@ def test_a_bad_row_in_the_first_block_leaves_nothing_behind(tmp_path: Path, chec
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("name", PICTURES)
+def test_images_that_are_one_block_are_learnt_as_in_memory(tmp_path: Path, name: str) -> None:
+    config = PICTURES[name](tmp_path)
+    config["data"]["train"] = config["data"]["train"].replace("*", "0")
+    del config["data"]["shuffle_buffer"]
+    ftkit.train(config)
+    in_memory = {**config, "output_dir": str(tmp_path / "in-memory")}
+    in_memory["data"] = {**config["data"], "streaming": False}
+    ftkit.train(in_memory)
+    assert_same_weights(tmp_path / "in-memory", Path(config["output_dir"]))
+
+
 @pytest.mark.parametrize("kind", ["token-classification", "question-answering", "text-generation"])
 def test_other_kinds_learn_the_same_from_streams(tmp_path: Path, kind: str) -> None:
     """Tags that are converted, texts in windows, and rows that are packed."""
@@ -160,9 +237,7 @@ def test_other_kinds_learn_the_same_from_streams(tmp_path: Path, kind: str) -> N
     assert_same_weights(tmp_path / "in-memory", tmp_path / "run")
 
 
-@pytest.mark.parametrize(
-    "kind", ["object-detection", "image-segmentation", "preference-tuning", "sentence-similarity"]
-)
+@pytest.mark.parametrize("kind", ["preference-tuning", "sentence-similarity"])
 def test_kinds_that_need_all_rows_or_none_of_them_refuse_streams(tmp_path: Path, kind: str) -> None:
     from ftkit.run import check
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,21 @@ def voc_xml(
     )
     sides = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>"
     return f"<annotation><filename>{name}</filename>{sides}{objects}</annotation>"
+
+
+def objects_of(number: int) -> dict[str, Any]:
+    """Returns what is in picture `number` as a cell `objects`, its boxes in the form `xywh`."""
+    found = drawn(number)
+    return {"bbox": [[box[1], box[2], 20, 16] for box in found], "category": [box[0] for box in found]}
+
+
+def make_table(path: Path, numbers: Sequence[int]) -> Path:
+    """Writes pictures, and a line of JSON for each beside them; returns the path."""
+    for number in numbers:
+        write_picture(path.parent / f"{number}.png", drawn(number))
+    rows = ({"image": f"{number}.png", "objects": objects_of(number)} for number in numbers)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
 
 
 def make_voc(folder: Path, numbers: Sequence[int] = range(8)) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,15 @@ def make_cells(
             folder / "masks" / f"{number}.png"
         )
     return folder
+
+
+def make_tar(path: Path, cells: Path) -> Path:
+    """Packs what `make_cells` wrote, as `0.png` and `0.mask.png`; returns the path."""
+    with tarfile.open(path, f"w:{path.suffix.removeprefix('.')}" if path.suffix != ".tar" else "w") as archive:
+        for image in sorted((cells / "images").iterdir()):
+            archive.add(image, image.name)
+            archive.add(cells / "masks" / image.name, f"{image.stem}.mask.png")
+    return path
 
 
 def mask_config(checkpoint: Path, cells: Path, folder: Path, *, data: Any = None, **sections: Any) -> dict[str, Any]:

@@ -16,9 +16,11 @@ from typing import Any
 from ftkit.data.boxes import FORMATS, Box, BoxFormat, Numbers
 from ftkit.data.cells import WrongCell, describe, plain
 
-_BOXES = ("bbox", "bboxes", "boxes", "box")
+BOXES = ("bbox", "bboxes", "boxes", "box")
 _LABELS = ("category", "categories", "label", "labels", "name", "names", "class", "category_id")
 _IGNORED = ("ignored", "iscrowd", "is_crowd", "crowd", "difficult")
+OBJECT_KEYS = (*BOXES, *_LABELS, *_IGNORED, "area")
+"""What a cell may hold."""
 _FORM = 'write {"bbox": [[10, 20, 30, 40], ...], "category": ["cat", ...]}, one entry for each box'
 
 
@@ -35,7 +37,7 @@ def boxes_of(cell: Any) -> tuple[Box, ...]:
         cell = _in_columns(cell)
     if not isinstance(cell, Mapping):
         raise WrongCell(describe(cell), _FORM, cell=cell)
-    numbers = _column(cell, _BOXES)
+    numbers = _column(cell, BOXES)
     if numbers is None:
         raise WrongCell("holds no boxes", _FORM, why=f"its keys are {', '.join(map(str, cell))}")
     labels = _column(cell, _LABELS)

@@ -60,7 +60,8 @@ def look_at_boxes(
         if example.boxes and example.width  # 0: the image cannot be opened, which is told
     ]
     found = _found_format(placed, box_format, problems)
-    voc = _voc_means(placed)
+    # Of rows that nobody sees all of, each is what it says it is.
+    voc: BoxFormat = "voc" if any(split.is_sample for split in splits.values()) else _voc_means(placed)
     made = {}
     for one in placed:
         stated = voc if one.example.box_format == "voc" else one.example.box_format

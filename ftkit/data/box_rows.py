@@ -13,11 +13,12 @@ corner and a size; whether they are pixels or shares of the image, their values:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ftkit.data.readers.table import Table
+from ftkit.data.box_cells import BOXES, OBJECT_KEYS
+from ftkit.data.readers.table import RowStream, Table
 from ftkit.errors import DataError, name_list
 from ftkit.types import Row
 
@@ -31,17 +32,26 @@ _LABELS = ("label", "class", "category", "name", "class_name")
 
 
 def by_image(table: Table, columns: Mapping[str, str]) -> Table:
-    """Returns the table with `image` and `objects`; one that has no columns of sides stays as it is.
+    """Returns the table with `image` and `objects`; one that has neither columns of sides nor lists stays as it is.
 
     Args:
         columns: role -> column.
 
     Raises:
-        DataError: a row has sides that are no numbers, or no label.
+        DataError: a row has sides that are no numbers, or no label; or the rows are never known all at once.
     """
     sides = next((names for names in (*_CORNERS, *_SIZES) if set(names) <= set(table.columns)), None)
-    if columns["objects"] in table.columns or sides is None:
+    if columns["objects"] in table.columns:
         return table
+    if sides is None:
+        return _of_lists(table, columns["objects"])
+    if table.is_shard:
+        raise DataError(
+            f"{table.source}: its rows are boxes ({name_list(sides)}), and those of one image may stand anywhere, so "
+            "that it is read whole and cannot be streamed.\nFix: write a row for each image, with its boxes as "
+            f'{{"bbox": [[10, 20, 30, 40]], "category": ["cat"]}} in a column {columns["objects"]!r}; or leave '
+            "data.streaming out."
+        )
     image = _first(table, (columns["image"], *_IMAGES))
     label = _first(table, _LABELS)
     found: dict[Any, dict[str, list[Any]]] = {}
@@ -62,6 +72,23 @@ def by_image(table: Table, columns: Mapping[str, str]) -> Table:
         for name, one in found.items()
     ]
     return replace(table, columns=(columns["image"], columns["objects"]), rows=rows)
+
+
+def _of_lists(table: Table, objects: str) -> Table:
+    """Returns a table whose cells of `objects` hold the lists of boxes and labels that are columns of their own.
+
+    Example: of `{"image": "1.jpg", "bbox": [[10, 20, 30, 40]], "category": ["cat"]}` a cell `{"bbox": [[10, 20, 30,
+    40]], "category": ["cat"]}`.
+    """
+    names = [name for name in OBJECT_KEYS if name in table.columns]
+    if not any(name in BOXES for name in names):
+        return table
+
+    def rows() -> Iterator[Row]:
+        for row in table.rows:
+            yield Row({**row.values, objects: {name: row.values.get(name) for name in names}}, row.line)
+
+    return replace(table, columns=(*table.columns, objects), rows=RowStream(rows))
 
 
 def _first(table: Table, names: Iterable[str]) -> str:

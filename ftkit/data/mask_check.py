@@ -109,23 +109,39 @@ def mask_values(examples: Iterable[MaskedImageExample]) -> MaskValues:
     return MaskValues(dict(sorted(pixels.items())), are_colors)
 
 
-def check_values(split: Split[Any], classes: MaskClasses, problems: Problems, *, of_train: bool) -> None:
+def check_values(
+    split: Split[Any], classes: MaskClasses, problems: Problems, *, train: Split[Any] | None = None
+) -> None:
     """Reports values that are no class's, by file.
 
     Args:
-        of_train: the classes follow from the values in train, so that others are those of this split alone.
+        train: what the classes may follow from; None where it is not known.
     """
     known = {*classes.values, classes.ignored}
+    of_train = set() if train is None else set(mask_values(train.examples).pixels)
     for example in split.examples:
+        if example.is_colored and not classes.are_colors:
+            _report_colored(split, example, problems)
+            continue
         for value in sorted(set(example.values or {}) - known):
             what = shown_value(value, classes.are_colors)
-            alone = ", which no mask of train holds" if of_train and split.name != "train" else ", which is no class"
+            alone = train is not None and value not in of_train
             problems.error(
-                f"{split.name}: masks hold {what}{alone}",
-                where=f"{split.source}, {example.mask_name}",
+                f"{split.name}: masks hold {what}, which "
+                + (f"no mask of {train.title} holds" if alone and train is not None else "is no class"),
+                where=f"{split.where(example)}, {example.mask_name}",
                 remedy=_remedy(value, classes),
                 kind=f"{split.name}: value {value}",
             )
+
+
+def _report_colored(split: Split[Any], example: MaskedImageExample, problems: Problems) -> None:
+    problems.error(
+        f"{split.name}: masks in colours, where a pixel of the others is the number of its class",
+        where=f"{split.where(example)}, {example.mask_name}",
+        remedy="save them as the others, or name the colours in data.colors if all masks have some",
+        kind=f"{split.name}: colours",
+    )
 
 
 def _remedy(value: int, classes: MaskClasses) -> str:

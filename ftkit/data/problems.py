@@ -108,6 +108,11 @@ class Problems:
             self.raise_if_any()
             raise
 
+    def raise_if_of_all(self) -> None:
+        """Raises as `raise_if_any` does where an error has no place, being one of all rows together."""
+        if any(not problem.places for problem in self._errors.values()):
+            self.raise_if_any()
+
     def raise_if_any(self) -> None:
         """Raises one DataError that lists all errors recorded so far; does nothing if there are none."""
         if not self._errors:

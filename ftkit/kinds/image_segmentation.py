@@ -101,7 +101,8 @@ def normalize(
 ) -> tuple[Mapping[str, Split], ImageSegmentationData]:
     """Looks at every image and mask once, and settles which values are classes, and which is left out."""
     looked = look_at_masks(splits, problems, as_colors=data.colors is not None)
-    if problems and not _are_named(data, task):  # classes follow from all masks of train, of which some are not known
+    # Classes follow from all masks of train. Some are not known where they cannot be used, unless these are left out.
+    if problems and not _are_named(data, task) and data.on_bad_row != "skip":
         return looked, data
     found = mask_values(looked["train"].examples) if "train" in looked else None
     reported = len(problems.messages)
@@ -109,8 +110,6 @@ def normalize(
     if len(problems.messages) > reported:
         return looked, data
     classes = classes_of(settled)
-    for split in looked.values():
-        check_values(split, classes, problems, of_train=not _are_named(data, task))
     return {name: with_class_counts(split, classes) for name, split in looked.items()}, settled
 
 
@@ -127,12 +126,15 @@ def labels_of(train: Split, task: Task, data: ImageSegmentationData) -> LabelSpa
 def check(
     splits: Mapping[str, Split], labels: LabelSpace, task: Task, data: ImageSegmentationData, problems: Problems
 ) -> None:
-    """Reports empty splits, and images that are in train and in another split."""
+    """Reports empty splits, values of masks that are no class, and images that are in train and in another split."""
+    train = splits.get("train")
     for split in splits.values():
         check_size(split, problems)
-    if "train" in splits:
+        if labels.names:  # else `normalize` has told why there are no classes
+            check_values(split, classes_of(data), problems, train=train)
+    if train is not None:
         others = [split for name, split in splits.items() if name != "train"]
-        check_leaks(splits["train"], others, problems, IMAGES)
+        check_leaks(train, others, problems, IMAGES)
 
 
 def told(splits: Mapping[str, Split], data: ImageSegmentationData) -> dict[str, list[str]]:
@@ -239,7 +241,6 @@ KIND = Kind(
     found_in_files=found_in_files,
     read=read_examples,
     names_of=value_names,
-    not_streamed="looks at all masks before it begins, for their classes",
     normalize=normalize,
     checks_on=True,
     labels=labels_of,

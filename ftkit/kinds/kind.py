@@ -165,7 +165,7 @@ class Kind:
         generation: keys of `generation` -> the kind's own defaults.
         found_in_files: task, data section -> the data section with what the columns of train tell and nobody states,
             such as the form of its rows; metrics and columns follow from it.
-        not_streamed: why the kind's rows cannot be a stream, such as `looks at all masks before it begins`; None: they
+        not_streamed: why the kind's rows cannot be a stream, such as `looks at all rows before it begins`; None: they
             can.
         read: rows of a table -> examples.
         names_of: an example as it was read -> the names of its labels, or of its entity types. When examples are held

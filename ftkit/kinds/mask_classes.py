@@ -73,10 +73,10 @@ def found_classes(
         found: in the masks of train.
         problems: what does not fit is added.
     """
-    if data.colors is None and found.are_colors:
+    named = data.classes if data.classes is not None else task.labels
+    if data.colors is None and found.are_colors and named is None:
         _report_colors(found, problems)
         return data
-    named = data.classes if data.classes is not None else task.labels
     update: dict[str, object] = {}
     if data.ignore_index is None and data.colors is None and _is_ignored(found, data, named is not None):
         update["ignore_index"] = USUAL_IGNORED

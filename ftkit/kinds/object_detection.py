@@ -161,10 +161,11 @@ def check(
     splits: Mapping[str, Split], labels: LabelSpace, task: Task, data: ObjectDetectionData, problems: Problems
 ) -> None:
     """Reports everything that is wrong with the boxes of a run, and tells of images without any."""
-    for split in splits.values():
+    for name, split in splits.items():
         _check_labels(split, labels, problems)
-        _check_counts(split, problems)
-    if "train" in splits:
+        if name == "train" or not split.is_sample:  # any part of a stream may be images without boxes
+            _check_counts(split, problems)
+    if "train" in splits and not splits["train"].is_sample:
         _check_train(splits["train"], labels, problems)
     _check_shared(splits, problems)
 
@@ -190,9 +191,10 @@ def _check_counts(split: Split, problems: Problems) -> None:
     counts = [len(example.boxes or ()) for example in split.examples]
     if counts and not any(counts):
         problems.error(
-            f"{split.name}: there is no box in any of {len(counts):,} images",
+            f"{split.title}: there is no box in any of {len(counts):,} images",
             where=split.source,
-            remedy="check that the annotations belong to these images",
+            remedy="check that the annotations belong to these images"
+            + (", or look at more of them: data.check_rows" if split.is_sample else ""),
         )
     elif empty := counts.count(0):
         problems.warn(
@@ -237,6 +239,11 @@ def described(split: Split) -> list[str]:
     each = ", ".join(f"{count:,} {name}" for name, count in counts.most_common(12))
     lines = [f"{sum(counts.values()):,} boxes: {each}; {empty:,} images without any"]
     return [*lines, f"{ignored:,} of them difficult or crowds, kept out of the loss"] if ignored else lines
+
+
+def told(splits: Mapping[str, Split], data: ObjectDetectionData) -> dict[str, list[str]]:
+    """Returns how boxes are written whose files do not say it."""
+    return {} if data.box_format is None else {"box format": [data.box_format]}
 
 
 # --- adapter and people -------------------------------------------------------------------------------------
@@ -317,7 +324,6 @@ KIND = Kind(
     data=ObjectDetectionData,
     read=read_examples,
     names_of=label_names_of,
-    not_streamed="looks at the boxes of all rows before it begins, for how they are written",
     normalize=normalize,
     checks_on=True,
     labels=labels_of,
@@ -327,6 +333,7 @@ KIND = Kind(
     check_inputs=check_given,
     check_known_labels=check_known_labels,
     describe=described,
+    told=told,
     input_example=input_example,
     probe=probe,
     adapter_options=adapter_options,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ftkit.console import warn
@@ -32,27 +32,6 @@ CHECK_ROWS = 1_000
 """Rows that are looked at before a run: a second or two, and each of 50 labels about 20 times."""
 
 MOST_TOLD = 5  # rows that were left out, of which a line tells
-
-
-def _place_of(example: Any) -> tuple[int, Hashable]:
-    """Returns line and key of an example; of a file its name, which is known before it is opened."""
-    return (example.line, example.key()) if example.line else (0, example.id)
-
-
-@dataclass(frozen=True)
-class StreamedSplit(Split[Any]):
-    """Some rows of a stream, of which each may come from another file.
-
-    Attributes:
-        sources: line and key of an example, or 0 and the name of a file -> the shard that it comes from.
-    """
-
-    sources: Mapping[tuple[int, Hashable], str] = field(default_factory=dict)
-
-    def where(self, example: Any) -> str:
-        """Returns `shard, line N` for a message."""
-        source = self.sources.get(_place_of(example), self.source)
-        return Split(self.name, source, (example,)).where(example)
 
 
 @dataclass(frozen=True)
@@ -112,12 +91,13 @@ class ExampleStream:
         Raises:
             DataError: a shard cannot be read, or there are no rows.
         """
-        rows = ((shard.name, example) for shard in self.shards for example in self._read(shard))
+        rows = (example for shard in self.shards for example in self._read(shard))
         split = self._split(list(itertools.islice(rows, self._data.check_rows or CHECK_ROWS)))
         if self._data.on_bad_row != "skip":
             return split
-        readable = check_cells(split, Problems())
-        learnt, data = self._kind.normalize({"train": readable}, self._task, self._data, Problems())
+        readable, problems = check_cells(split, Problems()), Problems()
+        learnt, data = self._kind.normalize({"train": readable}, self._task, self._data, problems)
+        problems.raise_if_of_all()
         labels = self._kind.labels(learnt["train"], self._task, data)
         # Those that are left out are told, and counted, when they are met in training.
         return ExampleStream(self._kind, self._task, self._columns, data, seed=self._seed)._good(
@@ -148,12 +128,12 @@ class ExampleStream:
             if num_barren > 1:
                 raise DataError(f"{self.title}: no row of a whole epoch can be trained on.")
 
-    def _raw(self, begin: Place) -> Iterator[tuple[list[tuple[str, Any]], Place, Place]]:
-        """Yields the rows of each block with their shards, where it begins and where it ends; epochs end blocks."""
+    def _raw(self, begin: Place) -> Iterator[tuple[list[Any], Place, Place]]:
+        """Yields the rows of each block, where it begins and where it ends; epochs end blocks."""
         size = self._data.shuffle_buffer or SHUFFLE_BUFFER
         place = begin
         while True:
-            block: list[tuple[str, Any]] = []
+            block: list[Any] = []
             for found, place in self._rows_of_epoch(begin):
                 block.append(found)
                 if len(block) == size:
@@ -164,7 +144,7 @@ class ExampleStream:
                 yield block, begin, place
             begin = place
 
-    def _rows_of_epoch(self, begin: Place) -> Iterator[tuple[tuple[str, Any], Place]]:
+    def _rows_of_epoch(self, begin: Place) -> Iterator[tuple[Any, Place]]:
         """Yields the rows of an epoch from a place on, each with the place behind it."""
         shards = [self.shards[number] for number in self._order(begin.epoch)]
         taken = begin.taken
@@ -177,7 +157,7 @@ class ExampleStream:
                 self._unreadable = known
             for example in examples:
                 taken += 1
-                yield (shard.name, example), Place(begin.epoch, number, taken)
+                yield example, Place(begin.epoch, number, taken)
             taken = 0
 
     def _order(self, epoch: int) -> list[int]:
@@ -201,12 +181,8 @@ class ExampleStream:
         self._unreadable = {}
         return left_out
 
-    def _split(self, found: Sequence[tuple[str, Any]]) -> StreamedSplit:
-        sources: dict[tuple[int, Hashable], str] = {}
-        for source, example in found:
-            sources.setdefault(_place_of(example), source)
-        examples = [example for _, example in found]
-        return StreamedSplit("train", self.title, examples, self.fingerprint, is_sample=True, sources=sources)
+    def _split(self, examples: Sequence[Any]) -> Split[Any]:
+        return Split("train", self.title, examples, self.fingerprint, is_sample=True)
 
     # --- rows that are met while a run trains ---
 

@@ -95,7 +95,8 @@ class CheckedRun:
             return None
         return (
             f"{train.source} is read while it is trained on; its first {len(train):,} rows have been checked, and "
-            "labels (unless data.labels names them), tag schemes, class weights and baselines follow from them"
+            "labels, tag schemes, forms of boxes and values of masks (unless data names them), class weights and "
+            "baselines follow from them"
         )
 
     def weight_fingerprints(self) -> dict[str, str | None]:

@@ -197,3 +197,10 @@ def test_numbers_are_places_among_the_labels_that_are_named() -> None:
     columns = KIND.columns_of(KIND.task, data := ObjectDetectionData(train="x", labels=("cat", "dog", "7")))
     (example,) = KIND.read(table, KIND.task, columns, data, with_labels=True)
     assert [(box.label, box.category) for box in example.boxes] == [("7", 2), ("cat", 0), ("7", 7)]
+
+
+def test_lists_of_boxes_and_labels_may_be_columns_of_their_own() -> None:
+    row = {"image": "1.jpg", "bbox": [[1, 2, 3, 4]], "category": ["cat"], "size": [7, 7]}
+    table = Table("rows.jsonl", tuple(row), [Row(row, 1)])
+    (example,) = KIND.read(table, KIND.task, KIND.own_columns, ObjectDetectionData(train="-"), with_labels=True)
+    assert (example.boxes, example.stated_size) == ((Box("cat", (1, 2, 3, 4)),), None)

@@ -27,6 +27,7 @@ def checked(folder: Path, *, test: Path | None = None, **keys: Any) -> tuple[Any
     problems = Problems()
     as_read = read_splits(KIND, TASK, data, KIND.columns_of(TASK, data), seed=0)
     splits, data = KIND.normalize(as_read, TASK, data, problems)
+    KIND.check(splits, KIND.labels(splits["train"], TASK, data), TASK, data, problems)
     return splits, data, problems
 
 

@@ -66,6 +66,7 @@ class Table:
         hint: why the columns may not be what the user expects, such as another delimiter; often empty.
         folder: where relative paths in the rows begin; None where there is no such place.
         is_lines: whether rows are the lines of a plain text, which may be parts of something longer.
+        is_shard: whether the table is a part of a stream, whose rows are never known all at once.
     """
 
     source: str
@@ -74,6 +75,7 @@ class Table:
     hint: str = ""
     folder: Path | None = None
     is_lines: bool = False
+    is_shard: bool = False
 
     def found_columns(self, columns: Mapping[str, str], spellings: Mapping[str, Sequence[str]]) -> dict[str, str]:
         """Returns role -> the column that the table has for it, under its own name or one that data sets use.

@@ -107,7 +107,7 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _values(path: Path, key: str, members: dict[str, tuple[str, bytes]], options: ReadOptions) -> dict[str, Any]:
-    values: dict[str, Any] = _media(path, members, options.media)
+    values: dict[str, Any] = _media(path, members, options)
     for extension, (_, content) in members.items():
         last = extension.rpartition(".")[2]
         if last != "json" and last not in TEXTS:
@@ -123,17 +123,36 @@ def _values(path: Path, key: str, members: dict[str, tuple[str, bytes]], options
     return values
 
 
-def _media(path: Path, members: Mapping[str, tuple[str, bytes]], media: str | None) -> dict[str, Any]:
-    """Returns the paths of a sample's files of the medium, the one with the shortest extension under its name.
+def _media(path: Path, members: Mapping[str, tuple[str, bytes]], options: ReadOptions) -> dict[str, Any]:
+    """Returns the paths of a sample's files of the medium by their columns.
 
-    Example: of `1.jpg` and `1.mask.png` in `a.tar`, `{"image": "a.tar/1.jpg", "mask.png": "a.tar/1.mask.png"}`.
+    Where rows are single files, the one with the shortest extension has the medium's column. Where they are pairs, as
+    of images and masks, a file belongs to the column that its extension names; of others the mask is no JPEG.
+
+    Example: of `1.jpg` and `1.seg.png` in `a.tar`, `{"image": "a.tar/1.jpg", "mask": "a.tar/1.seg.png"}` where rows
+    are pairs, and `{"image": "a.tar/1.jpg", "seg.png": "a.tar/1.seg.png"}` where they are not.
     """
+    if options.media is None:
+        return {}
     found = {
         extension: f"{path.name}/{member_name(name)}"
-        for extension, (name, _) in sorted(members.items(), key=lambda item: item[0].count("."))
-        if media is not None and is_file_of(Path(name), media)
+        for extension, (name, _) in members.items()
+        if is_file_of(Path(name), options.media)
     }
-    return {str(media) if place == 0 else extension: name for place, (extension, name) in enumerate(found.items())}
+    columns = options.paired_folders or {options.media: ()}
+    chosen: dict[str, str] = {}
+    for column, names in columns.items():
+        own = (it for it in found if it == column or it.rpartition(".")[0] in names)
+        if (extension := next(own, None)) is not None:
+            chosen[column] = found.pop(extension)
+    rest = sorted(found, key=lambda it: (it.count("."), len(columns) > 1 and it not in _JPEG))
+    for place, column in enumerate(columns):
+        if column not in chosen and rest and (place == 0 or len(rest) == 1):
+            chosen[column] = found.pop(rest.pop(0))
+    return {**chosen, **{extension: found[extension] for extension in rest}}
+
+
+_JPEG = ("jpg", "jpeg")
 
 
 def _text(where: str, content: bytes, options: ReadOptions) -> str:

@@ -12,7 +12,7 @@ from ftkit.data.readers import hub as reader
 from ftkit.data.readers.dataset_table import table_of
 from ftkit.data.readers.table import RowStream, Table
 from ftkit.data.spec import HubSource
-from ftkit.data.stream.shard import Shard
+from ftkit.data.stream.shard import Shard, as_shard
 from ftkit.errors import DataError
 from ftkit.types import Row
 
@@ -42,7 +42,7 @@ def _shard(dataset: datasets.IterableDataset, index: int, fingerprint: str, sour
     def open_shard() -> Table:
         with _told(source):
             table = table_of(dataset.shard(num_shards=dataset.num_shards, index=index), f"{source}{several}")
-        return replace(table, rows=RowStream(lambda: rows_of(table)))
+        return as_shard(replace(table, rows=RowStream(lambda: rows_of(table))), f"{source}{several}")
 
     def rows_of(table: Table) -> Iterator[Row]:
         with _told(source):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
-from ftkit.data.readers.table import Table
+from ftkit.data.readers.table import RowStream, Table
+from ftkit.types import Row, ShardLine
 
 
 @dataclass(frozen=True)
@@ -23,3 +24,13 @@ class Shard:
     fingerprint: str
     num_bytes: int
     open: Callable[[], Table]
+
+
+def as_shard(table: Table, name: str) -> Table:
+    """Returns a table whose rows know the shard that they come from."""
+
+    def rows() -> Iterator[Row]:
+        for row in table.rows:
+            yield Row(row.values, ShardLine.of(row.line, name))
+
+    return replace(table, rows=RowStream(rows), is_shard=True)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from ftkit.data.readers import READERS, ReadOptions, open_table, path_of, resolve
 from ftkit.data.readers.compression import format_suffix
+from ftkit.data.readers.layouts import layout_of
 from ftkit.data.readers.saved_dataset import is_saved
 from ftkit.data.spec import HubSource, ParallelSource, Source
 from ftkit.data.stream import hub
-from ftkit.data.stream.shard import Shard
+from ftkit.data.stream.shard import Shard, as_shard
 from ftkit.errors import DataError, name_list
 from ftkit.types import natural_key
 
@@ -33,6 +34,8 @@ def shards_of(source: Source | Sequence[str], options: ReadOptions) -> list[Shar
     if isinstance(source, ParallelSource):
         return [_parallel(source, options)]
     patterns = [source] if isinstance(source, str) else source
+    if options.annotated:
+        _refuse_layouts(patterns)
     paths = [path for pattern in patterns for path in _paths(pattern)]
     twice = {str(path) for path in paths if paths.count(path) > 1}
     if twice:
@@ -64,6 +67,21 @@ def _paths(pattern: str) -> list[Path]:
     return files
 
 
+def _refuse_layouts(patterns: Sequence[str]) -> None:
+    """Refuses files that are a table only together.
+
+    Raises:
+        DataError: naming the first of them.
+    """
+    for pattern in patterns:
+        if layout_of(path_of(pattern)) is not None:
+            raise DataError(
+                f"data.train: {pattern} is read whole, as its images and boxes lie in files that belong together, and "
+                'cannot be streamed.\nFix: leave data.streaming out, or write a line for each image, {"image": '
+                '"1.jpg", "objects": {"bbox": [[10, 20, 30, 40]], "category": ["cat"]}}, as .jsonl.'
+            )
+
+
 def _inside(folder: str, path: Path) -> list[Path]:
     files = sorted((file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")), key=_natural)
     read = [file for file in files if format_suffix(file) in STREAMED]
@@ -91,14 +109,16 @@ def _file(path: Path, options: ReadOptions) -> Shard:
         size, digest = 0, ""
     else:
         size, digest = path.stat().st_size, _edges(path)
-    return Shard(str(path), f"{path.name} {size} {digest}", size, lambda: open_table(str(path), options))
+    return Shard(
+        str(path), f"{path.name} {size} {digest}", size, lambda: as_shard(open_table(str(path), options), str(path))
+    )
 
 
 def _parallel(source: ParallelSource, options: ReadOptions) -> Shard:
     paths = [resolve(name) for name in (source.source, source.target)]
     fingerprint = " | ".join(f"{path.name} {path.stat().st_size} {_edges(path)}" for path in paths)
     num_bytes = sum(path.stat().st_size for path in paths)
-    return Shard(str(source), fingerprint, num_bytes, lambda: open_table(source, options))
+    return Shard(str(source), fingerprint, num_bytes, lambda: as_shard(open_table(source, options), str(source)))
 
 
 def _edges(path: Path) -> str:

@@ -80,6 +80,28 @@ def test_images_are_read_where_they_lie(tmp_path: Path) -> None:
     assert fingerprint(one.source) == hashlib.sha256(b"another").hexdigest()
 
 
+PAIRS = {"image": ("images", "image"), "mask": ("masks", "mask", "gt")}
+
+
+@pytest.mark.parametrize(
+    ("names", "columns", "expected"),
+    [
+        (("1.gt.png", "1.jpg"), PAIRS, {"image": "1.jpg", "mask": "1.gt.png"}),
+        (("1.png", "1.jpg"), PAIRS, {"image": "1.jpg", "mask": "1.png"}),
+        (("1.png", "1.seg.png"), PAIRS, {"image": "1.png", "mask": "1.seg.png"}),
+        (("1.mask.png", "1.image.png"), PAIRS, {"image": "1.image.png", "mask": "1.mask.png"}),
+        (("1.png", "1.a.png", "1.b.png"), PAIRS, {"image": "1.png", "a.png": "1.a.png", "b.png": "1.b.png"}),
+        (("1.a.png", "1.b.png", "1.png"), {"image": (), "b.png": ()}, {"image": "1.png", "b.png": "1.b.png"}),
+    ],
+)
+def test_an_image_and_its_mask_are_told_apart_by_their_endings(
+    names: tuple[str, ...], columns: dict[str, tuple[str, ...]], expected: dict[str, str], tmp_path: Path
+) -> None:
+    path = make_tar(tmp_path / "a.tar", dict.fromkeys(names, b"x"))
+    (row,) = open_table(path, ReadOptions(media="image", paired_folders=columns)).rows
+    assert {**row.values, **{key: f"a.tar/{name}" for key, name in expected.items()}} == row.values
+
+
 def test_members_lead_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "own.jpg").write_bytes(b"mine")
     link = tarfile.TarInfo("2.jpg")
