@@ -166,6 +166,20 @@ RECIPES: dict[str, Recipe] = {
         },
     ),
     "rt_detr": Recipe("RTDetrModel", "RTDetrImageProcessorPil", _REAL_TIME),
+    "d_fine": Recipe(
+        "DFineModel",
+        "RTDetrImageProcessorPil",
+        {
+            **_REAL_TIME,
+            "backbone_config": {
+                **{"model_type": "hgnet_v2", "stem_channels": [3, 8, 8], "hidden_sizes": [8, 8, 16, 16]},
+                **{"stage_in_channels": [8, 8, 8, 16], "stage_out_channels": [8, 8, 16, 16]},
+                **{"stage_mid_channels": [8] * 4, "stage_num_blocks": [1] * 4, "stage_numb_of_layers": [1] * 4},
+                "out_features": ["stage2", "stage3", "stage4"],
+            },
+            **{"decoder_layers": 3, "decoder_ffn_dim": 32, "max_num_bins": 8, "lqe_hidden_dim": 8},
+        },
+    ),
     # With its head: fresh from transformers, of which it would say that it is damaged.
     "rt_detr_v2": Recipe("RTDetrV2ForObjectDetection", "RTDetrImageProcessorPil", _REAL_TIME),
 }

@@ -84,7 +84,8 @@ def test_every_loss_is_covered():
     ("model_type", "training"),
     [
         # transformers' loss of LW-DETR asks for the groups of queries that it has in training, in evaluation too.
-        *((name, False) for name in SUPPORTED if name != "lw_detr"),
+        # D-FINE's is compared below.
+        *((name, False) for name in SUPPORTED if name not in ("lw_detr", "d_fine")),
         *((name, True) for name in ("lw_detr", "rt_detr", "rt_detr_v2")),
     ],
 )
@@ -104,6 +105,58 @@ def test_the_loss_of_all_is_that_of_transformers(model_type, training, made):
         model.loss_function = own
         model.eval()
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_the_loss_of_d_fine_is_that_of_its_criterion(made):
+    """Of one image, since a part is a mean; each layer's sides with its own boxes, and a first guess without sides."""
+    from transformers.loss.loss_d_fine import DFineLoss
+
+    adapter, model, encoded = made("d_fine")
+    batch = adapter.preprocessor.collate(encoded.rows.__getitems__([3]), training=False, rngs=None)
+    seen: dict[str, Any] = {}
+    own, model._loss_function = (
+        model._loss_function,
+        lambda *args, **kwargs: (seen.update(kwargs, args=args), {}, None),
+    )
+    model.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()  # the deepest has one value of one image
+    try:
+        with torch.no_grad():
+            model(**batch.inputs)
+    finally:
+        model._loss_function = own
+        model.eval()
+    _, labels, device, _, config, logits, boxes = seen["args"]
+    (num_boxes,) = {len(one["boxes"]) for one in labels}
+    ours = LOSSES["d_fine"](num_boxes)(*seen.pop("args"), **seen)[0]
+
+    noise = seen["denoising_meta_values"]
+    assert (logits.shape[1], seen["predicted_corners"].shape[1], noise["dn_num_group"]) == (4, 3, 3)
+
+    def layers_of(kind: int) -> tuple[dict, list[dict]]:
+        parts = [logits, boxes.clamp(0, 1), seen["predicted_corners"], seen["initial_reference_points"]]
+        parts = [part.split(noise["dn_num_split"], dim=2)[kind].unbind(1) for part in parts]
+        names = ("logits", "pred_boxes", "pred_corners", "ref_points", "teacher_corners", "teacher_logits")
+        taught = [[parts[2][-1]] * 3, [parts[0][-1]] * 3]
+        layers = [
+            dict(zip(names, one, strict=True))
+            for one in zip(parts[0][1:], parts[1][1:], *parts[2:], *taught, strict=True)
+        ]
+        return {"logits": parts[0][0], "pred_boxes": parts[1][0]}, layers
+
+    (noisy_guess, noisy), (guess, layers) = layers_of(0), layers_of(1)
+    proposed = {"logits": seen["enc_topk_logits"], "pred_boxes": seen["enc_topk_bboxes"].clamp(0, 1)}
+    outputs = {
+        **layers[-1],
+        "auxiliary_outputs": [*layers[:-1], guess, proposed],
+        "dn_auxiliary_outputs": [*noisy, noisy_guess],
+        "denoising_meta_values": noise,
+    }
+    found = DFineLoss(config).to(device)(outputs, labels)
+    assert {"loss_fgl_aux_0", "loss_ddf_aux_1", "loss_ddf_dn_0"} < found.keys()
+    torch.testing.assert_close(ours.squeeze() / num_boxes, sum(found.values()))
 
 
 @every_model_type

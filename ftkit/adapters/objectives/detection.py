@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 MOST_FOUND = 100
 """Boxes that are kept of an image, those of the highest scores: so many does the metric of COCO read."""
 
-SUPPORTED = ("yolos", "detr", "conditional_detr", "deformable_detr", "lw_detr", "rt_detr", "rt_detr_v2")
+SUPPORTED = ("yolos", "detr", "conditional_detr", "deformable_detr", "lw_detr", "rt_detr", "rt_detr_v2", "d_fine")
 """Model types whose loss can be summed image by image; see `detection_loss`, which imports torch."""
 
 HEAD_IN_BODY = (
     *("enc_score_head.", "denoising_class_embed.", "decoder.class_embed.", "decoder.bbox_embed."),
     *("enc_out_class_embed.", "enc_out_bbox_embed."),
 )
-"""Parts of the head among the layers of RT-DETR and LW-DETR: what proposes boxes, refines and classifies them."""
+"""Parts of the head among the layers of RT-DETR, D-FINE, LW-DETR: what proposes boxes, refines and classifies them."""
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 

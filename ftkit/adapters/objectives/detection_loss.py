@@ -5,8 +5,8 @@ several, on several ranks, an image among few boxes would count more than one am
 over its boxes, in transformers' own terms, and whoever trains divides once, by the boxes of a whole step.
 
 Matching and terms are transformers' own: DETR (arXiv 2005.12872), Deformable DETR (arXiv 2010.04159), RT-DETR (arXiv
-2304.08069), LW-DETR (arXiv 2406.03459). A model calls its `loss_function` with all that it needs: intermediate layers,
-denoising queries.
+2304.08069), D-FINE (arXiv 2410.13842), LW-DETR (arXiv 2406.03459). A model calls its `loss_function` with all that it
+needs: intermediate layers, denoising queries.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ Layer = Mapping[str, torch.Tensor]
 """`logits` (B, Q, L) and `pred_boxes` (B, Q, 4)."""
 Matches = Sequence[tuple[torch.Tensor, torch.Tensor]]
 """Of each image, which predictions answer which of its boxes."""
+OfImage = Callable[[Layer, Targets, Matches], torch.Tensor]
 LossFunction = Callable[..., tuple[torch.Tensor, dict[str, Any], Any]]
+
+
+_LEARNT_FROM_LAST = "loss_ddf"
 
 
 def no_object_share(boxes_per_image: float, num_queries: int, eos_coefficient: float) -> float:
@@ -120,19 +124,8 @@ def varifocal_losses(boxes_per_image: float) -> LossFunction:
         **_: Any,
     ) -> tuple[torch.Tensor, dict[str, Any], Any]:
         criterion = RTDetrLoss(config).to(device)
-        # (B, layers, Q, ...): the last layer answers; those before, and what the encoder proposed, learn along.
-        layers = [
-            {"logits": one.float(), "pred_boxes": other.float()}
-            for one, other in zip(outputs_class.unbind(1), outputs_coord.unbind(1), strict=True)
-        ]
-        noisy: list[Layer] = []
-        if denoising_meta_values is not None:
-            split = [
-                {name: part.split(denoising_meta_values["dn_num_split"], dim=1) for name, part in layer.items()}
-                for layer in layers
-            ]
-            noisy = [{name: part for name, (part, _) in layer.items()} for layer in split]
-            layers = [{name: part for name, (_, part) in layer.items()} for layer in split]
+        # The last layer answers; those before, and what the encoder proposed, learn along.
+        noisy, layers = _by_queries({"logits": outputs_class, "pred_boxes": outputs_coord}, denoising_meta_values)
         proposed = {"logits": enc_topk_logits.float(), "pred_boxes": enc_topk_bboxes.float()}
         if config.auxiliary_loss:
             layers = [layers[-1], *layers[:-1], proposed]
@@ -140,18 +133,67 @@ def varifocal_losses(boxes_per_image: float) -> LossFunction:
             layers, noisy = layers[-1:], []
 
         def of_image(layer: Layer, targets: Targets, matches: Matches) -> torch.Tensor:
-            found = {
-                **criterion.loss_labels_vfl(layer, targets, matches, 1),
-                **criterion.loss_boxes(layer, targets, matches, 1),
-            }
-            return sum((criterion.weight_dict[name] * value for name, value in found.items()), torch.zeros(()))
+            return _weighed(criterion, _of_label_and_box(criterion, layer, targets, matches))
 
         total = _summed(layers, labels, criterion.matcher, of_image)
-        if noisy and denoising_meta_values is not None:
-            made_of = criterion.get_cdn_matched_indices(denoising_meta_values, labels)
-            again = _summed(noisy, labels, lambda layer, targets: made_of, of_image)
-            total = total + again / denoising_meta_values["dn_num_group"]
-        return total, {}, None
+        return total + _of_noisy(noisy, denoising_meta_values, criterion, labels, of_image), {}, None
+
+    return losses
+
+
+def refined_losses(boxes_per_image: float) -> LossFunction:
+    """Returns the loss of D-FINE (arXiv 2410.13842), by the terms of transformers' `DFineLoss`.
+
+    Two things differ from `DFineForObjectDetectionLoss`. Layers before the last learn from it how probable each place
+    of a box's sides is, by a mean over queries: of all images of a micro-batch there, of each image here. And a
+    layer's sides go with its own boxes and logits, as in the paper: there, in training, they go with those of the
+    layer before, since the first guess has boxes and no sides.
+    """
+    from transformers.loss.loss_d_fine import DFineLoss
+
+    def losses(
+        logits: torch.Tensor,
+        labels: Targets,
+        device: torch.device,
+        pred_boxes: torch.Tensor,
+        config: Any,
+        outputs_class: torch.Tensor,
+        outputs_coord: torch.Tensor,
+        enc_topk_logits: torch.Tensor,
+        enc_topk_bboxes: torch.Tensor,
+        predicted_corners: torch.Tensor,
+        initial_reference_points: torch.Tensor,
+        denoising_meta_values: Mapping[str, Any] | None = None,
+        **_: Any,
+    ) -> tuple[torch.Tensor, dict[str, Any], Any]:
+        criterion = DFineLoss(config).to(device)
+        found = {"logits": outputs_class, "pred_boxes": outputs_coord.clamp(0, 1)}
+        # Sides are refined by every layer; in training a first guess, without them, stands before all.
+        num_layers = predicted_corners.shape[1]
+        guessed = {name: part[:, :-num_layers] for name, part in found.items()}
+        refined = {name: part[:, -num_layers:] for name, part in found.items()}
+        refined |= {"pred_corners": predicted_corners, "ref_points": initial_reference_points}
+        noisy_guesses, guesses = _by_queries(guessed, denoising_meta_values)
+        noisy, layers = (_taught_by_last(one) for one in _by_queries(refined, denoising_meta_values))
+        proposed = {"logits": enc_topk_logits.float(), "pred_boxes": enc_topk_bboxes.float().clamp(0, 1)}
+        if config.auxiliary_loss:
+            layers, noisy = [layers[-1], *layers[:-1], *guesses, proposed], [*noisy, *noisy_guesses]
+        else:
+            layers, noisy = layers[-1:], []
+
+        def of_image_in(num_groups: int) -> OfImage:
+            def of_image(layer: Layer, targets: Targets, matches: Matches) -> torch.Tensor:
+                terms = _of_label_and_box(criterion, layer, targets, matches)
+                terms |= criterion.loss_local(layer, targets, matches, 1)
+                if _LEARNT_FROM_LAST in terms:  # a mean, beside sums over boxes and groups
+                    terms[_LEARNT_FROM_LAST] = terms[_LEARNT_FROM_LAST] * boxes_per_image * num_groups
+                return _weighed(criterion, terms)
+
+            return of_image
+
+        num_groups = 1 if denoising_meta_values is None else denoising_meta_values["dn_num_group"]
+        total = _summed(layers, labels, criterion.matcher, of_image_in(1))
+        return total + _of_noisy(noisy, denoising_meta_values, criterion, labels, of_image_in(num_groups)), {}, None
 
     return losses
 
@@ -195,6 +237,7 @@ LOSSES: Mapping[str, Callable[[float], LossFunction]] = {
     "detr": softmax_losses,
     "conditional_detr": focal_losses,
     "deformable_detr": focal_losses,
+    "d_fine": refined_losses,
     "lw_detr": grouped_losses,
     "rt_detr": varifocal_losses,
     "rt_detr_v2": varifocal_losses,
@@ -216,11 +259,64 @@ def _of_boxes(criterion: Any, layer: Layer, targets: Targets, matches: Matches, 
     return config.bbox_loss_coefficient * found["loss_bbox"] + config.giou_loss_coefficient * found["loss_giou"]
 
 
+def _by_queries(
+    parts: Mapping[str, torch.Tensor], denoising: Mapping[str, Any] | None
+) -> tuple[list[Layer], list[Layer]]:
+    """Returns the layers of what was made of noisy boxes, and of the model's own queries.
+
+    Args:
+        parts: of all layers, each (B, layers, Q, ...).
+        denoising: how many queries are of either kind; None: all are the model's own.
+    """
+    layers = [
+        {name: one.float() for name, one in zip(parts, of_layer, strict=True)}
+        for of_layer in zip(*(part.unbind(1) for part in parts.values()), strict=True)
+    ]
+    if denoising is None:
+        return [], layers
+    split = [{name: part.split(denoising["dn_num_split"], dim=1) for name, part in layer.items()} for layer in layers]
+    noisy, own = ([{name: both[side] for name, both in layer.items()} for layer in split] for side in (0, 1))
+    return noisy, own
+
+
+def _taught_by_last(layers: Sequence[Layer]) -> list[Layer]:
+    """Returns the layers, each with what the last of them found."""
+    return [
+        {**layer, "teacher_corners": layers[-1]["pred_corners"], "teacher_logits": layers[-1]["logits"]}
+        for layer in layers
+    ]
+
+
+def _of_label_and_box(criterion: Any, layer: Layer, targets: Targets, matches: Matches) -> dict[str, torch.Tensor]:
+    return {
+        **criterion.loss_labels_vfl(layer, targets, matches, 1),
+        **criterion.loss_boxes(layer, targets, matches, 1),
+    }
+
+
+def _weighed(criterion: Any, found: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    return sum((criterion.weight_dict[name] * value for name, value in found.items()), torch.zeros(()))
+
+
+def _of_noisy(
+    noisy: Sequence[Layer],
+    denoising: Mapping[str, Any] | None,
+    criterion: Any,
+    targets: Targets,
+    of_image: OfImage,
+) -> torch.Tensor | float:
+    """Returns the loss of each image of finding its boxes again, (B,), the mean over the groups of queries."""
+    if not noisy or denoising is None:
+        return 0.0
+    made_of = criterion.get_cdn_matched_indices(denoising, targets)
+    return _summed(noisy, targets, lambda layer, found: made_of, of_image) / denoising["dn_num_group"]
+
+
 def _summed(
     layers: Sequence[Layer],
     targets: Targets,
     matcher: Callable[[Layer, Targets], Matches],
-    of_image: Callable[[Layer, Targets, Matches], torch.Tensor],
+    of_image: OfImage,
 ) -> torch.Tensor:
     """Returns the loss of each image over all layers, (B,)."""
     with torch.autocast(targets[0]["boxes"].device.type, enabled=False):
