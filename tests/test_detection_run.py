@@ -20,6 +20,7 @@ from ftkit.engine import checkpoints
 from ftkit.errors import UserError
 from ftkit.inference.export import export_run
 from ftkit.metrics.detection import evaluated_by_coco
+from ftkit.tuners.names import quiet
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,41 @@ def test_a_killed_run_draws_the_same_noise_again(tmp_path, voc, monkeypatch):
     resumed = ftkit.train(again, {"resume": True})
     one, other = (load_file(run.output_dir / "model.safetensors") for run in (whole, resumed))
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+def test_heads_in_lists_are_trained_and_loaded_by_plain_peft(tmp_path, voc):
+    from peft import PeftModel
+    from transformers import AutoModelForObjectDetection
+
+    sections = {"tuner": {"method": "lora", "rank": 2}}
+    given = config(tmp_path, voc, "rt_detr", **sections)
+    run = ftkit.train(given | {"train": given["train"] | {"num_train_epochs": 1}})
+    adapter = load_file(run.output_dir / "adapter_model.safetensors")
+    heads = [name for name in adapter if "class_embed.1" in name]
+    assert {name.rpartition(".")[2] for name in heads} == {"weight", "bias"}
+    base = AutoModelForObjectDetection.from_pretrained(given["model"]["checkpoint"], num_labels=2)
+    with quiet():
+        plain = PeftModel.from_pretrained(base, run.output_dir).eval()
+    image = Image.open(voc / "JPEGImages" / "1.png").convert("RGB")
+    loaded = ftkit.load(run.output_dir)
+    pixels = loaded.adapter.preprocessor.processor(images=image, return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        scores = plain(pixel_values=pixels).logits.sigmoid().flatten().sort(descending=True).values
+    found = [one["score"] for one in loaded.predict([voc / "JPEGImages" / "1.png"])[0]["objects"]]
+    np.testing.assert_allclose(found[:5], scores[:5], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "reason"),
+    [
+        ("d_fine", "peft attaches nothing to checkpoints of type 'd_fine', which tie weights and have no embeddings"),
+        ("lw_detr", "lora does not suit this checkpoint; peft says: modules_to_save cannot be applied"),
+    ],
+)
+def test_what_peft_cannot_tune_is_refused(model_type, reason, tmp_path, voc):
+    with pytest.raises(UserError, match=reason):
+        ftkit.train(config(tmp_path, voc, model_type, tuner={"method": "lora", "rank": 2}))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_trained_adapter_finds_what_it_found(tmp_path, voc):

@@ -14,17 +14,21 @@ if TYPE_CHECKING:
 
 
 def new_modules(model: torch.nn.Module, new_parameters: Collection[str]) -> list[str]:
-    """Returns the names of the largest modules that hold nothing but new parameters.
+    """Returns the names of the largest modules that hold nothing but new parameters, and that are called.
 
-    A parameter that stands beside others which the checkpoint did provide takes its whole module along.
+    A parameter that stands beside others which the checkpoint did provide takes its whole module along. A list of
+    modules, such as the heads of RT-DETR's layers, is not called, and each of its modules is named.
 
     Args:
         new_parameters: full names, such as `classifier.dense.weight`; tied names count as well.
     """
+    from torch.nn import ModuleDict, ModuleList
+
     new = set(new_parameters)
     own = {
         name: {f"{name}.{inner}" if name else inner for inner, _ in module.named_parameters(remove_duplicate=False)}
         for name, module in model.named_modules()
+        if not isinstance(module, (ModuleDict, ModuleList))
     }
     modules: list[str] = []
     for name in own:  # parents come before their children

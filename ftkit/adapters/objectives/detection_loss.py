@@ -268,14 +268,16 @@ def _by_queries(
         parts: of all layers, each (B, layers, Q, ...).
         denoising: how many queries are of either kind; None: all are the model's own.
     """
-    layers = [
+    layers: list[Layer] = [
         {name: one.float() for name, one in zip(parts, of_layer, strict=True)}
         for of_layer in zip(*(part.unbind(1) for part in parts.values()), strict=True)
     ]
     if denoising is None:
         return [], layers
     split = [{name: part.split(denoising["dn_num_split"], dim=1) for name, part in layer.items()} for layer in layers]
-    noisy, own = ([{name: both[side] for name, both in layer.items()} for layer in split] for side in (0, 1))
+    noisy, own = (
+        list[Layer]({name: both[side] for name, both in layer.items()} for layer in split) for side in (0, 1)
+    )
     return noisy, own
 
 
