@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import tiny
+import tiny_gemma
 from ftkit.data.image_text import ImageTextExample, user_message
 
 SIDE, PATCH = 32, 8
@@ -37,7 +38,6 @@ IDEFICS_TEMPLATE = (
     "{% else %}{{ ' ' + part.text }}{% endif %}{% endfor %}{{ '<end_of_utterance>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
-
 QWEN_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' }}"
     "{% for part in message.content %}"
@@ -364,6 +364,7 @@ MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "git": _git,
     "blip": _blip,
     "vit-gpt2": _vit_gpt2,
+    **tiny_gemma.MAKERS,
 }
 
 

@@ -17,7 +17,7 @@ SIDES = (48, 32)
 
 READ_WITH_TEXTS = (
     "idefics3 or smolvlm (SmolVLM), qwen2_vl, qwen2_5_vl, qwen3_vl, internvl, idefics2, llava, llava_next, "
-    "llava_onevision, git, blip or vision-encoder-decoder"
+    "llava_onevision, gemma3, gemma4, paligemma, git, blip or vision-encoder-decoder"
 )
 """Types that are known to work, for messages; others do where `ImageTextPreprocessor` understands their processor."""
 
@@ -72,7 +72,14 @@ def without_videos(processor_class: Any, settings: Mapping[str, Any] | None = No
         settings: of the checkpoint's video processor, to be saved.
     """
 
-    class WithoutVideos(processor_class):
+    from transformers import ProcessorMixin
+
+    class TakesNone(ProcessorMixin):
+        def __init__(self, *args: Any, video_processor: None = None, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+
+    # What lies between the two in the order of classes hands a video processor on by name, as Gemma 4's does.
+    class WithoutVideos(processor_class, TakesNone):
         is_without_videos = True
 
         @classmethod

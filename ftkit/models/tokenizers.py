@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 NO_LIMIT = 1_000_000
 
 
+_WHITE_SPACE = " \t\n\r\N{LOWER ONE EIGHTH BLOCK}"  # the last is what sentencepiece writes for a space
+
+
 def load_tokenizer(spec: CheckpointSpec) -> PreTrainedTokenizerBase:
     """Loads a checkpoint's tokenizer, with a pad token and padding on the right.
 
@@ -129,3 +132,9 @@ def end_of_text(tokenizer: PreTrainedTokenizerBase, spec: CheckpointSpec, *, or_
             'Name one in its tokenizer_config.json, such as "eos_token": "</s>".'
         )
     return int(end)
+
+
+def control_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Returns the tokens that no writing is made of: special and added ones, but for added white space, as Gemma's."""
+    added = {id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.content.strip(_WHITE_SPACE)}
+    return frozenset({*tokenizer.all_special_ids, *added})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,10 @@ LEARNT = {
     "git": "card [SEP]",
     "blip": "card [SEP]",
     "vit-gpt2": "c a r d <|endoftext|>",
+    "gemma3": "c a r d <end_of_turn>",
+    "gemma4": "c a r d <turn|>",
+    "paligemma": "c a r d <eos>",
+    "paligemma2": "c a r d <eos>",
 }
 """Family -> the tokens that bear loss where "card" is to be written."""
 
@@ -58,6 +63,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 @pytest.fixture
 def pictures(name: str, tmp_path: Path) -> list[Any]:
     return tiny_image_text.examples(tmp_path / "pictures", 8, question=asked_of(name))
+
+
+def adds_special(text: str) -> bool:
+    """Tells whether a tokenizer is to add what a text begins with, as `apply_chat_template` decides."""
+    return not text.startswith(("<s>", "<bos>"))
 
 
 def asked_of(name: str, question: str = tiny_image_text.QUESTION) -> str:
@@ -130,7 +140,7 @@ def test_what_an_image_shows_can_be_learnt(name: str, checkpoint: Any, pictures:
         loss = adapter.objective.loss(model(**batch.inputs), batch).mean()
         loss.backward()
         optimizer.step()
-        if loss < 0.02:
+        if loss < 0.1:
             break
     assert written(adapter, model.eval(), pictures) == [example.target for example in pictures]
 
@@ -180,9 +190,12 @@ def test_rows_of_several_images_do_not_depend_on_their_neighbours(
     encoded = adapter.preprocessor.encode([both], targets=False)
     opened = [open_image(source, source) for source in both.images]
     processor = adapter.preprocessor.processor
-    said = [{**message, "content": list(message["content"])} for message in both.messages]
-    text = processor.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
-    theirs = processor(text=[text], images=[opened], add_special_tokens=not text.startswith("<s>"))["input_ids"][0]
+    if adapter.preprocessor.prompts.form == "prefix":
+        text = f"{2 * processor.image_token}who"
+    else:
+        said = [{**message, "content": list(message["content"])} for message in both.messages]
+        text = processor.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+    theirs = processor(text=[text], images=[opened], add_special_tokens=adds_special(text))["input_ids"][0]
     assert encoded.rows[0]["input_ids"] == list(theirs), (
         "images that follow one another are read as the processor says"
     )
@@ -226,7 +239,13 @@ def _by_chat_template(processor: Any, image: Any, question: str) -> Any:
 def _without_videos(processor: Any, image: Any, question: str) -> Any:
     said = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}]
     text = processor.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
-    return processor(text=text, images=[image], return_tensors="pt")
+    return processor(text=text, images=[image], add_special_tokens=adds_special(text), return_tensors="pt")
+
+
+def _behind_images(processor: Any, image: Any, question: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it reads a tensor by numpy, in a way that one of the two wants otherwise
+        return processor(text=f"<image>{question}", images=image, return_tensors="pt")
 
 
 def _by_ids(processor: Any, image: Any, question: str) -> Any:
@@ -259,5 +278,9 @@ GIVEN: dict[str, Callable[[Any, Any, str], Any]] = {
     "git": _by_ids,
     "blip": _behind_a_start,
     "vit-gpt2": _alone,
+    "gemma3": _by_chat_template,
+    "gemma4": _without_videos,
+    "paligemma": _behind_images,
+    "paligemma2": _behind_images,
 }
 """Family -> how a program without ftkit gives a model an image and a question."""

@@ -14,7 +14,7 @@ import pytest
 from ftkit.errors import CheckpointError
 from ftkit.models.checkpoint import CheckpointSpec, inspect_checkpoint
 from ftkit.models.spec import ModelSpec
-from ftkit.models.tokenizers import ensure_pad_token, load_tokenizer, max_input_length
+from ftkit.models.tokenizers import control_ids, ensure_pad_token, load_tokenizer, max_input_length
 
 Checkpoint = Callable[[str], Path]
 
@@ -135,3 +135,14 @@ def test_a_damaged_file(content: str, copy: Checkpoint) -> None:
     folder = copy("bert")
     (folder / "tokenizer.json").write_text(content)
     assert "cannot load the tokenizer" in refusal(folder)
+
+
+# --- tokens of their own ---
+
+
+def test_added_white_space_is_writing(checkpoint: Checkpoint) -> None:
+    tokenizer = load_tokenizer(inspect(checkpoint("llama")))
+    tokenizer.add_tokens(["\n\n", "▁▁", "<end_of_turn>"])
+    ids = control_ids(tokenizer)
+    assert {*tokenizer.all_special_ids, tokenizer.convert_tokens_to_ids("<end_of_turn>")} <= ids
+    assert not {*tokenizer.convert_tokens_to_ids(["\n\n", "▁▁"])} & ids

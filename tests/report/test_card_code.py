@@ -149,6 +149,7 @@ ON_FILES = (
     "audio lora",
     "idefics3 lora",
     "llava",
+    "paligemma lora",
     "git",
     "blip lora",
     "vit-gpt2",
@@ -226,7 +227,8 @@ def _difference(run: Path, printed: str) -> str | None:
     expected = json.loads(lines[0])
     if "Traceback" in printed:
         return printed
-    value = ast.literal_eval(printed) if printed[0] in "[{-0123456789" else printed.removesuffix("\n")
+    is_value = "prediction" not in expected and printed[0] in "[{-0123456789"  # a text may begin like one
+    value = ast.literal_eval(printed) if is_value else printed.removesuffix("\n")
     if "prediction" in expected:
         # Translations are of one line; replies keep their lines.
         is_same = expected["prediction"] in (printed.strip(), " ".join(printed.splitlines()).strip())

@@ -12,20 +12,21 @@ import numpy as np
 from ftkit.adapters.columns import attention_mask, pad_columns
 from ftkit.adapters.preprocessor import Piece
 from ftkit.adapters.preprocessors.chat_templates import template_text
-from ftkit.adapters.preprocessors.image_prompts import ImagePrompts, Size, Tokens, image_prompts, sample_image
+from ftkit.adapters.preprocessors.checkpoint_prompts import image_prompts
+from ftkit.adapters.preprocessors.image_prompts import ImagePrompts, Size, Tokens
 from ftkit.adapters.preprocessors.image_text_base import ROW, SLACK, ImageTextBase
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import Batch, Encoded, LazyRows, Tensors
-from ftkit.data.image_text import ImageTextExample
+from ftkit.data.image_text import ImageTextExample, user_message
 from ftkit.data.images import image_size
 from ftkit.data.problems import Problems
 from ftkit.errors import CheckpointError, DataError
-from ftkit.models.image_text_processors import READ_WITH_TEXTS
+from ftkit.models.image_text_processors import READ_WITH_TEXTS, SIDES
 from ftkit.types import Split
 
 QUESTION = "{question}"
 _TYPES = ("mm_token_type_ids", "token_type_ids")
-_TEXTS = ("input_ids", "attention_mask", *_TYPES)
+_TEXTS = ("input_ids", "attention_mask", "labels", *_TYPES)
 _IMAGES_APART = "image"  # what a piece of a row is called that stands for an image
 
 
@@ -58,14 +59,14 @@ class ImageTextRows(LazyRows):
 
 
 class ImageTextPreprocessor(ImageTextBase):
-    """SmolVLM, Idefics, LLaVA ..., whose texts have tokens for images; GIT and BLIP, which see images first.
+    """SmolVLM, LLaVA, Gemma ..., whose texts have tokens for images; GIT and BLIP, which see images first.
 
     Attributes:
         before: what a question is read after.
         after: what follows it.
         image_inputs: what the processor makes of images, by the names that the model has for it.
         has_pieces: whether that is patch after patch, or image after image, of all rows, as Qwen's models have it.
-        type_inputs: inputs that tell the tokens of images, 1, from others, 0.
+        type_inputs: inputs that tell tokens apart: those of images from others, or of an answer.
     """
 
     version: ClassVar[int] = 1
@@ -99,41 +100,37 @@ class ImageTextPreprocessor(ImageTextBase):
         Raises:
             CheckpointError: the two differ, or a batch of images cannot be parted into rows.
         """
-        example = self._as_asked(ImageTextExample(id=0, images=(sample_image(),), names=("tried",), messages=_TRIED))
-        [tokens] = self._asked([example])
-        ids = self.prompts.expanded(tokens, [example.image.size]).ids  # type: ignore[union-attr]
+        example = self._as_asked(_tried())
+        found = self.prompts.as_processed(example)
+        given, tokens = ({"text": ""}, None) if found is None else found
         images = [[example.image], [example.image]]
         inputs, alone = (self._processed(rows) for rows in (images, images[:1]))
-        whole = self.processor(text=[self._text_of(example)] * 2, images=images, return_tensors="pt")
+        twice = {name: [value] * 2 if isinstance(value, str) else value for name, value in given.items()}
+        whole = self.processor(**twice, images=images)
         names = tuple(name for name in whole if name not in _TEXTS)
-        reads_as_it_does = self._text_of(example) == "" or whole["input_ids"][0].tolist() == ids
+        types = tuple(name for name in _TYPES if name in whole and any(whole[name][0]))
         in_rows, in_pieces = (
             all(name in inputs and len(inputs[name]) == 2 * (1 if rows else len(alone[name])) for name in names)
             for rows in (True, False)
         )
-        marks = [int(id_ == getattr(self.prompts, "image_id", None)) for id_ in ids]
-        types = [name for name in _TYPES if name in whole and whole[name].any()]
-        knows_types = all(whole[name][0].tolist() == marks for name in types)
-        if not (reads_as_it_does and knows_types and (in_rows or in_pieces)):
+        if not ((tokens is None or self._reads_alike(tokens, whole, types)) and (in_rows or in_pieces)):
             raise CheckpointError(
                 f"model.checkpoint: the processor of {self.spec.name!r}, of type {self.spec.model_type!r}, puts "
                 "images and texts together in a way that ftkit does not know. Start from a checkpoint of type "
                 f"{READ_WITH_TEXTS}."
             )
-        return names, not in_rows, tuple(types)
+        return names, not in_rows, types
 
-    def _text_of(self, example: ImageTextExample) -> str:
-        """Returns the text that a program without ftkit gives to the processor; empty where it gives token ids."""
-        if not self._is_chat:
-            return ""
-        # By the tokenizer: SmolVLM's processor asks its video processor even where there is no video.
-        return str(
-            self.target_tokenizer.apply_chat_template(_listed(example), tokenize=False, add_generation_prompt=True)
-        )
+    def _reads_alike(self, tokens: Tokens, whole: Mapping[str, Any], types: Sequence[str]) -> bool:
+        """Tells whether tokens become what the processor makes of the same text and image, labels and types too."""
+        import torch
 
-    @property
-    def _is_chat(self) -> bool:
-        return getattr(self.processor, "image_token", None) is not None
+        ids, labels = self.prompts.expanded(tokens, [SIDES])
+        is_learnt = any(label != NO_LOSS for label in labels)
+        made = {"input_ids": ids, **({"labels": labels} if is_learnt else {})}
+        given_BT = (torch.tensor([ids]), torch.tensor([labels]) if is_learnt else None)
+        made |= {name: self.prompts.token_types(*given_BT)[0].tolist() for name in types}
+        return all(values == [int(value) for value in whole[name][0]] for name, values in made.items())
 
     # --- examples -> rows ---
 
@@ -242,11 +239,10 @@ class ImageTextPreprocessor(ImageTextBase):
 
     def pieces(self, row: Mapping[str, Any]) -> Sequence[Piece] | None:
         """Returns a row's tokens, and whether each bears loss; the tokens of an image are one piece."""
-        image_id = getattr(self.prompts, "image_id", None)
         found: list[Piece] = []
         run = 0
         for id_, label in zip(row["input_ids"], row["labels"], strict=True):
-            if id_ == image_id:
+            if id_ in self.prompts.seen_ids:
                 run += 1
                 continue
             if run:
@@ -277,7 +273,7 @@ class ImageTextPreprocessor(ImageTextBase):
             inputs={
                 "attention_mask": attention_mask(lengths, left=left),
                 **columns,
-                **{name: (columns["input_ids"] == self.prompts.image_id).long() for name in self.type_inputs},  # type: ignore[attr-defined]
+                **{name: self.prompts.token_types(columns["input_ids"], labels) for name in self.type_inputs},
                 **made,
             },
             labels=labels,
@@ -298,7 +294,7 @@ class ImageTextPreprocessor(ImageTextBase):
 
     def _processed(self, images: list[list[Any]]) -> Any:
         """Returns what the processor makes of images: its image processor alone may make other things."""
-        if not self._is_chat:
+        if self.prompts.form != "chat":
             return self.processor.image_processor(images=images, return_tensors="pt")
         texts = [self.processor.image_token * len(row) for row in images]
         return self.processor(text=texts, images=images, return_tensors="pt", padding=True)
@@ -309,7 +305,12 @@ class ImageTextPreprocessor(ImageTextBase):
         return {"before": self.before, "after": self.after, "form": self.prompts.form, "has_videos": has_videos}
 
 
-_TRIED = ({"role": "user", "content": ({"type": "image"}, {"type": "text", "text": "What is it?"})},)
+def _tried() -> ImageTextExample:
+    """Returns an example that processors are tried on."""
+    from PIL import Image
+
+    image, asked = Image.new("RGB", SIDES, "grey"), user_message("What is it?", 1)
+    return ImageTextExample(id=0, images=(image,), names=("tried",), messages=(asked,), target="A grey image.")
 
 
 def _joined(tensors: Sequence[Any]) -> Any:
@@ -324,10 +325,6 @@ def _joined(tensors: Sequence[Any]) -> Any:
         return pad(tensor, [side for count in reversed(missing) for side in (0, count)])
 
     return torch.cat([padded(tensor) for tensor in tensors])
-
-
-def _listed(example: ImageTextExample) -> list[dict[str, Any]]:
-    return [{**message, "content": [dict(part) for part in message["content"]]} for message in example.messages]
 
 
 def _sizes_of(example: ImageTextExample) -> list[Size]:

@@ -12,6 +12,7 @@ from ftkit.adapters.preprocessors.text_sequences import check_has_offsets, size_
 from ftkit.adapters.preprocessors.tokens import NO_LOSS, in_chunks
 from ftkit.data.conversations import LEADS, ConversationExample, Message, answer_turn, user_turn
 from ftkit.errors import ConfigError, DataError, RowError
+from ftkit.models.tokenizers import control_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -48,11 +49,9 @@ class ConversationSequences:
         check_has_offsets(tokenizer, spec)
         self.tokenizer, self.max_length, self.loss_on = tokenizer, max_length, loss_on
         self.template = ChatTemplate(tokenizer, spec.name, chat_template)
-        self.control_ids = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+        self.control_ids = control_ids(tokenizer)
         self.end_ids: tuple[int, ...] = (self._usual_end(),)
-        self._controls = {
-            token for token in tokenizer.convert_ids_to_tokens(sorted(self.control_ids)) if token.strip()
-        }
+        self._controls = {*tokenizer.convert_ids_to_tokens(sorted(self.control_ids))}
         self._lines_with_controls: dict[int, str] = {}
 
     @property
@@ -114,7 +113,11 @@ class ConversationSequences:
                 example.messages, example.tools, last_only=last_only, num_given=example.num_given
             )
             self.template.check_tools(rendered.text, example.messages, example.tools)
-            return rendered
+            return self._as_read(rendered)
+
+    def _as_read(self, rendered: Rendered) -> Rendered:
+        """Returns a conversation as it is tokenized."""
+        return rendered
 
     def _learnt(self, rendered: Rendered, ids: Ids, offsets: Sequence[Span]) -> LearntExample:
         spans = [self._tokens_of(span, rendered, ids, offsets) for span in rendered.answers]
@@ -192,7 +195,7 @@ class ConversationSequences:
     def _asked_ids(self, messages: Sequence[Message], tools: Any) -> Ids:
         text = self.template.text(messages, tools, asks=True)
         self.template.check_tools(text, messages, tools)
-        return self._tokens([text])["input_ids"][0]
+        return self._tokens([self._as_read(Rendered(text, ())).text])["input_ids"][0]
 
     def _tokens(self, texts: Sequence[str]) -> Any:
         return self.tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False)

@@ -29,8 +29,8 @@ class LookRecipe(Recipe):
     Attributes:
         before: what a question is read after.
         after: what follows it.
-        form: how the model is given a question: by a chat template; as token ids behind a start token that stands
-            for the image (ids) or for the beginning of what is written (start); or not at all.
+        form: how the model is given a question: by a chat template; behind its images (prefix); as token ids behind a
+            start token that stands for the image (ids) or for the beginning of what is written (start); or not at all.
         has_videos: whether the checkpoint's processor reads videos as well, which transformers opens by torchvision.
     """
 
@@ -40,7 +40,7 @@ class LookRecipe(Recipe):
     auto_class: AutoClass = "AutoModelForImageTextToText"
     before: str = ""
     after: str = ""
-    form: Literal["chat", "ids", "start", "none"] = "none"
+    form: Literal["chat", "prefix", "ids", "start", "none"] = "none"
     has_videos: bool = False
 
 
@@ -78,6 +78,11 @@ def _code(card: Card, name: str, is_folder: bool) -> list[str]:
             "bos = processor.tokenizer.bos_token",
             "adds = bos is None or not text.startswith(bos)",
             'inputs = processor(text=[text], images=[[image]], add_special_tokens=adds, return_tensors="pt")',
+        ]
+    elif recipe.form == "prefix":
+        lines += [
+            f"text = processor.image_token + {literal(question)}",
+            'inputs = processor(text=[text], images=[[image]], return_tensors="pt")',
         ]
     elif recipe.form == "ids":
         lines += [
