@@ -70,12 +70,12 @@ def boxes(folder: Path) -> Config:
 
 
 def masks(folder: Path) -> Config:
-    """Returns a config for a run on two archives of images with masks, of which 5 are shuffled together."""
+    """Returns a config for a run on two compressed archives of images with masks, of which 5 are shuffled together."""
     for shard in range(2):
         cells = tiny_masks.make_cells(folder / f"cells-{shard}", count=6, seed=shard)
-        tiny_masks.make_tar(folder / f"masks-{shard}.tar", cells)
+        tiny_masks.make_tar(folder / f"masks-{shard}.tar.gz", cells)
     model = tiny_masks.make_segformer(folder / "segformer")
-    return {"task": "image-segmentation", **pictures_of(folder, model, train=str(folder / "masks-*.tar"))}
+    return {"task": "image-segmentation", **pictures_of(folder, model, train=str(folder / "masks-*.tar.gz"))}
 
 
 def pictures_of(folder: Path, model: Path, **data: Any) -> Config:
@@ -214,7 +214,10 @@ def test_a_bad_row_in_the_first_block_leaves_nothing_behind(tmp_path: Path, chec
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_images_that_are_one_block_are_learnt_as_in_memory(tmp_path: Path, name: str) -> None:
+def test_images_that_are_one_block_are_learnt_as_in_memory(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
     config = PICTURES[name](tmp_path)
     config["data"]["train"] = config["data"]["train"].replace("*", "0")
     del config["data"]["shuffle_buffer"]

@@ -1,6 +1,7 @@
 """Files of images and recordings, which may lie in a tar archive: `shard.tar/cat/1.jpg` is a member of `shard.tar`.
 
-A member is read where it lies, from its offset on; nothing of an archive is unpacked or held. Where its members lie is
+A member is read where it lies, from its offset on; nothing of an archive is held, and nothing unpacked but what is
+compressed, as a whole (ftkit.data.unpacked). Where its members lie is
 looked up once in a process, by their headers alone, so that every worker finds them for itself.
 """
 
@@ -10,12 +11,16 @@ import errno
 import functools
 import io
 import os
+import re
 import tarfile
 from collections.abc import Hashable, Mapping
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-ARCHIVE = ".tar"
+from ftkit.data.compression import COMPRESSIONS
+from ftkit.data.unpacked import plain_archive
+
+_IN_ARCHIVE = re.compile(rf"\.(?:tar(?:{'|'.join(map(re.escape, COMPRESSIONS))})?|tgz)/", re.IGNORECASE)
 NUM_ARCHIVES = 64
 """Archives whose members are known at a time: those of a shuffled block, at 100 bytes a member and its name."""
 
@@ -86,14 +91,14 @@ def _member_places(archive: str, stamp: Hashable) -> Mapping[str, tuple[int, int
 def _place(path: str) -> tuple[str, int, int] | None:
     """Returns archive, offset and size of a member; None of a path that leads into no archive."""
     posix = path.replace(os.sep, "/")
-    end = -1
-    while (end := posix.lower().find(f"{ARCHIVE}/", end + 1)) >= 0:
-        archive, name = path[: end + len(ARCHIVE)], posix[end + len(ARCHIVE) + 1 :]
+    for found in _IN_ARCHIVE.finditer(posix):
+        archive, name = path[: found.end() - 1], posix[found.end() :]
         if os.path.isfile(archive):
-            found = member_places(archive).get(name)
-            if found is None:
+            plain = plain_archive(archive)
+            place = member_places(plain).get(name)
+            if place is None:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-            return archive, *found
+            return plain, *place
     return None
 
 

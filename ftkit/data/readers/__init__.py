@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ftkit.data.compression import format_suffix, is_compressed, unpacking
 from ftkit.data.media_files import is_in_archive, media_size, open_media
 from ftkit.data.readers import coco, coco_masks
-from ftkit.data.readers.compression import format_suffix, is_compressed, unpacking
 from ftkit.data.readers.conversions import no_reader
 from ftkit.data.readers.layouts import fingerprint as layout_fingerprint
 from ftkit.data.readers.layouts import layout_of

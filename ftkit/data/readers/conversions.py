@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ftkit.data.readers.compression import format_suffix
+from ftkit.data.compression import format_suffix
 from ftkit.errors import DataError, closest_name
 
 _SPREADSHEET = "open it in a spreadsheet and save it as .xlsx, or as .csv in UTF-8"
@@ -18,7 +18,6 @@ CONVERSIONS: dict[str, str] = {
     ".ods": _SPREADSHEET,
     ".zip": "unpack it and name the file inside: unzip {path}",
     ".tar": "unpack it and name the file inside: tar -xf {path}",
-    ".tgz": "unpack it and name the file inside: tar -xzf {path}",
     ".feather": "in Python: pandas.read_feather({name!r}).to_parquet({parquet!r})",
     ".arrow": "if Dataset.save_to_disk wrote it, name its folder; else in Python: "
     "datasets.Dataset.from_file({name!r}).to_parquet({parquet!r})",

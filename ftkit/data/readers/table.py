@@ -22,6 +22,7 @@ class ReadOptions:
         media: what the rows' files hold, `image` or `audio`, where rows are files: then a folder of them is read too.
         annotated: whether boxes are read, too: then folders and lists may be those of a layout; see `layouts`.
         outlined: whether rows are images with masks, which COCO's JSON may hold as outlines; see `coco_masks`.
+        streams: whether rows are read while they are used: what has no place of its own is held then, and not kept.
         on_unreadable: is told of rows that cannot be read, which are then left out, where a format lets its reader go
             on behind them; None: they are errors.
         paired_folders: column -> names that a folder of such files may have beside another one, where a row is a pair
@@ -36,6 +37,7 @@ class ReadOptions:
     annotated: bool = False
     outlined: bool = False
     paired_folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    streams: bool = False
     on_unreadable: Callable[[DataError], None] | None = None
 
     def refuse(self, error: DataError) -> None:

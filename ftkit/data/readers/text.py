@@ -10,7 +10,7 @@ import re
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
-from ftkit.data.readers.compression import disguise, open_binary
+from ftkit.data.compression import disguise, open_binary
 from ftkit.data.readers.encoding_guess import WINDOWS, count_bytes, has_all, likely_encoding
 from ftkit.data.readers.table import ReadOptions
 from ftkit.errors import ConfigError, DataError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from ftkit.data.readers.compression import open_binary
+from ftkit.data.compression import open_binary
 from ftkit.data.readers.table import ReadOptions, RowStream, Table, first_row
 from ftkit.errors import DataError
 from ftkit.types import Row

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.console import note
+from ftkit.data.compression import FREE_BYTES, MAX_RATIO
 from ftkit.data.readers.cells import Record, table_from_records
-from ftkit.data.readers.compression import FREE_BYTES, MAX_RATIO
 from ftkit.data.readers.table import ReadOptions, Table
 from ftkit.errors import DataError, name_list
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from ftkit.data.compression import format_suffix
 from ftkit.data.readers import READERS, ReadOptions, open_table, path_of, resolve
-from ftkit.data.readers.compression import format_suffix
 from ftkit.data.readers.layouts import layout_of
 from ftkit.data.readers.saved_dataset import is_saved
 from ftkit.data.spec import HubSource, ParallelSource, Source
 from ftkit.data.stream import hub
 from ftkit.data.stream.shard import Shard, as_shard
+from ftkit.data.unpacked import edge_digest
 from ftkit.errors import DataError, name_list
 from ftkit.types import natural_key
 
 READ_WHOLE = (".json", ".xlsx", ".xlsm", ".tmx")
 """Formats whose files are read as one: nothing of them is known before their end."""
 STREAMED = tuple(suffix for suffix in READERS if suffix not in READ_WHOLE)
-EDGE_BYTES = 1 << 16  # of a shard, whose content tells it from others of its name and size
 
 
 def shards_of(source: Source | Sequence[str], options: ReadOptions) -> list[Shard]:
@@ -31,6 +32,7 @@ def shards_of(source: Source | Sequence[str], options: ReadOptions) -> list[Shar
     """
     if isinstance(source, HubSource):
         return hub.shards_of(source)
+    options = replace(options, streams=True)
     if isinstance(source, ParallelSource):
         return [_parallel(source, options)]
     patterns = [source] if isinstance(source, str) else source
@@ -108,7 +110,7 @@ def _file(path: Path, options: ReadOptions) -> Shard:
     if not path.exists() or path.is_dir():
         size, digest = 0, ""
     else:
-        size, digest = path.stat().st_size, _edges(path)
+        size, digest = path.stat().st_size, edge_digest(path)
     return Shard(
         str(path), f"{path.name} {size} {digest}", size, lambda: as_shard(open_table(str(path), options), str(path))
     )
@@ -116,19 +118,9 @@ def _file(path: Path, options: ReadOptions) -> Shard:
 
 def _parallel(source: ParallelSource, options: ReadOptions) -> Shard:
     paths = [resolve(name) for name in (source.source, source.target)]
-    fingerprint = " | ".join(f"{path.name} {path.stat().st_size} {_edges(path)}" for path in paths)
+    fingerprint = " | ".join(f"{path.name} {path.stat().st_size} {edge_digest(path)}" for path in paths)
     num_bytes = sum(path.stat().st_size for path in paths)
     return Shard(str(source), fingerprint, num_bytes, lambda: as_shard(open_table(source, options), str(source)))
-
-
-def _edges(path: Path) -> str:
-    """Returns the digest of the first and the last bytes of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        digest.update(file.read(EDGE_BYTES))
-        file.seek(max(path.stat().st_size - EDGE_BYTES, 0))
-        digest.update(file.read(EDGE_BYTES))
-    return digest.hexdigest()
 
 
 def _natural(path: Path) -> tuple[object, ...]:

@@ -16,7 +16,8 @@ from ftkit.errors import DataError
 
 
 def make_tar(path: Path, members: dict[str, bytes]) -> str:
-    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+    mode = {".gz": "w:gz", ".tgz": "w:gz", ".xz": "w:xz"}.get(path.suffix, "w")
+    with tarfile.open(path, mode) as archive:
         for name, content in members.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
@@ -50,6 +51,7 @@ def test_fields_of_json_are_columns(tmp_path: Path) -> None:
     assert rows == [{"__key__": "1", "text": "a", "label": 2, "seg.txt": "b"}, {"__key__": "2", "text": None}]
 
 
+IMAGES = ReadOptions(media="image")
 PICTURES = {
     "./a/1.mask.png": b"the mask",
     "./a/1.jpg": b"the picture",
@@ -61,7 +63,7 @@ PICTURES = {
 
 
 def test_images_are_read_where_they_lie(tmp_path: Path) -> None:
-    table = open_table(make_tar(tmp_path / "a.tar", PICTURES), ReadOptions(media="image"))
+    table = open_table(make_tar(tmp_path / "a.tar", PICTURES), IMAGES)
     first, second = table.rows
     assert first.values == {
         **{"__key__": "a/1", "image": "a.tar/a/1.jpg", "mask.png": "a.tar/a/1.mask.png"},
@@ -74,7 +76,7 @@ def test_images_are_read_where_they_lie(tmp_path: Path) -> None:
     assert (media_size(path), is_media_file(path), is_in_archive(path)) == (8, True, True)
     assert not is_media_file(str(tmp_path / "a.tar/a/3.jpg"))
     assert not is_in_archive(str(tmp_path / "a.tar"))
-    one = open_table(str(tmp_path / "a.tar/a/2.jpg"), ReadOptions(media="image"))
+    one = open_table(str(tmp_path / "a.tar/a/2.jpg"), IMAGES)
     assert [row.values["image"] for row in one.rows] == ["2.jpg"]
     assert open_media(str((one.folder or Path()) / "2.jpg")).read() == b"another"
     assert fingerprint(one.source) == hashlib.sha256(b"another").hexdigest()
@@ -102,6 +104,29 @@ def test_an_image_and_its_mask_are_told_apart_by_their_endings(
     assert {**row.values, **{key: f"a.tar/{name}" for key, name in expected.items()}} == row.values
 
 
+@pytest.mark.parametrize("name", ["a.tgz", "a.tar.xz"])
+def test_images_of_compressed_archives_are_sought_in_a_copy_and_held_in_a_stream(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    path = make_tar(tmp_path / name, PICTURES)
+    (streamed, _) = (row.values for (shard,) in [shards_of(path, IMAGES)] for row in shard.open().rows)
+    assert streamed["image"] == {"bytes": b"the picture", "path": f"{name}/a/1.jpg"}
+    assert streamed["mask.png"]["bytes"] == b"the mask"
+    assert not (tmp_path / "cache").exists()
+    sought = [row.values for row in open_table(path, IMAGES).rows]
+    assert [row["image"] for row in sought] == [f"{name}/a/1.jpg", f"{name}/a/2.jpg"]
+    assert {**sought[0], "image": 0, "mask.png": 0} == {**streamed, "image": 0, "mask.png": 0}
+    assert open_media(str(tmp_path / sought[1]["image"])).read() == b"another"
+
+
+def test_members_that_would_fill_the_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftkit.data.readers.tar.FREE_BYTES", 10)
+    (shard,) = shards_of(make_tar(tmp_path / "a.tar.gz", PICTURES), IMAGES)
+    with pytest.raises(DataError, match=r"a\.tar\.gz, \./a/1\.jpg: it has 11 bytes; .* at most 10 are read"):
+        shard.open()
+
+
 def test_members_lead_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "own.jpg").write_bytes(b"mine")
     link = tarfile.TarInfo("2.jpg")
@@ -110,7 +135,7 @@ def test_members_lead_nowhere_else(tmp_path: Path) -> None:
     path = make_tar(tmp_path / "a.tar", members)
     with tarfile.open(path, "a") as archive:
         archive.addfile(link)
-    for row in open_table(path, ReadOptions(media="image")).rows:
+    for row in open_table(path, IMAGES).rows:
         assert open_media(str(tmp_path / row.values["image"])).read().startswith(b"theirs")
     assert not is_media_file(f"{path}/2.jpg"), "links are not followed"
 
@@ -118,14 +143,13 @@ def test_members_lead_nowhere_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "members", "message"),
     [
-        ("a.tar.gz", PICTURES, r"read where they lie in an archive, and it is compressed.*gunzip"),
         ("a.tar", {"1.json": b'{"image": "/home/me/1.jpg"}'}, "1.json: 'image' is the name of the sample's image"),
         ("a.tar", {"1.wav": b""}, "sample '1' has no member that is read, neither of image nor of text"),
     ],
 )
 def test_what_is_wrong_with_images_is_told(name: str, members: dict[str, bytes], message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"(?s){message}"):
-        open_table(make_tar(tmp_path / name, members), ReadOptions(media="image"))
+        open_table(make_tar(tmp_path / name, members), IMAGES)
 
 
 def test_it_is_streamed(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas
 import pytest
 
-from ftkit.data.readers import ReadOptions, compression, has_reader, open_table
+from ftkit.data import compression
+from ftkit.data.readers import ReadOptions, has_reader, open_table
 from ftkit.data.spec import ParallelSource
 from ftkit.errors import DataError
 

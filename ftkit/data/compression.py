@@ -17,8 +17,12 @@ COMPRESSIONS: dict[str, tuple[str, str]] = {
     ".bz2": ("bz2", "bunzip2"),
     ".xz": ("lzma", "unxz"),
     ".zst": ("zstd", "unzstd"),
+    ".tgz": ("gzip", "gunzip"),
 }
 """Extension -> the module that reads it, and the command that unpacks it."""
+
+_JOINED = {".tgz": ".tar"}
+"""Extension that says a compression and a format -> the format."""
 
 FREE_BYTES = 256 << 20
 """What any file may unpack to, however small it is."""
@@ -41,6 +45,8 @@ _SIGNATURES: dict[bytes, str] = {
 def format_suffix(path: Path) -> str:
     """Returns the extension that says a file's format, in lower case: `.csv` of `a.csv` and of `a.CSV.gz`."""
     suffix = path.suffix.lower()
+    if suffix in _JOINED:
+        return _JOINED[suffix]
     return Path(path.stem).suffix.lower() if suffix in COMPRESSIONS else suffix
 
 
