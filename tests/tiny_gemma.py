@@ -132,15 +132,19 @@ def _gemma4() -> tuple[Any, Any]:
     return model, processor
 
 
-def _paligemma(text: str, **more: Any) -> Callable[[], tuple[Any, Any]]:
-    """Returns what makes a PaliGemma, whose processor adds 1,152 tokens of places and shapes to the vocabulary."""
+def _paligemma(text: str, named: dict[str, str], **more: Any) -> Callable[[], tuple[Any, Any]]:
+    """Returns what makes a PaliGemma, whose processor adds 1,152 tokens of places and shapes to the vocabulary.
+
+    Args:
+        named: the tokenizer's name for the image token; the oldest have none, and their processor adds it.
+    """
 
     def make() -> tuple[Any, Any]:
         import transformers
 
         images = transformers.SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE})
         images.image_seq_length = (SIDE // PATCH) ** 2
-        processor = transformers.PaliGemmaProcessor(images, _tokenizer(image_token="<image>"))
+        processor = transformers.PaliGemmaProcessor(images, _tokenizer(**named))
         config = transformers.PaliGemmaConfig(
             vision_config={**SIGLIP, "projection_dim": 32},
             text_config={**_text(processor.tokenizer), **more, "model_type": text},
@@ -155,6 +159,6 @@ def _paligemma(text: str, **more: Any) -> Callable[[], tuple[Any, Any]]:
 MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "gemma3": _gemma3,
     "gemma4": _gemma4,
-    "paligemma": _paligemma("gemma"),
-    "paligemma2": _paligemma("gemma2", **WINDOWS, query_pre_attn_scalar=16),
+    "paligemma": _paligemma("gemma", {}),
+    "paligemma2": _paligemma("gemma2", {"image_token": "<image>"}, **WINDOWS, query_pre_attn_scalar=16),
 }

@@ -37,10 +37,12 @@ class Piece(NamedTuple):
 
     Attributes:
         bears_loss: whether the model learns to write or to label it.
+        num_tokens: how many tokens it stands for: an image is hundreds.
     """
 
     text: str
     bears_loss: bool
+    num_tokens: int = 1
 
 
 class Preprocessor(Protocol):

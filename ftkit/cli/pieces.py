@@ -18,7 +18,7 @@ def print_rows(rows: Iterable[ShownRow]) -> None:
     screen = console(stderr=False)
     for row in rows:
         count = sum(piece.bears_loss for piece in row.pieces)
-        share = f"{len(row.pieces):,} tokens, {count:,} of them learnt"
+        share = f"{sum(piece.num_tokens for piece in row.pieces):,} tokens, {count:,} of them learnt"
         screen.print(printable(f"{row.where}: {share}"), markup=False, style="bold")
         for bears_loss, run in itertools.groupby(row.pieces, key=lambda piece: piece.bears_loss):
             text = BETWEEN.join(piece.text.replace("\n", LINE_END) for piece in run)

@@ -246,7 +246,7 @@ class ImageTextPreprocessor(ImageTextBase):
                 run += 1
                 continue
             if run:
-                found.append(Piece(f"[{run} tokens of an {_IMAGES_APART}]", bears_loss=False))
+                found.append(Piece(f"[{run} tokens of an {_IMAGES_APART}]", bears_loss=False, num_tokens=run))
                 run = 0
             found.append(Piece(self.target_tokenizer.decode([id_]), label != NO_LOSS))
         return found

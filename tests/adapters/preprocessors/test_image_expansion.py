@@ -85,6 +85,7 @@ def test_a_row_is_what_the_processor_makes_of_the_conversation(name: str, checkp
         for types in adapter.preprocessor.type_inputs:
             assert batch.inputs[types][0].tolist() == theirs[types][0][:-1], what
         assert encoded.costs.tolist() == [len(ids)], what
+        assert sum(piece.num_tokens for piece in adapter.preprocessor.pieces(encoded.rows[0])) == len(ids), what
         learnt = [label for label in encoded.rows[0]["labels"] if label != NO_LOSS]
         written = "".join(f"{answer}{ENDS[name]}" for answer in said[1::2])
         assert processor.decode(learnt).replace(" ", "") == written.replace(" ", ""), what
