@@ -7,17 +7,20 @@
 | 2.jpg | | | | | |
 
 The last row is an image without anything in it. The names of the columns say whether numbers are two corners or a
-corner and a size; whether they are pixels or shares of the image, their values: shares are at most 1.
+corner and a size; whether they are pixels or shares of the image, their values: shares are at most 1. In a stream the
+rows of an image stand together, and what numbers mean is found out from its first rows.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ftkit.data.box_cells import BOXES, OBJECT_KEYS
+from ftkit.data.hashes import hash_of
 from ftkit.data.readers.table import RowStream, Table
 from ftkit.errors import DataError, name_list
 from ftkit.types import Row
@@ -38,22 +41,18 @@ def by_image(table: Table, columns: Mapping[str, str]) -> Table:
         columns: role -> column.
 
     Raises:
-        DataError: a row has sides that are no numbers, or no label; or the rows are never known all at once.
+        DataError: a row has sides that are no numbers, or no label.
     """
     sides = next((names for names in (*_CORNERS, *_SIZES) if set(names) <= set(table.columns)), None)
     if columns["objects"] in table.columns:
         return table
     if sides is None:
         return _of_lists(table, columns["objects"])
-    if table.is_shard:
-        raise DataError(
-            f"{table.source}: its rows are boxes ({name_list(sides)}), and those of one image may stand anywhere, so "
-            "that it is read whole and cannot be streamed.\nFix: write a row for each image, with its boxes as "
-            f'{{"bbox": [[10, 20, 30, 40]], "category": ["cat"]}} in a column {columns["objects"]!r}; or leave '
-            "data.streaming out."
-        )
     image = _first(table, (columns["image"], *_IMAGES))
     label = _first(table, _LABELS)
+    if table.is_shard:
+        names = (columns["image"], columns["objects"])
+        return replace(table, columns=names, rows=RowStream(lambda: _grouped(table, image, label, sides, names)))
     found: dict[Any, dict[str, list[Any]]] = {}
     lines: dict[Any, int] = {}
     for row in table.rows:
@@ -72,6 +71,35 @@ def by_image(table: Table, columns: Mapping[str, str]) -> Table:
         for name, one in found.items()
     ]
     return replace(table, columns=(columns["image"], columns["objects"]), rows=rows)
+
+
+def _grouped(table: Table, image: str, label: str, sides: Sequence[str], names: tuple[str, str]) -> Iterator[Row]:
+    """Yields a row for each image of a stream, whose boxes stand one below the other.
+
+    Whether numbers are shares, and of what, is found out as of other tables: no row says it for all.
+
+    Args:
+        names: of the columns of images and of boxes that are yielded.
+
+    Raises:
+        DataError: boxes of one image stand apart: what was learnt of it first would be without the others.
+    """
+    known: set[int] = set()
+    for name, group in itertools.groupby(table.rows, key=lambda row: row.values.get(image)):
+        first, *_ = rows = list(group)
+        if hash_of(name) in known:
+            raise DataError(
+                f"{table.source}, line {first.line}: boxes of {name!r} stand apart from others of this image. In a "
+                f"stream rows of an image follow one another.\nFix: sort the file by {image!r}, or leave data.streaming "
+                "out."
+            )
+        known.add(hash_of(name))
+        boxes = [row.values for row in rows if any(row.values.get(side) not in (None, "") for side in sides)]
+        objects = {
+            "bbox": [[values.get(side) for side in sides] for values in boxes],
+            "category": [values.get(label) for values in boxes],
+        }
+        yield Row({names[0]: name, names[1]: objects}, first.line)
 
 
 def _of_lists(table: Table, objects: str) -> Table:

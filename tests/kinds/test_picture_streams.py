@@ -118,11 +118,27 @@ def test_how_boxes_are_written_is_asked_where_one_that_is_left_out_hides_it(boxe
     assert [example.line for example in found] == list(range(2, 11))
 
 
+def test_rows_that_are_boxes_are_those_of_an_image_as_long_as_they_stand_together(tmp_path: Path) -> None:
+    rows = []
+    for number in range(CHECKED):
+        tiny_boxes.write_picture(tmp_path / f"{number}.png", found := tiny_boxes.drawn(number))
+        rows += [f"{number}.png,{','.join(map(str, box[1:]))},{box[0]}" for box in found] or [f"{number}.png,,,,,"]
+    table = tmp_path / "boxes.csv"
+    table.write_text("\n".join(["image,x_min,y_min,x_max,y_max,label", *rows]))
+    found = learnt(stream_of(BOXES, table), num_blocks=1)
+    assert [[box.label for box in example.boxes] for example in found] == [
+        [box[0] for box in tiny_boxes.drawn(number)] for number in range(CHECKED)
+    ]
+    assert found[1].boxes[1].numbers == tuple(map(float, tiny_boxes.drawn(1)[1][1:]))
+    table.write_text(table.read_text() + "\n0.png,1,1,20,x,circle")
+    with pytest.raises(DataError, match=rf"boxes\.csv, line {len(rows) + 2}: boxes of '0\.png' stand apart"):
+        learnt(stream_of(BOXES, table))
+    table.write_text(table.read_text().replace("\n0.png,1,1,20,x", "\nnew.png,1,1,20,x"))
+    with pytest.raises(DataError, match=rf"a box that is not four numbers(.|\n)*line {len(rows) + 2}"):
+        learnt(stream_of(BOXES, table))
+
+
 def test_what_is_a_table_only_as_a_whole_is_no_stream(tmp_path: Path) -> None:
-    rows = tmp_path / "boxes.csv"
-    rows.write_text("image,x_min,y_min,x_max,y_max,label\n0.png,1,2,3,4,cat\n")
-    with pytest.raises(DataError, match="its rows are boxes .*cannot be streamed.*\nFix: write a row for each image"):
-        stream_of(BOXES, rows)
     voc = tiny_boxes.make_voc(tmp_path / "voc", range(1))
     for path in (voc, voc / "ImageSets" / "Main" / "train.txt"):
         with pytest.raises(
