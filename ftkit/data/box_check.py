@@ -18,6 +18,7 @@ from ftkit.data.boxes import PIXEL_FORMATS, SHARE_FORMATS, Box, BoxFormat, Detec
 from ftkit.data.image_check import Looked, look_at_images, with_digest
 from ftkit.data.images import orientation_of
 from ftkit.data.problems import Problems
+from ftkit.errors import name_list
 from ftkit.types import Split
 
 OnBadBox = Literal["error", "skip"]
@@ -25,6 +26,10 @@ Splits = Mapping[str, Split[DetectionExample]]
 
 MARGIN = 1.0
 """Pixels by which a box may stick out: tools round, and count from 0 or 1. It is cut to the image."""
+
+
+PIXEL = 0.9
+"""Pixels of a side of the smallest box. It is one, but for the digits to which shares are rounded."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +115,24 @@ def _found_format(placed: Sequence[_Placed], asked: BoxFormat | None, problems: 
         return None
     best = min(num_bad, key=lambda name: num_bad[name])
     counts = ", ".join(f"{count:,} of them read as {name}" for name, count in num_bad.items())
+    shares = [] if largest <= 1 else _in_shares(unstated)
     problems.error(
-        f"how the boxes are written cannot be told: of {such}, some lie outside of their images in every reading: "
-        f"{counts}",
-        remedy=f"say which it is, such as data.box_format: {best}; boxes outside are then named by file",
+        f"how the boxes are written cannot be told: of {such}, some lie outside of their images, or are smaller than "
+        f"a pixel, in every reading: {counts}",
+        remedy=f"the boxes of {name_list(shares)} are shares of the image, and others are not; write all alike"
+        if shares
+        else f"say which it is, such as data.box_format: {best}; boxes outside are then named by file",
     )
     return None
+
+
+def _in_shares(unstated: Iterable[_Placed]) -> list[str]:
+    """Returns the splits all of whose numbers are at most 1."""
+    largest: dict[str, float] = {}
+    for one in unstated:
+        numbers = max(max(box.numbers) for box in one.example.boxes or ())
+        largest[one.split.name] = max(numbers, largest.get(one.split.name, numbers))
+    return [name for name, number in largest.items() if number <= 1]
 
 
 def _voc_means(placed: Iterable[_Placed]) -> BoxFormat:
@@ -141,11 +158,16 @@ def _read(one: _Placed, box_format: BoxFormat, sides: tuple[int, int]) -> np.nda
 
 
 def _fits(corners_K4: np.ndarray, example: DetectionExample) -> np.ndarray:
-    """Tells which boxes have an area and lie in the image, but for a margin, (K,)."""
+    """Tells which boxes have the area of a pixel and lie in the image, but for a margin, (K,)."""
     left, top, right, bottom = corners_K4.T
     inside = (left >= -MARGIN) & (top >= -MARGIN)
     inside &= (right <= example.width + MARGIN) & (bottom <= example.height + MARGIN)
-    return inside & (right > left) & (bottom > top)
+    return inside & (right > left) & (bottom > top) & ~_are_dots(corners_K4)
+
+
+def _are_dots(corners_K4: np.ndarray) -> np.ndarray:
+    """Tells which boxes are smaller than a pixel both ways, as shares are that are read as pixels, (K,)."""
+    return (corners_K4[:, 2:] - corners_K4[:, :2] < PIXEL).all(axis=1)
 
 
 # --- boxes of one image -------------------------------------------------------------------------------------
@@ -213,6 +235,8 @@ def _wrong(whole_4: np.ndarray, cut_4: np.ndarray) -> str:
     """Returns what is wrong with a box, in words that follow on it; nothing where it is all right."""
     if whole_4[2] <= whole_4[0] or whole_4[3] <= whole_4[1]:
         return "has no area"
+    if _are_dots(whole_4[None])[0]:
+        return "is smaller than a pixel"
     if cut_4[2] <= cut_4[0] or cut_4[3] <= cut_4[1]:
         return "lies outside of its image"
     return "sticks out of its image" if np.abs(whole_4 - cut_4).max() > MARGIN else ""

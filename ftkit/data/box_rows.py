@@ -90,8 +90,8 @@ def _grouped(table: Table, image: str, label: str, sides: Sequence[str], names: 
         if hash_of(name) in known:
             raise DataError(
                 f"{table.source}, line {first.line}: boxes of {name!r} stand apart from others of this image. In a "
-                f"stream rows of an image follow one another.\nFix: sort the file by {image!r}, or leave data.streaming "
-                "out."
+                f"stream rows of an image follow one another.\nFix: sort the file by {image!r}, or leave "
+                "data.streaming out."
             )
         known.add(hash_of(name))
         boxes = [row.values for row in rows if any(row.values.get(side) not in (None, "") for side in sides)]

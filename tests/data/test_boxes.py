@@ -123,6 +123,8 @@ def test_a_format_that_cannot_be_told(tmp_path):
     assert re.search(r"read as xyxy and as cxcywh\nfix: .* data.box_format: xyxy", error)
     (error,) = looked(image(tmp_path, 1, (100, 100, 200, 200)))[2].errors
     assert "1 of them read as xyxy, 1 of them read as xywh" in error
+    (error,) = looked(image(tmp_path, 1, (0.1, 0.1, 0.9, 0.9)), image(tmp_path, 2, (40, 5, 50, 30)))[2].errors
+    assert "some lie outside of their images, or are smaller than a pixel, in every reading: 1 of them" in error
     examples, *_ = looked(image(tmp_path, 1, (20, 20, 25, 15)), box_format="xywh")
     assert places(examples[0]) == [(20, 20, 45, 35)]
 
@@ -139,6 +141,7 @@ def test_pascal_voc_counts_from_one_unless_a_box_begins_at_zero(tmp_path):
 
 @pytest.mark.parametrize(("box", "what"), [
     ((10, 10, 10, 20), "has no area"),
+    ((0.2, 0.3, 0.8, 0.9), "is smaller than a pixel"),
     ((70, 10, 80, 20), "lies outside of its image"),
     ((50, 10, 62, 20), "sticks out of its image"),
 ])  # fmt: skip
