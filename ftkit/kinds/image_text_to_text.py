@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 from ftkit.adapters.augmentation.images import ImageAugment
 from ftkit.adapters.augmentation.operation import options_of
+from ftkit.adapters.preprocessors.chat_templates import kept_template
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.cells import WrongCell, printed_value
 from ftkit.data.check import Problems
@@ -76,8 +77,8 @@ class ImageTextData(TextDataSpec):
     )
     chat_template: str | None = Field(
         None,
-        description="How images and texts become what a decoder reads: a file of Jinja, or the template itself. "
-        "Default: the checkpoint's own.",
+        description="How images and texts become what a decoder reads: plain or chatml, a file of Jinja, or the "
+        "template itself. Default: the checkpoint's own.",
     )
     augment: ImageAugment | None = Field(
         None,
@@ -282,7 +283,7 @@ def adapter_options(train: Split, labels: None, data: ImageTextData, settings: S
 
 
 def _of_data(data: ImageTextData) -> dict[str, Any]:
-    return {"prompt_template": data.prompt_template, "chat_template": data.chat_template}
+    return {"prompt_template": data.prompt_template, "chat_template": kept_template(data.chat_template)}
 
 
 def of_plain_checkpoint(labels: LabelSpace | None, spec: CheckpointSpec, data: ImageTextData, where: str) -> Plain:

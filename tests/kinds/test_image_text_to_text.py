@@ -22,6 +22,7 @@ from ftkit.data.row_cells import check_cells
 from ftkit.errors import CheckpointError, ConfigError, DataError
 from ftkit.kinds.image_text_baselines import text_baselines
 from ftkit.kinds.image_text_to_text import KIND, ImageTextData, found_in_files
+from ftkit.kinds.kind import Settings
 from ftkit.runs.checked_run import CheckedRun, check_run
 from ftkit.types import Split
 
@@ -287,9 +288,22 @@ def test_a_model_without_a_chat_template_and_one_that_reads_no_texts(
     (bare / "chat_template.jinja").unlink()
     with pytest.raises(ConfigError, match=r"data\.chat_template is missing"):
         checked_adapter(tiny_image_text.run_config(tmp_path, bare))
+    plain = tiny_image_text.make_adapter(bare, chat_template="plain").preprocessor
+    [row] = plain.prompts.learnt(tiny_image_text.examples(tmp_path / "pictures", 1))
+    assert plain.processor.decode(row.ids) == "<s>User: <image>who won the game\nAssistant: sun</s>"
     seeing = tiny_images.make_checkpoint("vit", tmp_path / "vit")
     with pytest.raises(ConfigError, match="does not work with .*vit.*, a checkpoint of family encoder"):
         check(tiny_image_text.run_config(tmp_path, seeing))
+
+
+def test_a_run_keeps_the_text_of_a_chat_template_s_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jinja"
+    file.write_text(tiny_image_text.LLAVA_TEMPLATE)
+    kept = {
+        named: KIND.adapter_options(None, None, ImageTextData(train="a.csv", chat_template=named), Settings())
+        for named in (str(file), "plain", None)
+    }
+    assert [options["chat_template"] for options in kept.values()] == [tiny_image_text.LLAVA_TEMPLATE, "plain", None]
 
 
 @pytest.mark.parametrize("name", ["git", "llava_onevision"])

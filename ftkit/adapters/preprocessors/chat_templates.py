@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ftkit.errors import ConfigError, did_you_mean, name_list
@@ -60,8 +61,21 @@ TEMPLATES: Mapping[str, str] = {"chatml": _CHATML, "plain": _PLAIN}
 """Name -> template, as `data.chat_template` may name it."""
 
 
-def template_text(named: str | None) -> str | None:
+# What a message says where it has parts; %s is the token that stands for an image.
+_SAID = """\
+{%%- macro said(content) -%%}
+{%%- if content is string -%%}{{ content }}
+{%%- else -%%}{%%- for part in content -%%}{{ %s if part.type == 'image' else part.text }}{%%- endfor -%%}
+{%%- endif -%%}
+{%%- endmacro -%%}
+"""
+
+
+def template_text(named: str | None, *, image_token: str | None = None) -> str | None:
     """Returns the chat template that a config names: one of `TEMPLATES`, a file, or the template itself.
+
+    Args:
+        image_token: what one of `TEMPLATES` writes for an image, where messages have images beside texts.
 
     Raises:
         ConfigError: it is none of them, or the file cannot be read.
@@ -69,7 +83,12 @@ def template_text(named: str | None) -> str | None:
     if named is None or "{%" in named or "{{" in named:
         return named
     if named in TEMPLATES:
-        return TEMPLATES[named]
+        template = TEMPLATES[named]
+        if image_token is None:
+            return template
+        return _SAID % repr(image_token) + re.sub(
+            r"\b(messages\[0\]|message)\.content\b", r"said(\1.content)", template
+        )
     path = user_path(named)
     if not path.is_file():
         raise ConfigError(
@@ -81,3 +100,12 @@ def template_text(named: str | None) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"data.chat_template: {path} cannot be read: {error}.") from None
+
+
+def kept_template(named: str | None) -> str | None:
+    """Returns what a run keeps of `data.chat_template`: the text of a file, or the name of one of `TEMPLATES`.
+
+    Raises:
+        ConfigError: as `template_text`.
+    """
+    return named if named in TEMPLATES else template_text(named)

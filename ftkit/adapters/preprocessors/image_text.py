@@ -79,7 +79,8 @@ class ImageTextPreprocessor(ImageTextBase):
             ConfigError: there is no chat template, or none that can be learnt from.
         """
         self.before, _, self.after = (prompt_template or "").partition(QUESTION)
-        self.prompts = image_prompts(self.processor, self.spec, template_text(chat_template))
+        mark = getattr(self.processor, "image_token", None)
+        self.prompts = image_prompts(self.processor, self.spec, template_text(chat_template, image_token=mark))
         self.image_inputs, self.has_pieces, self.type_inputs = self._tried()
 
     # --- processor ---
