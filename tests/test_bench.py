@@ -69,6 +69,26 @@ def test_the_formula_is_what_torch_counts(model_type, checkpoint):
     assert found == pytest.approx(counter.get_total_flops(), rel=0.03 if model_type == "bert" else 0.1)
 
 
+@pytest.mark.parametrize(("flops", "size"), [(1e12, 2048), (1e10, 1024), (1e9, 512)])
+def test_what_a_machine_is_slow_at_is_measured_on_smaller_products(flops, size, monkeypatch):
+    import torch
+
+    import machine
+
+    clock, sizes = [0.0], []
+
+    def product(one, other):
+        sizes.append(len(one))
+        clock[0] += 2 * len(one) ** 3 / flops
+        return one
+
+    monkeypatch.setattr(machine.time, "perf_counter", lambda: clock[0])
+    found = machine.gflops(product, torch.float32, seconds=1, device=torch.device("cpu"))
+    assert found == pytest.approx(flops / 1e9)
+    assert sizes[-3:] == [size] * 3
+    assert clock[0] < 2
+
+
 # --- showing ---
 
 

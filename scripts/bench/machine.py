@@ -14,6 +14,7 @@ import psutil
 import torch
 
 SIZE = {"cpu": 2048, "cuda": 8192}  # large enough to be bound by arithmetic, small enough to be over in a moment
+SMALLEST = 256
 
 Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -24,16 +25,29 @@ def products(device: torch.device) -> dict[str, tuple[torch.dtype, Product]]:
 
 
 def gflops(product: Product, dtype: torch.dtype, *, seconds: float, device: torch.device) -> float:
-    """Returns the best of as many square products as fit into some seconds, at least three."""
-    size = SIZE.get(device.type, SIZE["cuda"])
+    """Returns the best of as many square products as fit into some seconds, at least three.
+
+    Where three large products do not fit, smaller ones are measured: a processor without instructions for bfloat16
+    takes a minute for a large one.
+    """
+    size, largest = SMALLEST, SIZE.get(device.type, SIZE["cuda"])
+    while size < largest and 3 * 2**3 * _shortest(product, dtype, size, device, seconds=0, least=2) < seconds:
+        size *= 2
+    return 2 * size**3 / _shortest(product, dtype, size, device, seconds=seconds, least=3) / 1e9
+
+
+def _shortest(
+    product: Product, dtype: torch.dtype, size: int, device: torch.device, *, seconds: float, least: int
+) -> float:
+    """Returns the seconds that the fastest product takes."""
     one, other = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     best, stop, count = float("inf"), time.perf_counter() + seconds, 0
-    while count < 3 or time.perf_counter() < stop:
+    while count < least or time.perf_counter() < stop:
         started = time.perf_counter()
         product(one, other)[0, 0].item()  # reading one number waits for a GPU
         best = min(best, time.perf_counter() - started)
         count += 1
-    return 2 * size**3 / best / 1e9
+    return best
 
 
 def cpu_name() -> str:
