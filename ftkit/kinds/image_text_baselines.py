@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ftkit.data.image_text import ImageTextExample
-from ftkit.metrics.visual_answers import normalized
+from ftkit.metrics.normalized_answers import normalized
 
 MOST_COMPARED = 20_000
 """Training images that others are compared with; the first of them."""

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ftkit.adapters.augmentation.operation import options_of
 from ftkit.adapters.augmentation.texts import TextAugment
-from ftkit.adapters.objectives.similarity import SCALE, SimilarityLoss
+from ftkit.adapters.objectives.similarity_losses import SCALE, SimilarityLoss
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.console import note
 from ftkit.data.cells import shown

@@ -17,17 +17,21 @@ def run(checkpoint, tmp_path_factory):
     return ftkit.train(run_config(folder, checkpoint("bert"), **{"train.num_train_epochs": 2})).output_dir
 
 
-def test_help_imports_nothing_heavy():
+def test_help_and_what_is_known_of_all_kinds_import_nothing_heavy():
     code = (
-        "import sys; sys.argv = ['ftkit', '--help']\n"
+        "import sys\n"
         "from ftkit.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "print(sorted(set(sys.modules) & {'torch', 'transformers', 'datasets', 'numpy', 'pydantic', 'evaluate'}))"
+        "def imported(command, *heavy):\n"
+        "    sys.argv = ['ftkit', command]\n"
+        "    try: main()\n"
+        "    except SystemExit: pass\n"
+        "    return sorted(set(sys.modules) & {'torch', 'transformers', 'datasets', 'evaluate', 'peft', *heavy})\n"
+        "print([*imported('--help', 'numpy', 'pydantic'), *imported('tasks'), *imported('schema')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "train" in done.stdout
+    assert "image-text-to-text" in done.stdout
 
 
 def test_version(command):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ftkit.adapters.objective import Compared, ObjectiveBase, Prediction
-from ftkit.adapters.objectives.similarity_losses import contrast_losses, cosent_losses
+from ftkit.adapters.objectives.similarity_losses import SCALE, SimilarityLoss, contrast_losses, cosent_losses
 from ftkit.adapters.objectives.tags import ragged
 from ftkit.adapters.preprocessors.compared_texts import ComparedTextsPreprocessor, text_hashes
 from ftkit.adapters.preprocessors.text_groups import COUNT
@@ -25,12 +25,6 @@ from ftkit.models.spec import CheckpointSpec
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
-
-SimilarityLoss = Literal["cosent", "cosine", "in-batch-negatives"]
-"""What is learnt: the order of scores, the scores themselves, or which text belongs to which."""
-
-SCALE = 20.0
-"""What cosines are multiplied by, the default of sentence-transformers: a temperature of 0.05."""
 
 SCORED_TOGETHER = 32
 """Rows that the loss of a scored split compares with one another: what it compares must not depend on the machine."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
     import torch
+
+SimilarityLoss = Literal["cosent", "cosine", "in-batch-negatives"]
+"""What is learnt: the order of scores, the scores themselves, or which text belongs to which."""
+
+SCALE = 20.0
+"""What cosines are multiplied by, the default of sentence-transformers: a temperature of 0.05."""
 
 
 def cosent_losses(cosines_B: torch.Tensor, scores_B: torch.Tensor, scale: float) -> torch.Tensor:

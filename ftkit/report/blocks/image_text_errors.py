@@ -9,9 +9,9 @@ import numpy as np
 
 from ftkit.data.image_text import ImageTextExample
 from ftkit.errors import DataError
+from ftkit.metrics.normalized_answers import normalized
 from ftkit.metrics.rouge import rouge
 from ftkit.metrics.translation import texts_of
-from ftkit.metrics.visual_answers import normalized
 from ftkit.report.blocks.block import Block
 from ftkit.report.blocks.error_table import worst_rows
 from ftkit.report.content import EvaluatedSplit, ReportContent

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ftkit.metrics.normalized_answers import normalized
 from ftkit.metrics.translation import texts_of
-from ftkit.metrics.visual_answers import normalized
 from ftkit.report.content import EvaluatedSplit, ReportContent, number
 from ftkit.report.intervals import bootstrap
 from ftkit.report.readings.reading import Reading, interval_note
