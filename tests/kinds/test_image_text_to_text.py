@@ -296,6 +296,20 @@ def test_a_model_without_a_chat_template_and_one_that_reads_no_texts(
         check(tiny_image_text.run_config(tmp_path, seeing))
 
 
+def test_an_encoder_that_reads_more_than_an_image_is_refused(
+    checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    import shutil
+
+    import transformers
+
+    florence = tmp_path / "florence"
+    shutil.copytree(checkpoint("vit-gpt2"), florence)  # what lies beside its config is not looked at
+    transformers.Florence2Config().save_pretrained(florence)
+    with pytest.raises(CheckpointError, match="of type 'florence2', has an encoder that reads more than an image"):
+        check(tiny_image_text.run_config(tmp_path, florence))
+
+
 def test_a_run_keeps_the_text_of_a_chat_template_s_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.jinja"
     file.write_text(tiny_image_text.LLAVA_TEMPLATE)

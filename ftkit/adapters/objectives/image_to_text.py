@@ -12,13 +12,31 @@ from ftkit.adapters.objective import Prediction
 from ftkit.adapters.objectives.generation import GenerationObjective
 from ftkit.adapters.preprocessors.image_to_text import ImageToTextPreprocessor
 from ftkit.adapters.rows import Arrays, Encoded, Tensors
+from ftkit.errors import CheckpointError
+from ftkit.models.encoder_decoder import SEEING_MODEL_TYPE
+from ftkit.models.image_text_processors import READ_WITH_TEXTS
 from ftkit.models.loading import LoadedModel
+from ftkit.models.spec import CheckpointSpec
 
 
 class ImageToTextGeneration(GenerationObjective):
     """The text stands on a side of its own, as in translation."""
 
     preprocessor: ImageToTextPreprocessor  # type: ignore[assignment]
+
+    @classmethod
+    def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
+        """Refuses a checkpoint whose encoder reads a question beside the image, as Florence-2's does.
+
+        Raises:
+            CheckpointError: naming what can be used instead.
+        """
+        super().check_checkpoint(spec, auto_class)
+        if spec.decoder is None and spec.model_type != SEEING_MODEL_TYPE:
+            raise CheckpointError(
+                f"model.checkpoint: {spec.name!r}, of type {spec.model_type!r}, has an encoder that reads more than "
+                f"an image, in a way that ftkit does not know. Start from a checkpoint of type {READ_WITH_TEXTS}."
+            )
 
     @property
     def _embedded_tokenizer(self) -> Any:
