@@ -129,6 +129,16 @@ def test_a_format_that_cannot_be_told(tmp_path):
     assert places(examples[0]) == [(20, 20, 45, 35)]
 
 
+def test_splits_of_which_one_has_shares_are_told_apart(tmp_path):
+    problems = Problems()
+    boxes = {"train": (0.5, 0.5, 0.9, 0.9), "test": (40, 5, 50, 30)}
+    splits = {
+        name: Split(name, "photos", [image(tmp_path, number, box)]) for number, (name, box) in enumerate(boxes.items())
+    }
+    assert look_at_boxes(splits, problems, box_format=None, on_bad_box="error")[1] is None
+    assert "the boxes of 'train' are shares of the image, and others are not; write all alike" in problems.errors[0]
+
+
 def test_pascal_voc_counts_from_one_unless_a_box_begins_at_zero(tmp_path):
     one, other = (
         image(tmp_path, 1, (1, 1, 60, 40), box_format="voc"),
