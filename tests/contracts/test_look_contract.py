@@ -45,6 +45,10 @@ LEARNT = {
 
 SEE_ALONE = ("vit-gpt2",)
 SEE_ONE = (*SEE_ALONE, "git", "blip", "llava_onevision")
+FAST = ("gemma4", "paligemma", "paligemma2", "smolvlm", "llava", "git")
+RATES = dict.fromkeys(LEARNT, 5e-3) | dict.fromkeys(FAST, 1e-2)
+"""Family -> the learning rate by which it learns in a hundred steps."""
+
 every_case = pytest.mark.parametrize("name", LEARNT)
 
 
@@ -133,8 +137,9 @@ def test_a_row_does_not_depend_on_its_neighbours(name: str, checkpoint: Any, tmp
 def test_what_an_image_shows_can_be_learnt(name: str, checkpoint: Any, pictures: Any) -> None:
     adapter = tiny_image_text.make_adapter(checkpoint(name), max_new_tokens=6)
     model = adapter.objective.build().model.train()
-    batch = batch_of(adapter, adapter.preprocessor.encode(pictures, targets=True))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    shown = pictures[: len(tiny_image_text.COLOURS)]
+    batch = batch_of(adapter, adapter.preprocessor.encode(shown, targets=True))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATES[name])
     for _ in range(120):
         optimizer.zero_grad()
         loss = adapter.objective.loss(model(**batch.inputs), batch).mean()
@@ -142,7 +147,7 @@ def test_what_an_image_shows_can_be_learnt(name: str, checkpoint: Any, pictures:
         optimizer.step()
         if loss < 0.1:
             break
-    assert written(adapter, model.eval(), pictures) == [example.target for example in pictures]
+    assert written(adapter, model.eval(), shown) == [example.target for example in shown]
 
 
 @every_case
