@@ -85,15 +85,18 @@ def test_masks_are_written_beside_the_rows_and_never_over_others(
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # peft asks for it
-def test_lora_is_proven_and_loads_in_plain_peft(place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model_type", ["segformer", "dpt"])
+def test_lora_is_proven_and_loads_in_plain_peft(model_type: str, place: Path, tmp_path: Path) -> None:
+    """DPT's head holds a module that is called as it is."""
     from peft import PeftModel
     from transformers import AutoConfig, AutoImageProcessor, AutoModelForSemanticSegmentation
 
+    checkpoint = tiny_masks.make_checkpoint(model_type, tmp_path / "model")
     tuner = {"method": "lora", "rank": 4}
-    run = ftkit.train(tiny_masks.mask_config(place / "model", place / "cells", tmp_path, tuner=tuner))
+    run = ftkit.train(tiny_masks.mask_config(checkpoint, place / "cells", tmp_path, tuner=tuner))
     assert run.metrics["proof"]["same_predictions"] is True
     config = AutoConfig.from_pretrained(run.output_dir)
-    base = AutoModelForSemanticSegmentation.from_pretrained(place / "model", config=config)
+    base = AutoModelForSemanticSegmentation.from_pretrained(checkpoint, config=config)
     model = PeftModel.from_pretrained(base, run.output_dir).eval()
     path = place / "cells" / "test" / "images" / "0.png"
     processor = AutoImageProcessor.from_pretrained(run.output_dir, backend="pil")

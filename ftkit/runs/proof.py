@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ftkit.engine.batching import BatchLimits
 
 SAMPLE_ROWS = 32
-TOLERANCE = 1e-5  # of probabilities and numbers: the same float32 weights on the same machine
+TOLERANCE = 1e-5  # of probabilities, and of numbers above 1 a share: the same float32 weights on the same machine
 ROUNDING = 1e-4  # of those that were computed beside other rows
 
 
@@ -220,6 +220,8 @@ def _flat(array: np.ndarray) -> np.ndarray:
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Returns the largest difference; of numbers above 1, such as losses summed over pixels, as a share of them."""
     if one.dtype == object:
         return 0.0  # texts: equal or not, which is compared as a whole
-    return float(np.abs(one.astype(np.float64) - other.astype(np.float64)).max(initial=0.0))
+    expected, found = (array.astype(np.float64) for array in (one, other))
+    return float((np.abs(expected - found) / np.maximum(np.abs(expected), 1.0)).max(initial=0.0))

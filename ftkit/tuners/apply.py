@@ -12,7 +12,7 @@ from ftkit.tuners.frozen import (
     hold_frozen_statistics_still,
     stop_at_frozen_convolutions,
 )
-from ftkit.tuners.heads import all_names, new_modules
+from ftkit.tuners.heads import all_names, names_for_peft, new_modules
 from ftkit.tuners.names import ADAPTER_NAME, base_prefix, quiet
 from ftkit.tuners.spec import TunerSpec
 from ftkit.tuners.virtual_tokens import adjust_prompted_model, check_embeds_alike, virtual_token_values
@@ -45,7 +45,7 @@ def apply_tuner(
     import peft
 
     new_parameters = all_names(model, new_parameters)
-    new = new_modules(model, new_parameters)
+    new = names_for_peft(model, new_modules(model, new_parameters))
     frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
     if spec.quantization is not None:
         model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)

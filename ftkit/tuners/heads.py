@@ -6,7 +6,7 @@ modules that hold the parameters which the loading report calls new.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,13 +22,11 @@ def new_modules(model: torch.nn.Module, new_parameters: Collection[str]) -> list
     Args:
         new_parameters: full names, such as `classifier.dense.weight`; tied names count as well.
     """
-    from torch.nn import ModuleDict, ModuleList
-
     new = set(new_parameters)
     own = {
         name: {f"{name}.{inner}" if name else inner for inner, _ in module.named_parameters(remove_duplicate=False)}
         for name, module in model.named_modules()
-        if not isinstance(module, (ModuleDict, ModuleList))
+        if not _is_list(module)
     }
     modules: list[str] = []
     for name in own:  # parents come before their children
@@ -40,6 +38,35 @@ def new_modules(model: torch.nn.Module, new_parameters: Collection[str]) -> list
     left = sorted(parameter for parameter in new if not any(_inside(parameter, module) for module in modules))
     assert not [name for name in left if name in own[""]], f"new parameters outside of every module: {left}"
     return modules
+
+
+def names_for_peft(model: torch.nn.Module, modules: Sequence[str]) -> list[str]:
+    """Returns the names of modules to be trained whole, as peft finds them: by how the names of modules end.
+
+    A module that peft would find besides is named, too, such as DistilBERT's `pre_classifier` beside `classifier`:
+    nothing else is attached to it then. Where peft would look into a module or wrap a list, as in DPT's `head`, which
+    has a `head`, the modules in it are named instead.
+    """
+    by_name = dict(model.named_modules(remove_duplicate=False))
+    found: dict[str, None] = {}
+    for module in modules:
+        others = [name for name in by_name if name.endswith(module) and name != module]
+        parts = [f"{module}.{name}" for name, part in by_name[module].named_children() if _has_parameters(part)]
+        if parts and any(_inside(name, module) or _is_list(by_name[name]) for name in others):
+            found |= dict.fromkeys(names_for_peft(model, parts))
+        else:
+            found |= dict.fromkeys([module, *others])
+    return list(found)
+
+
+def _has_parameters(module: torch.nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
+
+
+def _is_list(module: torch.nn.Module) -> bool:
+    from torch.nn import ModuleDict, ModuleList
+
+    return isinstance(module, (ModuleDict, ModuleList))
 
 
 def all_names(model: torch.nn.Module, parameters: Collection[str]) -> set[str]:

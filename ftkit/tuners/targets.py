@@ -31,9 +31,14 @@ IA3_FEEDFORWARD = (
 
 
 # WavLM's attention hands the weights of its layers to one function of torch and never calls the layers: what is
-# attached to them would take no part, and would not be trained.
-NEVER_CALLED: Mapping[str, tuple[str, ...]] = {"WavLMAttention": ("q_proj", "k_proj", "v_proj", "out_proj")}
-"""Module -> its layers of which only the weights are read."""
+# attached to them would take no part. MobileNet's layers pad by the stride of their convolutions, which peft's have
+# not.
+READ_FROM_OUTSIDE: Mapping[str, tuple[str, ...]] = {
+    "WavLMAttention": ("q_proj", "k_proj", "v_proj", "out_proj"),
+    "MobileNetV1ConvLayer": ("convolution",),
+    "MobileNetV2ConvLayer": ("convolution",),
+}
+"""Module -> its layers whose weights or settings it reads itself, so that nothing can be attached to them."""
 
 
 def layer_stacks(model: torch.nn.Module) -> dict[str, int]:
@@ -66,21 +71,25 @@ def linear_layers(model: torch.nn.Module, new: Collection[str]) -> list[str]:
     A pooler is among them: that of a sentence encoder was never used in its own training, and has to move. One that
     takes no part, as in two joined checkpoints, is frozen already and stays out.
     """
-    stacks, never_called = layer_stacks(model), _never_called(model)
+    stacks, read_outside = layer_stacks(model), _read_from_outside(model)
     get_output: Any = getattr(model, "get_output_embeddings", lambda: None)
     output = get_output()
     linear = [
         name
         for name, module in model.named_modules()
         if _is_linear(module)
-        and name not in never_called
+        and name not in read_outside
         and not _is_inside(name, new)
         and (_is_inside(name, stacks) or (module is not output and module.weight.requires_grad))
     ]
     if linear:
         return linear
     modules = model.named_modules()
-    return [name for name, module in modules if _is_convolution(module) and _is_inside(name, stacks)]
+    return [
+        name
+        for name, module in modules
+        if _is_convolution(module) and name not in read_outside and _is_inside(name, stacks)
+    ]
 
 
 def norm_layers(model: torch.nn.Module, new: Collection[str]) -> list[str]:
@@ -150,12 +159,12 @@ def named_layers(model: torch.nn.Module, wanted: Sequence[str], new: Collection[
     """
     import torch
 
-    never_called = _never_called(model)
+    read_outside = _read_from_outside(model)
     usable = [
         name
         for name, module in model.named_modules()
         if (_is_linear(module) or _is_convolution(module) or isinstance(module, torch.nn.Embedding))
-        and name not in never_called
+        and name not in read_outside
         and not _is_inside(name, new)
         and not name.endswith("shared")  # the table that encoder and decoder take theirs from, itself never called
     ]
@@ -164,10 +173,10 @@ def named_layers(model: torch.nn.Module, wanted: Sequence[str], new: Collection[
         fitting = linear_layers(model, new) if target == "all-linear" else [n for n in usable if _ends(n, (target,))]
         if not fitting:
             names = sorted({name.rpartition(".")[2] for name in usable})
-            if any(_ends(name, (target,)) for name in never_called):
+            if any(_ends(name, (target,)) for name in read_outside):
                 raise ConfigError(
-                    f"tuner.target_modules: this checkpoint reads the weights of {target!r} and never calls it, so "
-                    f"that what is attached to it would not be trained. Choose among {name_list(names)}."
+                    f"tuner.target_modules: this checkpoint reads the weights or settings of {target!r} itself, so "
+                    f"that nothing can be attached to it. Choose among {name_list(names)}."
                 )
             raise ConfigError(
                 f"tuner.target_modules: no layer {target!r} in this checkpoint.{did_you_mean(target, names)} "
@@ -195,12 +204,12 @@ def shortened(names: Sequence[str], model: torch.nn.Module, new: Collection[str]
     return list(short)
 
 
-def _never_called(model: torch.nn.Module) -> set[str]:
-    """Returns the full names of layers of which only the weights are read; see `NEVER_CALLED`."""
+def _read_from_outside(model: torch.nn.Module) -> set[str]:
+    """Returns the full names of layers to which nothing can be attached; see `READ_FROM_OUTSIDE`."""
     return {
         f"{name}.{layer}"
         for name, module in model.named_modules()
-        for layer in NEVER_CALLED.get(type(module).__name__, ())
+        for layer in READ_FROM_OUTSIDE.get(type(module).__name__, ())
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from torch import nn
 
 import cells
-from ftkit.tuners.heads import new_modules
+from ftkit.tuners.heads import names_for_peft, new_modules
 
 
 class Mixed(nn.Module):
@@ -19,6 +19,16 @@ class Mixed(nn.Module):
         super().__init__()
         self.bias = nn.Parameter(nn.Linear(2, 2).bias.detach())
         self.decoder = nn.Linear(2, 2)
+
+
+class Nested(nn.Module):
+    """A head in a head, as DPT's, and one in a list beside another, as LW-DETR's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.ModuleDict({"head": nn.Sequential(nn.Linear(2, 2))})
+        self.box = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+        self.first_box = nn.ModuleList([nn.Linear(2, 2)])
 
 
 class Model(nn.Module):
@@ -50,6 +60,14 @@ CLASSIFIER = [f"classifier.{part}" for part in ("0.weight", "0.bias", "2.weight"
 )
 def test_the_largest_modules_of_new_parameters(new: list[str], modules: list[str]) -> None:
     assert new_modules(Model(), new) == modules
+
+
+def test_peft_finds_no_more_than_is_named() -> None:
+    """It looks for modules whose names end with one that it is given."""
+    assert names_for_peft(Model(), ["classifier"]) == ["classifier", "pre_classifier"]
+    assert names_for_peft(Model(), ["predictions.decoder"]) == ["predictions.decoder"]
+    assert names_for_peft(Nested(), ["head"]) == ["head.head"]
+    assert names_for_peft(Nested(), ["box"]) == ["box.0", "first_box.0"]
 
 
 @pytest.mark.parametrize(
