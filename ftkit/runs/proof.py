@@ -72,7 +72,7 @@ def prove(
     padded = config.model_copy(update={"train": config.train.model_copy(update={"unpad": False})})
     loaded = move(load_model(folder, padded, reloaded), model.device)
     found = _outputs(loaded, reloaded, sample, limits)
-    difference = max(_difference(expected[name], found[name]) for name in expected)
+    difference = max(largest_difference(expected[name], found[name]) for name in expected)
     same = bool(np.array_equal(expected["predictions"], found["predictions"]))
     floating = expected["predictions"].dtype.kind == "f"
     if difference > TOLERANCE or not (same or floating):
@@ -219,7 +219,7 @@ def _flat(array: np.ndarray) -> np.ndarray:
     return np.concatenate(list(array)) if holds_arrays else array
 
 
-def _difference(one: np.ndarray, other: np.ndarray) -> float:
+def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
     """Returns the largest difference; of numbers above 1, such as losses summed over pixels, as a share of them."""
     if one.dtype == object:
         return 0.0  # texts: equal or not, which is compared as a whole
