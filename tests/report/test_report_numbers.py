@@ -21,6 +21,7 @@ from ftkit.report.readings.entities import f1_interval
 from ftkit.report.readings.label import largest_share
 from ftkit.report.readings.label_scores import label_interval
 from ftkit.report.readings.number import error_interval, mean_error
+from ftkit.report.readings.reading import find_reading, interval_note
 from ftkit.report.readings.text import bleu_interval
 from ftkit.types import Split, TokenExample
 
@@ -79,6 +80,24 @@ def test_bounds_hold_the_score_and_are_seeded(name: str) -> None:
     assert _interval(content, value) == (low, high)
     assert _interval(content, value * 1.01) is None, "a score that is another statistic"
     assert _interval(content, None) is None
+
+
+def test_an_interval_of_ranks_is_that_of_ranked_values() -> None:
+    from scipy.stats import rankdata
+
+    generator = np.random.default_rng(1)
+    predicted, expected = generator.normal(size=20), generator.integers(4, size=20) / 2  # equal scores share a rank
+
+    def correlation(rows: np.ndarray) -> float:
+        return float(np.corrcoef(rankdata(predicted[rows]), rankdata(expected[rows]))[0, 1])
+
+    value = correlation(np.arange(20))
+    split = EvaluatedSplit("test", Split("test", "x", [None] * 20), predicted, expected)
+    content = contents.similarity_content()
+    (told,) = find_reading("similarity").notes(content, split, value)
+    bounds = bootstrap(correlation, 20, reported=value)
+    assert bounds is not None
+    assert [told] == list(interval_note(content.primary_metric, bounds))
 
 
 def test_no_interval_for_a_score_that_is_not_known() -> None:

@@ -19,9 +19,21 @@ def _pearson(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> float:
-    from scipy.stats import rankdata
+    return _pearson(_ranks(one), _ranks(other))
 
-    return _pearson(rankdata(one), rankdata(other))
+
+def _ranks(places_N: np.ndarray) -> np.ndarray:
+    """Returns the ranks of values that are told by their places in order; equal ones share the mean of theirs.
+
+    Example: the places 0, 4, 4 have the ranks 1, 2.5, 2.5.
+    """
+    counts_K = np.bincount(places_N)
+    return (counts_K.cumsum() - (counts_K - 1) / 2)[places_N]
+
+
+def _places(values_N: np.ndarray) -> np.ndarray:
+    """Returns each value's place among the values in order: drawn rows are ranked by them without being sorted."""
+    return np.unique(values_N, return_inverse=True)[1]
 
 
 _CORRELATIONS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"pearson": _pearson, "spearman": _spearman}
@@ -36,7 +48,9 @@ def _notes(content: ReportContent, split: EvaluatedSplit, value: float | None) -
     metric = content.primary_metric
     correlation = _CORRELATIONS.get(metric)
     if value is not None and correlation is not None and split.predictions.size <= MAX_VALUES:
-        predicted, expected = split.predictions, split.references
+        predicted, expected = np.asarray(split.predictions), np.asarray(split.references)
+        if metric == "spearman":
+            predicted, expected = _places(predicted), _places(expected)
         bounds = bootstrap(lambda rows: correlation(predicted[rows], expected[rows]), len(split), reported=value)
         yield from interval_note(metric, bounds)
 
