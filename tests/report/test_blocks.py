@@ -28,7 +28,7 @@ from ftkit.report.named import load
 from ftkit.report.page import page_html, page_values
 from ftkit.report.readings.reading import Reading, find_reading
 from ftkit.report.recipe import Recipe
-from ftkit.report.saved import Report, read_report
+from ftkit.report.saved import Card, Report, read_report
 from ftkit.report.shared import shared_files
 from ftkit.report.table import BLOCKS, READINGS, USAGES
 from ftkit.report.usage.load import LoadRecipe
@@ -149,21 +149,21 @@ NEEDED = {"hear": {"seconds": 5.0}}
 @pytest.mark.parametrize("reading", READINGS)
 def test_parts_that_do_not_belong_together_are_written_all_the_same(reading: str, usage: str) -> None:
     """A report of a stranger may name any of them, with any values that their models take."""
-    values = json.loads(_report())
-    values["card"]["facts"] = dict.fromkeys(find_reading(reading).facts.model_fields) | {"reading": reading}
-    values["card"]["recipe"] = {"usage": usage, "auto_class": "AutoModel", **NEEDED.get(usage, {})}
+    values = json.loads(_card())
+    values["facts"] = dict.fromkeys(find_reading(reading).facts.model_fields) | {"reading": reading}
+    values["recipe"] = {"usage": usage, "auto_class": "AutoModel", **NEEDED.get(usage, {})}
     for reads_pairs in (False, True):
         for inputs in (["a"], ["a", "b", "c"]):
-            values["card"]["reads_pairs"] = reads_pairs
-            values["card"]["example"] |= {"inputs": inputs, "quotes": inputs[:1]}
-            report = Report.model_validate(values)
-            assert "## How to use" in card_text("x", report.card, name="owner/x", is_folder=False)
+            values["reads_pairs"] = reads_pairs
+            values["example"] |= {"inputs": inputs, "quotes": inputs[:1]}
+            card = Card.model_validate(values)
+            assert "## How to use" in card_text("x", card, name="owner/x", is_folder=False)
 
 
-@functools.cache  # it is drawn
-def _report() -> str | bytes:
+@functools.cache
+def _card() -> str:
     content = contents.single_label_content(evaluated=contents.single_label_content().evaluated[:1])
-    return Report(title="x", texts_are_public=True, page=page_values(content), card=card_values(content)).to_json()
+    return card_values(content).model_dump_json()
 
 
 # --- pictures -----------------------------------------------------------------------------------------------

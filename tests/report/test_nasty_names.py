@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import html
 import re
 import shlex
 import subprocess
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+import sketches
 from ftkit.report.card import card_text, card_values
 from ftkit.report.content import ReportContent
 from ftkit.report.escape import literal, markdown_text, shell_word
@@ -166,14 +168,29 @@ def test_commands_hold_names_as_single_words(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NASTY)
-def test_a_shared_card_and_page_are_as_clean(name: str, tmp_path: Path) -> None:
-    write_report(tmp_path, nasty_content(name))
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+def test_a_shared_card_and_page_are_as_clean(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matplotlib.figure.Figure", sketches.Sketch)  # the next test draws names
+    _check_page(tmp_path, nasty_content(name))
+
+
+@pytest.mark.parametrize("names", [NASTY[:10], NASTY[10:]], ids=["some", "others"])
+def test_plots_are_as_clean(names: tuple[str, ...], tmp_path: Path) -> None:
+    page = _check_page(tmp_path, contents.single_label_content(names, num_rows=60, base_on_hub=None))
+    drawn = "".join(re.findall(r"<text.*?</text>", page, re.DOTALL))
+    for name in names:
+        begins = re.split("[^ -~]", " ".join(name.split()))[0][:8]
+        assert html.escape(begins, quote=False) in drawn
+
+
+def _check_page(folder: Path, content: ReportContent) -> str:
+    write_report(folder, content)
+    page = (folder / "report.html").read_text(encoding="utf-8")
     for raw in ("<script", "<img", "<iframe", "<!--"):
         assert raw not in page
-    found = rendered(shared_files(tmp_path, repo_id="owner/name", with_texts=False)["README.md"])
+    found = rendered(shared_files(folder, repo_id="owner/name", with_texts=False)["README.md"])
     assert found.found <= TAGS
     assert not found.links
+    return page
 
 
 @given(st.text())
