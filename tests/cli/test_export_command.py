@@ -6,11 +6,11 @@ import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import ftkit
+import tiny
 from ftkit.inference.onnx_model import missing_packages
 from runs import run_config
 
@@ -22,9 +22,10 @@ needs_onnx = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def run(checkpoint: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export_command")
-    return ftkit.train(run_config(folder, checkpoint("bert"), **{"train.num_train_epochs": 2})).output_dir
+    base = tiny.make_checkpoint("bert", folder / "base", sizes={"num_hidden_layers": 1})  # traced layer by layer
+    return ftkit.train(run_config(folder, base, **{"train.num_train_epochs": 2})).output_dir
 
 
 @needs_onnx

@@ -33,12 +33,14 @@ def no_network(hub: LocalHub) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, checkpoint: Callable[[str], Path]) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a finished run that saved a whole model: never write to it."""
     import ftkit
+    import tiny
 
-    config = run_config(tmp_path_factory.mktemp("pushed"), checkpoint("bert"), **{"train.num_train_epochs": 2})
-    return ftkit.train(config).output_dir
+    folder = tmp_path_factory.mktemp("pushed")
+    base = tiny.make_checkpoint("bert", folder / "base", sizes={"num_hidden_layers": 1})  # traced layer by layer
+    return ftkit.train(run_config(folder, base, **{"train.num_train_epochs": 2})).output_dir
 
 
 @pytest.fixture
