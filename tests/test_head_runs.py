@@ -100,3 +100,23 @@ def test_a_moved_head_is_saved_with_the_adapter_and_read_by_plain_peft(
         tuned = PeftModel.from_pretrained(plain, str(run))
     torch.testing.assert_close(_scores(tuned), _scores(base).flip(-1))
     torch.testing.assert_close(_scores(load(run).model), _scores(base).flip(-1))
+
+
+@pytest.mark.parametrize("model_type", ["roberta", "distilbert"])
+def test_a_head_for_other_labels_is_replaced_beside_an_adapter(
+    model_type: str, checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """A part of each head is new, and peft takes the whole of it; the best weights are read back after training."""
+    from peft import PeftModel
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    folder = tmp_path / "base"
+    AutoModelForSequenceClassification.from_pretrained(checkpoint(model_type), num_labels=7).save_pretrained(folder)
+    for file in [*checkpoint(model_type).glob("token*"), *checkpoint(model_type).glob("vocab*")]:
+        (folder / file.name).write_bytes(file.read_bytes())
+    run = train(run_config(tmp_path, folder, tuner={"method": "lora", "rank": 2}, **{"train.max_steps": 2})).output_dir
+    config = AutoConfig.from_pretrained(run)
+    plain = AutoModelForSequenceClassification.from_pretrained(folder, config=config, ignore_mismatched_sizes=True)
+    with quiet():
+        tuned = PeftModel.from_pretrained(plain, str(run))
+    torch.testing.assert_close(_scores(tuned), _scores(load(run).model), rtol=1e-5, atol=1e-6)

@@ -45,7 +45,7 @@ def apply_tuner(
     import peft
 
     new_parameters = all_names(model, new_parameters)
-    new = names_for_peft(model, new_modules(model, new_parameters))
+    new = new_modules(model, new_parameters)
     frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
     if spec.quantization is not None:
         model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
@@ -108,6 +108,7 @@ def _config(model: PreTrainedModel, new: list[str], spec: TunerSpec, peft_task: 
         "base_model_name_or_path": model.name_or_path,
         **method.fixed,
     }
+    whole = names_for_peft(model, whole, peft_task)
     values["modules_to_save"] = whole or None
     if "LoraConfig" in method.config:
         values |= _lora_values(spec)

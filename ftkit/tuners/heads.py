@@ -1,16 +1,23 @@
 """The head invariant: every parameter that the checkpoint did not provide is trained and saved.
 
-peft saves whole modules. It guesses which are the head from two names, `classifier` and `score`; here they are the
-modules that hold the parameters which the loading report calls new.
+peft saves whole modules. It guesses which are the head from a few names, such as `classifier` and `score`; here they
+are the modules that hold the parameters which the loading report calls new.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+
+SAVED_BY_PEFT: Mapping[str, tuple[str, ...]] = {
+    "SEQ_CLS": ("classifier", "score"),
+    "TOKEN_CLS": ("classifier", "score"),
+    "QUESTION_ANS": ("qa_outputs",),
+}
+"""What peft calls a task -> how the names of modules end that it trains whole, whether they are new or not."""
 
 
 def new_modules(model: torch.nn.Module, new_parameters: Collection[str]) -> list[str]:
@@ -40,23 +47,32 @@ def new_modules(model: torch.nn.Module, new_parameters: Collection[str]) -> list
     return modules
 
 
-def names_for_peft(model: torch.nn.Module, modules: Sequence[str]) -> list[str]:
+def names_for_peft(model: torch.nn.Module, modules: Sequence[str], peft_task: str | None) -> list[str]:
     """Returns the names of modules to be trained whole, as peft finds them: by how the names of modules end.
 
     A module that peft would find besides is named, too, such as DistilBERT's `pre_classifier` beside `classifier`:
     nothing else is attached to it then. Where peft would look into a module or wrap a list, as in DPT's `head`, which
-    has a `head`, the modules in it are named instead.
+    has a `head`, the modules in it are named instead. Of some tasks peft takes the whole head by itself: RoBERTa's
+    `classifier` is named then, where `classifier.out_proj` alone is new.
+
+    Args:
+        peft_task: what peft calls the task.
     """
     by_name = dict(model.named_modules(remove_duplicate=False))
-    found: dict[str, None] = {}
+    heads = [name for name in by_name if name.endswith(SAVED_BY_PEFT.get(peft_task or "", ()))]
+    heads = [name for name in heads if not any(_inside(name, other) for other in heads if other != name)]
+    outside = [module for module in modules if not any(_inside(module, head) for head in heads)]
+    return list(dict.fromkeys([*heads, *_found_by_peft(by_name, outside)]))
+
+
+def _found_by_peft(by_name: Mapping[str, torch.nn.Module], modules: Sequence[str]) -> Iterator[str]:
     for module in modules:
         others = [name for name in by_name if name.endswith(module) and name != module]
         parts = [f"{module}.{name}" for name, part in by_name[module].named_children() if _has_parameters(part)]
         if parts and any(_inside(name, module) or _is_list(by_name[name]) for name in others):
-            found |= dict.fromkeys(names_for_peft(model, parts))
+            yield from _found_by_peft(by_name, parts)
         else:
-            found |= dict.fromkeys([module, *others])
-    return list(found)
+            yield from (module, *others)
 
 
 def _has_parameters(module: torch.nn.Module) -> bool:

@@ -30,10 +30,11 @@ IA3_FEEDFORWARD = (
 )
 
 
-# WavLM's attention hands the weights of its layers to one function of torch and never calls the layers: what is
+# WavLM's attention, and torch's own, hand the weights of layers to one function and never call the layers: what is
 # attached to them would take no part. MobileNet's layers pad by the stride of their convolutions, which peft's have
 # not.
 READ_FROM_OUTSIDE: Mapping[str, tuple[str, ...]] = {
+    "MultiheadAttention": ("out_proj",),
     "WavLMAttention": ("q_proj", "k_proj", "v_proj", "out_proj"),
     "MobileNetV1ConvLayer": ("convolution",),
     "MobileNetV2ConvLayer": ("convolution",),
@@ -214,7 +215,10 @@ def _read_from_outside(model: torch.nn.Module) -> set[str]:
 
 
 def _is_linear(module: torch.nn.Module) -> bool:
-    return type(module).__name__ in _LINEAR
+    import torch
+
+    # Falcon has a class of its own, derived from torch's.
+    return isinstance(module, torch.nn.Linear) or type(module).__name__ in _LINEAR
 
 
 def _is_convolution(module: torch.nn.Module) -> bool:

@@ -64,10 +64,17 @@ def test_the_largest_modules_of_new_parameters(new: list[str], modules: list[str
 
 def test_peft_finds_no_more_than_is_named() -> None:
     """It looks for modules whose names end with one that it is given."""
-    assert names_for_peft(Model(), ["classifier"]) == ["classifier", "pre_classifier"]
-    assert names_for_peft(Model(), ["predictions.decoder"]) == ["predictions.decoder"]
-    assert names_for_peft(Nested(), ["head"]) == ["head.head"]
-    assert names_for_peft(Nested(), ["box"]) == ["box.0", "first_box.0"]
+    assert names_for_peft(Model(), ["classifier"], None) == ["classifier", "pre_classifier"]
+    assert names_for_peft(Model(), ["predictions.decoder"], None) == ["predictions.decoder"]
+    assert names_for_peft(Nested(), ["head"], None) == ["head.head"]
+    assert names_for_peft(Nested(), ["box"], None) == ["box.0", "first_box.0"]
+
+
+def test_what_peft_takes_by_itself_is_named() -> None:
+    assert names_for_peft(Model(), ["classifier.0"], None) == ["classifier.0"]
+    assert names_for_peft(Model(), ["classifier.0", "tied"], "SEQ_CLS") == ["classifier", "pre_classifier", "tied"]
+    assert names_for_peft(Model(), [], "TOKEN_CLS") == ["classifier", "pre_classifier"]
+    assert names_for_peft(Model(), ["tied"], "QUESTION_ANS") == ["tied"]
 
 
 @pytest.mark.parametrize(
