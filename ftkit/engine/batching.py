@@ -106,11 +106,12 @@ def is_by_cost(costs: np.ndarray, size: StepSize, *, num_micro_batches: int = 1)
 def _counts(costs: np.ndarray, size: StepSize, num_micro_batches: int) -> tuple[int, int]:
     """Returns the numbers of steps that the rows ask for, and their costs; 0 where they are not limited.
 
-    A row that costs more than a micro-batch may makes one of its own, so that no rank goes without.
+    A row that costs more than a micro-batch may makes one of its own: there are no more steps than such rows fill.
+    Where no row does, that is no bound, and only what a whole step may hold counts.
     """
     by_rows = math.ceil(len(costs) / (size.rows * num_micro_batches)) if size.rows else 0
     by_cost = math.ceil(int(costs.sum()) / (size.cost * num_micro_batches)) if size.cost else 0
-    return by_rows, min(by_cost, max(len(costs) // num_micro_batches, 1))
+    return by_rows, min(by_cost, math.ceil(len(costs) / num_micro_batches))
 
 
 def plan_epoch(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ftkit.engine.batching import (
@@ -143,6 +143,7 @@ def test_whichever_of_rows_and_cost_gives_more_batches_applies(length: int, num_
 
 
 @given(arrays_of_costs, st.integers(1, 3), st.sampled_from([1, 2, 3, 4, 6, 12]), seeds)
+@example(np.ones(13, np.int64), 1, 12, 0)  # each row fills a micro-batch, and one is left over
 @modest
 def test_steps_follow_from_what_all_micro_batches_hold(costs: np.ndarray, unit: int, count: int, seed: int) -> None:
     """12 x 1, 6 x 2 ... 1 x 12 rows are the same 12 rows; likewise positions, unless a row is longer than they are."""
