@@ -15,11 +15,13 @@ from safetensors.torch import load_file
 
 import ftkit
 import tiny_boxes
+from ftkit.config.run_config import load_config
 from ftkit.data.drawn_boxes import PREDICTED
 from ftkit.engine import checkpoints
 from ftkit.errors import UserError
 from ftkit.inference.export import export_run
 from ftkit.metrics.detection import evaluated_by_coco
+from ftkit.run import check
 from ftkit.tuners.names import quiet
 
 
@@ -123,9 +125,13 @@ def test_heads_in_lists_are_trained_and_loaded_by_plain_peft(tmp_path, voc):
     ],
 )
 def test_what_peft_cannot_tune_is_refused(model_type, reason, tmp_path, voc):
+    given = config(tmp_path, voc, model_type, tuner={"method": "lora", "rank": 2})
     with pytest.raises(UserError, match=reason):
-        ftkit.train(config(tmp_path, voc, model_type, tuner={"method": "lora", "rank": 2}))
+        ftkit.train(given)
     assert not (tmp_path / "run").exists()
+    if model_type == "d_fine":  # of the other, only peft itself tells, once it wraps the weights
+        with pytest.raises(UserError, match=reason):
+            check(load_config(given, {}))
 
 
 def test_a_trained_adapter_finds_what_it_found(tmp_path, voc):

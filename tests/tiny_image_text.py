@@ -368,6 +368,18 @@ MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
 }
 
 
+def maker(root: Path) -> Callable[[str], Path]:
+    """Returns a function that makes a checkpoint once and returns its folder from then on: never write to it."""
+    made: dict[str, Path] = {}
+
+    def make(name: str) -> Path:
+        if name not in made:
+            made[name] = make_checkpoint(name, root / name)
+        return made[name]
+
+    return make
+
+
 def make_pictures(folder: Path, count: int, *, seed: int = 0) -> list[tuple[str, str]]:
     """Writes `folder/N.png`, pictures of a colour with noise and of several shapes.
 

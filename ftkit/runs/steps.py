@@ -139,19 +139,20 @@ def _check_is_held_whole(compares: Compared | None, arguments: TrainingArguments
 
 
 def check_tuned_layers(run: CheckedRun) -> None:
-    """Looks for the layers that the tuner is told to change, in a model that has no weights.
+    """Looks for what the tuner needs, and the layers that it is told to change, in a model that has no weights.
 
     Raises:
-        ConfigError: the checkpoint does not have them.
+        ConfigError: the checkpoint does not have them, or peft can attach nothing to it.
     """
     tuner = run.config.tuner
-    if tuner.target_modules is None and "num_layers" not in tuner.facts.options:
+    if tuner.is_full:
         return
     from ftkit.models.loading import model_without_weights
-    from ftkit.tuners.targets import check_layers
+    from ftkit.tuners.targets import check_can_attach, check_layers
 
     model = model_without_weights(run.task_adapter_spec.auto_class, run.spec)
     if model is not None:
+        check_can_attach(model)
         check_layers(model, tuner)
 
 

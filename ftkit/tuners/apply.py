@@ -44,6 +44,7 @@ def apply_tuner(
         return model
     import peft
 
+    targets.check_can_attach(model)
     new_parameters = all_names(model, new_parameters)
     new = new_modules(model, new_parameters)
     frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
@@ -53,11 +54,6 @@ def apply_tuner(
     with quiet():
         try:
             tuned: Any = peft.get_peft_model(model, config, adapter_name=ADAPTER_NAME)
-        except NotImplementedError:  # it looks for what is tied to embeddings, and there are none
-            raise ConfigError(
-                f"tuner: peft attaches nothing to checkpoints of type {model.config.model_type!r}, which tie weights "
-                "and have no embeddings of tokens. Choose tuner.method: full, or a checkpoint of another type."
-            ) from None
         except (TypeError, ValueError) as error:
             reason = str(error).strip().split("\n")[0]
             raise ConfigError(f"tuner: {spec.method} does not suit this checkpoint; peft says: {reason}") from None

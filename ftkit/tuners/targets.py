@@ -112,6 +112,26 @@ def ia3_layers(model: torch.nn.Module, new: Collection[str]) -> tuple[list[str],
     return [name for name in linear if _ends(name, IA3_ATTENTION)] + feedforward, feedforward
 
 
+def check_can_attach(model: torch.nn.Module) -> None:
+    """Refuses a model with tied weights and no embeddings of tokens, such as RT-DETRv2; no weight is looked at.
+
+    Raises:
+        ConfigError: peft, which looks for what is tied to embeddings, would end in an error of Python.
+    """
+    config: Any = model.config
+    if getattr(config, "tie_word_embeddings", None) is False or not isinstance(
+        getattr(model, "_tied_weights_keys", None), dict
+    ):
+        return
+    try:
+        model.get_input_embeddings()  # type: ignore[operator]
+    except NotImplementedError:
+        raise ConfigError(
+            f"tuner: peft attaches nothing to checkpoints of type {config.model_type!r}, which tie weights and have "
+            "no embeddings of tokens. Choose tuner.method: full, or a checkpoint of another type."
+        ) from None
+
+
 def check_layers(model: torch.nn.Module, spec: TunerSpec) -> None:
     """Refuses names and numbers of layers that a model does not have; no weight is looked at.
 

@@ -54,14 +54,7 @@ every_case = pytest.mark.parametrize("name", LEARNT)
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    made: dict[str, Path] = {}
-
-    def get(name: str) -> Path:
-        if name not in made:
-            made[name] = tiny_image_text.make_checkpoint(name, tmp_path_factory.mktemp("seeing") / name)
-        return made[name]
-
-    return get
+    return tiny_image_text.maker(tmp_path_factory.mktemp("seeing"))
 
 
 @pytest.fixture
