@@ -80,7 +80,8 @@ def _joined(problems: Sequence[str], value: Any, *, is_override: bool) -> str:
     if "text" in choices and isinstance(value, (int, float)) and not any("number" in choice for choice in choices):
         hint = " Put it in quotes" + (", and these in others for the shell: 'KEY=\"TEXT\"'." if is_override else ".")
     elif choices == ["a list"] and isinstance(value, str):
-        hint = f" Write [{value}]."
+        # In YAML '#' would begin a comment.
+        hint = " Write [255, 0, 0] for #ff0000." if value.startswith("#") else f" Write [{value}]."
     return f"expected {' or '.join(choices)}, got {shown(value)}.{hint}"
 
 

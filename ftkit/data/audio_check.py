@@ -12,6 +12,7 @@ from typing import TypeVar
 from ftkit.console import console
 from ftkit.data.audio import AudioError, AudioExample, AudioInfo, AudioMeasure, audio_info, measure_audio
 from ftkit.data.check import Wording
+from ftkit.data.media_files import is_media_file, similar_file
 from ftkit.data.problems import Problems
 from ftkit.types import Split
 
@@ -76,9 +77,10 @@ def _each(read: Callable[[AudioExample], T], split: Split[AudioExample], problem
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for example, found in zip(split.examples, _shown(pool.map(attempt, split.examples), split), strict=True):
             if isinstance(found, AudioError):
+                near = similar_file(example.path) if example.path and not is_media_file(example.path) else None
                 problems.error(
                     f"{split.name}: the recording {found}",
-                    where=_place(split, example),
+                    where=_place(split, example) + (f", where {near!r} is" if near else ""),
                     remedy="correct the path, replace the file, or delete the row",
                 )
                 yield None

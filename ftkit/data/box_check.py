@@ -140,6 +140,7 @@ def _voc_means(placed: Iterable[_Placed]) -> BoxFormat:
     firsts = (
         min(box.numbers[:2]) for one in placed if one.example.box_format == "voc" for box in one.example.boxes or ()
     )
+    firsts = (first for first in firsts if first >= 0)  # below 0 there is no pixel: such a box is wrong
     return "xyxy" if min(firsts, default=1.0) < 1 else "voc"
 
 

@@ -121,7 +121,14 @@ def check_groups(splits: Mapping[str, Split], column: str, fraction: float | Non
     train = splits.get("train")
     if train is None:
         return
-    for example in columns.find(train.examples, "group", _is_missing):
+    missing = list(columns.find(train.examples, "group", _is_missing))
+    if len(missing) == len(train):
+        problems.error(
+            f"train: no row says its group: column {column!r} is empty or not there",
+            remedy="correct data.group, or leave it out",
+        )
+        return
+    for example in missing:
         problems.error(
             f"train: the group is missing (column {column!r})",
             where=train.where(example),

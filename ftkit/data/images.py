@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ftkit.data.media_files import open_media
+from ftkit.data.media_files import open_media, similar_file
 from ftkit.errors import DataError
 from ftkit.types import CellError, Label
 
@@ -219,7 +219,9 @@ def _opened(source: str | bytes, name: str) -> Iterator[Image.Image]:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise DataError(f"{name} has more than {MAX_PIXELS:,} pixels. Make it smaller.") from None
         except FileNotFoundError:
-            raise DataError(f"{name}: no such file (looked at {Path(str(source)).absolute()}).") from None
+            near = similar_file(str(source))
+            hint = f" Did you mean {near!r}?" if near else ""
+            raise DataError(f"{name}: no such file (looked at {Path(str(source)).absolute()}).{hint}") from None
         except _DAMAGED as error:
             raise DataError(f"{name} cannot be opened: {_reason(error)}.") from None
         yield image

@@ -13,6 +13,7 @@ import io
 import os
 import re
 import tarfile
+import unicodedata
 from collections.abc import Hashable, Mapping
 from pathlib import PurePosixPath
 from typing import BinaryIO
@@ -44,6 +45,25 @@ def is_media_file(path: str) -> bool:
         return _place(path) is not None or os.path.isfile(path)
     except OSError:
         return False
+
+
+def similar_file(path: str) -> str | None:
+    """Returns the name of the file that is meant where there is none of a path's name, or None.
+
+    It lies in the same folder, and differs in case, its ending, or how letters are encoded.
+    """
+    folder, name = os.path.split(path)
+    return _names_by_key(folder or ".").get(_key(name)) or _names_by_key(folder or ".").get(_key(name, whole=False))
+
+
+def _key(name: str, *, whole: bool = True) -> tuple[bool, str]:
+    return whole, unicodedata.normalize("NFC", name if whole else os.path.splitext(name)[0]).casefold()
+
+
+@functools.lru_cache(maxsize=NUM_ARCHIVES)
+def _names_by_key(folder: str) -> Mapping[tuple[bool, str], str]:
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return {_key(name, whole=whole): name for whole in (True, False) for name in names}
 
 
 def is_in_archive(path: object) -> bool:

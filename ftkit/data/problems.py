@@ -21,17 +21,20 @@ class _Problem:
     remedy: str | None
     count: int = 0
     places: list[str] = field(default_factory=list)
+    num_repeated: int = 0  # at a place that is named
 
     def add(self, where: str | None, times: int = 1) -> None:
         self.count += times
-        if where is not None and len(self.places) < MAX_PLACES:
+        if where in self.places:
+            self.num_repeated += times
+        elif where is not None and len(self.places) < MAX_PLACES:
             self.places.append(where)
 
     def lines(self) -> list[str]:
         times = f" ({self.count:,} times)" if self.count > 1 else ""
         lines = [f"{self.message}{times}"]
         if self.places:
-            more = self.count - len(self.places)
+            more = self.count - len(self.places) - self.num_repeated
             lines.append(f"at {'; '.join(self.places)}" + (f" (+{more:,} more)" if more > 0 else ""))
         if self.remedy:
             lines.append(f"fix: {self.remedy}")

@@ -191,7 +191,7 @@ KIND = Kind(
         "audio": Role(description="the recording: a path, or the bytes of a file", column="audio"),
         "text": Role(description="what is said in it", column="text"),
         **recordings.SEGMENT_ROLES,
-        "id": Role(description="the row's own id, kept in predictions"),
+        "id": Role(description="the row's own id, kept in predictions", column="id"),
     },
     data=SpeechData,
     settings=frozenset({"generation", "label_smoothing"}),

@@ -47,7 +47,8 @@ def read_examples(
     """
     if task.prepare is None:
         for role, column in columns.items():
-            if (with_labels or role == "image") and column not in table.columns:
+            is_needed = (with_labels or role == "image") and (role, column) != ("id", "id")
+            if is_needed and column not in table.columns:
                 raise table.missing_column(column, role=role)
     for position, row in enumerate(table.rows):
         cells = RowCells(task.prepared(row.values), columns)
@@ -234,7 +235,7 @@ KIND = Kind(
     roles={
         "image": Role(description="the path of the image, or its bytes", column="image"),
         "mask": Role(description="the path of its mask, or its bytes", column="mask"),
-        "id": Role(description="the row's own id, kept in predictions"),
+        "id": Role(description="the row's own id, kept in predictions", column="id"),
     },
     data=ImageSegmentationData,
     settings=frozenset({"class_weights", "label_smoothing"}),

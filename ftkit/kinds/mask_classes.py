@@ -18,6 +18,15 @@ USUAL_IGNORED = 255
 MOST_VALUES = 256
 """Values that become classes without being named: masks of 8 bits hold no more, and photos of depth do."""
 
+MOSTLY = 0.5
+"""Share of the pixels above which 255 is asked for: what is of no class is the rest, or a line between things."""
+
+MOST_TOLD = 32
+"""Values that are listed, a line each; more are no longer read."""
+
+BRIGHT = 200
+"""More values than SMALL_INDEX that reach up to here are levels of grey, not indices of classes."""
+
 # Class indices are small and lie close together; the levels of a grey image, such as 0, 128, 255, do not.
 SMALL_INDEX = 64
 
@@ -79,18 +88,13 @@ def found_classes(
         return data
     update: dict[str, object] = {}
     if data.ignore_index is None and data.colors is None and _is_ignored(found, data, named is not None):
+        _report_ignored(found, problems, is_asked=named is None and found.share(USUAL_IGNORED) > MOSTLY)
         update["ignore_index"] = USUAL_IGNORED
-        problems.warn(
-            f"train: {found.share(USUAL_IGNORED):.1%} of the pixels have the value {USUAL_IGNORED}, which is taken "
-            "for 'of no class' and left out of loss and scores",
-            remedy=f"say data.ignore_index: {USUAL_IGNORED} if that is right, or name it a class: "
-            f"data.classes: {{{USUAL_IGNORED}: NAME, ...}}",
-        )
     data = data.model_copy(update=update)
     if data.colors is None:
         if named is None:
             values = [value for value in found.pixels if value != ignored_value(data)]
-            if len(values) > MOST_VALUES:
+            if len(values) > MOST_VALUES or (len(values) > SMALL_INDEX and max(values) > BRIGHT):
                 _report_many(found, problems)
                 return data
             classes = {value: str(value) for value in values}
@@ -114,6 +118,22 @@ def _is_ignored(found: MaskValues, data: ImageSegmentationData, are_named: bool)
     return len(others) >= 2 and max(others) < max(SMALL_INDEX, 2 * len(others))
 
 
+def _report_ignored(found: MaskValues, problems: Problems, *, is_asked: bool) -> None:
+    """Tells that 255 is left out, or asks whether it is to be, where that would leave out most pixels."""
+    what = f"train: {found.share(USUAL_IGNORED):.1%} of the pixels have the value {USUAL_IGNORED}, which "
+    fix = f"data.ignore_index: {USUAL_IGNORED} if that is right, or name all classes: data.classes: "
+    if is_asked:
+        names = ", ".join(f"{value}: NAME" for value in list(found.pixels)[-2:])
+        problems.error(
+            f"{what}may be a class, or mean 'of no class' beside {found.shown(5)}", remedy=f"say {fix}{{{names}}}"
+        )
+    else:
+        problems.warn(
+            f"{what}is taken for 'of no class' and left out of loss and scores",
+            remedy=f"say {fix}{{{USUAL_IGNORED}: NAME, ...}}",
+        )
+
+
 def _report_colors(found: MaskValues, problems: Problems) -> None:
     frequent = sorted(found.pixels, key=lambda value: -found.pixels[value])[:8]
     lines = ", ".join(f"NAME: {list(unpacked(value))}" for value in frequent)
@@ -127,9 +147,9 @@ def _report_colors(found: MaskValues, problems: Problems) -> None:
 
 def _report_many(found: MaskValues, problems: Problems) -> None:
     problems.error(
-        f"train: masks hold {len(found.pixels):,} different values, more than there are classes: {found.shown(5)}",
-        remedy="check that these are masks, not photos, depths or numbered objects; classes can be named in "
-        "data.classes: {VALUE: NAME}",
+        f"train: masks hold {len(found.pixels):,} different values, and nobody names them: {found.shown(5)}",
+        remedy="check that these are masks, not photos, depths or numbered objects, and were resized by the nearest "
+        "pixel; classes can be named in data.classes: {VALUE: NAME}",
     )
 
 
@@ -153,9 +173,10 @@ def values_told(found: MaskValues, data: ImageSegmentationData) -> list[str]:
     """Returns a line for each value of masks: what it means, and the share of its pixels."""
     names = {**names_of_values(data)}
     told = []
-    for value, count in found.pixels.items():
+    for value, count in list(found.pixels.items())[:MOST_TOLD]:
         what = repr(names[value]) if value in names else "left out"
         told.append(
             f"{shown_value(value, data.colors is not None)}: {what}, {count:,} pixels ({found.share(value):.1%})"
         )
-    return told
+    more = len(found.pixels) - MOST_TOLD
+    return [*told, f"and {more:,} more values"] if more > 0 else told

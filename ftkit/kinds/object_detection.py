@@ -319,7 +319,7 @@ KIND = Kind(
     roles={
         "image": Role(description="the path of the image, or its bytes", column="image"),
         "objects": Role(description="the boxes of the image and their labels", column="objects"),
-        "id": Role(description="the row's own id, kept in predictions"),
+        "id": Role(description="the row's own id, kept in predictions", column="id"),
     },
     data=ObjectDetectionData,
     read=read_examples,

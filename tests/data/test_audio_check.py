@@ -41,6 +41,13 @@ def test_sound_recordings_pass(record: Any) -> None:
     assert problems.errors == problems.warnings == []
 
 
+@pytest.mark.parametrize("name", ["A.WAV", "a", "a.flac"])
+def test_a_file_that_may_be_meant_is_named(record: Any, tmp_path: Path, name: str) -> None:
+    record("a.wav")
+    wrong = AudioExample(id=0, name=name, path=str(tmp_path / name), line=2)
+    assert f"at train.csv, line 2 ({name}), where 'a.wav' is" in found(wrong).errors[0]
+
+
 @pytest.mark.parametrize("check", [check_recordings, check_readable])
 def test_files_that_cannot_be_read_are_named_by_row(record: Any, tmp_path: Path, check: Any) -> None:
     (tmp_path / "text.wav").write_text("hello")

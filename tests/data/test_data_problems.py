@@ -35,6 +35,13 @@ def test_kind_groups_problems_whose_messages_differ() -> None:
     assert problems.errors == ["label 'x' is not a number (2 times)\nat line 2; line 3"]
 
 
+def test_a_place_is_named_once() -> None:
+    problems = Problems()
+    for place in "aaabcdefa":
+        problems.error("a box lies outside", where=place)
+    assert problems.errors == ["a box lies outside (9 times)\nat a; b; c; d; e (+1 more)"]
+
+
 def test_warnings_are_single_lines() -> None:
     problems = Problems()
     problems.warn("rare label", where="line 2", remedy="add rows")

@@ -58,7 +58,7 @@ def test_groups_in_train_and_test_are_told(checkpoint: Any, tmp_path: Path) -> N
 
 
 def test_a_column_that_is_not_there_stops_the_run(checkpoint: Any, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"train: the group is missing \(column 'author'\)"):
+    with pytest.raises(DataError, match=r"train: no row says its group: column 'author' is empty or not there"):
         checked(tmp_path, checkpoint("bert"), "text-classification", authors=False, group="author", validation=None)
 
 

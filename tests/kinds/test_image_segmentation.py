@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,26 @@ def test_255_is_left_out_where_it_is_no_class(
     assert classes_of(data).ignored == ignored
     told = [warning for warning in problems.warnings if "left out of loss and scores" in warning]
     assert len(told) == (ignored == 255)
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ((0, 255, 255, 255, 7), "may be a class, or mean .of no class. beside 255(.|\n)*fix: say data.ignore_index: 255"),
+    (range(0, 256, 3), "masks hold 86 different values, and nobody names them"),
+])  # fmt: skip
+def test_values_that_may_be_a_slip_are_asked_for(cells: Path, values: Sequence[int], message: str) -> None:
+    for number in range(3):
+        write_mask(cells, number, np.resize(np.array(values), (4, 4)))
+    if len(values) > 16:
+        cells = tiny_masks.make_cells(cells / "large", count=2, size=(10, 10))
+        write_mask(cells, 0, np.resize(np.array(values), (10, 10)))
+    with pytest.raises(DataError, match=message):
+        checked(cells)[2].raise_if_any()
+
+
+def test_names_are_equal_however_their_letters_are_encoded(cells: Path) -> None:
+    (cells / "images" / "1.png").rename(cells / "images" / "\u00e9.png")
+    (cells / "masks" / "1.png").rename(cells / "masks" / "e\u0301.png")
+    checked(cells)[2].raise_if_any()
 
 
 def test_values_that_only_another_split_holds_are_named_by_file(cells: Path, tmp_path: Path) -> None:

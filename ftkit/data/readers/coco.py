@@ -9,6 +9,7 @@ boxes. `area` and `iscrowd` are kept, and `category_id`: labels are called by th
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,11 +24,12 @@ _KEYS = ("images", "annotations", "categories")
 
 
 def recognises(path: Path) -> bool:
-    """Tells whether a path is a JSON file that speaks of images, annotations and categories."""
+    """Tells whether a path is a JSON file that speaks of images and annotations."""
     if path.suffix != ".json" or not path.is_file():
         return False
     content = path.read_bytes()
-    return all(f'"{key}"'.encode() in content for key in _KEYS)
+    is_object = content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
+    return is_object and all(f'"{key}"'.encode() in content for key in _KEYS[:2])
 
 
 def parts(path: Path) -> list[Path]:
@@ -47,7 +49,7 @@ def read(path: Path, options: ReadOptions) -> Table:
         boxes[annotation["image_id"]].append(annotation)
 
     def rows() -> Iterator[Row]:
-        for number, image in enumerate(images, 1):
+        for image in images:
             found = boxes[image["id"]]
             objects = {
                 "bbox": [one["bbox"] for one in found],
@@ -59,7 +61,7 @@ def read(path: Path, options: ReadOptions) -> Table:
             }
             if image.get("width") and image.get("height"):
                 objects["size"] = [image["width"], image["height"]]
-            yield Row({"image": image["file_name"], "objects": objects, "id": image["id"]}, number)
+            yield Row({"image": image["file_name"], "objects": objects, "id": image["id"]}, 0)
 
     return Table(
         str(path), ("image", "objects", "id"), RowStream(rows), folder=folder_of(path, images[0]["file_name"])
@@ -81,13 +83,16 @@ def parts_of(path: Path, text: str, keys: tuple[str, ...]) -> tuple[list[Any], l
         raise DataError(f"{path} is no valid JSON: {error}.") from None
     for key in _KEYS:
         if not isinstance(document, dict) or not isinstance(document.get(key), list):
-            raise DataError(f"{path}: expected COCO's lists {name_list(_KEYS)}, and {key!r} is none.")
+            raise DataError(
+                f"{path}: expected COCO's lists {name_list(_KEYS)}, and {key!r} is none. Export the file again."
+            )
     images, annotations, categories = (document[key] for key in _KEYS)
     _check(path, "images", images, ("id", "file_name"))
     _check(path, "annotations", annotations, keys)
     _check(path, "categories", categories, ("id", "name"))
     if not images:
         raise DataError(f"{path} is empty: it names no images.")
+    _check_ids(path, images)
     names = {one["id"]: str(one["name"]) for one in categories}
     if len(set(names.values())) < len(categories):
         raise DataError(f"{path}: two categories have one name or one id. Give every category its own.")
@@ -107,6 +112,17 @@ def _check(path: Path, part: str, items: list[Any], keys: tuple[str, ...]) -> No
         missing = [key for key in keys if not isinstance(item, dict) or key not in item]
         if missing:
             raise DataError(f"{path}, {part}[{place}]: there is no {missing[0]!r}. Add it, or remove the entry.")
+
+
+def _check_ids(path: Path, images: list[Any]) -> None:
+    first: dict[Any, Any] = {}
+    for image in images:
+        other = first.setdefault(image["id"], image)
+        if other is not image:
+            raise DataError(
+                f"{path}: the images {other['file_name']} and {image['file_name']} have one id, {image['id']!r}, and "
+                "share all annotations. Give every image its own."
+            )
 
 
 def folder_of(path: Path, first: str) -> Path:

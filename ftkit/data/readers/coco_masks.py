@@ -40,12 +40,12 @@ def read(path: Path, options: ReadOptions) -> Table:
             raise DataError(f"{path}, images[{place}]: there is no width or height, in which outlines are drawn.")
 
     def rows() -> Iterator[Row]:
-        for number, image in enumerate(images, 1):
+        for image in images:
             found = regions[image["id"]]
             ordered = [region for is_crowd in (True, False) for crowd, region in found if crowd == is_crowd]
             num_below = sum(is_crowd for is_crowd, _ in found)
             mask = OutlinedMask(int(image["width"]), int(image["height"]), tuple(ordered), num_below)
-            yield Row({"image": image["file_name"], "mask": mask, "id": image["id"]}, number)
+            yield Row({"image": image["file_name"], "mask": mask, "id": image["id"]}, 0)
 
     return Table(str(path), ("image", "mask", "id"), RowStream(rows), folder=folder_of(path, images[0]["file_name"]))
 

@@ -79,7 +79,7 @@ def _kaldi(folder: Path, options: ReadOptions) -> Table:
     for cells, column in ((spoken, "text"), (speakers, "speaker")):
         for _, values in found if cells else ():
             values[column] = cells.get(str(values["id"]))
-    _tell_of_others(folder, spoken, {str(values["id"]) for _, values in found})
+    _tell_of_others(folder, spoken, [str(values["id"]) for _, values in found])
     rows = [Row(values, number) for number, values in found]
     source = folder / (SEGMENTS if has_segments else RECORDINGS)
     return Table(str(source), tuple(rows[0].values), rows, folder=folder)
@@ -127,10 +127,13 @@ def _segment(path: Path, number: int, rest: str, recordings: dict[str, str]) -> 
     return {"audio": recordings[cells[0]], "start": cells[1], "end": cells[2]}
 
 
-def _tell_of_others(folder: Path, spoken: dict[str, str], ids: set[str]) -> None:
-    others = sorted(spoken.keys() - ids)
+def _tell_of_others(folder: Path, spoken: dict[str, str], ids: list[str]) -> None:
+    others = sorted(spoken.keys() - set(ids))
     if others:
         warn(
             f"{folder / TRANSCRIPTS} has {len(others):,} utterances without a recording, which are not read: "
             f"{name_list(others, limit=5)}"
         )
+    silent = [name for name in ids if name not in spoken]
+    if spoken and silent:
+        warn(f"{folder / TRANSCRIPTS} has no line for {len(silent):,} utterances: {name_list(silent, limit=5)}")

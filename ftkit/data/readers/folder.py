@@ -42,6 +42,7 @@ METADATA: Mapping[str, Callable[[Path, ReadOptions], Table]] = {
 FILE_NAME = "file_name"
 """The column of a metadata file that `datasets` reads paths from."""
 
+_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx")
 _SPLITS = ("train", "training", "test", "testing", "val", "valid", "validation", "dev")
 
 
@@ -76,7 +77,7 @@ def read(folder: Path, options: ReadOptions) -> Table:
     if classes:
         paths = [(f"{name}/{file}", name) for name, names in classes.items() for file in names]
         rows = [Row({options.media: path, LABEL: name}, 0) for path, name in paths]
-        return Table(str(folder), (options.media, LABEL), rows, folder=folder)
+        return Table(str(folder), (options.media, LABEL), rows, hint=listing.of_classes_alone(), folder=folder)
     if not files:
         raise _nothing_found(folder, options.media)
     rows = [Row({options.media: file}, 0) for file in files]
@@ -116,8 +117,8 @@ def inside(folder: Path, name: str) -> Path:
     path = folder / name
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise DataError(
-            f"{path} leads out of {folder}, to {os.path.realpath(path)}.\nFix: copy the file into the folder, or "
-            "name the folder that holds both."
+            f"{path} leads out of {folder}, to {os.path.realpath(path)}.\nFix: copy the file into the folder, "
+            "name the folder that holds both, or a table of the files instead of the folder."
         )
     return path
 
@@ -136,7 +137,7 @@ class _Listing:
         for path in _entries(self.folder, folder):
             if path.is_dir():
                 continue
-            if not _is_hidden(path) and is_file_of(path, self.media):
+            if not is_hidden(path) and is_file_of(path, self.media):
                 names.append(path.name)
             else:
                 self._left_out.append(path.relative_to(self.folder).as_posix())
@@ -150,7 +151,7 @@ class _Listing:
         """
         classes: dict[str, list[str]] = {}
         for folder in _entries(self.folder, self.folder):
-            if not folder.is_dir() or _is_hidden(folder):
+            if not folder.is_dir() or is_hidden(folder):
                 continue
             files = self.files(folder)
             deeper = [path for path in _entries(self.folder, folder) if path.is_dir() and self._holds_files(path)]
@@ -168,8 +169,14 @@ class _Listing:
         return any(
             is_file_of(path, self.media) if path.is_file() else self._holds_files(path)
             for path in _entries(self.folder, folder)
-            if not _is_hidden(path)
+            if not is_hidden(path)
         )
+
+    def of_classes_alone(self) -> str:
+        """Returns why there is no column but the labels, and which table may say more."""
+        table = next((name for name in self._left_out if Path(name).suffix.lower() in _TABLES), None)
+        fix = f" Fix: name its table, such as {self.folder / table}" if table is not None else ""
+        return f"The folders in it were read as {LABEL}s.{fix}"
 
     def report(self) -> None:
         """Warns of what is not read."""
@@ -189,7 +196,8 @@ def _with_metadata(folder: Path, path: Path, options: ReadOptions) -> Table:
     if named not in table.columns:
         raise DataError(
             f"{path}: there is no column {FILE_NAME!r} with the paths of the files; the columns are "
-            f"{name_list(table.columns)}.{did_you_mean(FILE_NAME, table.columns)}"
+            f"{name_list(table.columns)}.{did_you_mean(FILE_NAME, table.columns)}\nFix: call that column {FILE_NAME}, "
+            f"or name the table instead of the folder, and its columns: {path}, data.columns: {{{media}: COLUMN}}"
         )
 
     def rows() -> Iterator[Row]:
@@ -236,14 +244,15 @@ def _nothing_found(folder: Path, media: str) -> DataError:
     endings = ", ".join(MEDIA[media][:6])
     return DataError(
         f"{folder} is a folder without {media} files ({endings} ...), class folders or metadata.csv.\n"
-        f"Fix: name the folder that holds one folder for each class, such as {folder.name}/cat/1{MEDIA[media][0]}"
+        f"Fix: name the folder in which they lie, such as {folder.name}/1{MEDIA[media][0]}, or that of the classes' "
+        f"folders, such as {folder.name}/cat/1{MEDIA[media][0]}"
     )
 
 
 def _no_classes(folder: Path, media: str) -> str:
     return (
-        f"The folder has no folder for each class. Fix: sort the files into {folder.name}/CLASS/, or write "
-        f"metadata.csv with the columns {FILE_NAME} and {LABEL}"
+        f"It holds files alone. Fix: write {folder.name}/metadata.csv with {FILE_NAME} and the missing column, or "
+        f"name the table that has it; for {LABEL}s, sort the files into {folder.name}/CLASS/1{MEDIA[media][0]} ..."
     )
 
 
@@ -252,7 +261,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
     def walk(inner: Path) -> Iterator[Path]:
         for path in _entries(folder, inner):
-            if _is_hidden(path):
+            if is_hidden(path):
                 continue
             if path.is_dir():
                 yield from walk(path)
@@ -273,12 +282,13 @@ def _entries(root: Path, folder: Path) -> list[Path]:
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror}.") from None
     for path in entries:
-        if path.is_symlink() and not _is_hidden(path):
+        if path.is_symlink() and not is_hidden(path):
             target = os.path.realpath(inside(root, path.relative_to(root).as_posix()))
             if Path(os.path.realpath(path.parent)).is_relative_to(target):
                 raise DataError(f"{path} is a link to a folder around it, {target}. Remove the link.")
     return entries
 
 
-def _is_hidden(path: Path) -> bool:
+def is_hidden(path: Path) -> bool:
+    """Tells whether a file is one that systems put beside those of people, such as `.DS_Store` and `._1.jpg`."""
     return path.name.startswith(".") or path.name in ("Thumbs.db", "desktop.ini")

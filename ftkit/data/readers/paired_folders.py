@@ -10,6 +10,7 @@ What belongs to `images/a/1.jpg` is `masks/a/1.png`: all but the ending is the s
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -72,7 +73,8 @@ def _by_stem(folder: Path, place: str, media: str) -> dict[str, str]:
         if not one_folder.is_file_of(path, media):
             continue
         inside = PurePosixPath(path.relative_to(folder / place).as_posix())
-        stem, name = inside.with_suffix("").as_posix(), f"{place}/{inside}"
+        # Systems write one letter in two ways: names that people see as equal are.
+        stem, name = unicodedata.normalize("NFC", inside.with_suffix("").as_posix()), f"{place}/{inside}"
         if stem in found:
             raise DataError(f"{folder}: {found[stem]} and {name} differ in their ending alone. Keep one of them.")
         one_folder.inside(folder, name)
@@ -94,8 +96,8 @@ def _check_partners(folder: Path, places: Mapping[str, str], files: Mapping[str,
             raise DataError(
                 f"{folder}: {len(alone):,} of {len(of_other):,} files in {places[column]}/ have no partner in "
                 f"{first}/, by their names without endings: {name_list(alone, limit=MOST_NAMED)}.\n"
-                f"Fix: give both the same name, such as {first}/1.jpg and {places[column]}/1.png, add what is "
-                "missing, or take these files out."
+                f"Fix: give both the same name, such as {first}/1.jpg and {places[column]}/1.png, name the pairs in a "
+                f"table with the columns {name_list(files)}, add what is missing, or take these files out."
             )
 
 

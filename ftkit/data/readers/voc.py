@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 from ftkit.console import warn
 from ftkit.data.images import EXTENSIONS
+from ftkit.data.readers.folder import is_hidden
 from ftkit.data.readers.table import ReadOptions, RowStream, Table
 from ftkit.errors import DataError, name_list
 from ftkit.types import Row, natural_key, natural_sort
@@ -28,7 +29,7 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 def recognises(path: Path) -> bool:
     """Tells whether a path is a folder with Annotations/, one with XML files beside its images, or a list of a set."""
     if path.is_dir():
-        return (path / ANNOTATIONS).is_dir() or any(path.glob("*.xml"))
+        return (path / ANNOTATIONS).is_dir() or any(_annotations_in(path))
     return path.suffix == ".txt" and path.parent.parent.name == SETS
 
 
@@ -58,7 +59,7 @@ def read(path: Path, options: ReadOptions) -> Table:
     folder = root / IMAGES if (root / IMAGES).is_dir() else root
     if path.is_dir():
         _report_unannotated(path, folder, stems)
-    names = {file.stem: file.name for file in folder.iterdir() if file.suffix.lower() in EXTENSIONS}
+    names = {file.stem: file.name for file in _images_in(folder)}
 
     def rows() -> Iterator[Row]:
         for stem in stems:
@@ -70,11 +71,24 @@ def read(path: Path, options: ReadOptions) -> Table:
 def _root_and_stems(path: Path) -> tuple[Path, list[str]]:
     """Returns the folder that holds all, and the names of the images without their endings."""
     if not path.is_dir():
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         # `000012 -1` in the list of a class: the image holds none of it.
-        return path.parent.parent.parent, [line.split()[0] for line in lines if line.strip()]
+        return path.parent.parent.parent, [_stem(line.split()[0]) for line in lines if line.strip()]
     folder = path / ANNOTATIONS if (path / ANNOTATIONS).is_dir() else path
-    return path, sorted((file.stem for file in folder.glob("*.xml")), key=natural_key)
+    return path, sorted((file.stem for file in _annotations_in(folder)), key=natural_key)
+
+
+def _stem(name: str) -> str:
+    """Returns the name of an image without its ending, which some programs write into lists."""
+    return name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in EXTENSIONS else name
+
+
+def _annotations_in(folder: Path) -> Iterator[Path]:
+    return (file for file in folder.glob("*.xml") if not is_hidden(file))
+
+
+def _images_in(folder: Path) -> Iterator[Path]:
+    return (file for file in folder.iterdir() if file.suffix.lower() in EXTENSIONS and not is_hidden(file))
 
 
 def _annotation(root: Path, stem: str) -> Path:
@@ -83,7 +97,7 @@ def _annotation(root: Path, stem: str) -> Path:
 
 def _report_unannotated(path: Path, folder: Path, stems: list[str]) -> None:
     known = set(stems)
-    others = [file.name for file in folder.iterdir() if file.suffix.lower() in EXTENSIONS and file.stem not in known]
+    others = [file.name for file in _images_in(folder) if file.stem not in known]
     if others:
         warn(
             f"{path}: {len(others):,} images have no XML file and are not read, such as "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def test_coco(tmp_path):
     path = write(tmp_path / "annotations" / "train.json", coco(tmp_path))
     examples = read(path)
     assert found(examples) == [tiny_boxes.drawn(number) for number in NUMBERS]
-    assert [example.id for example in examples] == [0, 1, 2, 3, 4]
+    assert [example.id for example in examples] == [7, 8, 9, 10, 11]
     first, second = examples[1].boxes or ()
     assert (first.category, first.area, first.ignored, second.ignored) == (18, 9.0, False, True)
     assert len(fingerprint(str(path))) == 64
@@ -81,6 +82,8 @@ def test_coco(tmp_path):
     (lambda document: document["annotations"][1].update(image_id=3), r"\[1\]: there is no image_id 3"),
     (lambda document: document["categories"][1].update(name="circle"), "two categories have one name"),
     (lambda document: document.update(images={}), "'images' is none"),
+    (lambda document: document.pop("categories"), "'categories' is none"),
+    (lambda document: document["images"][1].update(id=7), r"the images 0\.png and 1\.png have one id, 7"),
     (lambda document: document["images"][0].update(file_name="a/b.jpg"), r"its first image, a/b\.jpg, lies neither"),
 ])  # fmt: skip
 def test_coco_that_does_not_fit_together(tmp_path, change, message):
@@ -110,10 +113,45 @@ def test_yolo(tmp_path):
     (tmp_path / "data.yaml").write_text("train: images/train\nnames: [circle, square]\n")
     assert found(read(images)) == [tiny_boxes.drawn(number) for number in NUMBERS]
     (tmp_path / "labels" / "train" / "0.txt").write_text("2 0.5 0.5 0.1 0.1\n")
-    with pytest.raises(DataError, match=r"0\.txt, line 1: there is no name for the label 2; there are 2"):
+    with pytest.raises(
+        DataError, match=r"0\.txt, line 1: there is no name for the label 2; the names are those of '0', '1'"
+    ):
         read(images)
     (tmp_path / "labels" / "train" / "0.txt").write_text("\n0 0.5 0.5 0.1 0.1 0.4 0.3\n")
     with pytest.raises(DataError, match=r"line 2: expected a label's number .* holds 7 numbers, as outlines do"):
+        read(images)
+
+
+def test_yolo_as_other_systems_write_it(tmp_path, capsys):
+    images = yolo(tmp_path)
+    labels = tmp_path / "labels" / "train"
+    (images / "._0.png").write_bytes(b"of macOS")
+    (labels / "._0.txt").write_bytes(b"\0")
+    (labels / "gone.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    (labels / "0.txt").write_text("\ufeff1.0 0.5 0.5 0.1 0.1\r\n")
+    (tmp_path / "classes.txt").write_text("\ufeffcircle\r\nsquare\r\n")
+    examples = read(images)
+    assert [example.name for example in examples] == ["0.png", "1.png", "2.png", "3.png", "4.png"]
+    assert [box[0] for box in found(examples)[0]] == ["square"]
+    assert found(examples)[1] == tiny_boxes.drawn(1)
+    assert "1 files of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", [".", "images", "labels/train", "data.yaml"])
+def test_yolo_by_another_path_names_the_folder_of_the_images(tmp_path, named):
+    images = yolo(tmp_path)
+    (tmp_path / "data.yaml").write_text("names: [circle, square]\n")
+    with pytest.raises(DataError, match=rf"data\.train: {re.escape(str(images))}"):
+        read(tmp_path / named)
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    ("names: [circle", "is no valid YAML"), ("circle", "got 'circle'"), ("names: {a: circle}", "got {'a': 'circle'}"),
+])  # fmt: skip
+def test_yolo_whose_names_are_none(tmp_path, content, message):
+    images = yolo(tmp_path)
+    (tmp_path / "data.yaml").write_text(content)
+    with pytest.raises(DataError, match=rf"data\.yaml.* {message}.*Correct it"):
         read(images)
 
 

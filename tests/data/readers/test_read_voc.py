@@ -52,6 +52,14 @@ def test_difficult_objects_and_images_without_any(voc):
     assert [row["objects"]["ignored"] for row in values(voc)] == [[False], [False, True], []]
 
 
+def test_what_other_systems_leave_behind(voc):
+    (voc / "Annotations" / "._0.xml").write_bytes(b"of macOS")
+    (voc / "JPEGImages" / "._0.png").write_bytes(b"of macOS")
+    (voc / "ImageSets" / "Main" / "train.txt").write_bytes(b"\xef\xbb\xbf2.png\r\n0\r\n\r\n")
+    assert [row["image"] for row in values(voc)] == ["0.png", "1.png", "2.png"]
+    assert [row["image"] for row in values(voc / "ImageSets" / "Main" / "train.txt")] == ["2.png", "0.png"]
+
+
 def test_the_fingerprint_of_a_list_is_of_the_boxes(voc):
     names = str(voc / "ImageSets" / "Main" / "train.txt")
     before = fingerprint(names)
