@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ftkit.data.media_files import media_size, media_stamp, open_media
+from ftkit.data.media_files import is_address, media_size, media_stamp, open_media
 from ftkit.errors import DataError, UserError
 from ftkit.types import CellError, Label
 
@@ -330,6 +330,8 @@ def _opened(source: str | bytes) -> Iterator[Any]:
         else:
             raw = open_media(source)  # closed below, and also where libsndfile refuses it
     except OSError as error:
+        if isinstance(source, str) and is_address(source):
+            raise AudioError("is an address of the web; save the file, and name that") from None
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         raise AudioError(reason) from None
     with raw:

@@ -145,7 +145,7 @@ def _report(example: Any, looked: Looked, split: Split[Any], problems: Problems)
             f"{split.name}: images that cannot be used, such as {looked.problem}",
             where=split.where(example),
             remedy="replace these files, or leave them out of the data",
-            kind=f"{split.name}: unusable image",
+            kind=f"{split.name}: unusable image, {reason_of(looked.problem, example.name)}",
         )
     elif min(looked.width, looked.height) < SMALLEST_SIDE:
         problems.warn(
@@ -154,6 +154,11 @@ def _report(example: Any, looked: Looked, split: Split[Any], problems: Problems)
             remedy="look at these files; they may be placeholders",
             kind=f"{split.name}: tiny image",
         )
+
+
+def reason_of(problem: str, name: str) -> str:
+    """Returns what is wrong with a file, alike for all files of which the same is wrong."""
+    return problem.replace(name, "").partition("(")[0]
 
 
 def _report_none(example: Any, split: Split[Any], problems: Problems) -> None:

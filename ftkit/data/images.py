@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ftkit.data.media_files import open_media, similar_file
+from ftkit.data.media_files import is_address, open_media, similar_file
 from ftkit.errors import DataError
 from ftkit.types import CellError, Label
 
@@ -219,12 +219,17 @@ def _opened(source: str | bytes, name: str) -> Iterator[Image.Image]:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise DataError(f"{name} has more than {MAX_PIXELS:,} pixels. Make it smaller.") from None
         except FileNotFoundError:
-            near = similar_file(str(source))
-            hint = f" Did you mean {near!r}?" if near else ""
-            raise DataError(f"{name}: no such file (looked at {Path(str(source)).absolute()}).{hint}") from None
+            raise DataError(f"{name}: {_not_there(str(source))}") from None
         except _DAMAGED as error:
             raise DataError(f"{name} cannot be opened: {_reason(error)}.") from None
         yield image
+
+
+def _not_there(path: str) -> str:
+    if is_address(path):
+        return "an address of the web, where a file is expected. Save the files, and name these."
+    near = similar_file(path)
+    return f"no such file (looked at {Path(path).absolute()})." + (f" Did you mean {near!r}?" if near else "")
 
 
 def _decoded(image: Image.Image, name: str) -> Image.Image:

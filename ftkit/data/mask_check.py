@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ftkit.data.image_check import look_at_images
+from ftkit.data.image_check import look_at_images, reason_of
 from ftkit.data.masks import MaskClasses, MaskedImageExample, read_mask, shown_value
 from ftkit.data.problems import Problems
 from ftkit.data.row_cells import check_cells
@@ -44,7 +44,8 @@ def _look(as_colors: bool, example: MaskedImageExample, image: Image.Image) -> M
     try:
         values_HW, is_colored = read_mask(example.mask, example.mask_name, as_colors=as_colors)
     except DataError as error:
-        return _wrong("unusable mask", f"masks that cannot be used, such as {error}", "replace these files")
+        kind = f"unusable mask, {reason_of(str(error), example.mask_name)}"
+        return _wrong(kind, f"masks that cannot be used, such as {error}", "replace these files")
     height, width = values_HW.shape
     if (width, height) != image.size:
         turned = (

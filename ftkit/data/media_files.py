@@ -22,6 +22,7 @@ from ftkit.data.compression import COMPRESSIONS
 from ftkit.data.unpacked import plain_archive
 
 _IN_ARCHIVE = re.compile(rf"\.(?:tar(?:{'|'.join(map(re.escape, COMPRESSIONS))})?|tgz)/", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:https?|s3|gs):/+\w", re.IGNORECASE)  # as paths have it, in which `//` is `/`
 NUM_ARCHIVES = 64
 """Archives whose members are known at a time: those of a shuffled block, at 100 bytes a member and its name."""
 
@@ -45,6 +46,11 @@ def is_media_file(path: str) -> bool:
         return _place(path) is not None or os.path.isfile(path)
     except OSError:
         return False
+
+
+def is_address(path: str) -> bool:
+    """Tells whether what stands where a path is expected is an address of the web."""
+    return _ADDRESS.search(path) is not None
 
 
 def similar_file(path: str) -> str | None:

@@ -35,18 +35,23 @@ def test_sound_images_get_the_digests_of_their_pixels(tmp_path):
     assert (problems.errors, problems.warnings) == ([], [])
 
 
-def test_everything_that_is_wrong_is_one_entry_with_its_places(tmp_path):
+def test_files_of_which_the_same_is_wrong_are_one_entry_with_their_places(tmp_path):
     picture(tmp_path / "good.png")
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "cut.png").write_bytes((tmp_path / "good.png").read_bytes()[:40])
     problems = Problems()
-    look_at_images({"train": split(tmp_path, "good.png", "text.png", "gone.png", "cut.png")}, problems)
-    assert problems.errors == [
+    names = ("good.png", "text.png", "gone.png", "cut.png", "Text.PNG", "http:/a.org/1.png")
+    (tmp_path / "Text.PNG").write_text("none either")
+    look_at_images({"train": split(tmp_path, *names)}, problems)
+    unreadable, gone, address = problems.errors
+    assert unreadable == (
         "train: images that cannot be used, such as text.png is no image that can be read; expected JPEG, PNG, GIF, "
         "BMP, TIFF, WebP, PNM, JPEG 2000 or AVIF. (3 times)\n"
-        "at photos, text.png; photos, gone.png; photos, cut.png\n"
+        "at photos, text.png; photos, cut.png; photos, Text.PNG\n"
         "fix: replace these files, or leave them out of the data"
-    ]
+    )
+    assert "gone.png: no such file" in gone
+    assert "http:/a.org/1.png: an address of the web" in address
 
 
 def test_the_list_of_places_is_bounded(tmp_path):

@@ -251,8 +251,8 @@ def _nothing_found(folder: Path, media: str) -> DataError:
 
 def _no_classes(folder: Path, media: str) -> str:
     return (
-        f"It holds files alone. Fix: write {folder.name}/metadata.csv with {FILE_NAME} and the missing column, or "
-        f"name the table that has it; for {LABEL}s, sort the files into {folder.name}/CLASS/1{MEDIA[media][0]} ..."
+        f"It holds files alone. Fix: sort the files into {folder.name}/CLASS/ for {LABEL}s, write "
+        f"{folder.name}/metadata.csv with {FILE_NAME} and the missing column, or name the table that has it"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ftkit.errors import DataError, did_you_mean, name_list
+from ftkit.errors import DataError, closest_name, did_you_mean, name_list
 from ftkit.types import Row
 
 
@@ -111,11 +111,16 @@ class Table:
             # A header that was read as one cell has no name to offer.
             f"{'' if self.hint else did_you_mean(column, self.columns)}{self._comment_hint(column)}"
         )
-        return DataError(f"{message} {self.hint or self._by_position(column)}".rstrip())
+        return DataError(f"{message} {self.hint or self._by_position(column) or self._by_role(column, role)}".rstrip())
 
     def _comment_hint(self, column: str) -> str:
         is_cut = any(name.partition(" #")[0].rstrip() == column != name for name in self.columns)
         return " Put it in quotes: in YAML ' #' begins a comment." if is_cut else ""
+
+    def _by_role(self, column: str, role: str | None) -> str:
+        if role is None:
+            return ""
+        return f"Fix: name it: data.columns: {{{role}: {closest_name(column, self.columns) or 'COLUMN'}}}"
 
     def _by_position(self, column: str) -> str:
         is_position = column.isdecimal() and "0" not in self.columns

@@ -121,7 +121,7 @@ def test_missing_column_names_the_role_the_columns_and_the_closest() -> None:
     error = Table("train.csv", ("text", "category"), []).missing_column("categry", role="label")
     assert str(error) == (
         "train.csv: there is no column 'categry' (data.columns.label); the columns are 'text', 'category'. "
-        "Did you mean 'category'?"
+        "Did you mean 'category'? Fix: name it: data.columns: {label: category}"
     )
 
 
