@@ -77,7 +77,7 @@ def write_predictions(
             num_rows += 1
             num_bad += "error" in row
         if num_rows == num_bad and not num_done:
-            raise DataError(_nothing_predicted(given))
+            raise DataError(_nothing_predicted(given, predictor.kind.reads))
     return Written(num_done + num_rows, writer.num_made_safe)
 
 
@@ -91,10 +91,12 @@ def _predicted(
     return each(rows, f"predicting {given}")
 
 
-def _nothing_predicted(given: Source | TypedTexts) -> str:
+def _nothing_predicted(given: Source | TypedTexts, reads: str) -> str:
     if not isinstance(given, TypedTexts):
         return f"No row of {given} can be predicted; see the warning above."
     fix = " Fix: give what is more than one text as --text and --text-pair, or as rows of a file: --input."
+    if reads != "text":
+        fix = " Fix: name files, or a table of them, by --input."
     return f"No row of the texts can be predicted; see the warning above.{'' if given.pairs else fix}"
 
 

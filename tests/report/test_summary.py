@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import report_contents as contents
 
+from ftkit.data.audio import AudioExample
 from ftkit.report.card import card_values
 from ftkit.report.content import ReportContent
 from ftkit.report.summary import shown_example, summary
+from ftkit.report.usage.usage import find_usage
 
 EXAMPLES = {
     "single": (contents.single_label_content, "cancel_order", "cancel_order"),
@@ -25,6 +27,12 @@ def test_an_example_is_told_in_the_words_of_its_kind(name: str) -> None:
     shown = shown_example(card_values(make()))
     assert shown is not None
     assert (shown["expected"], shown["predicted"]) == (expected, predicted)
+
+
+@pytest.mark.parametrize("usage", ["hear", "transcribe"])
+@pytest.mark.parametrize(("path", "typed"), [("calls/1.wav", "calls/1.wav"), ("/home/ann/calls/1.wav", "1.wav")])
+def test_a_recording_is_named_by_where_it_lies(usage: str, path: str, typed: str) -> None:
+    assert find_usage(usage).inputs(AudioExample(id=0, name="1.wav", path=path)) == (typed,)
 
 
 def _lines(content: ReportContent) -> dict[str, str]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ftkit.data.media_files import is_in_archive
 from ftkit.report.escape import literal, shell_word
 from ftkit.report.recipe import AutoClass, Recipe
 from ftkit.report.saved import Card
 from ftkit.report.usage.labels import label_lines
 from ftkit.report.usage.loading import Processor, load_lines
-from ftkit.report.usage.usage import Usage
+from ftkit.report.usage.usage import Usage, file_input
 
 EXTRACTOR = Processor("extractor", "AutoFeatureExtractor")
 PLACEHOLDER = "recording.wav"
@@ -64,7 +63,7 @@ def _note(card: Card) -> str:
 
 USAGE = Usage(
     recipe=HearRecipe,
-    inputs=lambda example: (PLACEHOLDER if is_in_archive(example.path) else example.name,),
+    inputs=lambda example: (file_input(example.path, example.name, PLACEHOLDER),),
     code=_code,
     arguments=lambda card: f"--input {shell_word(_recording(card))}",
     files=("recordings.csv", "predictions.jsonl"),

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import ClassVar, Literal
 
 from ftkit.data.image_text import ImageTextExample
-from ftkit.data.media_files import is_in_archive
 from ftkit.report.escape import literal, shell_word
 from ftkit.report.recipe import AutoClass, Recipe
 from ftkit.report.saved import Card
 from ftkit.report.usage.loading import Processor, load_lines
-from ftkit.report.usage.usage import Usage
+from ftkit.report.usage.usage import Usage, file_input
 
 PROCESSOR = Processor(
     "processor",
@@ -46,10 +44,7 @@ class LookRecipe(Recipe):
 
 def _inputs(example: ImageTextExample) -> tuple[str, ...]:
     """Returns the first image's path from where the run was started, or its name, and the question."""
-    if is_in_archive(example.image):  # where the code shown would not find it
-        return (PLACEHOLDER, example.question)
-    is_relative = isinstance(example.image, str) and not os.path.isabs(example.image)
-    return (str(example.image) if is_relative else example.name, example.question)
+    return (file_input(example.image, example.name, PLACEHOLDER), example.question)
 
 
 def _given(card: Card) -> tuple[str, str]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import Literal
 
 from ftkit.data.images import ImageExample
-from ftkit.data.media_files import is_in_archive
 from ftkit.report.escape import literal, shell_word
 from ftkit.report.recipe import AutoClass, Recipe
 from ftkit.report.saved import Card
 from ftkit.report.usage.labels import label_lines, label_note, needs_logits
 from ftkit.report.usage.loading import Processor, load_lines, named, trusting
-from ftkit.report.usage.usage import Usage
+from ftkit.report.usage.usage import Usage, file_input
 
 PROCESSOR = Processor(
     "processor",
@@ -32,14 +30,8 @@ class SeeRecipe(Recipe):
 
 
 def image_inputs(example: ImageExample) -> tuple[str, ...]:
-    """Returns the path from where the run was started; where that would show a place of the machine, the name.
-
-    An image in an archive is not named: the code shown would not find it.
-    """
-    if is_in_archive(example.image):
-        return (PLACEHOLDER,)
-    is_relative = isinstance(example.image, str) and not os.path.isabs(example.image)
-    return (str(example.image) if is_relative else example.name,)
+    """Returns the path of an image, or its name."""
+    return (file_input(example.image, example.name, PLACEHOLDER),)
 
 
 def photo(card: Card) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+from ftkit.data.media_files import is_in_archive
 from ftkit.report.named import load
 from ftkit.report.recipe import Recipe
 from ftkit.report.saved import Card
@@ -41,6 +43,19 @@ class Usage:
     note: Callable[[Card], str] = lambda card: ""
     is_plain: bool = True
     tags: tuple[str, ...] = ()
+
+
+def file_input(source: Any, name: str, otherwise: str) -> str:
+    """Returns a file's path from where the run was started; where that would show a place of the machine, its name.
+
+    Args:
+        source: the path, or what the file holds.
+        name: how the row calls it.
+        otherwise: for a file in an archive, which the code shown would not find.
+    """
+    if is_in_archive(source):
+        return otherwise
+    return source if isinstance(source, str) and not os.path.isabs(source) else name
 
 
 def find_usage(name: str) -> Usage:
