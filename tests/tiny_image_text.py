@@ -293,7 +293,7 @@ def _onevision() -> tuple[Any, Any]:
     )
 
 
-def _blip() -> tuple[Any, Any]:
+def _blip(name: str = "BlipForConditionalGeneration") -> tuple[Any, Any]:
     import transformers
 
     tokenizer = tiny.RECIPES["bert"].tokenizer()
@@ -309,7 +309,39 @@ def _blip() -> tuple[Any, Any]:
             **{"sep_token_id": tokenizer.sep_token_id, "eos_token_id": tokenizer.sep_token_id},
         },
     )
-    return transformers.BlipForConditionalGeneration(config), transformers.BlipProcessor(images, tokenizer)
+    return getattr(transformers, name)(config), transformers.BlipProcessor(images, tokenizer)
+
+
+def _florence() -> tuple[Any, Any]:
+    import transformers
+
+    # Behind strides of 4, 2, 2 and 2 an image is one square, which is one token, and another for their mean.
+    widths = [16, 16, 16, 32]
+    pairs = tiny._byte_pairs(["<s>", "<pad>", "</s>", "<unk>"], ["<mask>", "<image>"])
+    tokenizer = transformers.RobertaTokenizer(**pairs, extra_special_tokens={"image_token": "<image>"})
+    images = transformers.CLIPImageProcessorPil(
+        size={"height": SIDE, "width": SIDE}, do_center_crop=False, image_seq_length=2
+    )
+    heads, layers = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}, {"encoder_layers": 2}
+    config = transformers.Florence2Config(
+        vision_config={
+            **{"embed_dim": widths, "num_heads": [2, 2, 2, 2], "num_groups": [2, 2, 2, 2], "depths": [1, 1, 1, 1]},
+            **{"window_size": 4, "projection_dim": 32, "drop_path_rate": 0.0, "max_temporal_embeddings": 4},
+            "initializer_range": 0.1,
+        },
+        text_config={
+            **{"model_type": "bart", "vocab_size": len(tokenizer), "d_model": 32, "max_position_embeddings": 64},
+            **{"encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "decoder_layers": 2, "dropout": 0.0, "init_std": 0.1},
+            **heads,
+            **layers,
+            **{"pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id},
+            **{"eos_token_id": tokenizer.eos_token_id, "decoder_start_token_id": tokenizer.eos_token_id},
+        },
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    model = transformers.Florence2ForConditionalGeneration(config)
+    model.generation_config.forced_bos_token_id = tokenizer.bos_token_id
+    return model, transformers.Florence2Processor(images, tokenizer)
 
 
 def _vit_gpt2() -> tuple[Any, Any]:
@@ -363,6 +395,8 @@ MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "llava_next": _llava_next,
     "git": _git,
     "blip": _blip,
+    "blip_vqa": lambda: _blip("BlipForQuestionAnswering"),
+    "florence2": _florence,
     "vit-gpt2": _vit_gpt2,
     **tiny_gemma.MAKERS,
 }

@@ -15,8 +15,8 @@ from ftkit.paths import check_can_make, user_path
 Architecture = Annotated[
     str,
     typer.Option(
-        help="marian, t5, bert or gpt2; for images vit, resnet, yolos, rt_detr or segformer; for both idefics3 or "
-        "clip."
+        help="marian, t5, bert or gpt2; for images vit, resnet, yolos, rt_detr or segformer; for both idefics3, "
+        "blip (which answers) or clip."
     ),
 ]
 TokenizerData = Annotated[
@@ -85,21 +85,25 @@ def _make(folder: Path, asked: Asked) -> str:
     Raises:
         UserError: there is no such size or architecture, or it does not take one of the options.
     """
+    from ftkit.models.new_answering_checkpoint import ARCHITECTURE as ANSWERING
+    from ftkit.models.new_answering_checkpoint import make_answering_checkpoint
     from ftkit.models.new_checkpoint import RECIPES, VOCAB_SIZES
     from ftkit.models.new_dual_encoder import ARCHITECTURE as DUAL_ENCODER
+    from ftkit.models.new_dual_encoder import make_dual_encoder
     from ftkit.models.new_image_checkpoint import IMAGE_RECIPES
     from ftkit.models.new_image_text_checkpoint import IMAGE_TEXT_ARCHITECTURES
 
     _check_choice("--size", asked.size, list(VOCAB_SIZES))
     if asked.architecture in IMAGE_TEXT_ARCHITECTURES:
         return _for_both(folder, asked)
-    if asked.architecture == DUAL_ENCODER:
-        return _for_two_towers(folder, asked)
+    see_squares = {ANSWERING: make_answering_checkpoint, DUAL_ENCODER: make_dual_encoder}
+    if asked.architecture in see_squares:
+        return _for_squares_and_texts(see_squares[asked.architecture], folder, asked)
     if asked.architecture in IMAGE_RECIPES:
         texts = {"--tokenizer-data": asked.files, "--vocab-size": asked.vocab_size}
         _refuse(asked.architecture, texts, "it reads no texts")
         return _for_images(folder, asked)
-    known = [*RECIPES, *IMAGE_RECIPES, *IMAGE_TEXT_ARCHITECTURES, DUAL_ENCODER]
+    known = [*RECIPES, *IMAGE_RECIPES, *IMAGE_TEXT_ARCHITECTURES, *see_squares]
     _check_choice("--architecture", asked.architecture, known)
     _refuse(asked.architecture, {"--image-size": asked.image_size}, "it sees no images")
     return _for_texts(folder, asked)
@@ -140,10 +144,8 @@ def _for_both(folder: Path, asked: Asked) -> str:
     )
 
 
-def _for_two_towers(folder: Path, asked: Asked) -> str:
-    from ftkit.models.new_dual_encoder import make_dual_encoder
-
-    facts = _with_tokenizer(make_dual_encoder, folder, asked)
+def _for_squares_and_texts(make: Callable[..., dict[str, int]], folder: Path, asked: Asked) -> str:
+    facts = _with_tokenizer(make, folder, asked)
     side = facts["image_size"]
     return (
         f"{facts['num_parameters'] / 1e6:.1f} M parameters, {facts['vocab_size']:,} tokens and images of {side} x "

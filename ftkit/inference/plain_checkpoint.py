@@ -26,6 +26,7 @@ from ftkit.models.fingerprint import file_fingerprint
 from ftkit.models.loading import class_names
 from ftkit.models.modality import reads
 from ftkit.models.spec import CheckpointSpec, ModelSpec
+from ftkit.models.visual_answers import auto_class_of
 from ftkit.tuners.saving import CONFIG_FILE as ADAPTER_FILE
 from ftkit.tuners.saving import WEIGHTS_FILE, check_adapter_files, is_adapter, read_state
 from ftkit.tuners.spec import MethodName, TunerSpec
@@ -228,14 +229,18 @@ def _known_kinds(
         task_type = peft_config["task_type"]
         found = [name for name, spec in halves if spec.peft_task == task_type]
     else:
-        found = [name for saved in architectures for name, spec in halves if _is_head(saved, spec, checkpoint)]
+        pairs = [(saved, name, spec) for saved in architectures for name, spec in halves]
+        found = [name for saved, name, spec in pairs if saved in _classes(spec, checkpoint)]
+        # A class of the checkpoint's own is known by its name.
+        found = found or [
+            name for saved, name, spec in pairs if saved.endswith(spec.auto_class.removeprefix("AutoModel"))
+        ]
     return list(dict.fromkeys(found))
 
 
-def _is_head(saved: str, spec: TaskAdapterSpec, checkpoint: CheckpointSpec) -> bool:
-    """Tells whether a class that was saved is one that a kind loads; a class of the checkpoint's own, by its name."""
-    known = class_names(spec.auto_class, checkpoint.model_type)
-    return saved in known or saved.endswith(spec.auto_class.removeprefix("AutoModel"))
+def _classes(spec: TaskAdapterSpec, checkpoint: CheckpointSpec) -> tuple[str, ...]:
+    """Returns what transformers calls the models that a kind loads of checkpoints like this."""
+    return class_names(auto_class_of(checkpoint, spec.auto_class), checkpoint.model_type)
 
 
 def _own_config(folder: Path) -> dict[str, Any]:

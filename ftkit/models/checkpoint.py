@@ -15,6 +15,7 @@ from ftkit.models.generation import KEPT_SETTINGS
 from ftkit.models.modality import DUAL_ENCODERS, modality_of
 from ftkit.models.repository import Repository, commit_of, file_names, with_revision
 from ftkit.models.spec import Attention, CheckpointSpec, ModelSpec
+from ftkit.models.visual_answers import is_answering_blip
 from ftkit.paths import user_path
 from ftkit.types import Family
 
@@ -60,13 +61,13 @@ def inspect_checkpoint(
 
 
 def _spec(model: ModelSpec, path: str, commit: str | None, config: PretrainedConfig, trust_key: str) -> CheckpointSpec:
-    reads, writes = encoder_decoder.sides(config)
+    family, (reads, writes) = family_of(config), encoder_decoder.sides(config)
     return CheckpointSpec(
         name=model.checkpoint,
         path=path,
         revision=model.revision,
         trust_remote_code=model.trust_remote_code,
-        family=family_of(config),
+        family=family,
         model_type=config.model_type,
         max_positions=_max_positions(reads),
         vocab_size=getattr(reads, "vocab_size", 0),
@@ -74,7 +75,7 @@ def _spec(model: ModelSpec, path: str, commit: str | None, config: PretrainedCon
         architectures=tuple(config.architectures or ()),
         attention=_attention(model, config),
         decoder_start_token_id=getattr(config, "decoder_start_token_id", None),
-        max_target_positions=_max_target_positions(writes) if config.is_encoder_decoder else None,
+        max_target_positions=_max_target_positions(writes) if family == "encoder-decoder" else None,
         prefixes=_prefixes(config),
         searches=_searches(config),
         add_tokens=model.add_tokens or (),
@@ -344,7 +345,7 @@ def family_of(config: PretrainedConfig) -> Family:
     """
     from transformers.models.auto import modeling_auto
 
-    if config.is_encoder_decoder:
+    if config.is_encoder_decoder or is_answering_blip(config):
         return "encoder-decoder"
     if config.model_type in DUAL_ENCODERS:
         return "dual-encoder"

@@ -13,6 +13,7 @@ from ftkit.models.generation import KEPT_SETTINGS, GenerationSpec
 from ftkit.models.loading import LoadedModel, check_weights_are_numbers, has_auto_model, loading_errors
 from ftkit.models.quantization import quantization_arguments
 from ftkit.models.spec import CheckpointSpec
+from ftkit.models.visual_answers import auto_class_of, writer_class
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -54,10 +55,11 @@ def load_generator(auto_class: str, spec: CheckpointSpec, tokenizer: PreTrainedT
 
     if spec.decoder is not None:
         return _load_joined(spec, spec.decoder)
-    loader: Any = getattr(transformers, auto_class)
     with loading_errors(spec):
-        quantization = quantization_arguments(spec, loader)
-        model, report = loader.from_pretrained(spec.path, **spec.loading_arguments, **quantization, **_loading())
+        quantization = quantization_arguments(spec, getattr(transformers, auto_class_of(spec, auto_class)))
+        model, report = writer_class(spec, auto_class).from_pretrained(
+            spec.path, **spec.loading_arguments, **quantization, **_loading()
+        )
     check_weights_are_numbers(model, spec)
     missing = sorted(report["missing_keys"])
     if missing:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ftkit.errors import CheckpointError
+from ftkit.errors import CheckpointError, ConfigError
 from ftkit.json_file import read_json_object
 from ftkit.models.encoder_decoder import SEEING_MODEL_TYPE
 from ftkit.models.spec import CheckpointSpec
@@ -17,7 +17,7 @@ SIDES = (48, 32)
 
 READ_WITH_TEXTS = (
     "idefics3 or smolvlm (SmolVLM), qwen2_vl, qwen2_5_vl, qwen3_vl, internvl, idefics2, llava, llava_next, "
-    "llava_onevision, gemma3, gemma4, paligemma, git, blip or vision-encoder-decoder"
+    "llava_onevision, gemma3, gemma4, paligemma, git, blip, florence2 or vision-encoder-decoder"
 )
 """Types that are known to work, for messages; others do where `ImageTextPreprocessor` understands their processor."""
 
@@ -29,7 +29,10 @@ def load_image_text_processor(spec: CheckpointSpec) -> Any:
 
     Raises:
         CheckpointError: it has none, or one that needs torchvision or reads videos as well.
+        ConfigError: tokens are to be added to it.
     """
+    if spec.add_tokens:
+        raise ConfigError("model.add_tokens: tokens cannot be added to models that read images. Leave the key out.")
     place = spec.processor_path or spec.path
     loading = {} if spec.processor_path is not None else spec.loading_arguments
     try:

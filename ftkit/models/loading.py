@@ -13,6 +13,7 @@ from ftkit.models.embeddings import embed_added_tokens
 from ftkit.models.quantization import quantization_arguments, settled_config
 from ftkit.models.renamed_bodies import load_renamed_body
 from ftkit.models.spec import CheckpointSpec
+from ftkit.models.visual_answers import auto_class_of
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +49,7 @@ _MODEL_TYPES = {
     "AutoModelForSpeechSeq2Seq": "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES",
     "AutoModelForObjectDetection": "MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES",
     "AutoModelForImageTextToText": "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES",
+    "AutoModelForVisualQuestionAnswering": "MODEL_FOR_VISUAL_QUESTION_ANSWERING_MAPPING_NAMES",
     "AutoModelForZeroShotImageClassification": "MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES",
     "AutoModelForMaskedLM": "MODEL_FOR_MASKED_LM_MAPPING_NAMES",
     "AutoModelForSeq2SeqLM": "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",
@@ -93,7 +95,9 @@ def model_without_weights(auto_class: str, spec: CheckpointSpec) -> PreTrainedMo
     try:
         config = transformers.AutoConfig.from_pretrained(spec.path, **spec.loading_arguments)
         with torch.device("meta"):
-            return getattr(transformers, auto_class).from_config(config, trust_remote_code=spec.trust_remote_code)
+            return getattr(transformers, auto_class_of(spec, auto_class)).from_config(
+                config, trust_remote_code=spec.trust_remote_code
+            )
     except Exception:  # models raise what they like where tensors hold no values; loading tells what is wrong
         return None
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 
 import tiny_image_text
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
@@ -35,6 +36,8 @@ LEARNT = {
     "llava_onevision": "Ġcard </s>",
     "git": "card [SEP]",
     "blip": "card [SEP]",
+    "blip_vqa": "card [SEP]",
+    "florence2": "<s> c a r d </s>",
     "vit-gpt2": "c a r d <|endoftext|>",
     "gemma3": "c a r d <end_of_turn>",
     "gemma4": "c a r d <turn|>",
@@ -44,7 +47,10 @@ LEARNT = {
 """Family -> the tokens that bear loss where "card" is to be written."""
 
 SEE_ALONE = ("vit-gpt2",)
-SEE_ONE = (*SEE_ALONE, "git", "blip", "llava_onevision")
+BESIDE = ("blip_vqa", "florence2")
+"""Their encoder reads a question beside an image: what their decoder writes begins with its own start."""
+
+SEE_ONE = (*SEE_ALONE, *BESIDE, "git", "blip", "llava_onevision")
 FAST = ("gemma4", "paligemma", "paligemma2", "smolvlm", "llava", "git")
 RATES = dict.fromkeys(LEARNT, 5e-3) | dict.fromkeys(FAST, 1e-2)
 """Family -> the learning rate by which it learns in a hundred steps."""
@@ -99,7 +105,7 @@ def test_the_loss_is_the_model_s_own(name: str, checkpoint: Any, pictures: Any) 
     batch = batch_of(adapter, encoded)
     with torch.inference_mode():
         losses_B = adapter.objective.loss(model(**batch.inputs), batch)
-        theirs = model(**batch.inputs, labels=batch.labels).loss
+        theirs = OWN_LOSS.get(name, _given_labels)(model, batch)
     assert losses_B.shape == (8,)
     assert losses_B.sum() / adapter.count_items(encoded) == pytest.approx(theirs.item(), rel=1e-4)
 
@@ -148,13 +154,15 @@ def test_plain_transformers_reads_and_writes_the_same(
     name: str, checkpoint: Any, pictures: Any, tmp_path: Path
 ) -> None:
     from PIL import Image
-    from transformers import PROCESSOR_MAPPING, AutoModelForImageTextToText, AutoProcessor
+    from transformers import PROCESSOR_MAPPING, AutoProcessor
 
     adapter = tiny_image_text.make_adapter(checkpoint(name), max_new_tokens=4)
     model = adapter.objective.build().model.eval()
     model.save_pretrained(tmp_path / "saved")
     adapter.preprocessor.save(tmp_path / "saved")
-    theirs = AutoModelForImageTextToText.from_pretrained(tmp_path / "saved").eval()
+    auto_class = getattr(transformers, adapter.objective.recipe()["auto_class"])
+    theirs = auto_class.from_pretrained(tmp_path / "saved").eval()
+    assert type(theirs).__module__.startswith("transformers.")
     # transformers opens a processor of videos, too, by torchvision alone.
     has_videos = GIVEN[name] is _without_videos
     opened = without_videos(PROCESSOR_MAPPING[type(theirs.config)]) if has_videos else AutoProcessor
@@ -164,7 +172,7 @@ def test_plain_transformers_reads_and_writes_the_same(
         image = Image.open(example.image)
         inputs = GIVEN[name](processor, image, tiny_image_text.QUESTION)
         out = theirs.generate(**inputs, generation_config=theirs.generation_config)
-        if "input_ids" in inputs:
+        if "input_ids" in inputs and name not in BESIDE:
             out = out[:, inputs["input_ids"].shape[1] - (name == "blip") :]
         text = processor.batch_decode(out, skip_special_tokens=True)[0]
         texts.append(" ".join(text.splitlines()).strip())
@@ -258,6 +266,27 @@ def _behind_a_start(processor: Any, image: Any, question: str) -> Any:
     return {"pixel_values": pixels, "input_ids": torch.tensor([[*ids, processor.tokenizer.sep_token_id]])}
 
 
+def _beside(processor: Any, image: Any, question: str) -> Any:
+    return processor(text=[question], images=[image], return_tensors="pt")
+
+
+def _given_labels(model: Any, batch: Any) -> Any:
+    return model(**batch.inputs, labels=batch.labels).loss
+
+
+def _as_whole_answers(model: Any, batch: Any) -> Any:
+    """Returns the loss of transformers' own forward, which shifts answers that begin with the decoder's start."""
+    inputs = dict(batch.inputs)
+    given_BT = inputs.pop("decoder_input_ids")
+    labels = torch.cat([given_BT[:, :1], batch.labels], dim=1)
+    inputs["decoder_input_ids"] = labels.clamp(min=0)
+    return transformers.BlipForQuestionAnswering.forward(model, **inputs, labels=labels).loss
+
+
+OWN_LOSS: dict[str, Callable[[Any, Any], Any]] = {"blip_vqa": _as_whole_answers}
+"""Family -> how transformers computes the loss of a batch, where it is not by its labels alone."""
+
+
 def _alone(processor: Any, image: Any, question: str) -> Any:
     return processor.image_processor([image], return_tensors="pt")
 
@@ -275,6 +304,8 @@ GIVEN: dict[str, Callable[[Any, Any, str], Any]] = {
     "llava_next": _by_chat_template,
     "git": _by_ids,
     "blip": _behind_a_start,
+    "blip_vqa": _beside,
+    "florence2": _beside,
     "vit-gpt2": _alone,
     "gemma3": _by_chat_template,
     "gemma4": _without_videos,

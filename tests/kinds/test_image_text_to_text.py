@@ -296,11 +296,11 @@ def test_an_encoder_that_reads_more_than_an_image_is_refused(
 
     import transformers
 
-    florence = tmp_path / "florence"
-    shutil.copytree(checkpoint("vit-gpt2"), florence)  # what lies beside its config is not looked at
-    transformers.Florence2Config().save_pretrained(florence)
-    with pytest.raises(CheckpointError, match="of type 'florence2', has an encoder that reads more than an image"):
-        check(tiny_image_text.run_config(tmp_path, florence))
+    folder = tmp_path / "pix2struct"
+    shutil.copytree(checkpoint("vit-gpt2"), folder)  # what lies beside its config is not looked at
+    transformers.Pix2StructConfig().save_pretrained(folder)
+    with pytest.raises(CheckpointError, match="of type 'pix2struct', has an encoder that reads more than an image"):
+        check(tiny_image_text.run_config(tmp_path, folder))
 
 
 def test_a_run_keeps_the_text_of_a_chat_template_s_file(tmp_path: Path) -> None:
@@ -340,15 +340,51 @@ def test_questions_for_a_model_that_is_asked_nothing(checkpoint: Callable[[str],
         checked_adapter(settings)
 
 
-def test_a_blip_that_is_saved_to_answer(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_blip_that_was_saved_to_compare_images_with_texts(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
     import shutil
 
     folder = tmp_path / "blip"
     shutil.copytree(checkpoint("blip"), folder)
     config = (folder / "config.json").read_text()
-    (folder / "config.json").write_text(config.replace("BlipForConditionalGeneration", "BlipForQuestionAnswering"))
-    with pytest.raises(CheckpointError, match="BlipForQuestionAnswering, of which .* no loss of single rows"):
+    (folder / "config.json").write_text(config.replace("BlipForConditionalGeneration", "BlipForImageTextRetrieval"))
+    with pytest.raises(CheckpointError, match="a BlipForImageTextRetrieval, which writes nothing"):
         checked_adapter(tiny_image_text.run_config(tmp_path, folder))
+
+
+@pytest.mark.parametrize(("name", "learnt"), [("blip_vqa", "sun[SEP]"), ("florence2", "<s>sun</s>")])
+def test_an_encoder_that_reads_a_question(
+    name: str, learnt: str, checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    settings = tiny_image_text.run_config(tmp_path, checkpoint(name))
+    with pytest.raises(ConfigError, match=r"data\.chat_template: .* reads a question .* by data\.prompt_template"):
+        tiny_image_text.make_adapter(checkpoint(name), chat_template="plain")
+    with pytest.raises(ConfigError, match=r"model\.add_tokens: tokens cannot be added to models that read images"):
+        checked_adapter({**settings, "model": {"checkpoint": str(checkpoint(name)), "add_tokens": ["rhubarb"]}})
+    asked = tiny_image_text.make_adapter(checkpoint(name), prompt_template="who {question} game").preprocessor
+    plain = tiny_image_text.make_adapter(checkpoint(name)).preprocessor
+    rows = [
+        tiny_image_text.examples(tmp_path / "pictures", 1, question=text) for text in ("won the", "who won the game")
+    ]
+    one, other = (of.encode(given, targets=False).rows[0] for of, given in zip((asked, plain), rows, strict=True))
+    assert one["input_ids"] == other["input_ids"]
+    pieces = asked.pieces(asked.encode(rows[0], targets=True).rows[0])
+    assert "".join(piece.text for piece in pieces if piece.bears_loss) == learnt
+    long = tmp_path / "train" / "long.csv"
+    long.write_text(f'image,question,answer\n0.png,{"who won the game " * 40},sun\n1.png,"who",rain\n')
+    settings["data"]["train"] = str(long)
+    with pytest.raises(DataError, match=r"train: the question takes \d+ tokens with its image, and .* reads 64"):
+        ftkit.train(settings)
+
+
+def test_florence_is_asked_by_tasks(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    adapter = tiny_image_text.make_adapter(checkpoint("florence2"))
+    [example] = tiny_image_text.examples(tmp_path / "pictures", 1, question="<CAPTION>")
+    [row] = adapter.preprocessor.encode([example], targets=False).rows.__getitems__([0])
+    read = adapter.preprocessor.target_tokenizer.decode(row["input_ids"])
+    assert read == "<image><image><s>What does the image describe?</s>"
+    [mixed] = tiny_image_text.examples(tmp_path / "pictures", 1, question="<CAPTION> please")
+    with pytest.raises(DataError, match=r"line 1 \(id 0\): .* cannot be asked '<CAPTION> please': Task token"):
+        adapter.preprocessor.encode([mixed], targets=False)
 
 
 def test_a_processor_that_needs_torchvision(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
@@ -379,8 +415,13 @@ def test_a_processor_that_tells_tokens_apart_in_another_way(
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers, by peft
 @pytest.mark.parametrize(
     ("name", "tuner"),
-    [("idefics3", {"method": "full"}), ("qwen2_vl", {"method": "lora", "rank": 4})],
-    ids=["idefics3-full", "qwen2_vl-lora"],
+    [
+        ("idefics3", {"method": "full"}),
+        ("qwen2_vl", {"method": "lora", "rank": 4}),
+        ("blip_vqa", {"method": "full"}),
+        ("florence2", {"method": "lora", "rank": 4}),
+    ],
+    ids=["idefics3-full", "qwen2_vl-lora", "blip_vqa-full", "florence2-lora"],
 )
 def test_a_run_from_questions_to_a_card(
     name: str,

@@ -152,6 +152,8 @@ ON_FILES = (
     "paligemma lora",
     "git",
     "blip lora",
+    "blip_vqa lora",
+    "florence2",
     "vit-gpt2",
     "joined lora",
     "clip",

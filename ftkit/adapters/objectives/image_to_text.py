@@ -1,4 +1,4 @@
-"""What a decoder writes about an image that an encoder has seen."""
+"""What a decoder writes about an image that an encoder has seen, some of them beside a question."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 from ftkit.adapters.constant_loss import constant_cross_entropy
 from ftkit.adapters.objective import Prediction
 from ftkit.adapters.objectives.generation import GenerationObjective
+from ftkit.adapters.preprocessors.encoder_prompts import PROMPTS
 from ftkit.adapters.preprocessors.image_to_text import ImageToTextPreprocessor
 from ftkit.adapters.rows import Arrays, Encoded, Tensors
 from ftkit.errors import CheckpointError
-from ftkit.models.encoder_decoder import SEEING_MODEL_TYPE
 from ftkit.models.image_text_processors import READ_WITH_TEXTS
 from ftkit.models.loading import LoadedModel
 from ftkit.models.spec import CheckpointSpec
+from ftkit.models.visual_answers import auto_class_of
 
 
 class ImageToTextGeneration(GenerationObjective):
@@ -26,13 +27,13 @@ class ImageToTextGeneration(GenerationObjective):
 
     @classmethod
     def check_checkpoint(cls, spec: CheckpointSpec, auto_class: str) -> None:
-        """Refuses a checkpoint whose encoder reads a question beside the image, as Florence-2's does.
+        """Refuses a checkpoint whose encoder reads what nobody knows beside an image.
 
         Raises:
             CheckpointError: naming what can be used instead.
         """
         super().check_checkpoint(spec, auto_class)
-        if spec.decoder is None and spec.model_type != SEEING_MODEL_TYPE:
+        if spec.model_type not in PROMPTS:
             raise CheckpointError(
                 f"model.checkpoint: {spec.name!r}, of type {spec.model_type!r}, has an encoder that reads more than "
                 f"an image, in a way that ftkit does not know. Start from a checkpoint of type {READ_WITH_TEXTS}."
@@ -65,6 +66,10 @@ class ImageToTextGeneration(GenerationObjective):
         tokens = np.concatenate([np.asarray(ids, np.int64) for ids in encoded.rows.labels])
         counts = np.bincount(tokens, minlength=len(self.preprocessor.target_tokenizer))
         return constant_cross_entropy(counts, label_smoothing=self.label_smoothing)
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns the class that loads the model."""
+        return {"auto_class": auto_class_of(self.preprocessor.spec, self.auto_class)}
 
     def decode(self, arrays: Arrays, examples: Sequence[Any]) -> list[Prediction]:
         """Returns `prediction` of each row, and whether it was `cut_off`."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from ftkit.adapters.preprocessors.image_expansion import ImageExpansion
-from ftkit.adapters.preprocessors.image_prompts import Form, Ids, Size, Tokens
+from ftkit.adapters.preprocessors.image_prompts import Form, Ids, Size, Tokens, all_said
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
-from ftkit.data.image_text import ImageTextExample, said_in
+from ftkit.data.image_text import ImageTextExample
 from ftkit.errors import CheckpointError
 from ftkit.models.spec import CheckpointSpec
 
@@ -39,10 +39,6 @@ class ImageFirstPrompts:
         """Yields what the model is given to go on with."""
         raise NotImplementedError
 
-    @staticmethod
-    def _question(example: ImageTextExample) -> str:
-        return " ".join(filter(None, map(said_in, example.messages)))
-
 
 class GitPrompts(ImageFirstPrompts):
     """GIT: the image comes first by itself, then `[CLS]` and the question; the answer ends with `[SEP]`."""
@@ -71,7 +67,7 @@ class GitPrompts(ImageFirstPrompts):
 
     def asked(self, examples: Sequence[ImageTextExample]) -> Iterator[Ids]:
         """Yields `[CLS] question`; of a caption `[CLS]` alone."""
-        texts = list(map(self._question, examples))
+        texts = list(map(all_said, examples))
         for ids in self.tokenizer(texts, add_special_tokens=False)["input_ids"]:
             yield [self.start_id, *ids]
 
@@ -101,9 +97,9 @@ class BlipPrompts(GitPrompts):
 
         if spec.architectures and "BlipForConditionalGeneration" not in spec.architectures:
             raise CheckpointError(
-                f"model.checkpoint: {spec.name!r} is a {spec.architectures[0]}, of which transformers computes no "
-                "loss of single rows. Start from a BLIP that captions, such as Salesforce/blip-image-captioning-base: "
-                "it goes on behind a question, too."
+                f"model.checkpoint: {spec.name!r} is a {spec.architectures[0]}, which writes nothing. Start from a "
+                "BLIP that captions, such as Salesforce/blip-image-captioning-base, or one that answers, such as "
+                "Salesforce/blip-vqa-base."
             )
         super().__init__(tokenizer, spec)
         text = AutoConfig.from_pretrained(spec.path, **spec.loading_arguments).text_config
@@ -128,7 +124,7 @@ class PaliGemmaPrompts(ImageFirstPrompts):
     def asked(self, examples: Sequence[ImageTextExample]) -> Iterator[Ids]:
         """Yields the images, `<bos>`, the question and a line break; of a caption the question is empty."""
         bos = self.tokenizer.bos_token
-        texts = [f"{self._marks(example)}{bos}{self._question(example)}\n" for example in examples]
+        texts = [f"{self._marks(example)}{bos}{all_said(example)}\n" for example in examples]
         encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
         for example, ids in zip(examples, encoded, strict=True):
             self.images.check_marks(example, ids, ".\nFix: take the token out of the text.")
@@ -140,7 +136,7 @@ class PaliGemmaPrompts(ImageFirstPrompts):
     def as_processed(self, example: ImageTextExample) -> tuple[Mapping[str, Any], Tokens]:
         """Returns images and question as the prefix, the answer as the suffix; and the tokens of both."""
         [tokens] = self.learnt([example])
-        return {"text": f"{self._marks(example)}{self._question(example)}", "suffix": example.target or ""}, tokens
+        return {"text": f"{self._marks(example)}{all_said(example)}", "suffix": example.target or ""}, tokens
 
     def expanded(self, tokens: Tokens, sizes: Sequence[Size]) -> Tokens:
         """Returns tokens with as many for each image as the processor makes of it."""

@@ -13,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from ftkit.data.image_text import ImageTextExample
+from ftkit.data.image_text import ImageTextExample, said_in, user_message
+from ftkit.models.image_text_processors import SIDES
 
 if TYPE_CHECKING:
     import torch
 
 Ids = list[int]
 Size = tuple[int, int]
-Form = Literal["chat", "prefix", "ids", "start"]
+Form = Literal["chat", "prefix", "ids", "start", "beside", "none"]
 
 
 class Tokens(NamedTuple):
@@ -32,6 +33,19 @@ class Tokens(NamedTuple):
 
     ids: Ids
     labels: Ids
+
+
+def all_said(example: ImageTextExample) -> str:
+    """Returns what is said of an image before the answer, as models read it that know no conversation."""
+    return " ".join(filter(None, map(said_in, example.messages)))
+
+
+def tried_example() -> ImageTextExample:
+    """Returns an example that processors are tried on."""
+    from PIL import Image
+
+    image, asked = Image.new("RGB", SIDES, "grey"), user_message("What is it?", 1)
+    return ImageTextExample(id=0, images=(image,), names=("tried",), messages=(asked,), target="A grey image.")
 
 
 class ImagePrompts(Protocol):

@@ -13,21 +13,19 @@ from ftkit.adapters.columns import attention_mask, pad_columns
 from ftkit.adapters.preprocessor import Piece
 from ftkit.adapters.preprocessors.chat_templates import template_text
 from ftkit.adapters.preprocessors.checkpoint_prompts import image_prompts
-from ftkit.adapters.preprocessors.image_prompts import ImagePrompts, Size, Tokens
-from ftkit.adapters.preprocessors.image_text_base import ROW, SLACK, ImageTextBase
+from ftkit.adapters.preprocessors.image_prompts import ImagePrompts, Size, Tokens, tried_example
+from ftkit.adapters.preprocessors.image_text_base import QUESTION, ROW, SLACK, ImageTextBase
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import Batch, Encoded, LazyRows, Tensors
-from ftkit.data.image_text import ImageTextExample, user_message
+from ftkit.data.image_text import ImageTextExample
 from ftkit.data.images import image_size
 from ftkit.data.problems import Problems
 from ftkit.errors import CheckpointError, DataError
 from ftkit.models.image_text_processors import READ_WITH_TEXTS, SIDES
 from ftkit.types import Split
 
-QUESTION = "{question}"
 _TYPES = ("mm_token_type_ids", "token_type_ids")
 _TEXTS = ("input_ids", "attention_mask", "labels", *_TYPES)
-_IMAGES_APART = "image"  # what a piece of a row is called that stands for an image
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class ImageTextPreprocessor(ImageTextBase):
         Raises:
             CheckpointError: the two differ, or a batch of images cannot be parted into rows.
         """
-        example = self._as_asked(_tried())
+        example = self._as_asked(tried_example())
         found = self.prompts.as_processed(example)
         given, tokens = ({"text": ""}, None) if found is None else found
         images = [[example.image], [example.image]]
@@ -240,17 +238,8 @@ class ImageTextPreprocessor(ImageTextBase):
 
     def pieces(self, row: Mapping[str, Any]) -> Sequence[Piece] | None:
         """Returns a row's tokens, and whether each bears loss; the tokens of an image are one piece."""
-        found: list[Piece] = []
-        run = 0
-        for id_, label in zip(row["input_ids"], row["labels"], strict=True):
-            if id_ in self.prompts.seen_ids:
-                run += 1
-                continue
-            if run:
-                found.append(Piece(f"[{run} tokens of an {_IMAGES_APART}]", bears_loss=False, num_tokens=run))
-                run = 0
-            found.append(Piece(self.target_tokenizer.decode([id_]), label != NO_LOSS))
-        return found
+        bears_loss = [label != NO_LOSS for label in row["labels"]]
+        return self._pieces_of(row["input_ids"], bears_loss, self.prompts.seen_ids)
 
     # --- rows -> batches ---
 
@@ -304,14 +293,6 @@ class ImageTextPreprocessor(ImageTextBase):
         """Returns what stands around a question, and how the model is given it."""
         has_videos = getattr(self.processor, "is_without_videos", False)
         return {"before": self.before, "after": self.after, "form": self.prompts.form, "has_videos": has_videos}
-
-
-def _tried() -> ImageTextExample:
-    """Returns an example that processors are tried on."""
-    from PIL import Image
-
-    image, asked = Image.new("RGB", SIDES, "grey"), user_message("What is it?", 1)
-    return ImageTextExample(id=0, images=(image,), names=("tried",), messages=(asked,), target="A grey image.")
 
 
 def _joined(tensors: Sequence[Any]) -> Any:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ftkit.adapters.augmentation.images import ImageAugment
 from ftkit.adapters.augmentation.operation import Options, section_of
-from ftkit.adapters.preprocessor import PreprocessorBase, Shown
+from ftkit.adapters.preprocessor import Piece, PreprocessorBase, Shown
 from ftkit.adapters.preprocessors.tokens import NO_LOSS
 from ftkit.adapters.rows import EncodedToScore
 from ftkit.data.image_text import ImageTextExample
@@ -22,6 +22,7 @@ from ftkit.types import LabelSpace
 
 SLACK = 1.25  # texts to come may be longer than those of train
 ROW = "row"
+QUESTION = "{question}"
 
 
 class ImageTextBase(PreprocessorBase):
@@ -108,6 +109,20 @@ class ImageTextBase(PreprocessorBase):
             [self.augment.applied_in_size(image, rng) for image in images]
             for images, rng in zip(opened, rngs, strict=True)
         ]
+
+    def _pieces_of(self, ids: Sequence[int], bears_loss: Sequence[bool], seen_ids: Set[int]) -> list[Piece]:
+        """Returns tokens, and whether each bears loss; those of an image are one piece."""
+        found: list[Piece] = []
+        run = 0
+        for id_, is_learnt in zip(ids, bears_loss, strict=True):
+            if id_ in seen_ids:
+                run += 1
+                continue
+            if run:
+                found.append(Piece(f"[{run} tokens of an image]", bears_loss=False, num_tokens=run))
+                run = 0
+            found.append(Piece(self.target_tokenizer.decode([id_]), is_learnt))
+        return found
 
     def fit(self, examples: Sequence[ImageTextExample]) -> None:
         """Derives how long written texts may be from the longest of train, in tokens, unless it was set."""

@@ -28,7 +28,8 @@ class LookRecipe(Recipe):
         before: what a question is read after.
         after: what follows it.
         form: how the model is given a question: by a chat template; behind its images (prefix); as token ids behind a
-            start token that stands for the image (ids) or for the beginning of what is written (start); or not at all.
+            start token that stands for the image (ids) or for the beginning of what is written (start); beside its
+            image, which an encoder reads with it (beside); or not at all.
         has_videos: whether the checkpoint's processor reads videos as well, which transformers opens by torchvision.
     """
 
@@ -38,7 +39,7 @@ class LookRecipe(Recipe):
     auto_class: AutoClass = "AutoModelForImageTextToText"
     before: str = ""
     after: str = ""
-    form: Literal["chat", "prefix", "ids", "start", "none"] = "none"
+    form: Literal["chat", "prefix", "ids", "start", "beside", "none"] = "none"
     has_videos: bool = False
 
 
@@ -94,15 +95,17 @@ def _code(card: Card, name: str, is_folder: bool) -> list[str]:
             'inputs["input_ids"] = torch.tensor([[text.bos_token_id, *ids, text.sep_token_id]])',
         ]
         goes_on = 'written = written[:, inputs["input_ids"].shape[1] - 1 :]'
+    elif recipe.form == "beside":
+        lines += [f'inputs = processor(text=[{literal(question)}], images=[image], return_tensors="pt")']
     else:
         lines += ['inputs = processor.image_processor([image], return_tensors="pt")']
-    # Its text half has settings of its own, which know nothing of the run's.
-    search = ", generation_config=model.generation_config" if recipe.form == "start" else ""
+    # BLIP's text half has settings of its own, which know nothing of the run's.
+    search = ", generation_config=model.generation_config" if recipe.form in ("start", "beside") else ""
     return [
         *lines,
         "with torch.inference_mode():",
         f"    written = model.generate(**inputs{search})",
-        *([] if recipe.form == "none" else [goes_on]),
+        *([] if recipe.form in ("beside", "none") else [goes_on]),
         "print(processor.batch_decode(written, skip_special_tokens=True)[0].strip())",
     ]
 
