@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -61,16 +62,65 @@ class OutlinedMask:
         return values_HW
 
 
-def wrong_outline(outline: Any) -> str | None:
-    """Returns what is wrong with an outline; None where it can be drawn."""
+def wrong_outline(outline: Any, width: int, height: int) -> str | None:
+    """Returns what is wrong with an outline in an image of so many pixels; None where it can be drawn."""
     if isinstance(outline, Mapping):
-        return None if {"counts", "size"} <= outline.keys() else "its run lengths lack counts or size"
+        return _wrong_runs(outline, width, height)
     if not isinstance(outline, Sequence) or not outline:
         return "it has no segmentation"
     for polygon in outline:
         if not isinstance(polygon, Sequence) or len(polygon) < _LEAST_NUMBERS or len(polygon) % 2:
             return "a polygon has fewer than three corners, or a number too many"
+        if others := [one for one in polygon if not _is_number(one)]:
+            return f"a polygon holds {others[0]!r}, which is no number"
     return None
+
+
+def sticks_out(outline: Any, width: int, height: int) -> bool:
+    """Tells whether a polygon reaches out of its image by more than a pixel, as those of another image do."""
+    polygons = () if isinstance(outline, Mapping) else outline
+    return any(
+        min(polygon) < -1 or max(polygon[::2]) > width + 1 or max(polygon[1::2]) > height + 1 for polygon in polygons
+    )
+
+
+def _is_number(one: Any) -> bool:
+    return isinstance(one, (int, float)) and math.isfinite(one)
+
+
+def _wrong_runs(outline: Mapping[str, Any], width: int, height: int) -> str | None:
+    """Returns what is wrong with run lengths: pycocotools would read on behind those that end too early."""
+    if not {"counts", "size"} <= outline.keys():
+        return "its run lengths lack counts or size"
+    counts, size = outline["counts"], outline["size"]
+    if size != [height, width]:
+        return f"its run lengths have the size {size}, and its image {[height, width]} (height, width)"
+    try:
+        lengths = counts if isinstance(counts, list) else _unpacked(counts.encode())
+        is_whole = all(type(length) is int and length >= 0 for length in lengths) and sum(lengths) == width * height
+    except (AttributeError, IndexError, UnicodeError):
+        is_whole = False
+    return None if is_whole else f"its run lengths do not add up to the {width * height:,} pixels of its image"
+
+
+def _unpacked(counts: bytes) -> list[int]:
+    """Returns the lengths that COCO packs into a text: groups of 5 bits, each from the third on less the last but one.
+
+    Source: rleFrString of pycocotools' maskApi.c.
+    """
+    lengths: list[int] = []
+    place = 0
+    while place < len(counts):
+        length = shift = 0
+        group = 0x20
+        while group & 0x20:
+            group = counts[place] - 48
+            length |= (group & 0x1F) << shift
+            shift, place = shift + 5, place + 1
+        if group & 0x10:
+            length |= -1 << shift
+        lengths.append(length + (lengths[-2] if len(lengths) > 2 else 0))
+    return lengths
 
 
 def check_can_draw() -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ftkit.data.outlined_masks import NOTHING, OutlinedMask, Region, wrong_outline
+from ftkit.console import warn
+from ftkit.data.outlined_masks import NOTHING, OutlinedMask, Region, sticks_out, wrong_outline
 from ftkit.data.readers.coco import folder_of, parts_of
 from ftkit.data.readers.table import ReadOptions, RowStream, Table
 from ftkit.data.readers.text import read_text
@@ -29,15 +30,21 @@ def read(path: Path, options: ReadOptions) -> Table:
     images, annotations, names = parts_of(path, read_text(path, options), _KEYS)
     values, left_out = _values(names), left_out_value(names)
     regions: dict[Any, list[tuple[bool, Region]]] = {image["id"]: [] for image in images}
-    for place, one in enumerate(annotations):
-        if wrong := wrong_outline(one["segmentation"]):
-            raise DataError(f"{path}, annotations[{place}]: {wrong}. Draw it anew, or remove the annotation.")
-        is_crowd = bool(one.get("iscrowd", 0))
-        value = left_out if is_crowd else values[one["category_id"]]
-        regions[one["image_id"]].append((is_crowd, Region(value, one["segmentation"])))
     for place, image in enumerate(images):
         if not image.get("width") or not image.get("height"):
             raise DataError(f"{path}, images[{place}]: there is no width or height, in which outlines are drawn.")
+    sizes = {image["id"]: (int(image["width"]), int(image["height"])) for image in images}
+    outside = []
+    for place, one in enumerate(annotations):
+        if wrong := wrong_outline(one["segmentation"], *sizes[one["image_id"]]):
+            raise DataError(f"{path}, annotations[{place}]: {wrong}. Draw it anew, or remove the annotation.")
+        if sticks_out(one["segmentation"], *sizes[one["image_id"]]):
+            outside.append(f"annotations[{place}]")
+        is_crowd = bool(one.get("iscrowd", 0))
+        value = left_out if is_crowd else values[one["category_id"]]
+        regions[one["image_id"]].append((is_crowd, Region(value, one["segmentation"])))
+    if outside:
+        warn(f"{path}: {len(outside):,} outlines reach out of their images and are cut, such as {outside[0]}")
 
     def rows() -> Iterator[Row]:
         for image in images:

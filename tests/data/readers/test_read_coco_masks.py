@@ -12,6 +12,7 @@ from PIL import Image
 
 from ftkit.config.run_config import load_config
 from ftkit.data.masks import open_mask
+from ftkit.data.outlined_masks import wrong_outline
 from ftkit.data.readers import ReadOptions, open_table
 from ftkit.errors import UserError
 from ftkit.runs.checked_run import check_run
@@ -96,8 +97,29 @@ def test_classes_have_the_names_of_the_categories(tmp_path: Path) -> None:
     ({"segmentation": []}, {}, r"annotations\[0\]: it has no segmentation"),
     ({"bbox": [1, 2, 3, 4]}, {}, "there is no 'segmentation'"),
     ({"segmentation": {"counts": "04"}}, {}, "lack counts or size"),
+    ({"segmentation": {"counts": [0, 5], "size": [4, 6]}}, {}, r"annotations\[0\]: its run lengths do not add up"),
+    ({"segmentation": {"counts": [-1, 25], "size": [4, 6]}}, {}, "do not add up to the 24 pixels"),
+    ({"segmentation": {"counts": "04\u00fc", "size": [4, 6]}}, {}, "do not add up to the 24 pixels"),
+    ({"segmentation": {"counts": [24], "size": [6, 4]}}, {}, r"have the size \[6, 4\], and its image \[4, 6\]"),
+    ({"segmentation": [[0, 0, 4, 0, "x", 4]]}, {}, "a polygon holds 'x', which is no number"),
     ({"segmentation": box(0, 0, 4, 4)}, {"colors": {"a": [0, 0, 1], "b": [0, 0, 0]}}, "outlines, and have no colours"),
 ])  # fmt: skip
 def test_mistakes(annotation: dict[str, Any], data: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         run_of(coco(tmp_path, [{"image_id": 0, **annotation}]), tmp_path, **data)
+
+
+def test_run_lengths_of_any_mask_are_known_and_cut_ones_are_not() -> None:
+    random = np.random.default_rng(0)
+    for share in (0.01, 0.3, 0.9):
+        found = pycocotools_mask.encode(np.asfortranarray(random.random((90, 70)) < share, np.uint8))
+        outline = {"counts": found["counts"].decode(), "size": found["size"]}
+        assert wrong_outline(outline, 70, 90) is None
+        assert "do not add up" in str(wrong_outline({**outline, "counts": outline["counts"][:-3]}, 70, 90))
+
+
+def test_outlines_that_reach_out_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert masks(coco(tmp_path, [{"image_id": 0, "segmentation": box(4, 0, 7, 4)}]))[0][0] == [0, 0, 0, 0, 3, 3]
+    assert "reach out" not in capsys.readouterr().err
+    masks(coco(tmp_path, [{"image_id": 0, "segmentation": box(4, 0, 60, 4)}]))
+    assert "1 outlines reach out of their images and are cut, such as annotations[0]" in capsys.readouterr().err
