@@ -19,6 +19,7 @@ from ftkit.data.cells import WrongCell, describe, plain
 BOXES = ("bbox", "bboxes", "boxes", "box")
 _LABELS = ("category", "categories", "label", "labels", "name", "names", "class", "category_id")
 _IGNORED = ("ignored", "iscrowd", "is_crowd", "crowd", "difficult")
+_FLAGS = {"0": False, "1": True, "false": False, "true": True, "0.0": False, "1.0": True}
 OBJECT_KEYS = (*BOXES, *_LABELS, *_IGNORED, "area")
 """What a cell may hold."""
 _FORM = 'write {"bbox": [[10, 20, 30, 40], ...], "category": ["cat", ...]}, one entry for each box'
@@ -91,7 +92,22 @@ def _column(cell: Mapping[str, Any], names: Sequence[str]) -> list[Any] | None:
 
 def _flags(cell: Mapping[str, Any], count: int) -> list[bool]:
     columns = [column for name in _IGNORED if (column := _column(cell, (name,))) is not None]
-    return [any(bool(column[place]) for column in columns if place < len(column)) for place in range(count)]
+    return [any(_flag(column[place]) for column in columns if place < len(column)) for place in range(count)]
+
+
+def _flag(cell: Any) -> bool:
+    if cell is None or cell == "":
+        return False
+    if str(cell).lower() not in _FLAGS:
+        raise WrongCell("holds a mark, such as iscrowd, that is neither 0 nor 1", "correct it", cell=cell)
+    return _FLAGS[str(cell).lower()]
+
+
+def _area(cell: Any) -> float | None:
+    try:
+        return None if cell is None else float(cell)
+    except (TypeError, ValueError):
+        raise WrongCell("holds an area that is no number", "correct it, or leave all areas out", cell=cell) from None
 
 
 def _box(numbers: Any, label: Any, ignored: bool, area: Any, category: Any) -> Box:
@@ -103,7 +119,7 @@ def _box(numbers: Any, label: Any, ignored: bool, area: Any, category: Any) -> B
         label=str(label).strip(),
         numbers=_numbers(plain(numbers)),
         ignored=ignored,
-        area=None if area is None else float(area),
+        area=_area(area),
         category=own if own is not None and str(own) != str(label) else label if not isinstance(label, str) else None,
     )
 

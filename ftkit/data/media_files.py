@@ -56,14 +56,17 @@ def is_address(path: str) -> bool:
 def similar_file(path: str) -> str | None:
     """Returns the name of the file that is meant where there is none of a path's name, or None.
 
-    It lies in the same folder, and differs in case, its ending, or how letters are encoded.
+    It lies in the same folder, and differs in case, its ending, spaces around it or how letters are encoded; or the
+    path is one of Windows.
     """
-    folder, name = os.path.split(path)
-    return _names_by_key(folder or ".").get(_key(name)) or _names_by_key(folder or ".").get(_key(name, whole=False))
+    folder, name = os.path.split(path.replace("\\", "/"))
+    names = _names_by_key(folder or ".")
+    return names.get(_key(name)) or names.get(_key(name, whole=False))
 
 
 def _key(name: str, *, whole: bool = True) -> tuple[bool, str]:
-    return whole, unicodedata.normalize("NFC", name if whole else os.path.splitext(name)[0]).casefold()
+    name = unicodedata.normalize("NFC", name).casefold().strip()
+    return whole, name if whole else os.path.splitext(name)[0]
 
 
 @functools.lru_cache(maxsize=NUM_ARCHIVES)

@@ -41,7 +41,7 @@ def test_sound_recordings_pass(record: Any) -> None:
     assert problems.errors == problems.warnings == []
 
 
-@pytest.mark.parametrize("name", ["A.WAV", "a", "a.flac"])
+@pytest.mark.parametrize("name", ["A.WAV", "a", "a.flac", "a.wav ", ".\\a.wav"])
 def test_a_file_that_may_be_meant_is_named(record: Any, tmp_path: Path, name: str) -> None:
     record("a.wav")
     wrong = AudioExample(id=0, name=name, path=str(tmp_path / name), line=2)

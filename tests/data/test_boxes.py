@@ -72,6 +72,8 @@ def test_cells_of_the_hub_and_of_json():
     ({"bbox": [[1, 2, 3, "x"]], "category": ["cat"]}, "holds a box that is not four numbers"),
     ({"bbox": [[1, 2, 3, float("nan")]], "category": ["cat"]}, "holds a box that is not four numbers"),
     ({"bbox": [[1, 2, 3, 4]], "category": [" "]}, "holds a box without a label"),
+    ({"bbox": [[1, 2, 3, 4]], "category": ["cat"], "area": ["big"]}, "holds an area that is no number: 'big'"),
+    ({"bbox": [[1, 2, 3, 4]], "category": ["cat"], "iscrowd": ["no"]}, "neither 0 nor 1: 'no'"),
 ])  # fmt: skip
 def test_cells_that_hold_no_boxes(cell, message):
     with pytest.raises(WrongCell, match=message):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from ftkit.errors import DataError, name_list
 from ftkit.types import Row
 
 _KEYS = ("images", "annotations", "categories")
+_ID = (int, str)
+_TYPES: Mapping[str, Any] = {"id": _ID, "image_id": _ID, "category_id": _ID, "file_name": str}
 
 
 def recognises(path: Path) -> bool:
@@ -112,6 +114,19 @@ def _check(path: Path, part: str, items: list[Any], keys: tuple[str, ...]) -> No
         missing = [key for key in keys if not isinstance(item, dict) or key not in item]
         if missing:
             raise DataError(f"{path}, {part}[{place}]: there is no {missing[0]!r}. Add it, or remove the entry.")
+        wrong = [key for key in keys if not isinstance(item[key], _TYPES.get(key, object))]
+        wrong += [side for side in ("width", "height") if item.get(side) and not _is_number(item[side])]
+        if wrong:
+            raise DataError(
+                f"{path}, {part}[{place}]: {wrong[0]!r} is {str(item[wrong[0]])[:40]!r}; expected "
+                f"{'a text' if _TYPES.get(wrong[0]) is str else 'a number'}. Correct it, or remove the entry."
+            )
+        if "file_name" in keys:
+            item["file_name"] = item["file_name"].replace("\\", "/")  # as Windows writes it
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) or str(value).isdecimal()
 
 
 def _check_ids(path: Path, images: list[Any]) -> None:

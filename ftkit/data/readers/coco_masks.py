@@ -28,7 +28,7 @@ def read(path: Path, options: ReadOptions) -> Table:
         DataError: it is no such JSON, names images that are nowhere or have no size, or an outline is none.
     """
     images, annotations, names = parts_of(path, read_text(path, options), _KEYS)
-    values, left_out = _values(names), left_out_value(names)
+    values, left_out = _values(path, names), left_out_value(names)
     regions: dict[Any, list[tuple[bool, Region]]] = {image["id"]: [] for image in images}
     for place, image in enumerate(images):
         if not image.get("width") or not image.get("height"):
@@ -64,16 +64,22 @@ def classes_of(path: Path, options: ReadOptions) -> tuple[dict[int, str], int]:
         DataError: as of `read`.
     """
     _, _, names = parts_of(path, read_text(path, options), _KEYS)
-    values = _values(names)
+    values = _values(path, names)
     nothing = "background" if "background" not in names.values() else "nothing"
     return {NOTHING: nothing, **{values[number]: name for number, name in names.items()}}, left_out_value(names)
 
 
-def left_out_value(numbers: Iterable[Any]) -> int:
+def left_out_value(numbers: Iterable[int]) -> int:
     """Returns the value of crowds: 255, unless categories are numbered so far."""
     return 255 if max(numbers, default=0) < 254 else 65535
 
 
-def _values(names: dict[Any, str]) -> dict[Any, int]:
+def _values(path: Path, names: dict[Any, str]) -> dict[Any, int]:
+    other = next((number for number in names if type(number) is not int or number < 0), None)
+    if other is not None:
+        raise DataError(
+            f"{path}, categories: the id {other!r} of {names[other]!r} is no whole number, as pixels hold. "
+            "Number the categories, there and in the annotations."
+        )
     step = 1 if NOTHING in names else 0
     return {number: int(number) + step for number in sorted(names)}

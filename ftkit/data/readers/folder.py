@@ -193,6 +193,8 @@ def _with_metadata(folder: Path, path: Path, options: ReadOptions) -> Table:
     media = str(options.media)
     table = METADATA[path.name](path, options)
     named = FILE_NAME if FILE_NAME in table.columns else media
+    if named not in table.columns and table.hint:
+        raise table.missing_column(FILE_NAME)
     if named not in table.columns:
         raise DataError(
             f"{path}: there is no column {FILE_NAME!r} with the paths of the files; the columns are "

@@ -83,6 +83,9 @@ def test_coco(tmp_path):
     (lambda document: document["categories"][1].update(name="circle"), "two categories have one name"),
     (lambda document: document.update(images={}), "'images' is none"),
     (lambda document: document.pop("categories"), "'categories' is none"),
+    (lambda document: document["images"][1].update(id=[8]), r"images\[1\]: 'id' is '\[8\]'; expected a number"),
+    (lambda document: document["images"][1].update(file_name=8), r"images\[1\]: 'file_name' is '8'; expected a text"),
+    (lambda document: document["images"][1].update(width="wide"), r"\[1\]: 'width' is 'wide'; expected a number"),
     (lambda document: document["images"][1].update(id=7), r"the images 0\.png and 1\.png have one id, 7"),
     (lambda document: document["images"][0].update(file_name="a/b.jpg"), r"its first image, a/b\.jpg, lies neither"),
 ])  # fmt: skip
@@ -91,6 +94,13 @@ def test_coco_that_does_not_fit_together(tmp_path, change, message):
     change(document)
     with pytest.raises(DataError, match=message):
         read(write(tmp_path / "annotations" / "train.json", document))
+
+
+def test_coco_as_windows_writes_it(tmp_path):
+    document = coco(tmp_path)
+    for image in document["images"]:
+        image["file_name"] = rf"train\{image['file_name']}"
+    assert found(read(write(tmp_path / "annotations" / "train.json", document)))[1] == tiny_boxes.drawn(1)
 
 
 def yolo(folder: Path) -> Path:

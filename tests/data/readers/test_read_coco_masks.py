@@ -109,6 +109,11 @@ def test_mistakes(annotation: dict[str, Any], data: dict[str, Any], message: str
         run_of(coco(tmp_path, [{"image_id": 0, **annotation}]), tmp_path, **data)
 
 
+def test_categories_that_are_no_numbers(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the id 'a' of 'cell' is no whole number"):
+        masks(coco(tmp_path, [{"image_id": 0, "segmentation": box(0, 0, 1, 1)}], ids=("a", "b")))  # type: ignore[arg-type]
+
+
 def test_run_lengths_of_any_mask_are_known_and_cut_ones_are_not() -> None:
     random = np.random.default_rng(0)
     for share in (0.01, 0.3, 0.9):
