@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import lzma
+import shlex
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +40,14 @@ _SIGNATURES: dict[bytes, str] = {
     b"PAR1": ".parquet",
     b"PK\x03\x04": ".zip",
     b"%PDF": ".pdf",
+    b"\xd0\xcf\x11\xe0": ".xls",
+    b"\x89PNG": ".png",
+    b"\xff\xd8\xff": ".jpg",
+    b"SQLite format": ".sqlite",
 }
+
+_OFFICE: dict[bytes, str] = {b"[Content_Types].xml": ".xlsx", b"xl/": ".xlsx", b"opendocument.spreadsheet": ".ods"}
+"""What the first member of an archive holds -> the extension of the spreadsheet that it is."""
 
 
 def format_suffix(path: Path) -> str:
@@ -68,10 +76,12 @@ def open_binary(path: Path) -> IO[bytes]:
 def disguise(path: Path) -> str:
     """Returns what a file is that is read as text but begins as another format does; empty if it is no such file."""
     with open_binary(path) as file:
-        start = file.read(8)
+        start = file.read(80)
     suffix = next((suffix for signature, suffix in _SIGNATURES.items() if start.startswith(signature)), "")
     if not suffix:
         return ""
+    if suffix == ".zip":  # spreadsheets are archives, which say by their first member what they are
+        suffix = next((office for member, office in _OFFICE.items() if member in start), suffix)
     name = f"{path.name}{suffix}" if suffix in COMPRESSIONS else path.with_suffix(suffix).name
     return f"{path} is no text: it begins as {suffix} files do.\nFix: name it so, {name}, or convert it"
 
@@ -111,7 +121,7 @@ class _Unpacked(io.RawIOBase):
 
 def unpacking(path: Path) -> str:
     """Returns the command that unpacks a file."""
-    return f"{COMPRESSIONS[path.suffix.lower()][1]} -k {path}"
+    return f"{COMPRESSIONS[path.suffix.lower()][1]} -k {shlex.quote(str(path))}"
 
 
 def _opener(path: Path) -> Callable[[Path, str], Any]:

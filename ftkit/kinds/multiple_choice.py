@@ -89,7 +89,8 @@ def _check_columns(table: Table, columns: Mapping[str, str], spread: tuple[str, 
     named = [(role, columns[role]) for role in needed]
     for role, column in [*named, *(("choices", column) for column in spread or (columns["choices"],))]:
         if column not in table.columns:
-            raise table.missing_column(column, role=role)
+            several = "; where each choice has a column: {choices: [A, B]}" if role == "choices" else ""
+            raise table.missing_column(column, role=role, otherwise=several)
 
 
 def _spread_choices(cells: RowCells, spread: tuple[str, ...]) -> Choices:

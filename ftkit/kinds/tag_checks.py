@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from ftkit.data.check import Problems, check_size
@@ -13,6 +14,9 @@ from ftkit.errors import did_you_mean, name_list
 from ftkit.kinds.task import Task
 from ftkit.tag_schemes import OUTSIDE, entity_type, parse
 from ftkit.types import LabelSpace, Split
+
+_COUNTED = 100
+"""Sentences by which it is judged whether their words are numbers of words."""
 
 
 def check(splits: Mapping[str, Split], labels: LabelSpace, task: Task, data: Any, problems: Problems) -> None:
@@ -31,6 +35,7 @@ def check(splits: Mapping[str, Split], labels: LabelSpace, task: Task, data: Any
             where=train.source,
             remedy=f"check data.columns.tags, or add sentences with {'entities' if is_outside else 'other tags'}",
         )
+    _check_are_words(train, problems)
     _check_types(train, labels, problems)
     _check_leaks(train, [split for split in splits.values() if split is not train], problems)
 
@@ -69,6 +74,22 @@ def check_known_labels(split: Split, labels: LabelSpace, problems: Problems) -> 
                     f"known: {name_list(types)}",
                     kind=f"{split.name}: unknown tag {tag!r}",
                 )
+
+
+def _check_are_words(train: Split, problems: Problems) -> None:
+    """Reports words that only count: the first column of a file that numbers its words, as that of CoNLL 2009."""
+    firsts = [example.words for example in islice(train.examples, _COUNTED)]
+    if any(len(words) > 2 for words in firsts) and all(map(_only_count, firsts)):
+        problems.error(
+            f"train: the words only count: {name_list(firsts[0], limit=3)}",
+            where=train.where(train.examples[0]),
+            remedy="name the column of words, such as data.columns: {tokens: 1}",
+        )
+
+
+def _only_count(words: Sequence[Any]) -> bool:
+    numbers = [int(word) for word in words if isinstance(word, str) and word.isdecimal() and len(word) < 10]
+    return len(numbers) == len(words) > 0 and numbers == list(range(numbers[0], numbers[0] + len(words)))
 
 
 def _check_types(train: Split, labels: LabelSpace, problems: Problems) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -197,8 +198,12 @@ def _span_problem(text: str, span: CharSpan, before: CharSpan | None, on_words: 
     if before is not None and span.start < before.end:
         return f"overlaps {before.label} {before.start} to {before.end}", "keep one of the two: a word has one tag"
     if not on_words:
-        return "splits a word", "move its borders to where words begin and end"
+        return "splits a word", "move its borders to where words begin and end; the end is not included"
     return None
+
+
+_SLIPS = (re.compile(r"[bieslu]-."), re.compile(r"[bieslu][_:/.].", re.IGNORECASE), re.compile(r".+[-_][BIESLU]$"))
+"""How tags are written that mean a scheme, and are none of it: `b-PER`, `B_PER`, `PER-B`."""
 
 
 # --- tag names -> the learnt scheme -----------------------------------------------------------------------------
@@ -213,9 +218,17 @@ def _recognised(splits: Mapping[str, Split], named: Mapping[str, Split], problem
     found = recognise(sequences)
     names = list(dict.fromkeys(tag for tags in sequences for tag in tags))
     has_outside = OUTSIDE in names or any(parse(name).prefix for name in names)
+    bare = [name for name in names if not parse(name).prefix]
+    if any(bare and all(map(slip.match, bare)) for slip in _SLIPS):
+        problems.error(
+            f"the tags do not begin with a capital of a scheme and a hyphen: {name_list(bare, limit=4)}",
+            where=next(iter(splits.values())).source,
+            remedy="write B-PER, not b-PER, B_PER or PER-B; if these are whole names of types, "
+            "data.source_tag_scheme: IO",
+        )
+        return None
     if found is not None and has_outside:
         return found
-    bare = [name for name in names if not parse(name).prefix]
     message = f"the tags are in no scheme that is known: {name_list(names, limit=8)}"
     if not has_outside:
         message = f"the tags know no {OUTSIDE} (no entity) and no prefix such as B-: {name_list(bare, limit=8)}"

@@ -132,7 +132,8 @@ def _find_columns(table: Table, columns: dict[str, str], with_labels: bool) -> N
                 raise _no_spans(table, columns)
             columns["spans"] = found[0] if found else columns["spans"]
     else:
-        raise table.missing_column(columns["tokens"], role="tokens")
+        words = "; or, of a file without a header that has a word and its tag a line, name it .conll"
+        raise table.missing_column(columns["tokens"], role="tokens", otherwise=words)
 
 
 def _no_spans(table: Table, columns: Mapping[str, str]) -> DataError:

@@ -51,7 +51,8 @@ def encode_to_check(run: CheckedRun, adapter: TaskAdapter) -> tuple[dict[str, st
     checked = {
         name: split.examples if _is_counted(run, split) else _longest(split) for name, split in run.splits.items()
     }
-    preprocessor.fit(checked["train"])
+    with source_told(run.splits["train"].source):
+        preprocessor.fit(checked["train"])
     told: dict[str, str] = {}
     cut: list[str] = []
     for name, examples in checked.items():

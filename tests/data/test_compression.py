@@ -117,7 +117,7 @@ def test_formats_that_are_not_read_are_told_with_their_conversion(tmp_path: Path
         (tmp_path / name).write_bytes(b"x")
         return failure(tmp_path / name)
 
-    assert "pandas.read_feather('a.feather').to_parquet('a.parquet')" in of("a.feather")
+    assert "a.feather').to_parquet('a.parquet')" in of("a.feather")
     assert f"unpack it and name the file inside: unzip {tmp_path / 'a.zip'}" in of("a.zip")
     assert "save it as .xlsx, or as .csv in UTF-8" in of("a.xls")
     assert "Did you mean a.parquet?" in of("a.parqet")

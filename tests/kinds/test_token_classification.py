@@ -261,6 +261,23 @@ def test_illegal_tags_cannot_be_converted_without_a_rule(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.parametrize("tags", ["b-PER i-PER", "B_PER I_PER", "PER-B PER-I", "B:PER I:PER"])
+def test_prefixes_that_are_written_otherwise_are_no_types(tmp_path: Path, tags: str) -> None:
+    path = tmp_path / "data.conll"
+    path.write_text("Anna {}\nLee {}\nleft O\n".format(*tags.split()))
+    assert "fix: write B-PER, not b-PER, B_PER or PER-B" in failure(path)
+    assert checked(path, source_tag_scheme="IO")[1].names[1] == f"B-{tags.split()[0]}"
+
+
+def test_numbers_of_words_are_no_words(tmp_path: Path) -> None:
+    path = tmp_path / "data.conll"
+    path.write_text("1 Anna B-PER\n2 left O\n3 . O\n\n1 Rain O\n")
+    assert "the words only count: '1', '2', '3'" in failure(path)
+    assert checked(path, columns={"tokens": 1})[0].examples[1].words == ("Rain",)
+    path.write_text("7 B-NUM\n\n1 B-NUM\n2 B-NUM\n4 B-NUM\n")
+    assert checked(path)[0].examples[1].words == ("1", "2", "4")
+
+
 def test_tags_of_no_scheme(tmp_path: Path) -> None:
     path = tmp_path / "data.conll"
     path.write_text("Anna NOUN\nleft VERB\n")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import glob
 import hashlib
 import importlib
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ftkit.data.compression import format_suffix, is_compressed, unpacking
-from ftkit.data.media_files import is_in_archive, media_size, open_media
+from ftkit.data.media_files import is_address, is_in_archive, media_size, open_media
 from ftkit.data.readers import coco, coco_masks
-from ftkit.data.readers.conversions import no_reader
+from ftkit.data.readers.conversions import no_reader, stands_instead
 from ftkit.data.readers.layouts import fingerprint as layout_fingerprint
 from ftkit.data.readers.layouts import layout_of
 from ftkit.data.readers.saved_dataset import is_saved
@@ -158,11 +159,13 @@ def resolve(source: str) -> Path:
         raise _missing_file(source, path)
     try:
         with open_media(str(path)) as file:
-            empty = not file.read(1)
+            start = file.read(64)
     except OSError as error:
         raise DataError(f"{source} cannot be read: {error.strerror} ({path.absolute()}).") from None
-    if empty:
+    if not start:
         raise DataError(f"{source} is empty: the file has 0 bytes ({path.absolute()}).")
+    if instead := stands_instead(start, path.suffix):
+        raise DataError(f"{source} is {instead}.")
     return path
 
 
@@ -203,6 +206,11 @@ def _demo_path(source: str) -> Path:
 
 
 def _missing_file(source: str, path: Path) -> DataError:
+    if is_address(source):
+        fix = f"save the file, and name it: curl -LO {shlex.quote(source)}; of a dataset on the Hub: " + (
+            "{hub: owner/name, split: train}"
+        )
+        return DataError(f"{source} is an address of the web, where a file is expected.\nFix: {fix}.")
     folder = path.absolute().parent
     looked_at = f"{source}: no such file (looked at {path.absolute()})."
     if not folder.is_dir():
@@ -214,5 +222,5 @@ def _missing_file(source: str, path: Path) -> DataError:
 
 
 def _files_inside(folder: Path) -> str:
-    names = sorted(file.name for file in folder.iterdir() if format_suffix(file) in READERS)
+    names = sorted(file.name for file in folder.iterdir() if has_reader(file.name) and file.name[0] != ".")
     return f" such as one of those inside: {name_list(names, limit=5)}" if names else ""

@@ -62,7 +62,7 @@ def table_from_records(
             next(stream, None)
         for line, cells in stream:
             if len(cells) != num_cells:
-                fix = too_many_fix if len(cells) > num_cells else "add the missing cell, or delete the row"
+                fix = _ragged_fix(cells, num_cells, too_many_fix)
                 names = layout.names(num_cells)
                 options.refuse(_ragged_row(path, line, cells, names, header, hint or f"Fix: {fix}."))
                 continue
@@ -165,6 +165,14 @@ def _delimiter_hint(cell: str, delimiter: str | None) -> str:
         if other in cell and other != delimiter:
             return f"The header is one cell that contains {shown(other)}. Fix: data.delimiter: {shown(other)}"
     return ""
+
+
+def _ragged_fix(cells: Sequence[Any], num_cells: int, too_many: str) -> str:
+    if len(cells) < num_cells:
+        return "add the missing cell, or delete the row"
+    if not any(str(cell).strip() for cell in cells[num_cells:]):
+        return "take away the delimiter at the end of the row, behind which an empty cell begins"
+    return too_many
 
 
 def _ragged_row(

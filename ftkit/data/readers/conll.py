@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,11 @@ def read(path: Path, options: ReadOptions) -> Table:
 
     names = ["tokens"] if num_columns == 1 else ["tokens", "tags"]
     table = Table(str(path), (*names, *map(str, range(num_columns))), RowStream(rows))
-    first_row(table.source, table.rows, empty="it has no words")
-    return table
+    first = first_row(table.source, table.rows, empty="it has no words")
+    between = next((mark for mark in ",;|" if num_columns == 1 and mark in first.values["tokens"][0]), None)
+    if between is None:
+        return table
+    return replace(table, hint=f'The lines have one column, with "{between}" in it. Fix: data.delimiter: "{between}"')
 
 
 def _columns(sentence: list[Line], num_columns: int) -> dict[str, Any]:

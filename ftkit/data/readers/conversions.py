@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,18 +19,18 @@ CONVERSIONS: dict[str, str] = {
     ".ods": _SPREADSHEET,
     ".zip": "unpack it and name the file inside: unzip {path}",
     ".tar": "unpack it and name the file inside: tar -xf {path}",
-    ".feather": "in Python: pandas.read_feather({name!r}).to_parquet({parquet!r})",
+    ".feather": "in Python: pandas.read_feather({file!r}).to_parquet({parquet!r})",
     ".arrow": "if Dataset.save_to_disk wrote it, name its folder; else in Python: "
-    "datasets.Dataset.from_file({name!r}).to_parquet({parquet!r})",
-    ".orc": "in Python: pandas.read_orc({name!r}).to_parquet({parquet!r})",
+    "datasets.Dataset.from_file({file!r}).to_parquet({parquet!r})",
+    ".orc": "in Python: pandas.read_orc({file!r}).to_parquet({parquet!r})",
     ".pkl": "in Python, if you trust the file, for a pickle can run code: "
-    "pandas.read_pickle({name!r}).to_parquet({parquet!r})",
+    "pandas.read_pickle({file!r}).to_parquet({parquet!r})",
     ".pickle": "in Python, if you trust the file, for a pickle can run code: "
-    "pandas.read_pickle({name!r}).to_parquet({parquet!r})",
-    ".dta": "in Python: pandas.read_stata({name!r}).to_parquet({parquet!r})",
-    ".sav": "in Python: pandas.read_spss({name!r}).to_parquet({parquet!r})",
-    ".h5": "in Python: pandas.read_hdf({name!r}).to_parquet({parquet!r})",
-    ".hdf5": "in Python: pandas.read_hdf({name!r}).to_parquet({parquet!r})",
+    "pandas.read_pickle({file!r}).to_parquet({parquet!r})",
+    ".dta": "in Python: pandas.read_stata({file!r}).to_parquet({parquet!r})",
+    ".sav": "in Python: pandas.read_spss({file!r}).to_parquet({parquet!r})",
+    ".h5": "in Python: pandas.read_hdf({file!r}).to_parquet({parquet!r})",
+    ".hdf5": "in Python: pandas.read_hdf({file!r}).to_parquet({parquet!r})",
     ".db": _DATABASE,
     ".sqlite": _DATABASE,
     ".sqlite3": _DATABASE,
@@ -39,6 +40,27 @@ CONVERSIONS: dict[str, str] = {
     ".html": _DOCUMENT,
 }
 """Extension -> what makes a file of it that is read."""
+
+
+_INSTEAD: dict[bytes, str] = {
+    b"version https://git-lfs.": "a pointer of Git LFS, which stands for the file.\n"
+    "Fix: git lfs pull, in the repository",
+    b"\x00\x05\x16\x07": "a file in which macOS keeps what belongs to another.\nFix: name the one without ._",
+    b"<!doctype html": "a page of the web, as comes in the place of a file that a server does not give.\n"
+    "Fix: open the address in a browser, and save the file itself",
+}
+"""How a file begins, in small letters -> what it is that lies where data is expected, and what to do."""
+
+
+def stands_instead(start: bytes, suffix: str) -> str:
+    """Returns what a file is that stands where data is expected, by its first bytes; empty if it may be the data.
+
+    A plain text may be that of a page.
+    """
+    begins = start.lstrip().lower()
+    if begins.startswith(b"<") and suffix == ".txt":
+        return ""
+    return next((told for signature, told in _INSTEAD.items() if begins.startswith(signature)), "")
 
 
 def no_reader(path: Path, known: Iterable[str]) -> DataError:
@@ -54,7 +76,8 @@ def no_reader(path: Path, known: Iterable[str]) -> DataError:
         "with .gz, .bz2, .xz or .zst behind them."
     )
     if suffix in CONVERSIONS:
-        names = {"path": path, "name": path.name, "stem": path.stem, "parquet": f"{path.stem}.parquet"}
+        names = {"path": shlex.quote(str(path)), "file": str(path), "stem": shlex.quote(path.stem)}
+        names["parquet"] = f"{path.stem}.parquet"
         return DataError(f"{message}\nFix: {CONVERSIONS[suffix].format(**names)}.")
     near = closest_name(suffix, known) if suffix else None
     return DataError(f"{message} Did you mean {path.with_suffix(near).name}?" if near else message)

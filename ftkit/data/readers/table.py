@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,12 +100,13 @@ class Table:
             found[role] = match
         return found
 
-    def missing_column(self, column: str, *, role: str | None = None) -> DataError:
+    def missing_column(self, column: str, *, role: str | None = None, otherwise: str = "") -> DataError:
         """Returns the error for a column that the table does not have.
 
         Args:
             column: the name that was looked up.
             role: what it was wanted for (`text`, `label`), to name the config key that maps it.
+            otherwise: what to do where no single column of the file is the one that is wanted.
         """
         wanted = f"column {column!r}" + (f" (data.columns.{role})" if role else "")
         message = (
@@ -111,20 +114,33 @@ class Table:
             # A header that was read as one cell has no name to offer.
             f"{'' if self.hint else did_you_mean(column, self.columns)}{self._comment_hint(column)}"
         )
-        return DataError(f"{message} {self.hint or self._by_position(column) or self._by_role(column, role)}".rstrip())
+        return DataError(
+            f"{message} {self.hint or self._by_position(column) or self._by_role(column, role, otherwise)}".rstrip()
+        )
 
     def _comment_hint(self, column: str) -> str:
         is_cut = any(name.partition(" #")[0].rstrip() == column != name for name in self.columns)
         return " Put it in quotes: in YAML ' #' begins a comment." if is_cut else ""
 
-    def _by_role(self, column: str, role: str | None) -> str:
+    def _by_role(self, column: str, role: str | None, otherwise: str) -> str:
         if role is None:
             return ""
-        return f"Fix: name it: data.columns: {{{role}: {closest_name(column, self.columns) or 'COLUMN'}}}"
+        name = _as_yaml(closest_name(column, self.columns) or "COLUMN")
+        return f"Fix: name it: data.columns: {{{role}: {name}}}{otherwise}"
 
     def _by_position(self, column: str) -> str:
         is_position = column.isdecimal() and "0" not in self.columns
         return "Columns are named by position only with data.header: false. Fix: write its name" if is_position else ""
+
+
+def _as_yaml(name: str) -> str:
+    """Returns a column's name as YAML takes it between braces: in quotes where it would be read as something else."""
+    import yaml
+
+    with contextlib.suppress(yaml.YAMLError):
+        if name.isprintable() and yaml.safe_load(f"{{key: {name}}}") == {"key": name}:
+            return name
+    return json.dumps(name, ensure_ascii=not name.isprintable())
 
 
 def first_row(source: str, rows: Iterable[Row], *, empty: str = "it has no rows") -> Row:

@@ -104,6 +104,8 @@ def read_any_lines(path: Path, options: ReadOptions) -> Generator[str, None, Non
         try:
             for line in file:
                 number += 1
+                if number == 1:
+                    line = line.lstrip("\ufeff")  # a mark beside the one that the codec takes away
                 if "\0" in line:
                     raise _nul_error(path, number)
                 if windows is not None and (control := _CONTROL.search(line)):

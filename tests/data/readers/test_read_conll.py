@@ -95,3 +95,10 @@ def test_real_files_are_read_exactly(real_data: Path) -> None:
         rows = list(open_table(str(real_data / "wnut17" / f"{name}.conll")).rows)
         assert len(rows) == num_sentences
         assert sum(len(row.values["tokens"]) for row in rows) == num_words
+
+
+def test_columns_between_commas_are_told_with_the_delimiter(path: Path) -> None:
+    path.write_text("Anna,B-PER\nleft,O\n")
+    told = str(open_table(str(path)).missing_column("tags", role="tags"))
+    assert told.endswith('Fix: data.delimiter: ","')
+    assert sentences(path, path.read_bytes(), delimiter=",") == [(1, ["Anna", "left"], ["B-PER", "O"])]

@@ -79,6 +79,10 @@ def test_byte_order_mark_does_not_stick_to_the_first_column(path: Path) -> None:
     assert table(path, "\ufefftext,label\na,b\n").columns == ("text", "label")
 
 
+def test_a_second_byte_order_mark_does_not_either(path: Path) -> None:
+    assert table(path, "\ufeff\ufeff\ufefftext\na\n").columns == ("text",)
+
+
 def test_long_cells_are_read(path: Path) -> None:
     assert cells(path, "text\n" + "x" * 200_000 + "\n") == [["x" * 200_000]]
 
@@ -88,6 +92,12 @@ def test_row_with_too_many_cells(path: Path) -> None:
     assert f"{path}, line 4: the row has 3 cells, but the header has 2 ('text', 'label')" in message
     assert "It reads: I paid |  twice | refund" in message
     assert 'quote the cell that holds the delimiter ","' in message
+
+
+def test_a_delimiter_at_the_end_of_a_row_is_told_as_such(path: Path) -> None:
+    assert failure(path, "text,label\na,b,\n").endswith(
+        "Fix: take away the delimiter at the end of the row, " + ("behind which an empty cell begins.")
+    )
 
 
 def test_row_with_too_few_cells(path: Path) -> None:

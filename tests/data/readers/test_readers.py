@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ftkit.data import readers
 from ftkit.data.readers import READERS, ReadOptions, fingerprint, open_table
@@ -69,7 +70,7 @@ def test_unknown_extension_lists_the_known_ones(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "fix"), [("a.dta", "pandas.read_stata('a.dta')"), ("a.db", "> a.csv"), ("a.xls", ".xlsx")]
+    ("name", "fix"), [("a.dta", "a.dta').to_parquet('a.parquet')"), ("a.db", "> a.csv"), ("a.xls", ".xlsx")]
 )
 def test_a_format_that_is_not_read_says_how_to_convert_it(name: str, fix: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("x")
@@ -123,6 +124,37 @@ def test_missing_column_names_the_role_the_columns_and_the_closest() -> None:
         "train.csv: there is no column 'categry' (data.columns.label); the columns are 'text', 'category'. "
         "Did you mean 'category'? Fix: name it: data.columns: {label: category}"
     )
+
+
+@pytest.mark.parametrize("name", [" label", "label: x", "lab, el", "label\u200b", "[label", "label 😀"])
+def test_the_key_that_names_a_column_is_read_as_it_is_told(name: str) -> None:
+    told = str(Table("train.csv", ("text", name), []).missing_column("label", role="label"))
+    assert yaml.safe_load(told.partition("Fix: name it: ")[2]) == {"data.columns": {"label": name}}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "Fix: git lfs pull"),
+        ("a.csv", b"\n<!DOCTYPE html>\n<html>\n", "is a page of the web"),
+        ("._a.csv", b"\x00\x05\x16\x07\x00", "Fix: name the one without ._"),
+        ("a.csv", b"PK\x03\x04" + b"\x14\x00\x06\x00\xe9" + b"[Content_Types].xml", "Fix: name it so, a.xlsx"),
+        ("a.csv", b"\xd0\xcf\x11\xe0\xa1", "Fix: name it so, a.xls,"),
+    ],
+)
+def test_what_lies_in_the_place_of_data_is_told(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert told in failure(str(tmp_path / name))
+
+
+def test_an_address_of_the_web_is_no_missing_file() -> None:
+    assert "Fix: save the file, and name it: curl -LO 'https://a.org/b c.csv'" in failure("https://a.org/b c.csv")
+
+
+def test_commands_that_convert_a_file_work_where_its_path_has_a_space(tmp_path: Path) -> None:
+    path = tmp_path / "my data.zip"
+    path.write_bytes(b"PK")
+    assert f"unzip '{path}'" in failure(str(path))
 
 
 def test_a_name_that_yaml_cut_at_its_comment_is_recognised() -> None:
