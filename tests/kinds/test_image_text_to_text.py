@@ -376,6 +376,30 @@ def test_an_encoder_that_reads_a_question(
         ftkit.train(settings)
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("blip_vqa", "dimension of length 17"),
+        ("florence2", "an image becomes 5 tokens, and image_seq_length says 2"),
+        ("vit-gpt2", r"image size \(64\*64\) doesn't match"),
+    ],
+)
+def test_a_processor_that_makes_images_of_another_size(
+    name: str, reason: str, checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    import shutil
+
+    folder = tmp_path / "wide"
+    shutil.copytree(checkpoint(name), folder)
+    files = [folder / file for file in ("processor_config.json", "preprocessor_config.json")]
+    [file] = [file for file in files if file.is_file()]
+    stated = json.loads(file.read_text())
+    stated.get("image_processor", stated)["size"] = {"height": 64, "width": 64}
+    file.write_text(json.dumps(stated))
+    with pytest.raises(CheckpointError, match=f"cannot read the images that its own processor makes.*{reason}"):
+        tiny_image_text.make_adapter(folder)
+
+
 def test_florence_is_asked_by_tasks(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
     adapter = tiny_image_text.make_adapter(checkpoint("florence2"))
     [example] = tiny_image_text.examples(tmp_path / "pictures", 1, question="<CAPTION>")

@@ -10,17 +10,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftkit.adapters.preprocessors.image_prompts import Form, Ids, all_said, tried_example
 from ftkit.data.image_text import ImageTextExample
 from ftkit.errors import CheckpointError, DataError
 from ftkit.models.encoder_decoder import SEEING_MODEL_TYPE
 from ftkit.models.generator_loading import stated_generation
+from ftkit.models.image_processors import raise_unfit
 from ftkit.models.image_text_processors import READ_WITH_TEXTS, SIDES
+from ftkit.models.loading import model_without_weights
 from ftkit.models.spec import CheckpointSpec
 from ftkit.models.target_ids import target_ids
 from ftkit.models.tokenizers import end_of_text
+
+if TYPE_CHECKING:
+    import torch
 
 
 class ImageAlone:
@@ -68,6 +73,14 @@ class ImageAlone:
         """Returns the number of tokens, those of the image included."""
         return len(ids)
 
+    def look(self, model: Any, pixels_BCHW: torch.Tensor) -> None:
+        """Lets a model see images as it does before it writes.
+
+        Raises:
+            ValueError, RuntimeError: it cannot.
+        """
+        model.encoder(pixel_values=pixels_BCHW)
+
     def written(self, texts: Sequence[str]) -> list[Ids]:
         """Returns what is to be written for each text, its end last."""
         found = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
@@ -89,6 +102,10 @@ class BlipQuestions(ImageAlone):
         """Returns `[CLS] question [SEP]` of each."""
         found: list[Ids] = self.tokenizer(list(map(all_said, examples)))["input_ids"] if examples else []
         return found
+
+    def look(self, model: Any, pixels_BCHW: torch.Tensor) -> None:
+        """Lets what sees see images."""
+        model.vision_model(pixel_values=pixels_BCHW)
 
 
 class FlorenceQuestions(ImageAlone):
@@ -152,6 +169,12 @@ class FlorenceQuestions(ImageAlone):
         """Returns the number of tokens, those of the image included."""
         return len(ids) - 1 + self.num_seen
 
+    def look(self, model: Any, pixels_BCHW: torch.Tensor) -> None:
+        """Lets what sees see images, and counts the tokens that they become."""
+        found = model.get_image_features(pixel_values=pixels_BCHW).pooler_output.shape[1]
+        if found != self.num_seen:
+            raise ValueError(f"an image becomes {found} tokens, and image_seq_length says {self.num_seen}")
+
     def written(self, texts: Sequence[str]) -> list[Ids]:
         """Returns `<s>`, the tokens of each text and `</s>`, as BART writes."""
         return target_ids(self.tokenizer, texts) if texts else []
@@ -178,6 +201,27 @@ def encoder_prompts(processor: Any, spec: CheckpointSpec) -> ImageAlone:
             f"together in a way that ftkit does not know. Start from a checkpoint of type {READ_WITH_TEXTS}."
         )
     return prompts
+
+
+def check_sees(prompts: ImageAlone, auto_class: str, shape: tuple[int, int, int]) -> None:
+    """Refuses a checkpoint that cannot see what its own processor makes; no weight is read or computed for it.
+
+    Args:
+        shape: of an image as the processor makes it: channels, height, width.
+
+    Raises:
+        CheckpointError: it sees images of another size.
+    """
+    import torch
+
+    model = model_without_weights(auto_class, prompts.spec)
+    if model is None:
+        return
+    with torch.no_grad():
+        try:
+            prompts.look(model.eval(), torch.empty(1, *shape, device="meta"))
+        except (ValueError, RuntimeError, NotImplementedError) as error:
+            raise_unfit(prompts.spec, shape, error)
 
 
 def _reads_alike(prompts: ImageAlone) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ftkit.adapters.columns import attention_mask, pad_columns
 from ftkit.adapters.preprocessor import Piece
-from ftkit.adapters.preprocessors.encoder_prompts import ImageAlone, encoder_prompts
+from ftkit.adapters.preprocessors.encoder_prompts import ImageAlone, check_sees, encoder_prompts
 from ftkit.adapters.preprocessors.image import num_squares
 from ftkit.adapters.preprocessors.image_prompts import Ids
 from ftkit.adapters.preprocessors.image_text_base import QUESTION, ROW, ImageTextBase
@@ -67,19 +67,22 @@ class ImageToTextPreprocessor(ImageTextBase):
     """
 
     version: ClassVar[int] = 1
+    auto_class: ClassVar[str] = "AutoModelForImageTextToText"
     cut_meanings: ClassVar[Mapping[str, str]] = {ROW: "longer than the model writes, and not trained on"}
 
     def _prepare(self, prompt_template: str | None, chat_template: str | None) -> None:
         """Settles what is read beside an image, and how a text begins and ends.
 
         Raises:
-            CheckpointError: nothing says how a text ends, or the processor lays out texts in an unknown way.
-            ConfigError: a template of what would be read, or tokens for a model that takes none.
+            CheckpointError: nothing says how a text ends, the processor lays out texts in an unknown way, or makes
+                images of another size than the model sees.
+            ConfigError: a template of what would be read, or of a conversation.
         """
         self.prompts = encoder_prompts(self.processor, self.spec)
         self._check_templates(prompt_template, chat_template)
         self.before, _, self.after = (prompt_template or "").partition(QUESTION)
         self.shape = tensor_shape(self.processor.image_processor, self.spec)
+        check_sees(self.prompts, self.auto_class, self.shape)
 
     def _check_templates(self, prompt_template: str | None, chat_template: str | None) -> None:
         reads = "sees an image and is asked nothing"
