@@ -23,8 +23,8 @@ def command(
         typer.Option(
             min=0,
             metavar="N",
-            help="Print the first N rows of train token by token, and which are learnt; of images with boxes, and of "
-            "rows that data.augment changes, write a sheet.",
+            help="Print the first N rows of train token by token, and which are learnt; of images with boxes or "
+            "masks, and of rows that data.augment changes, write a sheet.",
         ),
     ] = 0,
     trust_remote_code: options.TrustRemoteCode = False,
@@ -81,7 +81,7 @@ def _show(run: CheckedRun, count: int, config: str) -> bool:
 
     if run.kind.sheet is not None:
         path = Path(f"{Path(config).stem}.sheet.png")
-        run.kind.sheet(run.splits["train"].examples[:count]).save(path)
+        run.kind.sheet(run.splits["train"].examples[:count], run.config.data).save(path)
         say(f"sheet       {path.absolute()}: the first {min(count, len(run.splits['train'])):,} rows of train")
     augmented = _show_augmented(run, count, config)
     if run.kind.sheet is None and not augmented:

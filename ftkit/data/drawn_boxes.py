@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftkit.data.boxes import DetectionExample, Numbers
 from ftkit.data.images import open_image
+from ftkit.data.picture_sheet import SIDE, picture_sheet
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -16,8 +17,6 @@ TRUTH, PREDICTED, IGNORED = "#00795a", "#d55e00", "#5b6673"
 
 SURE = 0.5
 """The score from which people are shown a prediction."""
-
-SIDE, COLUMNS, GAP = 320, 4, 8  # of a sheet, in pixels and pictures
 
 Drawn = tuple[str, Numbers, str]
 """What is written at a box, the box, its colour."""
@@ -46,17 +45,11 @@ def truth_of(example: DetectionExample) -> list[Drawn]:
     return [(box.label, box.numbers, IGNORED if box.ignored else TRUTH) for box in example.boxes or ()]
 
 
-def sheet(examples: Sequence[DetectionExample]) -> Image.Image:
+def sheet(examples: Sequence[DetectionExample], data: Any) -> Image.Image:
     """Returns the images of examples beside and below one another, with their boxes and names."""
-    from PIL import Image, ImageDraw
-
-    pictures = [with_boxes(open_image(one.image, one.name), truth_of(one)) for one in examples]
-    columns = min(COLUMNS, len(pictures))
-    rows = -(-len(pictures) // columns)
-    made = Image.new("RGB", (columns * (SIDE + GAP) + GAP, rows * (SIDE + GAP + 16) + GAP), "white")
-    for place, (picture, example) in enumerate(zip(pictures, examples, strict=True)):
-        left, top = GAP + place % columns * (SIDE + GAP), GAP + place // columns * (SIDE + GAP + 16)
-        name = f"{example.name}: {len(example.boxes or ())} boxes".encode("latin-1", "replace").decode("latin-1")
-        ImageDraw.Draw(made).text((left, top), name[:50], "black")
-        made.paste(picture, (left, top + 14))
-    return made
+    return picture_sheet(
+        [
+            (f"{one.name}: {len(one.boxes or ())} boxes", with_boxes(open_image(one.image, one.name), truth_of(one)))
+            for one in examples
+        ]
+    )

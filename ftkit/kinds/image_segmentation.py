@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ import numpy as np
 from ftkit.adapters.augmentation.operation import options_of
 from ftkit.adapters.spec import TaskAdapterSpec
 from ftkit.data.check import Problems, check_leaks, check_size
+from ftkit.data.drawn_masks import with_classes, with_legend
 from ftkit.data.image_check import IMAGES, check_given
+from ftkit.data.images import open_image
 from ftkit.data.mask_check import check_values, look_at_masks, mask_values, with_class_counts
 from ftkit.data.masks import MaskedImageExample, MaskSource, OneClass, open_mask
 from ftkit.data.outlined_masks import OutlinedMask, check_can_draw
+from ftkit.data.picture_sheet import SIDE, picture_sheet
 from ftkit.data.readers import Table, coco, coco_masks, path_of
 from ftkit.data.row_cells import RowCells
 from ftkit.errors import ConfigError, DataError
@@ -31,6 +34,9 @@ from ftkit.kinds.task import Task
 from ftkit.metrics.groups import GROUPS
 from ftkit.models.spec import CheckpointSpec
 from ftkit.types import LabelSpace, Split
+
+MAX_LEGEND = 12
+"""Classes that are named below a picture of a sheet."""
 
 
 def read_examples(
@@ -229,6 +235,20 @@ def of_plain_checkpoint(
     return Plain(labels=labels, data={"classes": data.classes, "ignore_index": data.ignore_index}, options=options)
 
 
+def sheet(examples: Sequence[MaskedImageExample], data: ImageSegmentationData) -> Any:
+    """Returns the images of examples under the colours of their classes, with the names of those that they hold."""
+    names, classes = list(names_of_values(data).values()), classes_of(data)
+    drawn = []
+    for example in examples:
+        indices_HW = classes.open(example.mask, example.mask_name)
+        whole = with_classes(open_image(example.image, example.name), indices_HW, classes.palette())
+        whole.thumbnail((SIDE, SIDE))
+        there = [index for index in np.unique(indices_HW).tolist() if index >= 0][:MAX_LEGEND]
+        colors = [classes.palette()[index] for index in there]
+        drawn.append((example.name, with_legend(whole, [names[index] for index in there], colors)))
+    return picture_sheet(drawn)
+
+
 KIND = Kind(
     name="image-segmentation",
     reads="image",
@@ -254,6 +274,7 @@ KIND = Kind(
     of_plain_checkpoint=of_plain_checkpoint,
     baselines=baselines,
     told=told,
+    sheet=sheet,
     task_adapters={
         "encoder": TaskAdapterSpec(
             preprocessor="ftkit.adapters.preprocessors.image_mask:ImageMaskPreprocessor",

@@ -180,8 +180,8 @@ class Kind:
         check_scores: reports rows to be scored that a chosen metric cannot score.
         check_inputs: reports rows that cannot be predicted.
         check_known_labels: reports labels of rows to be scored that a finished run cannot predict.
-        sheet: examples -> a Pillow image that shows what is to be learnt of them, which `ftkit check --show N` writes;
-            None where rows are shown token by token.
+        sheet: examples, data section -> a Pillow image that shows what is to be learnt of them, which `ftkit check
+            --show N` writes; None where rows are shown token by token.
         describe: what `ftkit check` shows of a split beside its rows, such as hours of recordings, in lines.
         input_example: position, input of `Predictor.predict` -> an example.
         typed: a text that was typed at a command -> an input of `Predictor.predict`. A kind names it where `predict`
@@ -234,7 +234,7 @@ class Kind:
     check_inputs: Callable[[Split, Problems], None] = nothing_to_check
     check_known_labels: Callable[[Split, Any, Problems], None] = nothing_unknown
     describe: Callable[[Split], Sequence[str]] = nothing_to_describe
-    sheet: Callable[[Sequence[Any]], Any] | None = None
+    sheet: Callable[[Sequence[Any], Any], Any] | None = None
     input_example: Callable[[int, Any], Any]
     typed: Callable[[str], Any] = str
     optional_inputs: frozenset[str] = frozenset()

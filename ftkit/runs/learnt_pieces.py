@@ -45,7 +45,7 @@ def learnt_pieces(run: CheckedRun, num_examples: int) -> Iterator[ShownRow]:
         pieces = preprocessor.pieces(row)
         if pieces is None:
             raise UserError(
-                f"--show: {run.kind.name} from {run.spec.name} learns nothing of the tokens that it reads. Leave it "
-                "out."
+                f"--show: {run.kind.name} from {run.spec.name} has no learnt tokens to print. Leave it out; what "
+                "data.augment makes of rows is shown where it is set."
             )
         yield ShownRow(where, pieces)

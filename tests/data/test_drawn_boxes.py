@@ -22,7 +22,7 @@ def test_a_sheet_shows_all_and_what_is_ignored_is_grey():
     boxes = (Box("cat", (1, 1, 9, 9)), Box("дом", (2, 2, 8, 8), ignored=True))
     one = DetectionExample(id=0, image=Image.new("RGB", (20, 10)), name="кот.jpg", boxes=boxes)
     assert [colour for *_, colour in truth_of(one)] == [TRUTH, IGNORED]
-    assert sheet([one] * 5).size == (4 * 328 + 8, 2 * 344 + 8)
+    assert sheet([one] * 5, None).size == (4 * 328 + 8, 2 * 34 + 8)
 
 
 def test_errors_of_an_image():

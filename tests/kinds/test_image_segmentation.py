@@ -158,6 +158,17 @@ def test_values_that_may_be_a_slip_are_asked_for(cells: Path, values: Sequence[i
         checked(cells)[2].raise_if_any()
 
 
+def test_the_sheet_shows_images_under_the_colours_of_their_classes(cells: Path) -> None:
+    write_mask(cells, 0, np.array([[0, 0, 7, 7]] * 4))
+    write_mask(cells, 1, np.zeros((4, 4)))
+    splits, data, _ = checked(cells, classes={0: "ground", 7: "cell"})
+    made = np.asarray(KIND.sheet(splits["train"].examples[:2], data))
+    colors = classes_of(data).palette()
+    first, second = made[:, :320], made[:, 336:]
+    assert (first == colors[1]).all(-1).any()
+    assert not (second == colors[1]).all(-1).any()
+
+
 def test_names_are_equal_however_their_letters_are_encoded(cells: Path) -> None:
     (cells / "images" / "1.png").rename(cells / "images" / "\u00e9.png")
     (cells / "masks" / "1.png").rename(cells / "masks" / "e\u0301.png")
