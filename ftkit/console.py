@@ -14,6 +14,7 @@ import json
 import math
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -190,6 +191,8 @@ _KEY = re.compile(
     r"(?P<colon>: )?(?P<roles>(?<=: )\{[^{}\n]*\})?",
     re.MULTILINE,
 )
+_PLAIN_ROLES = re.compile(r"""\{\w+: "?[\w.+-]+"?(?:, \w+: "?[\w.+-]+"?)*\}""")
+"""Roles whose columns have names that no shell, YAML or `--columns` reads otherwise."""
 
 
 def name_by_options(options: Mapping[str, str]) -> None:
@@ -228,8 +231,8 @@ def as_options(message: str) -> str:
 def _call(option: str, found: re.Match[str]) -> str:
     """Returns an option with its value, if the message gives one."""
     roles, role = found["roles"], found["role"]
-    if roles is not None and found["key"] != COLUMNS:
-        return f"{option} '{roles}'"
+    if roles is not None and (found["key"] != COLUMNS or not _PLAIN_ROLES.fullmatch(roles)):
+        return f"{option} {shlex.quote(roles)}"
     if roles is not None:
         pairs = (pair.partition(":") for pair in roles.strip("{}").split(","))
         return f"{option} " + ",".join(f"{name.strip()}={value.strip().strip(chr(34))}" for name, _, value in pairs)

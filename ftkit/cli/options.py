@@ -193,13 +193,18 @@ def truth(given: str | None) -> bool | None:
 def role_columns(given: list[str] | None) -> dict[str, str | tuple[str, ...]]:
     """Returns role -> column of `text=body,label=intent`, or the columns of `label=[toxic,insult]`.
 
+    Names that hold a comma, or begin or end in a space, are written as in YAML: `{text: " body"}`.
+
     Raises:
         UserError: a part is no such pair, or a role is named twice.
     """
     from ftkit.errors import UserError
 
     columns: dict[str, str | tuple[str, ...]] = {}
-    for part in _parts(given):
+    mappings = [text for text in given or () if text.lstrip().startswith("{")]
+    for text in mappings:
+        columns |= _as_in_yaml(text)
+    for part in _parts([text for text in given or () if text not in mappings]):
         role, equals, column = (piece.strip() for piece in part.partition("="))
         if not (role and equals and column):
             raise UserError(f"--columns: expected ROLE=COLUMN such as text=body,label=intent, got {part!r}.")
@@ -208,6 +213,26 @@ def role_columns(given: list[str] | None) -> dict[str, str | tuple[str, ...]]:
         listed = column.startswith("[") and column.endswith("]")
         columns[role] = tuple(name.strip() for name in column[1:-1].split(",")) if listed else column
     return columns
+
+
+def _as_in_yaml(text: str) -> dict[str, str | tuple[str, ...]]:
+    """Returns role -> column of `{text: " body", label: [toxic, insult]}`; UserError if it is none."""
+    import yaml
+
+    from ftkit.errors import UserError
+
+    try:
+        found = yaml.load(text, yaml.BaseLoader)  # all scalars are texts: a column may be called 0
+    except yaml.YAMLError:
+        found = None
+    if not isinstance(found, dict) or not all(map(_is_column, found.values())):
+        raise UserError(f"--columns: expected a mapping such as {{text: body, label: intent}}, got {text!r}.")
+    return {str(role): tuple(column) if isinstance(column, list) else column for role, column in found.items()}
+
+
+def _is_column(value: object) -> bool:
+    names = value if isinstance(value, list) else [value]
+    return bool(names) and all(isinstance(name, str) and name for name in names)
 
 
 def metric_names(given: list[str] | None) -> tuple[str, ...] | None:

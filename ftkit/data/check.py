@@ -168,6 +168,15 @@ def check_numbers(split: Split, problems: Problems) -> None:
             remedy="write a number such as 3.5, delete the row, or remove data.problem_type: regression",
             kind=f"{split.name}: not a number",
         )
+    if split.name != "train" or split.is_sample or len(split) < 2:
+        return
+    first = split.examples[0].label
+    if not _is_no_number(first) and all(label == first for label in column(split.examples, "label")):
+        problems.error(
+            f"train: all labels are {shown(first)}, and nothing can be learnt from them",
+            where=split.source,
+            remedy="check data.columns.label, or add rows with other numbers",
+        )
 
 
 def check_label_names(
@@ -311,7 +320,14 @@ def _check_rare_labels(train: Split, rows_by_label: Mapping[str, Rows], problems
 
 
 def _check_spelling(train: Split, rows_by_label: Mapping[str, Rows], known: Sequence[str], problems: Problems) -> None:
-    """Warns of names that a person would read as one."""
+    """Warns of names that a person would read as one, and of quotes that became a part of names."""
+    ends = {(name.strip()[:1], name.strip()[-1:]) for name in rows_by_label}
+    if ends in ({('"', '"')}, {("'", "'")}):
+        problems.warn(
+            f"all labels are in quotes, which are a part of their names: {name_list(rows_by_label, limit=2)}",
+            where=train.source,
+            remedy='in csv, cells are quoted by ", right behind the delimiter, with no space between them',
+        )
     for names in alike([*known, *rows_by_label]):
         rows = {name: rows_by_label.get(name, Rows()) for name in names}
         rarest = min((found for found in rows.values() if found.count), key=lambda found: found.count, default=None)

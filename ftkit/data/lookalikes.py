@@ -1,7 +1,8 @@
-"""Names that a person reads as one: they differ in case, spaces, invisible characters or how a letter is encoded."""
+"""Names that a person reads as one: they differ in case, spaces, invisible characters or how they are encoded."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -11,15 +12,17 @@ from ftkit.data.problems import Problems
 _DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
 _QUOTES = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'}
 _VARIATION_SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
+_NUMBER = re.compile(r"\+?(?P<sign>-?)0*(?P<whole>[0-9]+)(?:\.(?P<part>[0-9]*))?")
 
 
 def appearance(name: str) -> str:
     """Returns a key that names share which look alike.
 
     Example: `Café` with one or two code points for the é, `café `, and `Café` with a zero-width space share a key; so
-    do `e-mail` with an ASCII hyphen and with U+2011.
+    do `e-mail` with an ASCII hyphen and with U+2011, and `1`, `01` and `1.0`.
     """
-    return _visible(name).casefold()
+    visible = _visible(name).casefold()
+    return _number(visible) or visible
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:
@@ -46,7 +49,9 @@ def warn_of_lookalikes(
         where: the file.
         places: where the rarest is, as the message ends.
     """
-    if differ_visibly(counts):
+    if all(_number(_visible(name)) for name in counts):
+        how, show, remedy = f"{noun} that are one number, written in several ways,", ascii, "write it one way"
+    elif differ_visibly(counts):
         how, show, remedy = f"{noun} that differ only in case or white space", repr, "spell them one way"
     else:  # ASCII alone can show the difference
         how, show = (
@@ -56,6 +61,12 @@ def warn_of_lookalikes(
         remedy = 'spell them one way; in Python unicodedata.normalize("NFKC", name) makes most of them equal'
     listed = ", ".join(f"{show(name)} ({count:,} rows)" for name, count in counts.items())
     problems.warn(f"{how} are different {noun}: {listed}{places}", where=where, remedy=remedy)
+
+
+def _number(name: str) -> str:
+    """Returns a number without what does not change it, such as `1.` for `01` and `1.0`; empty if it is none."""
+    found = _NUMBER.fullmatch(name)
+    return f"{found['sign']}{found['whole']}.{(found['part'] or '').rstrip('0')}" if found else ""
 
 
 def _spaced(name: str) -> str:

@@ -97,7 +97,9 @@ def _nothing_predicted(given: Source | TypedTexts, reads: str) -> str:
     fix = " Fix: give what is more than one text as --text and --text-pair, or as rows of a file: --input."
     if reads != "text":
         fix = " Fix: name files, or a table of them, by --input."
-    return f"No row of the texts can be predicted; see the warning above.{'' if given.pairs else fix}"
+    if given.pairs or not any(text.strip() for text in given.texts):
+        fix = ""
+    return f"No row of the texts can be predicted; see the warning above.{fix}"
 
 
 def _facts(predictor: Predictor, given: Source | TypedTexts, options: Sequence[Any]) -> dict[str, Any]:

@@ -43,6 +43,9 @@ COMMON_ROLES: Mapping[str, Role] = {
 """Roles that every kind has."""
 
 
+_OF_ROWS = ("id", "group")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a config says outside of `data` that kinds may take.
@@ -295,7 +298,10 @@ class Kind:
         return found
 
     def check_roles(self, columns: Mapping[str, str | tuple[str, ...]]) -> None:
-        """Raises ConfigError for a role that the kind does not have, or that cannot have several columns."""
+        """Raises ConfigError for a role that the kind does not have, cannot have several columns, or shares its own.
+
+        What rows are called and grouped by may be any column.
+        """
         roles = {**self.roles, **COMMON_ROLES}
         for role, column in columns.items():
             if role not in roles:
@@ -305,6 +311,12 @@ class Kind:
             if not isinstance(column, str) and not roles[role].several:
                 raise ConfigError(
                     f"data.columns.{role}: expected one column, got a list: {name_list(column)}. Name one of them."
+                )
+        named = {role: column for role, column in columns.items() if role not in _OF_ROWS and isinstance(column, str)}
+        for role, column in named.items():
+            if twin := next((other for other in named if other != role and named[other] == column), None):
+                raise ConfigError(
+                    f"data.columns: {role} and {twin} are both the column {column!r}. Name the column of each."
                 )
 
     def check_settings(self, given: Mapping[Setting, str]) -> None:

@@ -132,6 +132,25 @@ def test_regression_labels() -> None:
     assert "train.csv, line 14" in error
 
 
+def test_numbers_that_are_all_the_same_teach_nothing() -> None:
+    problems = check(split("train", *[3.0] * 12), problem_type="regression")
+    assert "train: all labels are 3.0, and nothing can be learnt from them" in only_error(problems)
+
+
+def test_one_number_written_in_several_ways_is_told() -> None:
+    told = only_warning(check(split("train", *["1", "1.0", "01", "-1", "12"] * 3)))
+    assert "labels that are one number, written in several ways, are different labels: '1' (3 rows), '1.0'" in told
+    assert "'01' (3 rows)" in told
+    assert "-1" not in told
+
+
+@pytest.mark.parametrize("labels", [[' "pos"', ' "neg"'], ["'pos'", "'neg'"]])
+def test_labels_that_are_all_in_quotes_are_told(labels: list[str]) -> None:
+    assert "all labels are in quotes, which are a part of their names" in only_warning(
+        check(split("train", *labels * 6))
+    )
+
+
 def test_regression_missing_label_is_reported_once() -> None:
     error = only_error(check(split("train", *[1.0, 2.0] * 5, None, ""), problem_type="regression"))
     assert "train: the label is missing (2 times)" in error

@@ -254,3 +254,9 @@ def test_smoothing_is_a_share() -> None:
         KIND.adapter_options(
             split_of("a"), space("a"), TextClassificationData(train="x"), Settings(label_smoothing=1.5)
         )
+
+
+def test_two_roles_of_one_column_are_a_slip_but_for_those_of_rows() -> None:
+    with pytest.raises(ConfigError, match=r"data\.columns: text and label are both the column 'body'"):
+        KIND.check_roles({"text": "body", "label": "body"})
+    KIND.check_roles({"text": "body", "id": "body", "group": "body"})

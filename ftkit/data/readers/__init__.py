@@ -211,6 +211,8 @@ def _missing_file(source: str, path: Path) -> DataError:
             "{hub: owner/name, split: train}"
         )
         return DataError(f"{source} is an address of the web, where a file is expected.\nFix: {fix}.")
+    if source == "-":
+        return DataError("-: standard input is not read.\nFix: write it to a file of its format, such as rows.jsonl.")
     folder = path.absolute().parent
     looked_at = f"{source}: no such file (looked at {path.absolute()})."
     if not folder.is_dir():

@@ -80,4 +80,6 @@ def no_reader(path: Path, known: Iterable[str]) -> DataError:
         names["parquet"] = f"{path.stem}.parquet"
         return DataError(f"{message}\nFix: {CONVERSIONS[suffix].format(**names)}.")
     near = closest_name(suffix, known) if suffix else None
-    return DataError(f"{message} Did you mean {path.with_suffix(near).name}?" if near else message)
+    meant = f" Did you mean {path.with_suffix(near).name}?" if near else ""
+    fix = f"name it by what it holds, such as {path.name if suffix else path.stem}.txt where it is a text a line"
+    return DataError(f"{message}{meant}\nFix: {fix}.")
