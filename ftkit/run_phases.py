@@ -18,6 +18,7 @@ from ftkit.engine.freed_memory import release_memory
 from ftkit.engine.interruption import Interruption
 from ftkit.engine.trackers import TrackerCallback, Trackers
 from ftkit.engine.trainer_options import TrainerOptions
+from ftkit.engine.trial import check_computes
 from ftkit.models.fingerprint import weights_fingerprint
 from ftkit.report import files, gathered
 from ftkit.report.summary import shown_example
@@ -77,7 +78,8 @@ class RunPhases:
         """Loads the checkpoint with the head that the task needs; the tuner freezes the weights that are to stay.
 
         Raises:
-            UserError: weights cannot be read, the tuner finds no layers, or the first rows of a stream are wrong.
+            UserError: weights cannot be read, the tuner finds no layers, no row can be computed, or the first rows of
+                a stream are wrong.
         """
         config, run, arguments, adapter = self.config, self.run, self.arguments, self.adapter
         self.speedups = Speedups(
@@ -86,6 +88,7 @@ class RunPhases:
         loaded = steps.built_model(run, adapter)
         self.speedups.attach("loaded", loaded.model)
         self.model = steps.tuned_model(run, loaded)
+        check_computes(self.model, adapter, self.rows, arguments, tuner=config.tuner.method)
         self._tell_of_rows(adapter.objective.warnings(loaded))
         # What a stream begins with is read now: a row that is wrong is the user's mistake as long as nothing is
         # written.

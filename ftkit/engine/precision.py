@@ -28,10 +28,9 @@ from ftkit.data.files import atomic_write_json
 from ftkit.engine.arguments import is_sharded
 from ftkit.engine.batching import StepSize
 from ftkit.engine.current_batch import computing
-from ftkit.engine.pass_state import PassState
-from ftkit.engine.predicting import evaluating
 from ftkit.engine.step_plan import RowOfEpoch, plan_steps
 from ftkit.engine.training_rows import PARTS, PartsCollator, TrainingRows
+from ftkit.engine.trial import unchanged
 from ftkit.errors import ConfigError
 from ftkit.json_file import read_json_object
 
@@ -256,7 +255,7 @@ def _compare(
     if next(model.parameters()).device != arguments.device:
         model.to(arguments.device)
     batch = _first_part(arguments, adapter, train, size).to(arguments.device)
-    with _unchanged(model, arguments.device), computing(batch):
+    with unchanged(model, arguments.device), computing(batch):
         return {name: _checked_loss(model, adapter, batch, name) for name in COMPARED}
 
 
@@ -294,18 +293,6 @@ def _difference(losses: Mapping[Precision, float]) -> str | None:
     if abs(one - other) <= LOSS_TOLERANCE * max(abs(one), SMALL_LOSS):
         return None
     return f"the loss of a step is {other:.4g} in bf16 and {one:.4g} in fp32, too far apart"
-
-
-@contextlib.contextmanager
-def _unchanged(model: Module, device: torch.device) -> Iterator[None]:
-    """Switches dropout off, and puts back what passes change: buffers, mode, gradients, random numbers."""
-    before = PassState(list(model.buffers()), device)
-    with evaluating(model):
-        try:
-            yield
-        finally:
-            model.zero_grad()
-            before.restore()
 
 
 # --- what Accelerate wraps around a model ---

@@ -359,6 +359,8 @@ def family_of(config: PretrainedConfig) -> Family:
         return "encoder-decoder"  # the encoder of a T5 alone, as its token classifier is saved
     if config.model_type in modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         return "decoder"
+    if modality_of(config) == "text":
+        return "encoder"  # of no language model, such as CANINE
     raise CheckpointError(
         f"model.checkpoint: a {config.model_type!r} checkpoint is not a text model that ftkit knows. "
         "Known are encoders (BERT, RoBERTa ...), decoders (GPT-2, Llama ...) and encoder-decoders (T5, BART ...)."

@@ -82,10 +82,14 @@ def class_names(auto_class: str, model_type: str) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def model_without_weights(auto_class: str, spec: CheckpointSpec) -> PreTrainedModel | None:
+def model_without_weights(auto_class: str, spec: CheckpointSpec, **stated: Any) -> PreTrainedModel | None:
     """Returns a checkpoint's model as its config describes it, to look at its layers: nothing is read or allocated.
 
-    None of two checkpoints that are joined, and of models that cannot be made without their weights.
+    Args:
+        stated: what its config is to say besides, such as `num_labels`.
+
+    Returns:
+        None of two checkpoints that are joined, and of models that cannot be made without their weights.
     """
     import torch
     import transformers
@@ -93,7 +97,7 @@ def model_without_weights(auto_class: str, spec: CheckpointSpec) -> PreTrainedMo
     if spec.decoder is not None:
         return None
     try:
-        config = transformers.AutoConfig.from_pretrained(spec.path, **spec.loading_arguments)
+        config = transformers.AutoConfig.from_pretrained(spec.path, **spec.loading_arguments, **stated)
         with torch.device("meta"):
             return getattr(transformers, auto_class_of(spec, auto_class)).from_config(
                 config, trust_remote_code=spec.trust_remote_code

@@ -28,6 +28,10 @@ _TABLES: dict[Modality, tuple[str, ...]] = {
         "MODEL_FOR_MASKED_LM_MAPPING_NAMES",
         "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
         "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",
+        # Encoders without a language model, such as CANINE and Splinter, and those of texts on pages, such as LiLT.
+        "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
+        "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
+        "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES",
     ),
     "image": (
         "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES",

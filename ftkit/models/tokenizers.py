@@ -54,7 +54,8 @@ def load_tokenizer(spec: CheckpointSpec) -> PreTrainedTokenizerBase:
             f"model.checkpoint: the tokenizer of {spec.name!r} is empty: its files are missing. "
             "Copy tokenizer.json (or the vocabulary files) from where the checkpoint came from."
         )
-    if len(tokenizer) > spec.vocab_size and not spec.add_tokens:
+    # CANINE reads characters by their code points, and states no vocabulary.
+    if 0 < spec.vocab_size < len(tokenizer) and not spec.add_tokens:
         raise CheckpointError(
             f"model.checkpoint: the tokenizer of {spec.name!r} has {len(tokenizer)} tokens, the model embeds only "
             f"{spec.vocab_size}. They do not belong together; copy the tokenizer that the model was trained with."

@@ -148,12 +148,19 @@ def check_tuned_layers(run: CheckedRun) -> None:
     if tuner.is_full:
         return
     from ftkit.models.loading import model_without_weights
+    from ftkit.tuners.heads import check_head_can_train
     from ftkit.tuners.targets import check_can_attach, check_layers
 
-    model = model_without_weights(run.task_adapter_spec.auto_class, run.spec)
-    if model is not None:
-        check_can_attach(model)
-        check_layers(model, tuner)
+    how = run.task_adapter_spec
+    model = model_without_weights(how.auto_class, run.spec)
+    if model is None:
+        return
+    check_can_attach(model)
+    check_layers(model, tuner)
+    if run.labels is not None:
+        with_labels = model_without_weights(how.auto_class, run.spec, num_labels=len(run.labels))
+        if with_labels is not None:
+            check_head_can_train(model, with_labels, how.peft_task, saved_as=run.spec.architectures)
 
 
 def built_model(run: CheckedRun, adapter: TaskAdapter) -> LoadedModel:

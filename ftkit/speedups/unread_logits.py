@@ -18,13 +18,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from ftkit.config.train import compiles
 from ftkit.engine.arguments import is_sharded
 from ftkit.engine.current_batch import computing, current_batch
 from ftkit.engine.predicting import evaluating
+from ftkit.engine.trial import shortest_rows
 from ftkit.speedups.speedup import Applied, Speedup, Workload
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def applies(workload: Workload) -> bool:
 def apply(workload: Workload) -> Applied | None:
     """Cuts down what the head is given, if two rows have the loss that they have without; None if they have not."""
     model, objective = _bare(workload.model), workload.adapter.objective
-    batch = _two_rows(workload)
+    device = next(workload.model.parameters()).device
+    batch = shortest_rows(workload.adapter, workload.rows, 2, device)
     if objective.read_positions(batch) is None:
         return None
     expected = _loss(workload, batch)
@@ -86,14 +87,6 @@ def apply(workload: Workload) -> Applied | None:
 def _bare(model: Any) -> Any:
     """Returns transformers' model, of which a tuner's classes may be a part."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
-def _two_rows(workload: Workload) -> Batch:
-    """Returns the two shortest training rows."""
-    shortest = np.argsort(workload.rows.costs, kind="stable")[:2]
-    rows = workload.rows.rows.__getitems__(shortest.tolist())
-    batch = workload.adapter.preprocessor.collate(rows, training=False, rngs=None)
-    return batch.to(next(workload.model.parameters()).device)
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigError, name_list
@@ -45,6 +45,7 @@ def apply_tuner(
     import peft
 
     targets.check_can_attach(model)
+    targets.check_layers(model, spec)
     new_parameters = all_names(model, new_parameters)
     new = new_modules(model, new_parameters)
     frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
@@ -90,10 +91,6 @@ def _config(model: PreTrainedModel, new: list[str], spec: TunerSpec, peft_task: 
     layers = targets.last_layers(model, spec.option("num_layers")) if "num_layers" in method.options else []
     # New modules inside of these layers, such as cross-attention, are trained with them.
     whole = [*(name for name in new if not name.startswith(tuple(f"{layer}." for layer in layers))), *layers]
-    if spec.method == "bitfit" and not any(name.endswith(".bias") for name in _provided(model, new)):
-        raise ConfigError(
-            f"tuner.method: bitfit trains biases, and {model.config.model_type} checkpoints have none. Choose lora."
-        )
     if spec.method == "head-only" and not whole:
         raise ConfigError(
             "tuner.method: head-only trains what the checkpoint lacks, such as a classifier; for this task it lacks "
@@ -117,11 +114,6 @@ def _config(model: PreTrainedModel, new: list[str], spec: TunerSpec, peft_task: 
     return getattr(peft, method.config)(**values)
 
 
-def _provided(model: torch.nn.Module, new: list[str]) -> list[str]:
-    """Returns the names of the parameters that the checkpoint holds."""
-    return [name for name, _ in model.named_parameters() if not any(name.startswith(f"{part}.") for part in new)]
-
-
 def _lora_values(spec: TunerSpec) -> dict[str, Any]:
     if "rank" not in spec.facts.options:
         return {"r": 1}
@@ -135,22 +127,12 @@ def _target_values(model: PreTrainedModel, whole: list[str], spec: TunerSpec) ->
         return {}
     if method.targets is None:
         return {"target_modules": _NO_TARGETS}
-    feedforward: list[str] = []
     if spec.target_modules is not None:
         names = targets.named_layers(model, spec.target_modules, whole)
-        if method.targets == "ia3":
-            feedforward = [name for name in names if name in targets.ia3_layers(model, whole)[1]]
-    elif method.targets == "linear":
-        names = targets.linear_layers(model, whole)
-    elif method.targets == "norms":
-        names = targets.norm_layers(model, whole)
     else:
-        names, feedforward = targets.ia3_layers(model, whole)
-    if not names:
-        raise ConfigError(
-            f"tuner: nothing was found in this checkpoint for {spec.method} to tune. Name layers in "
-            "tuner.target_modules, or choose another method."
-        )
+        names = targets.layers_to_tune(model, whole, spec)
+    rescaled = set(targets.ia3_layers(model, whole)[1]) if method.targets == "ia3" else set()
+    feedforward = [name for name in names if name in rescaled]
     others = [name for name in names if name not in feedforward]
     short = targets.shortened(feedforward, model, whole)
     values: dict[str, Any] = {"target_modules": [*targets.shortened(others, model, whole), *short]}
@@ -158,26 +140,10 @@ def _target_values(model: PreTrainedModel, whole: list[str], spec: TunerSpec) ->
         values["feedforward_modules"] = short
     by_name: dict[str, Any] = dict(model.named_modules())
     if spec.method == "pissa":
-        _check_has_components({name: by_name[name].weight.shape for name in names}, spec.option("rank"))
+        targets.check_has_components(model, names, spec.option("rank"))
     if method.targets != "norms" and any(type(by_name[name]).__name__ == "Conv1D" for name in names):
         values["fan_in_fan_out"] = True  # GPT-2 keeps its weights transposed
     return values
-
-
-def _check_has_components(shapes: Mapping[str, Sequence[int]], rank: int) -> None:
-    """Refuses pissa on convolutions, whose components peft does not find, and on layers with too few of them."""
-    convolution = next((name for name, shape in shapes.items() if len(shape) > 2), None)
-    if convolution is not None:
-        raise ConfigError(
-            f"tuner.method: pissa starts from the principal components of linear layers, and {convolution} is a "
-            "convolution. Choose lora."
-        )
-    narrowest = min(shapes, key=lambda name: min(shapes[name]))
-    if rank > min(shapes[narrowest]):
-        raise ConfigError(
-            f"tuner.rank: pissa starts from {rank} principal components of every layer, and {narrowest} has "
-            f"{min(shapes[narrowest])}. Say at most that many."
-        )
 
 
 def _freeze_replaced(model: torch.nn.Module) -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ftkit.errors import ConfigError
+from ftkit.tuners.targets import outside_of_body
+
 if TYPE_CHECKING:
     import torch
 
@@ -57,12 +60,46 @@ def names_for_peft(model: torch.nn.Module, modules: Sequence[str], peft_task: st
 
     Args:
         peft_task: what peft calls the task.
+
+    Raises:
+        ConfigError: peft would find a list of modules besides, which it cannot train whole, as in LW-DETR.
     """
     by_name = dict(model.named_modules(remove_duplicate=False))
     heads = [name for name in by_name if name.endswith(SAVED_BY_PEFT.get(peft_task or "", ()))]
     heads = [name for name in heads if not any(_inside(name, other) for other in heads if other != name)]
     outside = [module for module in modules if not any(_inside(module, head) for head in heads)]
-    return list(dict.fromkeys([*heads, *_found_by_peft(by_name, outside)]))
+    names = list(dict.fromkeys([*heads, *_found_by_peft(by_name, outside)]))
+    alike = [name for name in names if _is_list(by_name[name])]
+    if alike:
+        raise ConfigError(
+            f"tuner: peft goes by how the names of modules end, and would take {alike[0]!r}, a list of modules, "
+            "for the new head. Choose tuner.method: full, or a checkpoint of another type."
+        )
+    return names
+
+
+def check_head_can_train(
+    model: torch.nn.Module, with_labels: torch.nn.Module, peft_task: str | None, *, saved_as: Sequence[str]
+) -> None:
+    """Refuses a head that peft cannot train whole, as far as it is known to be new; no weight is looked at.
+
+    Args:
+        model: as the checkpoint's config describes it.
+        with_labels: the same with the labels of the run: parameters that have another shape in it are new.
+        peft_task: what peft calls the task.
+        saved_as: names of the classes that the checkpoint was saved as; of any other class the whole head is new.
+
+    Raises:
+        ConfigError: as `names_for_peft`.
+    """
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters(remove_duplicate=False)}
+    heads = () if type(model).__name__ in saved_as else outside_of_body(with_labels)
+    new = [
+        name
+        for name, parameter in with_labels.named_parameters(remove_duplicate=False)
+        if parameter.shape != shapes.get(name) or any(_inside(name, head) for head in heads)
+    ]
+    names_for_peft(with_labels, new_modules(with_labels, new), peft_task)
 
 
 def _found_by_peft(by_name: Mapping[str, torch.nn.Module], modules: Sequence[str]) -> Iterator[str]:

@@ -112,6 +112,23 @@ def ia3_layers(model: torch.nn.Module, new: Collection[str]) -> tuple[list[str],
     return [name for name in linear if _ends(name, IA3_ATTENTION)] + feedforward, feedforward
 
 
+def layers_to_tune(model: torch.nn.Module, new: Collection[str], spec: TunerSpec) -> list[str]:
+    """Returns the full names of what a method attaches to where the user names nothing.
+
+    Raises:
+        ConfigError: there is nothing, as in I-BERT, whose layers are of a class of its own.
+    """
+    find = {"linear": linear_layers, "norms": norm_layers, "ia3": lambda *given: ia3_layers(*given)[0]}
+    assert spec.facts.targets is not None
+    found = find[spec.facts.targets](model, new)
+    if not found:
+        raise ConfigError(
+            f"tuner: nothing was found in this checkpoint for {spec.method} to tune. Name layers in "
+            "tuner.target_modules, or choose another method."
+        )
+    return found
+
+
 def check_can_attach(model: torch.nn.Module) -> None:
     """Refuses a model with tied weights and no embeddings of tokens, such as RT-DETRv2; no weight is looked at.
 
@@ -133,22 +150,58 @@ def check_can_attach(model: torch.nn.Module) -> None:
 
 
 def check_layers(model: torch.nn.Module, spec: TunerSpec) -> None:
-    """Refuses names and numbers of layers that a model does not have; no weight is looked at.
+    """Refuses names and numbers of layers that a model does not have, and a body with nothing for a method to tune.
+
+    No weight is looked at.
 
     Raises:
-        ConfigError: as `named_layers` and `last_layers`.
+        ConfigError: as `named_layers`, `layers_to_tune`, `check_has_components` and `last_layers`; or bitfit finds no
+            biases.
     """
+    heads = outside_of_body(model)
     if spec.target_modules is not None:
         try:
             named_layers(model, spec.target_modules, ())
         except ConfigError:
-            body = getattr(model, "base_model", None)  # what is outside of it is mostly new, and then not offered
-            named_layers(
-                model, spec.target_modules, [name for name, part in model.named_children() if part is not body]
-            )
+            named_layers(model, spec.target_modules, heads)  # they are mostly new, and then not offered
             raise
+    elif spec.facts.targets is not None:
+        found = layers_to_tune(model, heads, spec)
+        if spec.method == "pissa":
+            check_has_components(model, found, spec.option("rank"))
+    names = (name for name, _ in model.named_parameters())
+    if spec.method == "bitfit" and not any(name.endswith(".bias") and not _is_inside(name, heads) for name in names):
+        config: Any = model.config
+        raise ConfigError(
+            f"tuner.method: bitfit trains biases, and {config.model_type} checkpoints have none. Choose lora."
+        )
     if "num_layers" in spec.facts.options:
         last_layers(model, spec.option("num_layers"))
+
+
+def check_has_components(model: torch.nn.Module, names: Sequence[str], rank: int) -> None:
+    """Refuses pissa on convolutions, whose components peft does not find, and on layers with too few of them.
+
+    Args:
+        names: of the layers that are to be tuned.
+
+    Raises:
+        ConfigError: naming the layer.
+    """
+    by_name: dict[str, Any] = dict(model.named_modules())
+    shapes = {name: by_name[name].weight.shape for name in names}
+    convolution = next((name for name, shape in shapes.items() if len(shape) > 2), None)
+    if convolution is not None:
+        raise ConfigError(
+            f"tuner.method: pissa starts from the principal components of linear layers, and {convolution} is a "
+            "convolution. Choose lora."
+        )
+    narrowest = min(shapes, key=lambda name: min(shapes[name]))
+    if rank > min(shapes[narrowest]):
+        raise ConfigError(
+            f"tuner.rank: pissa starts from {rank} principal components of every layer, and {narrowest} has "
+            f"{min(shapes[narrowest])}. Say at most that many."
+        )
 
 
 def last_layers(model: torch.nn.Module, count: int) -> list[str]:
@@ -223,6 +276,12 @@ def shortened(names: Sequence[str], model: torch.nn.Module, new: Collection[str]
         ends = (".".join(parts[start:]) for start in range(len(parts) - 1, -1, -1))
         short[next(end for end in ends if not any(_ends(other, (end,)) for other in others))] = None
     return list(short)
+
+
+def outside_of_body(model: torch.nn.Module) -> list[str]:
+    """Returns the names of the parts of a model beside its body: heads, which are mostly new."""
+    body = getattr(model, "base_model", model)
+    return [] if body is model else [name for name, part in model.named_children() if part is not body]
 
 
 def _read_from_outside(model: torch.nn.Module) -> set[str]:

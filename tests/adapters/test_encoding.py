@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from transformers import ByT5Tokenizer
 
 import ftkit
 from cells import make_adapter, make_split
@@ -86,7 +87,7 @@ class Changed:
     """A tokenizer with code of its own, which the library's knows nothing of."""
 
     def __init__(self, processor: Any) -> None:
-        self.processor, self.backend_tokenizer = processor, processor.backend_tokenizer
+        self.processor, self.backend_tokenizer, self.is_fast = processor, processor.backend_tokenizer, True
 
     def __call__(self, texts: list[str], pairs: Any, **options: Any) -> Any:
         return self.processor([f"rain {text}" for text in texts], pairs, **options)
@@ -103,6 +104,18 @@ def test_a_tokenizer_with_code_of_its_own_is_asked_for_every_text(checkpoint: Ca
     pairs = tokenized(processor, texts, ["sun", "salt"], 5)
     whole = processor(texts, ["sun", "salt"], truncation=True, max_length=5)
     assert (pairs.ids, pairs.type_ids) == (whole["input_ids"], whole["token_type_ids"])
+
+
+def test_a_tokenizer_written_in_python_is_asked_for_every_text() -> None:
+    """ByT5 has a token for each byte, three after the special ones, and 1 at the end of each text."""
+    processor = ByT5Tokenizer()
+    found = tokenized(processor, ["ab</s>", "abcdef"], None, 5, reads_special=False)
+    assert found.ids == [[100, 101, 63, 50, 1], [100, 101, 102, 103, 1]]
+    assert [one.overflowing for one in found.encodings] == [True, True]
+    assert [one.special_tokens_mask for one in found.encodings] == [[0, 0, 0, 0, 1]] * 2
+    pairs = tokenized(processor, ["a"], ["bc"], None)
+    assert (pairs.ids, pairs.type_ids) == ([[100, 1, 101, 102, 1]], None)
+    assert not pairs.encodings[0].overflowing
 
 
 def test_a_run_on_disk_is_the_run_in_memory(

@@ -118,6 +118,22 @@ def test_a_pooler_that_the_checkpoint_provides_is_a_target(tmp_path: Path) -> No
     assert "bert.pooler.dense" not in targets.linear_layers(model, ["classifier", "bert.pooler"])
 
 
+def test_a_body_with_nothing_to_tune_is_refused_before_its_weights_are_read() -> None:
+    """I-BERT's layers are of a class of its own; those of its head are linear, and peft would take them."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, IBertConfig
+
+    with torch.device("meta"):
+        model = AutoModelForSequenceClassification.from_config(
+            IBertConfig(vocab_size=32, hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
+        )
+    assert targets.linear_layers(model, ()) == ["classifier.dense", "classifier.out_proj"]
+    with pytest.raises(ConfigError, match="nothing was found in this checkpoint for lora to tune"):
+        targets.check_layers(model, TunerSpec(method="lora"))
+    targets.check_layers(model, TunerSpec(method="lora", target_modules=["dense"]))
+    targets.check_layers(model, TunerSpec(method="head-only"))
+
+
 @every_model
 def test_all_linear_layers_of_the_body_and_nothing_else(name: str, loaded: Callable[[str], Loaded]) -> None:
     model, new, _, _ = loaded(name)

@@ -39,6 +39,7 @@ class TextPreprocessor(TokenPreprocessor):
     options: ClassVar[tuple[str, ...]] = ("augment",)
     cut_meanings: ClassVar[Mapping[str, str]] = {"input": "longer than the model reads and was cut"}
     joins_pairs_with: ClassVar[str | None] = None
+    reads_special: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -139,7 +140,7 @@ class TextPreprocessor(TokenPreprocessor):
             pairs = None
         if self.max_length is not None:
             texts, pairs = self._beginnings(texts, pairs, self.max_length)
-        return tokenized(self.processor, texts, pairs, self.max_length)
+        return tokenized(self.processor, texts, pairs, self.max_length, reads_special=self.reads_special)
 
     def _beginnings(
         self, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
@@ -200,6 +201,8 @@ class DecoderTextPreprocessor(TextPreprocessor):
 
 class EncoderDecoderTextPreprocessor(TextPreprocessor):
     """T5, BART ...: the last end-of-sequence token is pooled, and every row must hold equally many."""
+
+    reads_special = False
 
     def _tokenize(self, examples: Sequence[TextExample]) -> Tokenized:
         # A literal "</s>" in a text would move the pooled position. Asking the tokenizer to read it as plain text is

@@ -95,7 +95,7 @@ class Tokenized:
     Attributes:
         ids: of each text.
         type_ids: which of two texts each token belongs to; None where the model does not read it.
-        encodings: of the tokenizers library, where more is asked for.
+        encodings: of the tokenizers library, or like them, where more is asked for.
     """
 
     ids: list[list[int]]
@@ -109,14 +109,40 @@ class Tokenized:
         return {"input_ids": id_column(self.ids), **types}
 
 
-def tokenized(processor: Any, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int | None) -> Tokenized:
+@dataclass
+class PythonEncoding:
+    """What is asked for of a text's tokens, in the words of the tokenizers library.
+
+    Attributes:
+        special_tokens_mask: 1 for each token that was put around the text, 0 for the others.
+        overflowing: True where something was cut off.
+    """
+
+    ids: list[int]
+    special_tokens_mask: list[int]
+    overflowing: bool
+
+
+def tokenized(
+    processor: Any,
+    texts: Sequence[str],
+    pairs: Sequence[str] | None,
+    max_length: int | None,
+    *,
+    reads_special: bool = True,
+) -> Tokenized:
     """Returns what a tokenizer of the tokenizers library makes of texts, or pairs of them.
 
     It is what `processor(texts, pairs)` gives, in two thirds of the time: that call prepares offsets, masks and
     dictionaries for each text. It is made for the first text, which sets the tokenizer up, and decides: where its ids
     are others than those of the library, as a tokenizer with code of its own may have, it is made for all texts.
+
+    Args:
+        reads_special: whether a tokenizer written in Python reads `</s>` in a text as the token of that name.
     """
     options: Any = {"truncation": max_length is not None, "max_length": max_length}
+    if not processor.is_fast:
+        return _tokenized_in_python(processor, texts, pairs, options, reads_special=reads_special)
     one = processor(texts[:1], None if pairs is None else pairs[:1], **options)
     whole = texts if pairs is None else list(zip(texts, pairs, strict=True))
     encodings = processor.backend_tokenizer.encode_batch_fast(whole)
@@ -126,6 +152,23 @@ def tokenized(processor: Any, texts: Sequence[str], pairs: Sequence[str] | None,
         return Tokenized(encoding["input_ids"], encoding.get("token_type_ids"), encoding.encodings)
     type_ids = [row.type_ids for row in encodings] if "token_type_ids" in one else None
     return Tokenized([row.ids for row in encodings], type_ids, encodings)
+
+
+def _tokenized_in_python(
+    processor: Any, texts: Sequence[str], pairs: Sequence[str] | None, options: Any, *, reads_special: bool
+) -> Tokenized:
+    """Returns what a tokenizer written in Python makes of texts: those of CANINE, ByT5, BERTweet, FSMT ..."""
+    asked: Any = {"return_special_tokens_mask": True, "split_special_tokens": not reads_special, "verbose": False}
+    found = processor(texts, pairs, **asked)
+    lengths = list(map(len, found["input_ids"]))
+    longest = options["max_length"] or max(lengths)
+    if max(lengths) > longest:
+        found = processor(texts, pairs, **asked, **options)
+    encodings = [
+        PythonEncoding(ids, added, length > longest)
+        for ids, added, length in zip(found["input_ids"], found["special_tokens_mask"], lengths, strict=True)
+    ]
+    return Tokenized(found["input_ids"], found.get("token_type_ids"), encodings)
 
 
 def start_no_threads_in_workers() -> None:
