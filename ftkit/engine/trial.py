@@ -23,6 +23,7 @@ from ftkit.engine.memory_errors import is_out_of_memory
 from ftkit.engine.pass_state import PassState
 from ftkit.engine.predicting import evaluating
 from ftkit.engine.ranks import first_line
+from ftkit.engine.training_rows import row_generator
 from ftkit.errors import CheckpointError, FtkitError
 from ftkit.models.quantization import move
 
@@ -50,7 +51,9 @@ def check_computes(
         return
     move(model, arguments.device)
     # Rows that are compared with one another do not stand alone.
-    batch = shortest_rows(adapter, rows, 1 if adapter.objective.compares is None else 2, arguments.device)
+    shortest = _shortest(rows, 1 if adapter.objective.compares is None else 2)
+    rngs = [row_generator(arguments.seed, 0, row) for row in shortest]
+    batch = adapter.preprocessor.collate(rows.rows_to_train(shortest), training=True, rngs=rngs).to(arguments.device)
     try:
         with unchanged(model, arguments.device), torch.no_grad(), computing(batch):
             _losses(model, adapter, batch)
@@ -82,10 +85,14 @@ def _losses(model: Any, adapter: TaskAdapter, batch: Batch) -> torch.Tensor:
 
 
 def shortest_rows(adapter: TaskAdapter, rows: Encoded, count: int, device: torch.device) -> Batch:
-    """Returns the shortest rows as a batch, for trials."""
-    shortest = np.argsort(rows.costs, kind="stable")[:count]
-    batch = adapter.preprocessor.collate(rows.rows.__getitems__(shortest.tolist()), training=False, rngs=None)
+    """Returns the shortest rows as a batch, unchanged by augmentation, for trials."""
+    batch = adapter.preprocessor.collate(rows.rows.__getitems__(_shortest(rows, count)), training=False, rngs=None)
     return batch.to(device)
+
+
+def _shortest(rows: Encoded, count: int) -> list[int]:
+    found: list[int] = np.argsort(rows.costs, kind="stable")[:count].tolist()
+    return found
 
 
 @contextlib.contextmanager
