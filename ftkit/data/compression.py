@@ -46,7 +46,10 @@ _SIGNATURES: dict[bytes, str] = {
     b"SQLite format": ".sqlite",
 }
 
-_OFFICE: dict[bytes, str] = {b"[Content_Types].xml": ".xlsx", b"xl/": ".xlsx", b"opendocument.spreadsheet": ".ods"}
+_OFFICE: dict[bytes, str] = {
+    **dict.fromkeys((b"[Content_Types].xml", b"xl/", b"docProps/", b"_rels/.rels"), ".xlsx"),
+    b"opendocument.spreadsheet": ".ods",
+}
 """What the first member of an archive holds -> the extension of the spreadsheet that it is."""
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 
-from ftkit.data.columns import taken
+from ftkit.data.columns import at, column, taken
+from ftkit.data.hashes import hash_of
 from ftkit.data.problems import Problems
 from ftkit.data.readers import fingerprint, open_table, path_of
 from ftkit.data.row_cells import check_cells, check_sizes
@@ -20,6 +22,9 @@ from ftkit.types import Split
 
 FEWEST = 2
 """Rows of which something can be said that is not said of each: two labels, or what is to be held out."""
+
+_IDS = 1_000_000
+"""Rows of a split whose ids are compared."""
 
 
 def read_splits(
@@ -116,6 +121,29 @@ def check_split_sizes(kind: Kind, splits: Mapping[str, Split], problems: Problem
     if kind.reads == "text":  # of images and recordings, a size is one of files
         for split in splits.values():
             check_sizes(split, problems)
+
+
+def check_ids(splits: Mapping[str, Split], problems: Problems) -> None:
+    """Tells of ids that rows to be scored share: predictions name their rows by them."""
+    for split in splits.values():
+        if split.name == "train" or split.is_sample:
+            continue
+        seen: set[int] = set()
+        ids = enumerate(islice(column(split.examples, "id"), _IDS))
+        twice = ((place, found) for place, found in ids if _is_known(hash_of(found), seen))
+        if found := next(twice, None):
+            problems.warn(
+                f"{split.name}: rows share their id, such as {found[1]!r}; predictions cannot be told apart by it",
+                where=split.where(at(split.examples, [found[0]])[0]),
+                remedy="give each row an id of its own, or leave data.columns.id out: rows are then numbered",
+            )
+
+
+def _is_known(item: int, known: set[int]) -> bool:
+    """Tells whether an item is known; from now on it is."""
+    before = len(known)
+    known.add(item)
+    return len(known) == before
 
 
 def _held_out(name: str, train: Split, fraction: float, seed: int, kind: Kind) -> tuple[Split, Split]:

@@ -16,7 +16,7 @@ from ftkit.data.check import Problems
 from ftkit.data.group_split import check_groups
 from ftkit.errors import ConfigError
 from ftkit.kinds.kind import Kind, Setting, Settings
-from ftkit.kinds.splits import check_split_sizes, read_splits
+from ftkit.kinds.splits import check_ids, check_split_sizes, read_splits
 from ftkit.kinds.table import find_task, kind_of
 from ftkit.kinds.task import Task
 from ftkit.metrics.checks import (
@@ -255,6 +255,7 @@ def _checked_splits(
         labels = kind.labels(splits["train"], task, data)
         kind.check(splits, labels, task, data, problems)
         check_split_sizes(kind, splits, problems)
+        check_ids(splits, problems)
         if "group" in columns:
             fraction = data.validation if isinstance(data.validation, float) else None
             check_groups(splits, columns["group"], fraction, problems)

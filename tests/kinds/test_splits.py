@@ -11,7 +11,7 @@ import pytest
 from ftkit.config.run_config import load_config
 from ftkit.data.problems import Problems
 from ftkit.errors import ConfigError, DataError
-from ftkit.kinds.splits import read_splits
+from ftkit.kinds.splits import check_ids, read_splits
 from ftkit.kinds.table import find_kind, kind_of
 from ftkit.kinds.text_classification import KIND
 from ftkit.types import Split
@@ -107,3 +107,15 @@ def test_a_rare_label_or_type_stays_in_train_whatever_the_seed(form, tmp_path):
 def test_a_fraction_is_a_share(rows, fraction):
     with pytest.raises(ConfigError, match=r"data.test"):
         splits(rows, test=fraction)
+
+
+def test_ids_that_rows_to_be_scored_share_are_told(rows: Path) -> None:
+    def warnings(**data: Any) -> list[str]:
+        problems = Problems()
+        check_ids(splits(rows, test=str(rows), **data), problems)
+        return problems.warnings
+
+    assert warnings() == []
+    (told,) = warnings(columns={"id": "label"})
+    assert "test: rows share their id, such as 'a'" in told
+    assert f"{rows}, line 4" in told

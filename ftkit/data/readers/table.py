@@ -119,12 +119,16 @@ class Table:
         )
 
     def _comment_hint(self, column: str) -> str:
-        is_cut = any(name.partition(" #")[0].rstrip() == column != name for name in self.columns)
+        is_cut = any(" #" in name and name.partition(" #")[0].rstrip() == column for name in self.columns)
         return " Put it in quotes: in YAML ' #' begins a comment." if is_cut else ""
 
     def _by_role(self, column: str, role: str | None, otherwise: str) -> str:
         if role is None:
             return ""
+        if self.is_lines:
+            return (
+                "Fix: a text file has one text a line and nothing beside it; name a file with columns, such as a .csv"
+            )
         name = _as_yaml(closest_name(column, self.columns) or "COLUMN")
         return f"Fix: name it: data.columns: {{{role}: {name}}}{otherwise}"
 

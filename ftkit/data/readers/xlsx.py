@@ -46,7 +46,7 @@ def read(path: Path, options: ReadOptions) -> Table:
         path,
         lambda: _records(path, sheet),
         options,
-        too_many_fix="name the column in the first row, or empty the cells beside the table",
+        too_many_fix="name the column in the first row, delete rows above it, or empty the cells beside the table",
     )
 
 

@@ -139,12 +139,25 @@ def test_the_key_that_names_a_column_is_read_as_it_is_told(name: str) -> None:
         ("a.csv", b"\n<!DOCTYPE html>\n<html>\n", "is a page of the web"),
         ("._a.csv", b"\x00\x05\x16\x07\x00", "Fix: name the one without ._"),
         ("a.csv", b"PK\x03\x04" + b"\x14\x00\x06\x00\xe9" + b"[Content_Types].xml", "Fix: name it so, a.xlsx"),
+        ("a.csv", b"PK\x03\x04" + b"\x14\x00\x06\x00\xe9" + b"docProps/app.xml", "Fix: name it so, a.xlsx"),
         ("a.csv", b"\xd0\xcf\x11\xe0\xa1", "Fix: name it so, a.xls,"),
     ],
 )
 def test_what_lies_in_the_place_of_data_is_told(tmp_path: Path, name: str, content: bytes, told: str) -> None:
     (tmp_path / name).write_bytes(content)
     assert told in failure(str(tmp_path / name))
+
+
+def test_a_plain_text_has_no_labels(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("rain\n")
+    error = open_table(str(tmp_path / "a.txt")).missing_column("label", role="label")
+    assert str(error).endswith("name a file with columns, such as a .csv")
+
+
+def test_a_space_at_the_end_of_a_name_is_no_comment() -> None:
+    error = Table("a.csv", ("text ",), []).missing_column("text", role="text")
+    assert "comment" not in str(error)
+    assert str(error).endswith('data.columns: {text: "text "}')
 
 
 def test_an_address_of_the_web_is_no_missing_file() -> None:
