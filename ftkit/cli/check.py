@@ -66,7 +66,7 @@ def _tell(run: CheckedRun) -> None:
     if run.told_of_stream is not None:
         say(f"            {run.told_of_stream}.")
     if run.labels is not None:
-        names = ", ".join(run.labels.names[:12])
+        names = ", ".join(name.replace("\n", "\\n") for name in run.labels.names[:12])
         more = f" (+{len(run.labels) - 12} more)" if len(run.labels) > 12 else ""
         say(f"labels      {len(run.labels)}: {names}{more}")
     for title, lines in run.kind.told(run.splits, run.config.data).items():

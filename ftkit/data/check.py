@@ -105,8 +105,8 @@ def check_labels(
         check_label_names(train, others, declared, problems)
         if problem_type == "single_label_classification":
             check_single_labels(train, declared, problems)
-        elif declared is None:
-            check_separators(train, problems)
+        if declared is None:
+            check_separators(train, problems, may_be_several=problem_type != "single_label_classification")
     check_leaks(train, others, problems, wording)
     check_contradictions(train, problems, wording)
 
@@ -228,18 +228,25 @@ def check_single_labels(train: Split, declared: Sequence[str] | None, problems: 
         )
 
 
-def check_separators(train: Split, problems: Problems) -> None:
-    """Names such as `red|blue` and `red` are several labels between a separator that nobody has declared."""
+def check_separators(train: Split, problems: Problems, *, may_be_several: bool) -> None:
+    """Names such as `red|blue` and `red` are several labels between a separator that nobody has declared.
+
+    Where a row has one label, all parts have to be labels by themselves.
+    """
     rows_by_label = _rows_by_label(train)
     for separator in _SEPARATORS:
         parts = {name: {part.strip() for part in name.split(separator)} for name in rows_by_label}
         joined = [name for name, found in parts.items() if len(found) > 1]
         counts = Counter(part for found in parts.values() for part in found)
+        if not may_be_several:
+            joined = [name for name in joined if all(part in rows_by_label for part in parts[name])]
         if any(counts[part] > 1 for name in joined for part in parts[name]):
+            problem_type = "" if may_be_several else "data.problem_type: multi_label_classification, and "
             problems.warn(
                 f"train: labels such as {joined[0]!r} look like several names between {separator!r}",
                 where=train.where(rows_by_label[joined[0]].first(train)),
-                remedy=f'if they are: data.label_separator: "{separator}"; if not, list all names under data.labels',
+                remedy=f'if they are: {problem_type}data.label_separator: "{separator}"; if not, list all names under '
+                "data.labels",
             )
 
 

@@ -64,7 +64,8 @@ def read_examples(
         table = _queries(table, columns, data, with_labels)
         for role in _needed(columns, with_labels):
             if columns[role] not in table.columns:
-                raise table.missing_column(columns[role], role=role)
+                each = "; where each document has a row, name data.query_column, too" if role == "documents" else ""
+                raise table.missing_column(columns[role], role=role, otherwise=each)
     for position, row in enumerate(table.rows):
         cells = RowCells(task.prepared(row.values), columns)
         documents, relevances = _documents(cells, with_labels)

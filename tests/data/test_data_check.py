@@ -260,6 +260,13 @@ def test_names_between_a_separator_that_nobody_declared(labels: tuple[Label, ...
     assert all(part in warning for part, warning in zip(expected, problems.warnings, strict=True))
 
 
+def test_single_labels_that_are_joined_of_others_may_be_several() -> None:
+    told = only_warning(check(split("train", *["red|blue", "red", "blue", "sea/side"] * 3)))
+    assert "labels such as 'red|blue' look like several names between '|'" in told
+    assert 'if they are: data.problem_type: multi_label_classification, and data.label_separator: "|"' in told
+    assert check(split("train", *["red|blue", "red", "sea, blue"] * 4)).warnings == []
+
+
 def test_labels_that_the_first_rows_of_a_stream_lack_are_one_problem() -> None:
     first = dataclasses.replace(split("train", *["x", "y"] * 5, "rare"), is_sample=True)
     error = only_error(check(first, split("validation", "x", "it's", "z")))

@@ -149,7 +149,8 @@ class ConversationSequences:
             raise DataError(
                 f"an answer ends with {rendered.text[max(start, stop - 20) : stop]!r} and not with a token of its "
                 "own, so that the model would never learn to stop.\n"
-                "Fix: name a template that ends every answer with such a token: data.chat_template."
+                "Fix: name a template that ends every answer with such a token: data.chat_template; or make a token "
+                "of what it ends answers with: model.add_tokens."
             )
         return within[0], ends[-1] + 1
 
