@@ -31,7 +31,10 @@ def seed_draws(seed: int, step: int, rank: int) -> None:
     drawn = int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0])
     random.seed(drawn)
     np.random.seed(drawn)
-    torch.manual_seed(drawn)  # of devices as well
+    if torch.accelerator.is_available():
+        torch.manual_seed(drawn)  # of devices as well
+    else:  # without any, torch.manual_seed notes for each kind of device where it was called, which takes a millisecond
+        torch.default_generator.manual_seed(drawn)
 
 
 class PassState:
