@@ -26,7 +26,7 @@ TAGGED = (
 SETTINGS: dict[str, Any] = {
     "task": "text-classification",
     "train": {
-        "num_train_epochs": 4,
+        "num_train_epochs": 2,
         "learning_rate": 5e-3,
         "per_device_train_batch_size": 8,
         "use_cpu": True,

@@ -15,11 +15,14 @@ import ftkit
 from ftkit.engine import checkpoints
 from runs import SETTINGS, TEXTS, run_config, write_csv
 
+LEARNING = {"train.num_train_epochs": 4}
+"""As many as a run needs to learn something."""
+
 
 @pytest.fixture(scope="module")
 def finished(checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
-    return ftkit.train(run_config(folder, checkpoint("bert")))
+    return ftkit.train(run_config(folder, checkpoint("bert"), **LEARNING))
 
 
 def lines(path: Path) -> list[dict]:
@@ -142,7 +145,7 @@ def test_the_speed_counts_the_rows_that_were_trained_on(checkpoint, tmp_path):
 
 
 def test_the_same_config_gives_the_same_weights(finished, checkpoint, tmp_path):
-    again = ftkit.train(run_config(tmp_path, checkpoint("bert")))
+    again = ftkit.train(run_config(tmp_path, checkpoint("bert"), **LEARNING))
     one, other = (run.output_dir / "model.safetensors" for run in (finished, again))
     assert one.read_bytes() == other.read_bytes()
 
@@ -150,13 +153,13 @@ def test_the_same_config_gives_the_same_weights(finished, checkpoint, tmp_path):
 def test_a_run_resumed_in_the_middle_of_an_epoch_ends_with_the_same_weights(
     finished, checkpoint, tmp_path, monkeypatch
 ):
-    settings = {"train.save_strategy": "steps", "train.save_steps": 4, "train.eval_strategy": "no"}
+    settings = {"train.save_strategy": "steps", "train.save_steps": 2, "train.eval_strategy": "no"}
     config = run_config(tmp_path / "whole", checkpoint("bert"), **settings)
     whole = ftkit.train(config).output_dir / "model.safetensors"
 
     config = run_config(tmp_path / "killed", checkpoint("bert"), **settings)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(checkpoints, "rotate", _interrupt_at("checkpoint-8"))
+        patch.setattr(checkpoints, "rotate", _interrupt_at("checkpoint-4"))
         ftkit.train(config)
     killed = Path(config["output_dir"])
     assert not (killed / "all_results.json").exists()
@@ -176,20 +179,20 @@ def _interrupt_at(name):
 
 
 def test_a_damaged_checkpoint_is_passed_over(checkpoint, tmp_path, monkeypatch, capsys):
-    settings = {"train.save_strategy": "steps", "train.save_steps": 4, "train.eval_strategy": "no"}
+    settings = {"train.save_strategy": "steps", "train.save_steps": 2, "train.eval_strategy": "no"}
     config = run_config(tmp_path, checkpoint("bert"), **settings)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(checkpoints, "rotate", _interrupt_at("checkpoint-8"))
+        patch.setattr(checkpoints, "rotate", _interrupt_at("checkpoint-4"))
         ftkit.train(config)
-    weights = Path(config["output_dir"]) / "checkpoints" / "checkpoint-8" / "model.safetensors"
+    weights = Path(config["output_dir"]) / "checkpoints" / "checkpoint-4" / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1  # one flipped bit loads without complaint in plain transformers
     weights.write_bytes(bytes(content))
     ftkit.train(config, {"resume": True})
     told = capsys.readouterr().err
-    assert "checkpoint-8: model.safetensors has changed since it was saved" in told
+    assert "checkpoint-4: model.safetensors has changed since it was saved" in told
     assert "going on from" in told
-    assert "checkpoint-4" in told
+    assert "checkpoint-2" in told
 
 
 @pytest.mark.parametrize(
@@ -203,10 +206,10 @@ def test_another_config_does_not_resume(checkpoint, tmp_path, monkeypatch, chang
     config = run_config(
         tmp_path,
         checkpoint("bert"),
-        **{"train.save_strategy": "steps", "train.save_steps": 4, "train.eval_strategy": "no"},
+        **{"train.save_strategy": "steps", "train.save_steps": 2, "train.eval_strategy": "no"},
     )
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(checkpoints, "rotate", _interrupt_at("checkpoint-4"))
+        patch.setattr(checkpoints, "rotate", _interrupt_at("checkpoint-2"))
         ftkit.train(config)
     with pytest.raises(ftkit.ConfigError, match=message):
         ftkit.train(config, {"resume": True, **change})
@@ -237,7 +240,7 @@ def test_a_finished_run_is_left_as_it_is_by_the_same_command(checkpoint, tmp_pat
     ],
 )
 def test_a_finished_run_is_not_another_run(finished, checkpoint, change, message):
-    config = run_config(finished.output_dir.parent, checkpoint("bert"))
+    config = run_config(finished.output_dir.parent, checkpoint("bert"), **LEARNING)
     with pytest.raises(ftkit.ConfigError, match=message):
         ftkit.train(config, change)
 
@@ -288,7 +291,7 @@ def test_a_signal_ends_the_command_with_75_and_the_same_command_goes_on(checkpoi
         cli.main()
     assert ended.value.code == 75
     told = capsys.readouterr().err
-    assert "Interrupted by SIGUSR1 after step 3 of 12, which is saved. The same command goes on with the run." in told
+    assert "Interrupted by SIGUSR1 after step 3 of 6, which is saved. The same command goes on with the run." in told
     assert "Traceback" not in told
     with contextlib.suppress(SystemExit):
         cli.main()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import typer
 
@@ -56,7 +61,31 @@ def main() -> None:
     """Runs a command; a user's mistake ends with one message and exit code 2, a machine's with 1: no traceback."""
     console.never_fail_to_print()
     console.quiet_ranks()
-    contextvars.copy_context().run(_main)
+    with _signals_exit():
+        contextvars.copy_context().run(_main)
+
+
+def _exit(number: int, _: Any) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+@contextlib.contextmanager
+def _signals_exit() -> Iterator[None]:
+    """Ends a command that a signal asks to end as Ctrl+C does, so that no half-written file stays behind.
+
+    Training listens by itself, to end behind a step.
+    """
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []  # another thread of whoever calls this cannot hear signals
+    numbers = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    try:
+        for number in numbers:
+            signal.signal(number, _exit)
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _main() -> None:

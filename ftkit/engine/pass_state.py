@@ -33,7 +33,7 @@ def seed_draws(seed: int, step: int, rank: int) -> None:
     np.random.seed(drawn)
     if torch.accelerator.is_available():
         torch.manual_seed(drawn)  # of devices as well
-    else:  # without any, torch.manual_seed notes for each kind of device where it was called, which takes a millisecond
+    else:  # torch.manual_seed would note, for each kind of device, where it was called, which takes a millisecond
         torch.default_generator.manual_seed(drawn)
 
 

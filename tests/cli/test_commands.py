@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -55,6 +57,22 @@ def test_train_ends_with_a_summary(checkpoint, tmp_path, command):
         "ftkit predict",
     ):
         assert part in out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_command_and_leaves_no_half_of_a_file(run, command, tmp_path, monkeypatch, number, code):
+    from ftkit.inference import write_predictions
+
+    def predicted(*_):
+        yield {"id": 0, "label": "sport"}
+        assert [file.name for file in tmp_path.iterdir()] != []
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(write_predictions, "_predicted", predicted)
+    rows = run.parent / "test.csv"
+    assert command("predict", run, "--input", rows, "--output", tmp_path / "out.jsonl")[:2] == (code, "")
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_predict_texts(run, command):

@@ -144,7 +144,7 @@ def test_what_an_image_shows_can_be_learnt(name: str, checkpoint: Any, pictures:
         loss = adapter.objective.loss(model(**batch.inputs), batch).mean()
         loss.backward()
         optimizer.step()
-        if loss < 0.1:
+        if loss < 0.3:
             break
     assert written(adapter, model.eval(), shown) == [example.target for example in shown]
 
