@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 BUILT_IN = "ftkit:"
 
 # Their position ids start at pad_token_id + 1, so that many rows of the position table are never reached.
-OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "roberta-prelayernorm", "data2vec-text")
+OFFSET_POSITIONS = (
+    *("roberta", "xlm-roberta", "camembert", "longformer", "roberta-prelayernorm", "data2vec-text", "xlm-roberta-xl"),
+    *("xmod", "ibert", "luke", "mpnet", "esm", "lilt", "layoutlmv3", "markuplm"),
+)
 
 
 def inspect_checkpoint(

@@ -62,6 +62,22 @@ def test_longest_input(model_type: str, checkpoint: Callable[[str], Path]) -> No
     assert inspect(checkpoint(model_type)).max_positions == 128
 
 
+@pytest.mark.parametrize("model_type", ["mpnet", "ibert", "xmod", "lilt"])
+def test_the_longest_input_is_the_longest_that_is_computed(model_type: str, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    sizes = {"vocab_size": 32, "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "pad_token_id": 1}
+    config = AutoConfig.for_model(model_type, **sizes, max_position_embeddings=12, default_language="en_XX")
+    model = AutoModel.from_config(config).eval()
+    model.save_pretrained(tmp_path)
+    longest = inspect(tmp_path).max_positions
+    assert longest == 10
+    model(input_ids=torch.full((1, longest), 5))
+    with pytest.raises((IndexError, RuntimeError)):
+        model(input_ids=torch.full((1, longest + 1), 5))
+
+
 def test_relative_positions_have_no_limit(checkpoint: Callable[[str], Path]) -> None:
     assert inspect(checkpoint("t5")).max_positions is None
 
