@@ -25,6 +25,8 @@ _BYTE_ORDER_MARKS = (
 )
 _CHUNK_BYTES = 1 << 20
 _CONTROL = re.compile("[\x80-\x9f]")
+_NOT_ASCII = re.compile(r"[^\s\x00-\x7f]\S*")
+_ONE_BYTE = ("iso8859", "cp125", "koi8", "mac-")
 
 
 def read_lines(path: Path, options: ReadOptions) -> Generator[str, None, None]:
@@ -152,7 +154,28 @@ def _codec(path: Path, encoding: str) -> str:
             f"{path} begins with a {marked.upper()} byte order mark, but is read as {encoding}.\n"
             f"Fix: data.encoding: {marked}, or convert the file to UTF-8."
         )
+    if name.startswith(_ONE_BYTE):
+        _refuse_if_utf8(path, name, encoding)
     return name
+
+
+def _refuse_if_utf8(path: Path, codec: str, encoding: str) -> None:
+    """Refuses to read UTF-8 in an encoding of one byte a letter, which has a letter for nearly every byte.
+
+    All letters of a text would have to be such as `Ã©` for it to be both.
+    """
+    start = next(_chunks(path), b"")
+    start = start[: start.rfind(b"\n") + 1] or start
+    try:
+        letters = _NOT_ASCII.search(start.decode("utf-8"))
+    except UnicodeDecodeError:
+        return
+    if letters is not None:
+        shown = letters[0][:20]
+        raise DataError(
+            f"{path} is UTF-8, but is read as {encoding}: it says {shown!r}, not "
+            f"{shown.encode().decode(codec, 'replace')!r}.\nFix: data.encoding: utf-8"
+        )
 
 
 def _marked_encoding(path: Path) -> str | None:

@@ -173,3 +173,14 @@ def test_control_characters_that_are_quotes_in_windows_are_refused(
 
 def test_control_characters_that_are_nothing_in_windows_either_stay(tmp_path: Path) -> None:
     assert lines(write(tmp_path, b"a\x81b\x92\n"), "latin-1") == ["a\x81b\x92\n"]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "cp1251", "mac_roman"])
+def test_utf8_is_not_read_in_an_encoding_of_one_byte(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path, "plain\nun café\n".encode())
+    with pytest.raises(
+        DataError, match="is UTF-8, but is read as .*: it says 'é', not .*\nFix: data.encoding: utf-8$"
+    ):
+        lines(path, encoding)
+    assert lines(write(tmp_path, b"plain\n"), encoding) == ["plain\n"]
+    assert len(lines(write(tmp_path, b"\xc3\xa9 \xe9 x\n"), encoding)) == 1
