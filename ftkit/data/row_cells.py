@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ftkit.data.cells import WrongCell, name_or_number, text_of
@@ -70,10 +72,19 @@ class RowCells:
         found = self.read("id", name_or_number, None) if "id" in self.columns else None
         return otherwise if found is None else found
 
-    def group(self) -> str | None:
-        """Returns what the row is grouped by, as text; None where no column says it or its cell is empty."""
+    def group(self, *, file: str | None = None, folder: Path | None = None) -> str | None:
+        """Returns what the row is grouped by, as text; None where no column says it or its cell is empty.
+
+        Args:
+            file: a role whose cells are paths. Grouped by its column, `0.png` of two folders are two groups.
+            folder: where its relative paths begin.
+        """
         found = self.read("group", name_or_number, None) if "group" in self.columns else None
-        return None if found is None or found == "" else str(found)
+        if found is None or found == "":
+            return None
+        if file is not None and self.columns.get(file) == self.columns["group"]:
+            return os.path.normpath(os.path.join(folder or "", str(found)))
+        return str(found)
 
 
 HUGE = 1_000_000  # characters

@@ -132,7 +132,7 @@ def read_examples(
         yield ImageTextExample(
             id=cells.id(position if row.line else (names or (position,))[0]),
             line=row.line,
-            group=cells.group(),
+            group=cells.group(file="image", folder=folder),
             **found,
             cell_errors=cells.errors,
         )

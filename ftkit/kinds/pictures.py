@@ -27,7 +27,7 @@ def fields_of(cells: RowCells, table: Table, position: int, line: int) -> dict[s
         "image": cells.read("image", functools.partial(image_of, folder=table.folder), None),
         "name": name,
         "line": line,
-        "group": cells.group(),
+        "group": cells.group(file="image", folder=table.folder),
     }
 
 

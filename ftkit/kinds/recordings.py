@@ -52,7 +52,7 @@ def fields_of(
         "start": cells.read("start", seconds_of, None),
         "end": cells.read("end", seconds_of, None),
         "line": line,
-        "group": cells.group(),
+        "group": cells.group(file="audio", folder=folder or table.folder),
     }
 
 
