@@ -31,9 +31,15 @@ IA3_FEEDFORWARD = (
 
 
 # WavLM's attention, and torch's own, hand the weights of layers to one function and never call the layers: what is
-# attached to them would take no part. MobileNet's layers pad by the stride of their convolutions, which peft's have
-# not.
+# attached to them would take no part. So do Mamba's layers and their like where a GPU has their kernels (without them
+# they call all layers), and MobileBERT's head for masked words. MobileNet's layers pad by the stride of their
+# convolutions, which peft's have not.
 READ_FROM_OUTSIDE: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("MambaMixer", "FalconMambaMixer"), ("x_proj", "dt_proj", "out_proj")),
+    **dict.fromkeys(("Mamba2Mixer", "Zamba2MambaMixer", "FalconH1Mixer", "BambaMixer"), ("out_proj",)),
+    **dict.fromkeys(("NemotronHMamba2Mixer", "GraniteMoeHybridMambaLayer"), ("out_proj",)),
+    "JambaMambaMixer": ("dt_proj",),
+    "MobileBertLMPredictionHead": ("dense",),
     "MultiheadAttention": ("out_proj",),
     "WavLMAttention": ("q_proj", "k_proj", "v_proj", "out_proj"),
     "MobileNetV1ConvLayer": ("convolution",),

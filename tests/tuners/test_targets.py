@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +143,36 @@ def test_all_linear_layers_of_the_body_and_nothing_else(name: str, loaded: Calla
     assert len(found) == len(set(found))
     assert set(found) == expected_linear(model, name)
     assert len(targets.layer_stacks(model)) == len(LINEAR[name])
+
+
+MIXERS = {
+    **{"mamba": "MambaMixer", "falcon_mamba": "FalconMambaMixer", "jamba": "JambaMambaMixer", "mamba2": "Mamba2Mixer"},
+    **{"bamba": "BambaMixer", "zamba2": "Zamba2MambaMixer", "falcon_h1": "FalconH1Mixer"},
+    **{"nemotron_h": "NemotronHMamba2Mixer", "granitemoehybrid": "GraniteMoeHybridMambaLayer"},
+    **{"wavlm": "WavLMAttention", "mobilebert": "MobileBertLMPredictionHead"},
+}
+"""Type of a checkpoint -> a class that reads the weights of some of its layers itself."""
+
+
+@pytest.mark.parametrize("model_type", MIXERS)
+def test_layers_whose_weights_are_read_from_outside_are_known(model_type: str) -> None:
+    module = importlib.import_module(f"transformers.models.{model_type}.modeling_{model_type}")
+    source = inspect.getsource(getattr(module, MIXERS[model_type]))
+    layers = set(re.findall(r"self\.(\w+) = nn\.Linear", source))
+    read = {name for name in layers if re.search(rf"self\.{name}\.weight(?!\.device)", source)}
+    assert read - {"decoder"} == set(targets.READ_FROM_OUTSIDE[MIXERS[model_type]]), "decoder: the output embeddings"
+
+
+def test_nothing_is_attached_to_what_a_kernel_reads() -> None:
+    import torch
+    import transformers
+
+    config = transformers.MambaConfig(vocab_size=8, hidden_size=8, num_hidden_layers=1, state_size=2)
+    with torch.device("meta"):
+        model = transformers.MambaForCausalLM(config)
+    assert targets.linear_layers(model, []) == ["backbone.layers.0.mixer.in_proj"]
+    with pytest.raises(ConfigError, match="reads the weights or settings of 'out_proj' itself"):
+        targets.named_layers(model, ["out_proj"], [])
 
 
 @pytest.mark.parametrize("name", ["bert", "modernbert", "albert", "gpt2", "t5", "marian", "bert2bert", "bert2gpt"])
