@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -29,10 +30,17 @@ def command(
     from ftkit.data.files import atomic_write_json, json_safe
     from ftkit.data.outputs import check_output
     from ftkit.data.spec import ParallelSource
+    from ftkit.errors import UserError
     from ftkit.speedups.startup import collector_at_rest
 
     source = options.data_source(data) if target is None else ParallelSource(source=data, target=target)
+    output = None if output == "-" else output  # scores go to standard output anyway
     check_output(output, sources=[source], run=run)
+    if output is not None and Path(output).suffix.lower() not in ("", ".json"):
+        raise UserError(
+            f"--output {output}: scores are written as JSON. Name it {Path(output).with_suffix('.json').name}; "
+            "`ftkit predict` writes tables."
+        )
     with collector_at_rest():
         from ftkit.inference.load import load
 

@@ -162,13 +162,18 @@ def test_predict_and_evaluate_write_over_no_input(run, command, tmp_path):
         assert "it is what is read" in told
 
 
-def test_evaluate_prints_and_writes_the_scores(run, command, tmp_path):
+def test_evaluate_prints_and_writes_the_scores(run, command, tmp_path, monkeypatch):
     write_csv(tmp_path / "test.csv", TEXTS[24:])
     code, out, _ = command("evaluate", run, "--data", tmp_path / "test.csv", "--output", tmp_path / "scores.json")
     assert code == 0
     assert json.loads(out) == json.loads((tmp_path / "scores.json").read_text())
     trained = json.loads((run / "all_results.json").read_text())
     assert json.loads(out)["accuracy"] == trained["test_accuracy"]
+    monkeypatch.chdir(tmp_path)
+    assert command("evaluate", run, "--data", "test.csv", "--output", "-")[0] == 0
+    code, _, told = command("evaluate", run, "--data", "test.csv", "--output", "scores.csv")
+    assert (code, sorted(os.listdir())) == (2, ["scores.json", "test.csv"])
+    assert "scores are written as JSON. Name it scores.json" in told
 
 
 def test_evaluate_names_a_label_that_the_run_does_not_know(run, command, tmp_path):
