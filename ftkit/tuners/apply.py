@@ -91,6 +91,8 @@ def _config(model: PreTrainedModel, new: list[str], spec: TunerSpec, peft_task: 
     layers = targets.last_layers(model, spec.option("num_layers")) if "num_layers" in method.options else []
     # New modules inside of these layers, such as cross-attention, are trained with them.
     whole = [*(name for name in new if not name.startswith(tuple(f"{layer}." for layer in layers))), *layers]
+    if spec.method == "bitfit":
+        targets.check_has_biases(model, new)  # now it is known which are new
     if spec.method == "head-only" and not whole:
         raise ConfigError(
             "tuner.method: head-only trains what the checkpoint lacks, such as a classifier; for this task it lacks "

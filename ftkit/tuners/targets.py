@@ -161,8 +161,7 @@ def check_layers(model: torch.nn.Module, spec: TunerSpec) -> None:
     No weight is looked at.
 
     Raises:
-        ConfigError: as `named_layers`, `layers_to_tune`, `check_has_components` and `last_layers`; or bitfit finds no
-            biases.
+        ConfigError: as `named_layers`, `layers_to_tune`, `check_has_components`, `check_has_biases` and `last_layers`.
     """
     heads = outside_of_body(model)
     if spec.target_modules is not None:
@@ -175,14 +174,23 @@ def check_layers(model: torch.nn.Module, spec: TunerSpec) -> None:
         found = layers_to_tune(model, heads, spec)
         if spec.method == "pissa":
             check_has_components(model, found, spec.option("rank"))
-    names = (name for name, _ in model.named_parameters())
-    if spec.method == "bitfit" and not any(name.endswith(".bias") and not _is_inside(name, heads) for name in names):
+    if spec.method == "bitfit":
+        check_has_biases(model, heads)
+    if "num_layers" in spec.facts.options:
+        last_layers(model, spec.option("num_layers"))
+
+
+def check_has_biases(model: torch.nn.Module, new: Collection[str]) -> None:
+    """Refuses bitfit where biases are new ones alone, as with T5.
+
+    Raises:
+        ConfigError: the checkpoint has none.
+    """
+    if not any(name.endswith(".bias") and not _is_inside(name, new) for name, _ in model.named_parameters()):
         config: Any = model.config
         raise ConfigError(
             f"tuner.method: bitfit trains biases, and {config.model_type} checkpoints have none. Choose lora."
         )
-    if "num_layers" in spec.facts.options:
-        last_layers(model, spec.option("num_layers"))
 
 
 def check_has_components(model: torch.nn.Module, names: Sequence[str], rank: int) -> None:
