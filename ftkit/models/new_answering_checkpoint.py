@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ftkit.data.images import EXTENSIONS
 from ftkit.models.new_checkpoint import MAX_POSITIONS, RECIPES, VOCAB_SIZES, Size, seeded
 from ftkit.models.new_image_checkpoint import checked_side
+from ftkit.models.new_image_text_checkpoint import IMAGE_SIZES, without_paths
 
 ARCHITECTURE = "blip"
 START = "[DEC]"
-IMAGE_SIZES: Mapping[Size, int] = {"tiny": 64, "small": 224}
 
 # What sees, what reads and what writes are equally wide: as ftkit's tiny ViT, and as DeiT-S (arXiv 2012.12877), with
 # half as many layers in each half of the text.
@@ -60,9 +59,7 @@ def make_answering_checkpoint(
 
     sizes = _SIZES[size]
     side = checked_side(image_size or IMAGE_SIZES[size], sizes["vision"]["patch_size"], ARCHITECTURE, size)
-    # In the tables that it learns from stand the images' paths, too.
-    texts = (text for text in texts if not text.lower().endswith(EXTENSIONS))
-    tokenizer: Any = RECIPES["bert"].train_tokenizer(texts, vocab_size or VOCAB_SIZES[size])
+    tokenizer: Any = RECIPES["bert"].train_tokenizer(without_paths(texts), vocab_size or VOCAB_SIZES[size])
     tokenizer.add_special_tokens({"bos_token": START})
     with seeded(seed):
         model = BlipForQuestionAnswering(_config(sizes, side, tokenizer, dropout))

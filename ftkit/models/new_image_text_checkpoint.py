@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,7 @@ def make_image_text_checkpoint(
     sizes = _SIZES[size]
     multiple_of = sizes["vision"]["patch_size"] * sizes["scale_factor"]
     side = checked_side(image_size or IMAGE_SIZES[size], multiple_of, IMAGE_TEXT_ARCHITECTURES[0], size)
-    # In the tables that it learns from stand the images' paths, too.
-    texts = (text for text in texts if not text.lower().endswith(EXTENSIONS))
-    tokenizer = _tokenizer(texts, vocab_size or VOCAB_SIZES[size])
+    tokenizer = _tokenizer(without_paths(texts), vocab_size or VOCAB_SIZES[size])
     with seeded(seed):
         model = Idefics3ForConditionalGeneration(_config(sizes, side, tokenizer, dropout))
     model.generation_config.eos_token_id = tokenizer.eos_token_id
@@ -115,6 +113,11 @@ def make_image_text_checkpoint(
     )
     processor.save_pretrained(folder)
     return {"vocab_size": len(tokenizer), "image_size": side, "num_parameters": model.num_parameters()}
+
+
+def without_paths(texts: Iterable[str]) -> Iterator[str]:
+    """Returns texts without paths of images, which stand beside them in the tables that a tokenizer learns from."""
+    return (text for text in texts if not text.lower().endswith(EXTENSIONS))
 
 
 def _config(sizes: Mapping[str, Any], side: int, tokenizer: Any, dropout: float) -> Any:
