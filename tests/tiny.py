@@ -86,6 +86,23 @@ class Recipe:
     config_type: str | None = None
 
 
+def made_once(make: Callable[[str, Path], Path], root: Path) -> Callable[[str], Path]:
+    """Returns a function that makes a checkpoint once and returns its folder from then on: never write to it.
+
+    Args:
+        make: writes the checkpoint of a name into a folder, and returns it.
+        root: of the folders.
+    """
+    made: dict[str, Path] = {}
+
+    def folder_of(name: str) -> Path:
+        if name not in made:
+            made[name] = make(name, root / name)
+        return made[name]
+
+    return folder_of
+
+
 def make_checkpoint(
     model_type: str, folder: Path, *, dropout: float = 0.0, seed: int = 0, sizes: Mapping[str, float] | None = None
 ) -> Path:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import tiny
 from ftkit.data.audio import AudioExample
 from ftkit.types import Family
 
@@ -149,12 +150,4 @@ def examples_in(folder: Path) -> list[AudioExample]:
 
 
 def maker(root: Path) -> Callable[[str], Path]:
-    """Returns a function that makes a checkpoint once and returns its folder from then on: never write to it."""
-    made: dict[str, Path] = {}
-
-    def make(name: str) -> Path:
-        if name not in made:
-            made[name] = make_checkpoint(name, root / name)
-        return made[name]
-
-    return make
+    return tiny.made_once(make_checkpoint, root)

@@ -403,15 +403,7 @@ MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
 
 
 def maker(root: Path) -> Callable[[str], Path]:
-    """Returns a function that makes a checkpoint once and returns its folder from then on: never write to it."""
-    made: dict[str, Path] = {}
-
-    def make(name: str) -> Path:
-        if name not in made:
-            made[name] = make_checkpoint(name, root / name)
-        return made[name]
-
-    return make
+    return tiny.made_once(make_checkpoint, root)
 
 
 def make_pictures(folder: Path, count: int, *, seed: int = 0) -> list[tuple[str, str]]:

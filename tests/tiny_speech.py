@@ -134,15 +134,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
 
 
 def maker(root: Path) -> Callable[[str], Path]:
-    """Returns a function that makes a checkpoint once and returns its folder from then on: never write to it."""
-    made: dict[str, Path] = {}
-
-    def make(name: str) -> Path:
-        if name not in made:
-            made[name] = MAKERS[name](root / name)
-        return made[name]
-
-    return make
+    return tiny.made_once(lambda name, folder: MAKERS[name](folder), root)
 
 
 def write_speech(

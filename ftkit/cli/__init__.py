@@ -73,11 +73,12 @@ def _exit(number: int, _: Any) -> NoReturn:
 def _signals_exit() -> Iterator[None]:
     """Ends a command that a signal asks to end as Ctrl+C does, so that no half-written file stays behind.
 
-    Training listens by itself, to end behind a step.
+    Training listens by itself, to end behind a step. Ranks end where they stand: they may wait for one another in
+    PyTorch, where Python hears nothing, and their launcher waits for them.
     """
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []  # another thread of whoever calls this cannot hear signals
+    if threading.current_thread() is not threading.main_thread() or "LOCAL_RANK" in os.environ:
+        numbers = []
     numbers = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     try:
         for number in numbers:

@@ -78,6 +78,19 @@ def test_a_signal_ends_a_command_and_leaves_no_half_of_a_file(run, command, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_ranks_end_where_they_stand(command, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    before, found = signal.signal(signal.SIGTERM, signal.SIG_DFL), []
+    monkeypatch.setattr("ftkit.cli.app", lambda: found.append(signal.getsignal(signal.SIGTERM)) or sys.exit(0))
+    try:
+        command("env")
+        monkeypatch.delenv("LOCAL_RANK")
+        command("env")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [handler is signal.SIG_DFL for handler in found] == [True, False]
+
+
 def test_predict_texts(run, command):
     code, out, _ = command("predict", run, "--text", "my card was lost", "--text", "rain today")
     rows = [json.loads(line) for line in out.splitlines()]
